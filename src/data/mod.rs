@@ -1,0 +1,5 @@
+//! Tables, and the batches cut from them.
+
+mod dataset;
+
+pub use dataset::{Batch, Dataset};

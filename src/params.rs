@@ -1,0 +1,161 @@
+//! One flat vector θ holds every parameter; a [`Layout`] is its table of contents.
+//!
+//! The gradient, the optimiser's moments, a checkpoint and a row of the task Jacobian are slices laid
+//! out like θ. So an optimiser is one loop, clipping is a norm and a scale, and a gradient check
+//! perturbs `theta[i]` and prints `trunk.0.weight[2, 5]`.
+//!
+//! ```text
+//! θ = [ shared by all tasks | owned by one task inside the sharing form | heads ]
+//!       0 .. n_shared
+//! ```
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
+///
+/// A bias is a block of one row. Only a [`Layout`] makes blocks, so offsets are written down nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    offset: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl Block {
+    /// Rows and columns.
+    pub fn shape(self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    /// How many numbers the block holds.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Where the block lies in θ.
+    pub fn range(self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    /// The block's matrix inside a slice laid out like θ.
+    ///
+    /// # Panics
+    /// If `theta` is too short to hold the block.
+    #[track_caller]
+    pub fn of<F>(self, theta: &[F]) -> ArrayView2<'_, F> {
+        ArrayView2::from_shape((self.rows, self.cols), &theta[self.range()]).expect("a block is contiguous")
+    }
+
+    /// The block's matrix, to write, inside a slice laid out like θ.
+    ///
+    /// # Panics
+    /// If `theta` is too short to hold the block.
+    #[track_caller]
+    pub fn of_mut<F>(self, theta: &mut [F]) -> ArrayViewMut2<'_, F> {
+        ArrayViewMut2::from_shape((self.rows, self.cols), &mut theta[self.range()])
+            .expect("a block is contiguous")
+    }
+}
+
+/// The table of contents of θ: named blocks, shared ones first.
+///
+/// ```
+/// use polytask::Layout;
+///
+/// let mut layout = Layout::new();
+/// let weight = layout.push("trunk.0.weight", 3, 2);
+/// let bias = layout.push("trunk.0.bias", 1, 2);
+/// layout.end_shared();
+/// layout.push("head.price.weight", 2, 1);
+///
+/// assert_eq!((layout.len(), layout.n_shared()), (10, 8));
+/// assert_eq!(layout.name_of(5), "trunk.0.weight[2, 1]");
+/// assert_eq!(layout.name_of(7), "trunk.0.bias[1]");
+/// let theta: Vec<f64> = (0..10).map(f64::from).collect();
+/// assert_eq!(weight.of(&theta)[[2, 1]], 5.0);
+/// assert_eq!(bias.of(&theta)[[0, 1]], 7.0);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    entries: Vec<(String, Block)>,
+    len: usize,
+    n_shared: Option<usize>,
+}
+
+impl Layout {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a block of `rows × cols` behind the last one and returns its address.
+    ///
+    /// # Panics
+    /// If a block of that name is there already.
+    #[track_caller]
+    pub fn push(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> Block {
+        let name = name.into();
+        assert!(self.block(&name).is_none(), "a block named {name} is in the layout already");
+        let block = Block { offset: self.len, rows, cols };
+        self.len += block.len();
+        self.entries.push((name, block));
+        block
+    }
+
+    /// Says that all blocks so far are shared by every task, and that those to come are not.
+    ///
+    /// # Panics
+    /// If it was said before.
+    #[track_caller]
+    pub fn end_shared(&mut self) {
+        assert!(self.n_shared.is_none(), "the shared prefix was ended before");
+        self.n_shared = Some(self.len);
+    }
+
+    /// How many numbers θ holds.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether θ holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many numbers at the front of θ are shared by all tasks.
+    pub fn n_shared(&self) -> usize {
+        self.n_shared.unwrap_or(self.len)
+    }
+
+    /// Names and addresses, in the order of θ.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = (&str, Block)> {
+        self.entries.iter().map(|(name, block)| (name.as_str(), *block))
+    }
+
+    /// The block of that name.
+    pub fn block(&self, name: &str) -> Option<Block> {
+        self.entries.iter().find(|(n, _)| n == name).map(|(_, block)| *block)
+    }
+
+    /// The name of `theta[index]` for a person: `trunk.0.weight[2, 5]`, or `trunk.0.bias[5]`.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len).
+    #[track_caller]
+    pub fn name_of(&self, index: usize) -> String {
+        assert!(index < self.len, "index {index} in a layout of {} numbers", self.len);
+        let at = self.entries.partition_point(|(_, block)| block.range().end <= index);
+        let (name, block) = &self.entries[at];
+        let (row, col) = ((index - block.offset) / block.cols, (index - block.offset) % block.cols);
+        let mut text = name.clone();
+        let _ = match block.rows {
+            1 => write!(text, "[{col}]"),
+            _ => write!(text, "[{row}, {col}]"),
+        };
+        text
+    }
+}

@@ -1,0 +1,167 @@
+//! The number types of the crate: `f32` to train and serve, `f64` to check.
+//!
+//! Every formula is written once, over [`Scalar`]. The trait is sealed: a third kind of number (dual
+//! numbers, which carry a derivative along) exists only inside the crate's own tests, as a second
+//! witness of the hand-written derivatives.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A real number that the engine can compute with: [`f32`] or [`f64`].
+///
+/// ```
+/// use polytask::Scalar;
+///
+/// fn softplus<F: Scalar>(x: F) -> F {
+///     x.max(F::ZERO) + (-x.abs()).exp().ln_1p()
+/// }
+/// assert_eq!(softplus(0.0_f64), 2.0_f64.ln());
+/// ```
+pub trait Scalar:
+    sealed::Sealed
+    + Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + 'static
+    + ndarray::LinalgScalar
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + Sum
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Not a number: the mark of a missing label.
+    const NAN: Self;
+    /// The distance from 1 to the next larger number of the type.
+    const EPSILON: f64;
+    /// The name of the type: `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// The number nearest to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// The same number as an `f64`.
+    fn to_f64(self) -> f64;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// eˣ − 1, exact near 0.
+    fn exp_m1(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// ln(1 + x), exact near 0.
+    fn ln_1p(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// Error function, 2/√π ∫₀ˣ e^(−t²) dt.
+    fn erf(self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// `self` to the power `n`.
+    fn powi(self, n: i32) -> Self;
+    /// Whether the number is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// Whether the number is NaN.
+    fn is_nan(self) -> bool;
+
+    /// The larger of two numbers; `other` when `self` is NaN.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+
+    /// The smaller of two numbers; `other` when `self` is NaN.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+macro_rules! scalar {
+    ($float:ident, $erf:path) => {
+        impl Scalar for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NAN: Self = $float::NAN;
+            const EPSILON: f64 = $float::EPSILON as f64;
+            const NAME: &'static str = stringify!($float);
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $float
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                $float::exp(self)
+            }
+            #[inline(always)]
+            fn exp_m1(self) -> Self {
+                $float::exp_m1(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                $float::ln(self)
+            }
+            #[inline(always)]
+            fn ln_1p(self) -> Self {
+                $float::ln_1p(self)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                $float::tanh(self)
+            }
+            #[inline(always)]
+            fn erf(self) -> Self {
+                $erf(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $float::abs(self)
+            }
+            #[inline(always)]
+            fn powi(self, n: i32) -> Self {
+                $float::powi(self, n)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                $float::is_finite(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                $float::is_nan(self)
+            }
+        }
+    };
+}
+
+scalar!(f32, libm::erff);
+scalar!(f64, libm::erf);
