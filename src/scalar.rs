@@ -68,8 +68,8 @@ pub trait Scalar:
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
-    /// Error function, 2/√π ∫₀ˣ e^(−t²) dt.
-    fn erf(self) -> Self;
+    /// Complementary error function, 2/√π ∫ₓ^∞ e^(−t²) dt: exact where 1 − erf(x) would cancel.
+    fn erfc(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
     /// `self` to the power `n`.
@@ -99,7 +99,7 @@ pub(crate) mod sealed {
 }
 
 macro_rules! scalar {
-    ($float:ident, $erf:path) => {
+    ($float:ident, $erfc:path) => {
         impl Scalar for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -140,8 +140,8 @@ macro_rules! scalar {
                 $float::tanh(self)
             }
             #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
+            fn erfc(self) -> Self {
+                $erfc(self)
             }
             #[inline(always)]
             fn abs(self) -> Self {
@@ -163,5 +163,5 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, libm::erff);
-scalar!(f64, libm::erf);
+scalar!(f32, libm::erfcf);
+scalar!(f64, libm::erfc);

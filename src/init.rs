@@ -1,0 +1,105 @@
+//! First values of the parameters, drawn with a named generator so that a seed means the same everywhere.
+//!
+//! ```text
+//! GlorotUniform   U(−a, a), a = √(6 / (fan_in + fan_out))     Glorot & Bengio 2010, eq. 16
+//! GlorotNormal    N(0, 2 / (fan_in + fan_out))                 Glorot & Bengio 2010, eq. 12
+//! HeUniform       U(−a, a), a = √(6 / fan_in)                  He et al. 2015
+//! HeNormal        N(0, 2 / fan_in)                             He et al. 2015, eq. 10
+//! LeCunUniform    U(−a, a), a = √(3 / fan_in)                  LeCun et al. 1998
+//! LeCunNormal     N(0, 1 / fan_in)                             LeCun et al. 1998, eq. 16
+//! Zeros           0
+//! ```
+//! A dense layer of `in × out` weights has `fan_in = in` and `fan_out = out`. Glorot uniform is the default, as it
+//! is in TensorFlow 1.x's `dense` layer. The normal forms are not truncated.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// How a block of parameters gets its first values.
+///
+/// ```
+/// use polytask::Init;
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+///
+/// let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// let weight = Init::GlorotUniform.draw(10, 2, &mut rng);
+/// assert_eq!(weight.len(), 20);
+/// assert!(weight.iter().all(|w| w.abs() <= (6.0_f64 / 12.0).sqrt()));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Init {
+    /// U(−a, a) with a = √(6 / (fan_in + fan_out)).
+    #[default]
+    GlorotUniform,
+    /// N(0, 2 / (fan_in + fan_out)).
+    GlorotNormal,
+    /// U(−a, a) with a = √(6 / fan_in).
+    HeUniform,
+    /// N(0, 2 / fan_in).
+    HeNormal,
+    /// U(−a, a) with a = √(3 / fan_in).
+    LeCunUniform,
+    /// N(0, 1 / fan_in).
+    LeCunNormal,
+    /// 0.
+    Zeros,
+    /// The same number everywhere.
+    Constant(f64),
+}
+
+impl Init {
+    /// `rows × cols` first values, row-major, for a matrix that maps `rows` inputs to `cols` outputs.
+    pub fn draw(self, rows: usize, cols: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let (fan_in, fan_out) = (rows as f64, cols as f64);
+        let mut uniform = |a: f64| (0..rows * cols).map(|_| a * (2.0 * rng.random::<f64>() - 1.0)).collect();
+        match self {
+            Self::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
+            Self::HeUniform => uniform((6.0 / fan_in).sqrt()),
+            Self::LeCunUniform => uniform((3.0 / fan_in).sqrt()),
+            Self::GlorotNormal => normal((2.0 / (fan_in + fan_out)).sqrt(), rows * cols, rng),
+            Self::HeNormal => normal((2.0 / fan_in).sqrt(), rows * cols, rng),
+            Self::LeCunNormal => normal((1.0 / fan_in).sqrt(), rows * cols, rng),
+            Self::Zeros => vec![0.0; rows * cols],
+            Self::Constant(value) => vec![value; rows * cols],
+        }
+    }
+}
+
+fn normal(deviation: f64, n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+    (0..n)
+        .map(|_| {
+            let z: f64 = StandardNormal.sample(rng);
+            deviation * z
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    /// Mean and variance of 40 000 draws lie within five standard errors of what the table says.
+    #[test]
+    fn moments_are_those_of_the_table() {
+        let (rows, cols) = (100, 400);
+        let n = (rows * cols) as f64;
+        for (init, variance, kurtosis) in [
+            (Init::GlorotUniform, 2.0 / 500.0, 1.8),
+            (Init::GlorotNormal, 2.0 / 500.0, 3.0),
+            (Init::HeUniform, 2.0 / 100.0, 1.8),
+            (Init::HeNormal, 2.0 / 100.0, 3.0),
+            (Init::LeCunUniform, 1.0 / 100.0, 1.8),
+            (Init::LeCunNormal, 1.0 / 100.0, 3.0),
+        ] {
+            let draws = init.draw(rows, cols, &mut ChaCha8Rng::seed_from_u64(5));
+            let mean = draws.iter().sum::<f64>() / n;
+            let second = draws.iter().map(|x| x * x).sum::<f64>() / n;
+            assert!(mean.abs() < 5.0 * (variance / n).sqrt(), "{init:?}: mean {mean}");
+            let error = variance * ((kurtosis - 1.0) / n).sqrt();
+            assert!((second - variance).abs() < 5.0 * error, "{init:?}: variance {second}, not {variance}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Activation functions φ, applied entry by entry.
+//!
+//! Each is a pair: y = φ(z), and φ′ expressed through whatever is cheapest to keep. For most of them φ′ is a
+//! function of y alone, so z need not be kept:
+//!
+//! ```text
+//! identity      y = z                              φ′ = 1
+//! ReLU          y = max(z, 0)                      φ′ = [y > 0]                      0 at the kink
+//! leaky ReLU    y = z or a z                       φ′ = 1 or a                       a at the kink
+//! ELU           y = z or α (eᶻ − 1)                φ′ = 1 or y + α                   Clevert et al. 2016
+//! tanh          y = tanh z                         φ′ = 1 − y²
+//! sigmoid       y = 1 / (1 + e⁻ᶻ)                  φ′ = y (1 − y)
+//! softplus      y = max(z, 0) + ln(1 + e^−|z|)     φ′ = sigmoid(z) = 1 − e⁻ʸ
+//! SiLU          y = z sigmoid(z)                   φ′ = s + z s (1 − s), s = sigmoid(z)   Elfwing et al. 2018
+//! GELU          y = z Φ(z)                         φ′ = Φ(z) + z e^(−z²/2)/√(2π)     Hendrycks & Gimpel 2016
+//! ```
+//! Φ(z) = erfc(−z/√2)/2 is the normal distribution function, so GELU is the exact form, not the tanh
+//! approximation. Each formula is written so that no exponential overflows.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use ndarray::{ArrayView2, ArrayViewMut2, Zip};
+
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// A function applied to every entry of a layer's output.
+///
+/// ```
+/// use polytask::Activation;
+///
+/// assert_eq!(Activation::Relu.value(-2.0_f64), 0.0);
+/// assert_eq!(Activation::Sigmoid.value(-1e3_f32), 0.0);
+/// assert_eq!(Activation::Tanh.derivative(0.0_f64), 1.0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// z.
+    #[default]
+    Identity,
+    /// max(z, 0).
+    Relu,
+    /// z where positive, else `slope` · z; the slope is in (0, 1).
+    LeakyRelu {
+        /// Slope for negative z; 0.01 in Maas et al. 2013.
+        slope: f64,
+    },
+    /// z where positive, else `alpha` (eᶻ − 1); alpha is positive.
+    Elu {
+        /// Minus the limit for z → −∞; 1 in Clevert et al. 2016.
+        alpha: f64,
+    },
+    /// z Φ(z), with the exact normal distribution function.
+    Gelu,
+    /// z / (1 + e⁻ᶻ), also called swish.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e⁻ᶻ).
+    Sigmoid,
+    /// ln(1 + eᶻ).
+    Softplus,
+}
+
+impl Activation {
+    /// One of each, with the usual constants.
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu { slope: 0.01 },
+        Self::Elu { alpha: 1.0 },
+        Self::Gelu,
+        Self::Silu,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Softplus,
+    ];
+
+    /// φ(z).
+    #[inline(always)]
+    pub fn value<F: Scalar>(self, z: F) -> F {
+        match self {
+            Self::Identity => z,
+            Self::Relu => relu(z),
+            Self::LeakyRelu { slope } => leaky_relu(z, F::from_f64(slope)),
+            Self::Elu { alpha } => elu(z, F::from_f64(alpha)),
+            Self::Gelu => z * normal_cdf(z),
+            Self::Silu => z * sigmoid(z),
+            Self::Tanh => z.tanh(),
+            Self::Sigmoid => sigmoid(z),
+            Self::Softplus => softplus(z),
+        }
+    }
+
+    /// φ′(z).
+    #[inline(always)]
+    pub fn derivative<F: Scalar>(self, z: F) -> F {
+        if self.needs_input() { self.slope(z) } else { self.slope(self.value(z)) }
+    }
+
+    /// Whether φ′ needs z; otherwise it is a function of y.
+    pub(crate) fn needs_input(self) -> bool {
+        matches!(self, Self::Gelu | Self::Silu)
+    }
+
+    /// φ′ from what is kept: z where the activation needs its input, else y.
+    #[inline(always)]
+    fn slope<F: Scalar>(self, kept: F) -> F {
+        let one = F::ONE;
+        match self {
+            Self::Identity => one,
+            Self::Relu => choose(kept, one, F::ZERO),
+            Self::LeakyRelu { slope } => choose(kept, one, F::from_f64(slope)),
+            Self::Elu { alpha } => choose(kept, one, kept + F::from_f64(alpha)),
+            Self::Tanh => one - kept * kept,
+            Self::Sigmoid => kept * (one - kept),
+            Self::Softplus => -(-kept).exp_m1(),
+            Self::Silu => {
+                let s = sigmoid(kept);
+                s + kept * s * (one - s)
+            }
+            Self::Gelu => {
+                let density = (-(kept * kept) / F::from_f64(2.0)).exp() / F::from_f64((2.0 * PI).sqrt());
+                normal_cdf(kept) + kept * density
+            }
+        }
+    }
+
+    /// Replaces each z by φ(z).
+    pub(crate) fn apply_in_place<F: Scalar>(self, z: &mut [F]) {
+        z.iter_mut().for_each(|z| *z = self.value(*z));
+    }
+
+    /// Writes φ(z) to `y`.
+    pub(crate) fn apply<F: Scalar>(self, z: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>) {
+        Zip::from(&mut y).and(&z).for_each(|y, &z| *y = self.value(z));
+    }
+
+    /// Multiplies each delta by φ′, from what was kept of the same entry.
+    pub(crate) fn multiply_derivative<F: Scalar>(self, kept: &[F], delta: &mut [F]) {
+        if self == Self::Identity {
+            return;
+        }
+        delta.iter_mut().zip(kept).for_each(|(d, &k)| *d *= self.slope(k));
+    }
+
+    /// Records for each entry with a kink which side it is on and how far from it.
+    pub(crate) fn branches<F: Scalar>(self, kept: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
+        // ELU has no kink in its value for α = 1, but a jump in its second derivative, which also spoils a
+        // difference quotient that spans it.
+        if matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. }) {
+            kept.iter().for_each(|&k| record(i64::from(k > F::ZERO), k.to_f64().abs()));
+        }
+    }
+
+    pub(crate) fn check(self) -> Result<()> {
+        let (name, value, range, fits) = match self {
+            Self::LeakyRelu { slope } => ("slope", slope, "in (0, 1)", slope > 0.0 && slope < 1.0),
+            Self::Elu { alpha } => ("alpha", alpha, "positive and finite", alpha > 0.0 && alpha.is_finite()),
+            _ => return Ok(()),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Setting, format!("{name} of the activation"), range, value)),
+        }
+    }
+}
+
+#[inline(always)]
+fn choose<F: Scalar>(sign: F, positive: F, otherwise: F) -> F {
+    if sign > F::ZERO { positive } else { otherwise }
+}
+
+#[inline(always)]
+fn relu<F: Scalar>(z: F) -> F {
+    choose(z, z, F::ZERO)
+}
+
+#[inline(always)]
+fn leaky_relu<F: Scalar>(z: F, slope: F) -> F {
+    choose(z, z, slope * z)
+}
+
+#[inline(always)]
+fn elu<F: Scalar>(z: F, alpha: F) -> F {
+    choose(z, z, alpha * z.exp_m1())
+}
+
+/// The exponential is of −|z|, so it lies in (0, 1]; a negative z takes e^z / (1 + e^z).
+#[inline(always)]
+pub(crate) fn sigmoid<F: Scalar>(z: F) -> F {
+    let e = (-z.abs()).exp();
+    choose(z, F::ONE, e) / (F::ONE + e)
+}
+
+#[inline(always)]
+pub(crate) fn softplus<F: Scalar>(z: F) -> F {
+    z.max(F::ZERO) + (-z.abs()).exp().ln_1p()
+}
+
+#[inline(always)]
+fn normal_cdf<F: Scalar>(z: F) -> F {
+    (z * F::from_f64(-FRAC_1_SQRT_2)).erfc() / F::from_f64(2.0)
+}

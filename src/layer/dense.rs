@@ -1,0 +1,165 @@
+//! The dense layer: every output is a weighted sum of all inputs.
+//!
+//! For a batch of `B` rows, `x` is `B × in`, `W` is `in × out`, `b` is `1 × out`, and `1` is a column of `B` ones:
+//!
+//! ```text
+//! forward     z = x W + 1 b              B × out
+//!             y = φ(z)                   φ entry by entry
+//!
+//! backward    given dy = ∂L/∂y           B × out
+//!             dz = dy ∘ φ′(z)            the chain rule, entry by entry
+//!             dx = dz Wᵀ                 B × in     (propagate)
+//!             dW = xᵀ dz                 in × out   (gradient)
+//!             db = 1ᵀ dz                 1 × out    (gradient)
+//! ```
+//! Why: z[n, j] = Σᵢ x[n, i] W[i, j] + b[j]. The number W[i, j] touches z[n, j] of every row n, with factor x[n, i], so
+//! ∂L/∂W[i, j] = Σₙ x[n, i] dz[n, j]. The number x[n, i] touches z[n, j] for every j, with factor W[i, j], so
+//! ∂L/∂x[n, i] = Σⱼ dz[n, j] W[i, j]. And b[j] touches z[n, j] of every row with factor 1.
+
+use std::ops::Range;
+
+use super::{Activation, BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+use crate::kernel::{self, Start};
+use crate::trace::{Arena, Chunk, Slot};
+use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
+
+/// Settings of a dense layer: `y = φ(x W + b)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dense {
+    width: usize,
+    activation: Activation,
+    weight_init: Init,
+    bias_init: Init,
+}
+
+impl Dense {
+    /// A layer of `width` outputs, with Glorot-uniform weights and zero biases.
+    pub fn new(width: usize, activation: Activation) -> Self {
+        Self { width, activation, weight_init: Init::GlorotUniform, bias_init: Init::Zeros }
+    }
+
+    /// How the weights get their first values.
+    #[must_use]
+    pub fn init(mut self, init: Init) -> Self {
+        self.weight_init = init;
+        self
+    }
+
+    /// How the biases get their first values.
+    #[must_use]
+    pub fn bias_init(mut self, init: Init) -> Self {
+        self.bias_init = init;
+        self
+    }
+}
+
+impl From<Dense> for super::Layer {
+    fn from(dense: Dense) -> Self {
+        Self::Dense(dense)
+    }
+}
+
+impl<F: Scalar> BuildLayer<F> for Dense {
+    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        if self.width == 0 {
+            return Err(Error::new(ErrorKind::Setting, format!("width of {}", site.name()), "at least 1", 0));
+        }
+        self.activation.check().map_err(|e| e.within(site.name()))?;
+        let input = site.input();
+        let weight = site.parameter("weight", input.width(), self.width, self.weight_init);
+        let bias = site.parameter("bias", 1, self.width, self.bias_init);
+        let pre_activation = self.activation.needs_input().then(|| site.slot(self.width));
+        let output = site.slot(self.width);
+        Ok(Box::new(BuiltDense { activation: self.activation, weight, bias, input, pre_activation, output }))
+    }
+}
+
+#[derive(Debug)]
+struct BuiltDense {
+    activation: Activation,
+    weight: Block,
+    bias: Block,
+    input: Slot,
+    /// z, kept only where φ′ cannot be had from y.
+    pre_activation: Option<Slot>,
+    output: Slot,
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltDense {
+    fn output(&self) -> Slot {
+        self.output
+    }
+
+    fn forward(&self, theta: &[F], _mode: Mode, values: &mut Arena<F>) {
+        let z = self.pre_activation.unwrap_or(self.output);
+        let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
+        kernel::product(x, self.weight.of(theta), Start::Bias(&theta[self.bias.range()]), z_out);
+        match self.pre_activation {
+            None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
+            Some(z) => {
+                let (z, y) = values.pair((z, 0..1), (self.output, 0..1));
+                self.activation.apply(z, y);
+            }
+        }
+    }
+
+    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+        let kept = values.padded(self.pre_activation.unwrap_or(self.output), 0..1);
+        for lane in 0..flow.lanes {
+            self.activation.multiply_derivative(kept, deltas.padded_mut(self.output, lane..lane + 1));
+        }
+        let (first, start) = match flow.into {
+            Into::Nowhere => return,
+            Into::Set(lane) => (lane, Start::Zero),
+            Into::Add(lane) => (lane, Start::Keep),
+        };
+        let (dz, dx) =
+            deltas.pair((self.output, 0..flow.lanes), (self.input, first..first + flow.lanes));
+        kernel::product(dz, self.weight.of(theta).reversed_axes(), start, dx);
+    }
+
+    fn pieces(&self) -> Vec<Range<usize>> {
+        let (inputs, outputs) = self.weight.shape();
+        let rows = PIECE.div_ceil(outputs).next_multiple_of(16);
+        (0..inputs.max(1))
+            .step_by(rows)
+            .map(|first| {
+                let begin = self.weight.range().start + first * outputs;
+                let end = if first + rows < inputs { begin + rows * outputs } else { self.bias.range().end };
+                begin..end
+            })
+            .collect()
+    }
+
+    fn gradient(&self, _theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+        let (inputs, outputs) = self.weight.shape();
+        let first = (piece.start - self.weight.range().start) / outputs;
+        let has_bias = piece.end == self.bias.range().end;
+        let rows = if has_bias { inputs - first } else { piece.len() / outputs };
+        let (dw, db) = gradient.split_at_mut(rows * outputs);
+
+        let mut start = Start::Zero;
+        for chunk in chunks {
+            let x = chunk.values.get(self.input);
+            let x = x.slice(ndarray::s![.., first..first + rows]);
+            let dz = chunk.deltas.lanes_of(self.output, lane..lane + 1);
+            kernel::product(x.t(), dz, start, kernel::matrix_mut(dw, rows, outputs, outputs));
+            start = Start::Keep;
+        }
+        if has_bias {
+            db.fill(F::ZERO);
+            for chunk in chunks {
+                kernel::add_rows(chunk.deltas.lanes_of(self.output, lane..lane + 1), db);
+            }
+        }
+    }
+
+    fn branches(&self, _theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        let z = values.get(self.pre_activation.unwrap_or(self.output));
+        self.activation.branches(z, record);
+    }
+}
+
+/// About how many weights make a piece: small enough that two or more threads share a wide layer evenly, large
+/// enough that reading the deltas again for each piece costs little.
+const PIECE: usize = 1 << 16;

@@ -1,0 +1,214 @@
+//! Layers: the pieces a trunk or a head is made of, forward and backward side by side.
+//!
+//! A [`Layer`] is a setting: what to build. A [`BuiltLayer`] knows where its parameters lie in θ (blocks) and
+//! where its activations lie in a chunk (slots), and holds no numbers itself. So one built layer serves any θ, any
+//! number of threads, and the gradient checker.
+//!
+//! Backward is in two steps, because deltas flow through the rows of a batch and gradients sum over them:
+//!
+//! ```text
+//! propagate   ∂L/∂output → ∂L/∂input, chunk by chunk; leaves in the output's delta what `gradient` reads
+//! gradient    ∂L/∂θ of the layer, from values and deltas of all chunks; writes every entry once
+//! ```
+//! Both are linear in the delta. With one delta lane per task, `propagate` moves all of them in one product.
+
+mod activation;
+mod chain;
+mod dense;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use activation::Activation;
+pub use chain::Chain;
+pub use dense::Dense;
+
+use crate::trace::{Arena, Chunk, Plan, Slot};
+use crate::{Block, Init, Layout, Result, Scalar};
+
+/// A layer to build.
+///
+/// ```
+/// use polytask::{Activation, Init, Layer, layer::Dense};
+///
+/// let plain = Layer::dense(10, Activation::Relu);
+/// let tuned = Layer::from(Dense::new(10, Activation::Relu).init(Init::HeNormal));
+/// assert_ne!(format!("{plain:?}"), format!("{tuned:?}"));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Layer {
+    /// `y = φ(x W + b)`.
+    Dense(Dense),
+    /// A layer of your own.
+    Custom(Arc<dyn CustomLayer>),
+}
+
+impl Layer {
+    /// A dense layer of `width` units, Glorot-uniform weights and zero biases.
+    pub fn dense(width: usize, activation: Activation) -> Self {
+        Self::Dense(Dense::new(width, activation))
+    }
+
+    /// A layer of your own.
+    pub fn custom(layer: impl CustomLayer + 'static) -> Self {
+        Self::Custom(Arc::new(layer))
+    }
+
+    pub(crate) fn build<F: Scalar>(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        match self {
+            Self::Dense(dense) => BuildLayer::<F>::build(dense, site),
+            Self::Custom(layer) => {
+                let built = layer.build_for(F::NAME, site)?;
+                Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
+            }
+        }
+    }
+}
+
+/// Where a layer is being built: it takes the addresses it needs.
+#[derive(Debug)]
+pub struct Site<'a> {
+    pub(crate) layout: &'a mut Layout,
+    pub(crate) plan: &'a mut Plan,
+    pub(crate) inits: &'a mut Vec<(Block, Init)>,
+    /// What the names of the layer's parameters begin with, such as `trunk.0`.
+    pub(crate) name: String,
+    pub(crate) input: Slot,
+}
+
+impl Site<'_> {
+    /// The slot that the layer reads.
+    pub fn input(&self) -> Slot {
+        self.input
+    }
+
+    /// Where the layer is, for messages: `trunk.0`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A new block of parameters, `rows × cols`, named `<layer>.<name>`.
+    ///
+    /// The blocks of a layer are neighbours in θ, in the order in which they are taken.
+    pub fn parameter(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
+        let block = self.layout.push(format!("{}.{name}", self.name), rows, cols);
+        self.inits.push((block, init));
+        block
+    }
+
+    /// Says that the parameters taken so far are shared by all tasks, and those to come are not.
+    ///
+    /// # Panics
+    /// If it was said before.
+    pub fn end_shared(&mut self) {
+        self.layout.end_shared();
+    }
+
+    /// Builds something whose names begin with this site's name and `name`, from this site's input.
+    pub fn named<T>(&mut self, name: &str, build: impl FnOnce(&mut Site<'_>) -> T) -> T {
+        let name = if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) };
+        build(&mut Site { layout: self.layout, plan: self.plan, inits: self.inits, name, input: self.input })
+    }
+
+    /// The same site with another input.
+    pub fn reading<T>(&mut self, input: Slot, build: impl FnOnce(&mut Site<'_>) -> T) -> T {
+        let name = self.name.clone();
+        build(&mut Site { layout: self.layout, plan: self.plan, inits: self.inits, name, input })
+    }
+
+    /// A new slot for `width` numbers per example: the layer's output, or something kept for backward.
+    pub fn slot(&mut self, width: usize) -> Slot {
+        self.plan.slot(width)
+    }
+}
+
+/// What a pass through the network is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// To learn from.
+    Train,
+    /// To predict or to evaluate: nothing random.
+    #[default]
+    Predict,
+}
+
+/// Which deltas a layer propagates, and where to.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Lanes of the output's delta, counted from 0: one, or one per task.
+    pub lanes: usize,
+    /// What becomes of the input's delta.
+    pub into: Into,
+}
+
+/// What becomes of the delta of a layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Into {
+    /// Nobody asks for it.
+    Nowhere,
+    /// It overwrites the lanes from this one on.
+    Set(usize),
+    /// It is added to the lanes from this one on: another layer reads the same input.
+    Add(usize),
+}
+
+/// A layer with its addresses, over one scalar type.
+///
+/// # Contract
+/// 1. `forward` writes every number of the output slot that belongs to a row in use.
+/// 2. After `propagate`, the deltas of the layer's own slots are what `gradient` reads.
+/// 3. `gradient` writes every entry of its piece, once, and sums chunks in order, so that the bits do not
+///    depend on who computes which piece.
+pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
+    /// The slot that the layer writes.
+    fn output(&self) -> Slot;
+
+    /// Computes the output of the rows of a chunk from its input.
+    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>);
+
+    /// Computes ∂L/∂input of the rows of a chunk from ∂L/∂output.
+    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow);
+
+    /// The pieces of θ whose gradients can be computed apart: neighbouring ranges that cover the layer's
+    /// parameters. Their size depends on shapes alone.
+    fn pieces(&self) -> Vec<Range<usize>>;
+
+    /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
+    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
+
+    /// Reports which side of each of the layer's kinks the rows of a chunk are on, with the distance to the
+    /// kink, after `forward`. A layer without kinks has nothing to report.
+    fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
+}
+
+/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own.
+pub trait BuildLayer<F: Scalar> {
+    /// Takes the layer's blocks and slots.
+    ///
+    /// # Errors
+    /// If a setting of the layer is outside its range.
+    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>>;
+}
+
+/// A layer of your own, for either scalar. You do not implement this trait: whatever implements
+/// [`BuildLayer`] for `f32` and for `f64` has it.
+pub trait CustomLayer: Debug + Send + Sync {
+    /// Builds for the scalar of that name, as a `Box<dyn BuiltLayer<_>>` in a box.
+    #[doc(hidden)]
+    fn build_for(&self, scalar: &str, site: &mut Site<'_>) -> Result<Box<dyn Any>>;
+}
+
+impl<T> CustomLayer for T
+where
+    T: BuildLayer<f32> + BuildLayer<f64> + Debug + Send + Sync,
+{
+    fn build_for(&self, scalar: &str, site: &mut Site<'_>) -> Result<Box<dyn Any>> {
+        Ok(match scalar {
+            "f32" => Box::new(BuildLayer::<f32>::build(self, site)?),
+            _ => Box::new(BuildLayer::<f64>::build(self, site)?),
+        })
+    }
+}

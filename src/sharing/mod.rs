@@ -1,0 +1,139 @@
+//! Sharing forms: how one input becomes a representation for each task.
+//!
+//! The simplest is one trunk for all tasks; the other end is a network for each. In between lie forms whose
+//! tasks share some parts and own others. A form's parameters are of two kinds, and θ keeps them apart:
+//! what all tasks share comes first, then what belongs to one task.
+//!
+//! ```text
+//!            x ──▶ sharing form ──▶ representation of task 1 ──▶ head 1 ──▶ outputs 1
+//!                               └─▶ representation of task 2 ──▶ head 2 ──▶ outputs 2
+//! ```
+//! Tasks may have the same representation (then it is shared, and its delta is the sum of what the heads send
+//! back, or one lane per task) or each its own.
+
+mod independent;
+mod shared_trunk;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::layer::{Layer, Mode, Site};
+use crate::trace::{Arena, Chunk, Slot};
+use crate::{Result, Scalar};
+
+/// A sharing form to build.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Sharing {
+    /// One trunk for all tasks (hard sharing, Caruana 1997).
+    SharedTrunk(Vec<Layer>),
+    /// A trunk for each task, with nothing shared: the single-task baselines in one model.
+    Independent(Vec<Layer>),
+    /// A form of your own.
+    Custom(Arc<dyn CustomSharing>),
+}
+
+impl Sharing {
+    /// One trunk for all tasks. Without layers, the heads read the features themselves.
+    pub fn shared_trunk(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Self::SharedTrunk(layers.into_iter().map(std::convert::Into::into).collect())
+    }
+
+    /// A trunk for each task, with nothing shared.
+    pub fn independent(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Self::Independent(layers.into_iter().map(std::convert::Into::into).collect())
+    }
+
+    /// A form of your own.
+    pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
+        Self::Custom(Arc::new(sharing))
+    }
+
+    pub(crate) fn build<F: Scalar>(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+        match self {
+            Self::SharedTrunk(layers) => Ok(Box::new(shared_trunk::SharedTrunk::build(layers, site)?)),
+            Self::Independent(layers) => Ok(Box::new(independent::Independent::build(layers, tasks, site)?)),
+            Self::Custom(sharing) => {
+                let built = sharing.build_for(F::NAME, tasks, site)?;
+                Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
+            }
+        }
+    }
+}
+
+/// What a head reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// Where it lies.
+    pub slot: Slot,
+    /// Whether other tasks read it too: then its delta has a lane per task when lanes are kept apart.
+    pub is_shared: bool,
+}
+
+/// Part of θ whose gradient can be computed apart from the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where in θ.
+    pub range: Range<usize>,
+    /// The task it belongs to; `None` where all tasks share it.
+    pub owner: Option<usize>,
+}
+
+/// A sharing form with its addresses, over one scalar type.
+///
+/// # Contract
+/// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `lanes` lanes, of a
+///    task's own in lane 0. It leaves, for shared layers, `lanes` lanes; for a task's own layers, lane 0.
+/// 2. The blocks shared by all tasks are taken from the site first, and
+///    [`end_shared`](crate::Layout::end_shared) is called after them.
+pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
+    /// What the head of a task reads.
+    fn representation(&self, task: usize) -> Representation;
+
+    /// Computes every representation of the rows of a chunk.
+    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>);
+
+    /// From ∂L/∂representation back through the form, for the rows of a chunk; into ∂L/∂x as well if asked
+    /// (lane 0, with the sum over `lanes` left to the caller when there are several).
+    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, lanes: usize, into_input: bool);
+
+    /// The pieces of θ that belong to the form: they cover its parameters.
+    fn pieces(&self) -> Vec<Piece>;
+
+    /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
+    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
+
+    /// Reports which side of each kink the rows of a chunk are on, with the distance to it, after `forward`.
+    fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
+}
+
+/// What makes a [`BuiltSharing`]; implement it over every `F: Scalar` for a form of your own.
+pub trait BuildSharing<F: Scalar> {
+    /// Takes the form's blocks and slots, for tasks of these names.
+    ///
+    /// # Errors
+    /// If a setting of the form is outside its range.
+    fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
+}
+
+/// A sharing form of your own, for either scalar. You do not implement this trait: whatever implements
+/// [`BuildSharing`] for `f32` and for `f64` has it.
+pub trait CustomSharing: Debug + Send + Sync {
+    /// Builds for the scalar of that name, as a `Box<dyn BuiltSharing<_>>` in a box.
+    #[doc(hidden)]
+    fn build_for(&self, scalar: &str, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn Any>>;
+}
+
+impl<T> CustomSharing for T
+where
+    T: BuildSharing<f32> + BuildSharing<f64> + Debug + Send + Sync,
+{
+    fn build_for(&self, scalar: &str, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn Any>> {
+        Ok(match scalar {
+            "f32" => Box::new(BuildSharing::<f32>::build(self, tasks, site)?),
+            _ => Box::new(BuildSharing::<f64>::build(self, tasks, site)?),
+        })
+    }
+}

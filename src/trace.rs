@@ -1,0 +1,245 @@
+//! Where a batch lives while it is worked on: activations and deltas, in chunks of rows.
+//!
+//! As a [`Block`](crate::Block) addresses θ, a [`Slot`] addresses activations. A [`Plan`] hands out slots while a
+//! network is built; an [`Arena`] has room for all of them for some rows; a [`Chunk`] is one arena of values
+//! and one of deltas, addressed alike: the delta of a slot is ∂(weighted loss)/∂(its values).
+//!
+//! ```text
+//! arena:  | slot 0: rows × stride | slot 1: rows × stride | ...        stride ≥ width, a whole number of vectors
+//! deltas: | slot 0: lane 0 rows, lane 1 rows, ... | slot 1: ...        one lane, or one per task
+//! ```
+//! The lanes of a slot lie one below the other, so that the deltas of all tasks are one tall matrix and go
+//! through a layer in one product.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use crate::Scalar;
+use crate::kernel;
+
+/// The address of one matrix of activations, `rows × width`, in every chunk of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Numbers per row in front of this slot.
+    offset: usize,
+    width: usize,
+    /// From one row to the next: the width, rounded up to whole vectors.
+    stride: usize,
+}
+
+impl Slot {
+    /// How many numbers of a row are used.
+    pub fn width(self) -> usize {
+        self.width
+    }
+}
+
+/// Hands out slots while a network is built.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    row_len: usize,
+    widest: usize,
+}
+
+impl Plan {
+    /// A plan without slots.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new slot for `width` numbers per row.
+    pub fn slot(&mut self, width: usize) -> Slot {
+        let stride = padded(width);
+        let slot = Slot { offset: self.row_len, width, stride };
+        self.row_len += stride;
+        self.widest = self.widest.max(width);
+        slot
+    }
+
+    /// Numbers of activations kept per example, padding included.
+    pub fn row_len(&self) -> usize {
+        self.row_len
+    }
+
+    /// How many rows a chunk should have: few enough that a layer's activations stay in the second-level
+    /// cache, many enough that its weights are read seldom. It depends on the shapes alone, so the sums of a
+    /// gradient are taken in the same order whatever the number of threads.
+    pub fn chunk_rows(&self) -> usize {
+        if self.widest < 512 { 64 } else { 256 }
+    }
+}
+
+/// Rows are padded to a multiple of 16 numbers (one 512-bit vector of `f32`); very narrow ones to a power of two.
+fn padded(width: usize) -> usize {
+    if width <= 8 { width.next_power_of_two() } else { width.next_multiple_of(16) }
+}
+
+/// Room for every slot of a plan, for some rows and one or more lanes.
+#[derive(Debug)]
+pub struct Arena<F> {
+    buffer: Vec<F>,
+    /// First number used: the buffer's first 64-byte boundary.
+    start: usize,
+    row_len: usize,
+    capacity: usize,
+    lanes: usize,
+    rows: usize,
+}
+
+impl<F: Scalar> Arena<F> {
+    fn new(plan: &Plan, capacity: usize, lanes: usize) -> Self {
+        let line = 64 / size_of::<F>().min(64);
+        let buffer = vec![F::ZERO; plan.row_len * capacity * lanes + line];
+        let start = buffer.as_ptr().align_offset(64).min(line);
+        Self { buffer, start, row_len: plan.row_len, capacity, lanes, rows: capacity }
+    }
+
+    /// How many rows are in use.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many lanes there is room for.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// The values of `slot`, `rows × width` (of deltas: the first lane).
+    pub fn get(&self, slot: Slot) -> ArrayView2<'_, F> {
+        self.lanes_of(slot, 0..1)
+    }
+
+    /// The values of `slot`, to write, `rows × width` (of deltas: the first lane).
+    pub fn get_mut(&mut self, slot: Slot) -> ArrayViewMut2<'_, F> {
+        self.lanes_of_mut(slot, 0..1)
+    }
+
+    /// Some lanes of `slot` as one tall matrix, `(lanes · rows) × width`.
+    pub fn lanes_of(&self, slot: Slot, lanes: Range<usize>) -> ArrayView2<'_, F> {
+        let n = lanes.len() * self.rows;
+        kernel::matrix(&self.buffer[self.range(slot, lanes)], n, slot.width, slot.stride)
+    }
+
+    /// Some lanes of `slot` as one tall matrix, to write, `(lanes · rows) × width`.
+    pub fn lanes_of_mut(&mut self, slot: Slot, lanes: Range<usize>) -> ArrayViewMut2<'_, F> {
+        let n = lanes.len() * self.rows;
+        let range = self.range(slot, lanes);
+        kernel::matrix_mut(&mut self.buffer[range], n, slot.width, slot.stride)
+    }
+
+    /// The numbers of some lanes of `slot` as they lie in memory, padding included.
+    pub fn padded(&self, slot: Slot, lanes: Range<usize>) -> &[F] {
+        &self.buffer[self.range(slot, lanes)]
+    }
+
+    /// The numbers of some lanes of `slot` as they lie in memory, padding included, to write.
+    pub fn padded_mut(&mut self, slot: Slot, lanes: Range<usize>) -> &mut [F] {
+        let range = self.range(slot, lanes);
+        &mut self.buffer[range]
+    }
+
+    /// One slot to read and another to write, each with its lanes.
+    ///
+    /// # Panics
+    /// If the two are the same slot.
+    #[track_caller]
+    pub fn pair(
+        &mut self,
+        (read, read_lanes): (Slot, Range<usize>),
+        (write, write_lanes): (Slot, Range<usize>),
+    ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>) {
+        let (n_read, n_write) = (read_lanes.len() * self.rows, write_lanes.len() * self.rows);
+        let (from, to) = (self.range(read, read_lanes), self.range(write, write_lanes));
+        let (source, target) = if from.end <= to.start {
+            let (front, back) = self.buffer.split_at_mut(to.start);
+            (&front[from], &mut back[..to.end - to.start])
+        } else {
+            assert!(to.end <= from.start, "a slot cannot be read and written at once");
+            let (front, back) = self.buffer.split_at_mut(from.start);
+            (&back[..from.end - from.start], &mut front[to])
+        };
+        (
+            kernel::matrix(source, n_read, read.width, read.stride),
+            kernel::matrix_mut(target, n_write, write.width, write.stride),
+        )
+    }
+
+    fn range(&self, slot: Slot, lanes: Range<usize>) -> Range<usize> {
+        debug_assert!(lanes.end <= self.lanes, "lane {} of {}", lanes.end, self.lanes);
+        let at = self.start + slot.offset * self.capacity * self.lanes;
+        let lane = self.rows * slot.stride;
+        at + lanes.start * lane..at + lanes.end * lane
+    }
+}
+
+/// Some rows of a batch: the activations of every slot, and the deltas of every slot.
+#[derive(Debug)]
+pub struct Chunk<F> {
+    /// What forward computed.
+    pub values: Arena<F>,
+    /// What backward computed.
+    pub deltas: Arena<F>,
+    /// The batch row that is this chunk's first.
+    pub first_row: usize,
+}
+
+impl<F: Scalar> Chunk<F> {
+    /// The batch rows of this chunk.
+    pub fn batch_rows(&self) -> Range<usize> {
+        self.first_row..self.first_row + self.values.rows
+    }
+}
+
+/// The chunks of a batch: allocated once, used for every batch that is not larger.
+#[derive(Debug)]
+pub(crate) struct Chunks<F> {
+    all: Vec<Chunk<F>>,
+    plan: Plan,
+    chunk_rows: usize,
+    in_use: usize,
+}
+
+impl<F: Scalar> Chunks<F> {
+    pub(crate) fn new(plan: &Plan, batch_size: usize) -> Self {
+        let chunk_rows = plan.chunk_rows().min(batch_size.max(1));
+        let all = (0..batch_size.div_ceil(chunk_rows))
+            .map(|i| {
+                let capacity = chunk_rows.min(batch_size - i * chunk_rows);
+                Chunk {
+                    values: Arena::new(plan, capacity, 1),
+                    deltas: Arena::new(plan, capacity, 1),
+                    first_row: i * chunk_rows,
+                }
+            })
+            .collect::<Vec<_>>();
+        let in_use = all.len();
+        Self { all, plan: plan.clone(), chunk_rows, in_use }
+    }
+
+    /// Uses as many chunks as `rows` rows need; the last one may be short.
+    pub(crate) fn set_rows(&mut self, rows: usize) {
+        self.in_use = rows.div_ceil(self.chunk_rows);
+        for chunk in self.in_use_mut() {
+            let here = chunk.values.capacity.min(rows - chunk.first_row);
+            (chunk.values.rows, chunk.deltas.rows) = (here, here);
+        }
+    }
+
+    /// Makes room for `lanes` lanes of deltas.
+    pub(crate) fn reserve_lanes(&mut self, lanes: usize) {
+        for chunk in self.all.iter_mut().filter(|chunk| chunk.deltas.lanes < lanes) {
+            let rows = chunk.deltas.rows;
+            chunk.deltas = Arena::new(&self.plan, chunk.deltas.capacity, lanes);
+            chunk.deltas.rows = rows;
+        }
+    }
+
+    pub(crate) fn in_use(&self) -> &[Chunk<F>] {
+        &self.all[..self.in_use]
+    }
+
+    pub(crate) fn in_use_mut(&mut self) -> &mut [Chunk<F>] {
+        &mut self.all[..self.in_use]
+    }
+}
