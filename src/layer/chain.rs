@@ -64,14 +64,13 @@ impl<F: Scalar> Chain<F> {
     /// The gradient of one of the [`pieces`](Self::pieces), or `None` if it is none of this chain's.
     pub fn gradient(
         &self,
-        theta: &[F],
         chunks: &[Chunk<F>],
         lane: usize,
         piece: Range<usize>,
         gradient: &mut [F],
     ) -> Option<()> {
         let (layer, _) = self.pieces.iter().find(|(_, own)| *own == piece)?;
-        self.layers[*layer].gradient(theta, chunks, lane, piece, gradient);
+        self.layers[*layer].gradient(chunks, lane, piece, gradient);
         Some(())
     }
 

@@ -131,7 +131,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
             .collect()
     }
 
-    fn gradient(&self, _theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
         let (inputs, outputs) = self.weight.shape();
         let first = (piece.start - self.weight.range().start) / outputs;
         let has_bias = piece.end == self.bias.range().end;

@@ -159,7 +159,8 @@ pub enum Into {
 ///
 /// # Contract
 /// 1. `forward` writes every number of the output slot that belongs to a row in use.
-/// 2. After `propagate`, the deltas of the layer's own slots are what `gradient` reads.
+/// 2. After `propagate`, the deltas of the layer's own slots are what `gradient` reads; it does not see θ,
+///    which may be changing by then.
 /// 3. `gradient` writes every entry of its piece, once, and sums chunks in order, so that the bits do not
 ///    depend on who computes which piece.
 pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
@@ -177,7 +178,7 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     fn pieces(&self) -> Vec<Range<usize>>;
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
-    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
 
     /// Reports which side of each of the layer's kinks the rows of a chunk are on, with the distance to the
     /// kink, after `forward`. A layer without kinks has nothing to report.

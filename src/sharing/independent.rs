@@ -55,10 +55,10 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
         self.trunks.iter().enumerate().flat_map(of).collect()
     }
 
-    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], _lane: usize, piece: &Piece, gradient: &mut [F]) {
+    fn gradient(&self, chunks: &[Chunk<F>], _lane: usize, piece: &Piece, gradient: &mut [F]) {
         let task = piece.owner.expect("every piece belongs to a task");
         self.trunks[task]
-            .gradient(theta, chunks, 0, piece.range.clone(), gradient)
+            .gradient(chunks, 0, piece.range.clone(), gradient)
             .expect("the piece is one of the task's trunk");
     }
 

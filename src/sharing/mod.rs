@@ -103,7 +103,7 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     fn pieces(&self) -> Vec<Piece>;
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
-    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
 
     /// Reports which side of each kink the rows of a chunk are on, with the distance to it, after `forward`.
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}

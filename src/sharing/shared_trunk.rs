@@ -42,9 +42,9 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
         self.trunk.pieces().map(|range| Piece { range, owner: None }).collect()
     }
 
-    fn gradient(&self, theta: &[F], chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]) {
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]) {
         self.trunk
-            .gradient(theta, chunks, lane, piece.range.clone(), gradient)
+            .gradient(chunks, lane, piece.range.clone(), gradient)
             .expect("the piece is one of the trunk's");
     }
 

@@ -1,0 +1,441 @@
+//! The network: a sharing form and one head per task, with one forward and one backward sweep.
+//!
+//! A network holds addresses, never numbers: every method takes θ as a slice. So the same network serves
+//! training, many predicting threads, and the gradient checker, which hands in perturbed copies of θ.
+//!
+//! ```text
+//! total loss   L(θ) = Σₖ wₖ Lₖ(θ)
+//!
+//! forward      x → representations → outputs of each head → Lₖ and δₖ = ∂Lₖ/∂outputsₖ
+//! backward     wₖ δₖ → head k → its delta at the representation; the heads' deltas add up there
+//!              → sharing form; then each layer's gradient from its values and deltas
+//! ```
+//! One sweep computes the gradients of all heads and of the trunk, because backpropagation is linear in the
+//! delta: ∂L/∂θ_shared = Σₖ wₖ ∂Lₖ/∂θ_shared = backward(Σₖ wₖ δₖ). When the tasks' gradients are wanted one by one,
+//! the deltas travel in K lanes instead of being summed.
+//!
+//! Two weights belong to a task: `shared` scales what it asks of the shared parameters, `own` what it asks of
+//! its own. Where they differ the sweep carries the shared weight, and the gradient of the task's own
+//! parameters is rescaled by `own / shared` at the end.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::balance::Weights;
+use crate::layer::{Activation, Chain, Flow, Into, Layer, Mode, Site};
+use crate::loss::LossFunction;
+use crate::sharing::{BuiltSharing, Piece, Representation};
+use crate::trace::{Chunk, Plan, Slot, Stage, Trace};
+use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
+
+/// A sharing form and one head per task, over one scalar type: the description of a model.
+#[derive(Debug)]
+pub struct Network<F: Scalar> {
+    layout: Layout,
+    plan: Plan,
+    inits: Vec<(Block, Init)>,
+    input: Slot,
+    sharing: Box<dyn BuiltSharing<F>>,
+    heads: Vec<Head<F>>,
+    pieces: Vec<Piece>,
+    cuts: Vec<Range<usize>>,
+}
+
+/// What belongs to one task: its layers and its loss.
+#[derive(Debug)]
+struct Head<F> {
+    reads: Representation,
+    layers: Chain<F>,
+    loss: Box<dyn LossFunction<F>>,
+    target_width: usize,
+}
+
+impl<F: Scalar> Network<F> {
+    /// Builds a network for `n_features` features.
+    ///
+    /// # Errors
+    /// If a setting of a layer, the sharing form or a loss is outside its range.
+    pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
+        let (mut layout, mut plan, mut inits) = (Layout::new(), Plan::new(), Vec::new());
+        let input = plan.slot(n_features);
+        let mut site = Site {
+            layout: &mut layout,
+            plan: &mut plan,
+            inits: &mut inits,
+            name: String::new(),
+            input,
+        };
+        let names: Vec<&str> = tasks.iter().map(Task::name).collect();
+        let sharing = sharing.build::<F>(&names, &mut site)?;
+        let heads = tasks
+            .iter()
+            .enumerate()
+            .map(|(k, task)| Head::build(task, sharing.representation(k), &mut site))
+            .collect::<Result<Vec<_>>>()?;
+
+        let mut pieces = sharing.pieces();
+        for (k, head) in heads.iter().enumerate() {
+            pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(k) }));
+        }
+        let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
+        let mut end = 0;
+        for cut in &cuts {
+            assert_eq!(cut.start, end, "the pieces of a network's parts must follow one another in θ");
+            end = cut.end;
+        }
+        assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
+        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts })
+    }
+
+    /// The table of contents of θ.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// How many features a row has.
+    pub fn n_features(&self) -> usize {
+        self.input.width()
+    }
+
+    /// How many tasks there are.
+    pub fn n_tasks(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// The loss of a task.
+    pub fn loss(&self, task: usize) -> &dyn LossFunction<F> {
+        self.heads[task].loss.as_ref()
+    }
+
+    /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
+    pub fn initial(&self, seed: u64) -> Vec<F> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut theta = vec![F::ZERO; self.layout.len()];
+        for &(block, init) in &self.inits {
+            let (rows, cols) = block.shape();
+            for (to, from) in theta[block.range()].iter_mut().zip(init.draw(rows, cols, &mut rng)) {
+                *to = F::from_f64(from);
+            }
+        }
+        theta
+    }
+
+    /// Room for the activations and deltas of up to `batch_size` rows.
+    pub fn trace(&self, batch_size: usize) -> Trace<F> {
+        let widths: Vec<_> = self.heads.iter().map(|h| (h.layers.output().width(), h.target_width)).collect();
+        Trace::new(&self.plan, &widths, batch_size)
+    }
+
+    /// Computes the outputs of every head for the batch that `trace` has begun. `fill` writes the features of
+    /// some rows of the batch, `rows × features`.
+    ///
+    /// # Panics
+    /// If θ has not the layout's length.
+    #[track_caller]
+    pub fn forward(
+        &self,
+        theta: &[F],
+        mode: Mode,
+        fill: impl Fn(Range<usize>, ArrayViewMut2<'_, F>) + Sync,
+        trace: &mut Trace<F>,
+    ) {
+        self.check(theta);
+        trace.stage = Stage::Empty;
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            fill(chunk.batch_rows(), chunk.values.get_mut(self.input));
+            self.sharing.forward(theta, mode, &mut chunk.values);
+            for head in &self.heads {
+                head.layers.forward(theta, mode, &mut chunk.values);
+            }
+        });
+        for (head, task) in self.heads.iter().zip(&mut trace.tasks) {
+            let slot = head.layers.output();
+            for chunk in trace.chunks.in_use() {
+                task.outputs.slice_mut(s![chunk.batch_rows(), ..]).assign(&chunk.values.get(slot));
+            }
+        }
+    }
+
+    /// Computes each task's loss and its delta from the outputs and the labels in `trace`, which is ready
+    /// for backward then.
+    pub fn losses(&self, trace: &mut Trace<F>) {
+        for (k, head) in self.heads.iter().enumerate() {
+            let mut delta = std::mem::take(&mut trace.tasks[k].delta);
+            let labels = trace.labels(k);
+            let loss = head.loss.value_and_delta(
+                trace.outputs(k),
+                &labels,
+                delta.slice_mut(s![..trace.examples.n, ..]),
+            );
+            trace.labelled[k] = head.loss.total(&labels) > 0.0;
+            trace.tasks[k].delta = delta;
+            trace.tasks[k].loss = loss;
+            trace.losses[k] = loss.to_f64();
+        }
+        trace.stage = Stage::Forward;
+    }
+
+    /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed, or a slice or the weights have the wrong length.
+    #[track_caller]
+    pub fn backward(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+        self.propagate(theta, trace, weights);
+        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
+        let stage = trace.stage;
+        trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
+            self.gradient(&self.pieces[i], stage, chunks, &lanes.jacobian, weights, part);
+        });
+    }
+
+    /// Like [`backward`](Self::backward), and hands each piece of the gradient on as soon as it is there, with
+    /// the same piece of θ and of two more vectors laid out like it (or empty).
+    #[track_caller]
+    pub(crate) fn backward_then(
+        &self,
+        theta: &mut [F],
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+        moments: [&mut [F]; 2],
+        then: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
+    ) {
+        self.propagate(theta, trace, weights);
+        let (chunks, jacobian, stage) = (trace.chunks.in_use(), &trace.lanes.jacobian, trace.stage);
+        let compute = |i: usize, part: &mut [F]| {
+            self.gradient(&self.pieces[i], stage, chunks, jacobian, weights, part);
+        };
+        let [first, second] = moments;
+        if trace.crew.n_threads() == 1 && self.layout.len() < SMALL {
+            for (i, cut) in self.cuts.iter().enumerate() {
+                compute(i, &mut gradient[cut.clone()]);
+            }
+            return then(theta, gradient, [first, second]);
+        }
+        match (first.is_empty(), second.is_empty()) {
+            (true, _) => trace.crew.for_each_part(&self.cuts, [gradient, theta], |i, [gradient, theta]| {
+                compute(i, gradient);
+                then(theta, gradient, [&mut [], &mut []]);
+            }),
+            (false, true) => {
+                trace.crew.for_each_part(&self.cuts, [gradient, theta, first], |i, [gradient, theta, first]| {
+                    compute(i, gradient);
+                    then(theta, gradient, [first, &mut []]);
+                });
+            }
+            (false, false) => {
+                let all = [gradient, theta, first, second];
+                trace.crew.for_each_part(&self.cuts, all, |i, [gradient, theta, first, second]| {
+                    compute(i, gradient);
+                    then(theta, gradient, [first, second]);
+                });
+            }
+        }
+    }
+
+    /// The K × K Gramian of the tasks' gradients with respect to the shared parameters,
+    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`, accumulated in f64. [`backward`](Self::backward) then needs no second sweep.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed.
+    #[track_caller]
+    pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
+        let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
+        if trace.stage != Stage::TaskGradients {
+            assert_eq!(trace.stage, Stage::Forward, "the Gramian is of a batch whose losses have been computed");
+            self.reserve_lanes(trace);
+            self.propagate_lanes(theta, trace);
+            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
+            let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
+            trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
+                self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
+            });
+            for k in 0..n_tasks {
+                for l in 0..=k {
+                    let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
+                    let product: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
+                    (lanes.gramian[[k, l]], lanes.gramian[[l, k]]) = (product, product);
+                }
+            }
+            trace.stage = Stage::TaskGradients;
+        }
+        trace.lanes.gramian.view()
+    }
+
+    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed.
+    #[track_caller]
+    pub fn task_gradients<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        self.gramian(theta, trace);
+        let (k, n) = (self.n_tasks(), self.layout.n_shared());
+        ArrayView2::from_shape((k, n), &trace.lanes.jacobian).expect("one row per task")
+    }
+
+    /// ∂L/∂x of the last backward, `batch × features`, for a trace made
+    /// [`with_input_gradient`](Trace::with_input_gradient).
+    ///
+    /// # Panics
+    /// If the trace was not made so, or there was no backward of the summed loss.
+    #[track_caller]
+    pub fn input_gradient(&self, trace: &Trace<F>) -> ndarray::Array2<F> {
+        assert!(trace.keeps_input_delta, "a trace made without an input gradient");
+        assert_eq!(trace.stage, Stage::Forward, "the input gradient is of a backward of the summed loss");
+        let mut gradient = ndarray::Array2::zeros((trace.n_rows(), self.n_features()));
+        for chunk in trace.chunks.in_use() {
+            gradient.slice_mut(s![chunk.batch_rows(), ..]).assign(&chunk.deltas.get(self.input));
+        }
+        gradient
+    }
+
+    /// Reports which side of each kink the batch is on, with the distance to it, after its losses have been
+    /// computed: layer by layer, then loss by loss.
+    pub fn branches(&self, theta: &[F], trace: &Trace<F>, record: &mut dyn FnMut(i64, f64)) {
+        for chunk in trace.chunks.in_use() {
+            self.sharing.branches(theta, &chunk.values, record);
+            for head in &self.heads {
+                head.layers.branches(theta, &chunk.values, record);
+            }
+        }
+        for (k, head) in self.heads.iter().enumerate() {
+            head.loss.branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
+        }
+    }
+
+    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane.
+    #[track_caller]
+    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) {
+        self.check(theta);
+        let k = self.n_tasks();
+        assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
+        assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
+        if trace.stage == Stage::TaskGradients {
+            return;
+        }
+        let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            let mut first = true;
+            for (k, head) in self.heads.iter().enumerate() {
+                let crosses = weights.shared[k] != 0.0;
+                let seed = if crosses { weights.shared[k] } else { weights.own[k] };
+                head.seed(&tasks[k].delta, F::from_f64(seed), chunk);
+                let into = match (head.reads.is_shared, crosses) {
+                    (true, false) => Into::Nowhere,
+                    (true, true) if !first => Into::Add(0),
+                    _ => Into::Set(0),
+                };
+                first &= !head.reads.is_shared || into == Into::Nowhere;
+                let Chunk { values, deltas, .. } = chunk;
+                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            }
+            let shared = self.heads.iter().find(|head| head.reads.is_shared);
+            if let (true, Some(head)) = (first, shared) {
+                chunk.deltas.padded_mut(head.reads.slot, 0..1).fill(F::ZERO);
+            }
+            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
+        });
+    }
+
+    /// Sends the delta of each task back in a lane of its own.
+    fn propagate_lanes(&self, theta: &[F], trace: &mut Trace<F>) {
+        self.check(theta);
+        let tasks = &trace.tasks;
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            for (k, head) in self.heads.iter().enumerate() {
+                head.seed(&tasks[k].delta, F::ONE, chunk);
+                let into = Into::Set(if head.reads.is_shared { k } else { 0 });
+                let Chunk { values, deltas, .. } = chunk;
+                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            }
+            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
+        });
+    }
+
+    /// One piece of the gradient of the weighted sum.
+    fn gradient(
+        &self,
+        piece: &Piece,
+        stage: Stage,
+        chunks: &[Chunk<F>],
+        jacobian: &[F],
+        weights: &Weights,
+        gradient: &mut [F],
+    ) {
+        let lanes_kept = stage == Stage::TaskGradients;
+        let Some(task) = piece.owner else {
+            if lanes_kept {
+                let rows = jacobian.chunks_exact(self.layout.n_shared());
+                gradient.fill(F::ZERO);
+                for (row, &w) in rows.zip(&weights.shared) {
+                    let w = F::from_f64(w);
+                    gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
+                }
+            } else {
+                self.sharing.gradient(chunks, 0, piece, gradient);
+            }
+            return;
+        };
+        match self.heads[task].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
+            Some(()) => {}
+            None => self.sharing.gradient(chunks, 0, piece, gradient),
+        }
+        let (shared, own) = (weights.shared[task], weights.own[task]);
+        let ratio = match (lanes_kept, shared != 0.0) {
+            (true, _) => own,
+            (false, true) => own / shared,
+            (false, false) => 1.0,
+        };
+        if ratio != 1.0 {
+            let ratio = F::from_f64(ratio);
+            gradient.iter_mut().for_each(|g| *g *= ratio);
+        }
+    }
+
+    fn reserve_lanes(&self, trace: &mut Trace<F>) {
+        let (k, n) = (self.n_tasks(), self.layout.n_shared());
+        trace.chunks.reserve_lanes(k);
+        if trace.lanes.gramian.nrows() != k {
+            let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
+            let shifted = |k: usize| {
+                shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n)
+            };
+            trace.lanes.cuts = (0..k).flat_map(shifted).collect();
+            trace.lanes.jacobian = vec![F::ZERO; k * n];
+            trace.lanes.gramian = ndarray::Array2::zeros((k, k));
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, theta: &[F]) {
+        assert_eq!(theta.len(), self.layout.len(), "θ of a network with {} parameters", self.layout.len());
+    }
+}
+
+impl<F: Scalar> Head<F> {
+    /// The task's own layers, then a linear layer as wide as the loss wants.
+    fn build(task: &Task, reads: Representation, site: &mut Site<'_>) -> Result<Self> {
+        let loss = task.loss().build::<F>()?;
+        let target_width = task.columns().len();
+        let mut layers = task.layers().to_vec();
+        layers.push(Layer::dense(loss.output_width(target_width), Activation::Identity));
+        let layers = site.reading(reads.slot, |site| {
+            site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
+        })?;
+        Ok(Self { reads, layers, loss, target_width })
+    }
+
+    /// Writes the chunk's rows of the delta, times `factor`, where the head's layers expect it.
+    fn seed(&self, delta: &ndarray::Array2<F>, factor: F, chunk: &mut Chunk<F>) {
+        let rows = chunk.batch_rows();
+        let mut to = chunk.deltas.get_mut(self.layers.output());
+        to.zip_mut_with(&delta.slice(s![rows, ..]), |to, &d| *to = factor * d);
+    }
+}
+
+/// Below so many parameters the update is one loop over all of θ instead of one per piece.
+const SMALL: usize = 4096;

@@ -1,0 +1,176 @@
+//! Where a batch lives while it is worked on.
+//!
+//! A [`Trace`] belongs to one batch at a time and is used for the next one as it is: all of its memory is taken
+//! when it is made. It holds the activations and deltas of the network's layers in chunks of rows
+//! ([`Arena`], addressed by [`Slot`]s), and, for the batch as a whole, what each task's loss sees: outputs,
+//! labels, loss and delta. Label counts, example weights and ranking groups therefore never meet the
+//! border of a chunk.
+
+mod arena;
+
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
+
+pub use arena::{Arena, Chunk, Plan, Slot};
+pub(crate) use arena::Chunks;
+
+use crate::Scalar;
+use crate::kernel::Crew;
+use crate::loss::Labels;
+
+/// Activations, deltas and losses of one batch.
+///
+/// Made by [`Model::trace`](crate::Model::trace) or [`Network::trace`](crate::Network::trace) for a largest
+/// batch size, filled by forward, read by backward.
+#[derive(Debug)]
+pub struct Trace<F: Scalar> {
+    pub(crate) chunks: Chunks<F>,
+    pub(crate) tasks: Vec<TaskTrace<F>>,
+    pub(crate) examples: Examples<F>,
+    pub(crate) lanes: Lanes<F>,
+    pub(crate) stage: Stage,
+    /// The unweighted loss of each task in f64, and whether the batch has a label for it.
+    pub(crate) losses: Vec<f64>,
+    pub(crate) labelled: Vec<bool>,
+    pub(crate) crew: Crew,
+    pub(crate) keeps_input_delta: bool,
+}
+
+/// How far the batch in a trace has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing that backward could use.
+    Empty,
+    /// Losses and their deltas are there.
+    Forward,
+    /// The gradient of each task with respect to the shared parameters is there.
+    TaskGradients,
+}
+
+/// What one task's loss sees of a batch.
+#[derive(Debug)]
+pub(crate) struct TaskTrace<F> {
+    /// `batch × output width`.
+    pub(crate) outputs: Array2<F>,
+    /// `batch × target width`.
+    pub(crate) targets: Array2<F>,
+    /// ∂(unweighted loss)/∂outputs.
+    pub(crate) delta: Array2<F>,
+    pub(crate) loss: F,
+}
+
+/// What all tasks' losses see of a batch besides the targets.
+#[derive(Debug)]
+pub(crate) struct Examples<F> {
+    pub(crate) n: usize,
+    pub(crate) capacity: usize,
+    pub(crate) weights: Option<Array1<F>>,
+    pub(crate) groups: Option<Vec<u64>>,
+}
+
+/// The gradient of each task with respect to the shared parameters, and what is made of it.
+#[derive(Debug)]
+pub(crate) struct Lanes<F> {
+    /// Row k is ∇ₖ, `K × n_shared`.
+    pub(crate) jacobian: Vec<F>,
+    /// The pieces of `jacobian` that can be computed apart.
+    pub(crate) cuts: Vec<Range<usize>>,
+    /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
+    pub(crate) gramian: Array2<f64>,
+}
+
+impl<F: Scalar> Trace<F> {
+    pub(crate) fn new(plan: &Plan, widths: &[(usize, usize)], batch_size: usize) -> Self {
+        let matrix = |width| Array2::zeros((batch_size, width));
+        let tasks = widths.iter().map(|&(outputs, targets)| TaskTrace {
+            outputs: matrix(outputs),
+            targets: matrix(targets),
+            delta: matrix(outputs),
+            loss: F::ZERO,
+        });
+        Self {
+            chunks: Chunks::new(plan, batch_size),
+            tasks: tasks.collect(),
+            examples: Examples { n: 0, capacity: batch_size, weights: None, groups: None },
+            lanes: Lanes { jacobian: Vec::new(), cuts: Vec::new(), gramian: Array2::zeros((0, 0)) },
+            stage: Stage::Empty,
+            losses: vec![0.0; widths.len()],
+            labelled: vec![false; widths.len()],
+            crew: Crew::new(1),
+            keeps_input_delta: false,
+        }
+    }
+
+    /// Works with `n_threads` threads from now on; the numbers stay the same to the bit.
+    #[must_use]
+    pub fn threads(mut self, n_threads: usize) -> Self {
+        self.crew = Crew::new(n_threads.max(1));
+        self
+    }
+
+    /// Also computes ∂L/∂x in backward, for [`input_gradient`](Self::input_gradient).
+    #[must_use]
+    pub fn with_input_gradient(mut self) -> Self {
+        self.keeps_input_delta = true;
+        self
+    }
+
+    /// The largest batch that fits.
+    pub fn capacity(&self) -> usize {
+        self.examples.capacity
+    }
+
+    /// How many rows the batch has.
+    pub fn n_rows(&self) -> usize {
+        self.examples.n
+    }
+
+    /// The outputs of a task's head, `batch × output width`, after forward.
+    pub fn outputs(&self, task: usize) -> ArrayView2<'_, F> {
+        self.tasks[task].outputs.slice(s![..self.examples.n, ..])
+    }
+
+    /// The derivative of a task's unweighted loss with respect to its outputs, `batch × output width`.
+    pub fn delta(&self, task: usize) -> ArrayView2<'_, F> {
+        self.tasks[task].delta.slice(s![..self.examples.n, ..])
+    }
+
+    /// What a task's loss compares the outputs with.
+    pub fn labels(&self, task: usize) -> Labels<'_, F> {
+        let n = self.examples.n;
+        Labels {
+            targets: self.tasks[task].targets.slice(s![..n, ..]),
+            weights: self.examples.weights.as_ref().map(|weights| weights.slice(s![..n])),
+            groups: self.examples.groups.as_deref().map(|groups| &groups[..n]),
+        }
+    }
+
+    /// A task's targets, `batch × target width`, to write before the losses are computed.
+    pub fn targets_mut(&mut self, task: usize) -> ArrayViewMut2<'_, F> {
+        self.tasks[task].targets.slice_mut(s![..self.examples.n, ..])
+    }
+
+    /// The unweighted loss of each task.
+    pub fn losses(&self) -> &[f64] {
+        &self.losses
+    }
+
+    /// For each task, whether the batch has a label for it.
+    pub fn labelled(&self) -> &[bool] {
+        &self.labelled
+    }
+
+    /// Begins a batch of `n_rows` rows, of which nothing is known yet.
+    ///
+    /// # Panics
+    /// If the batch is larger than the trace.
+    #[track_caller]
+    pub fn begin(&mut self, n_rows: usize) {
+        let capacity = self.examples.capacity;
+        assert!(n_rows <= capacity, "a batch of {n_rows} rows in a trace for at most {capacity}");
+        self.chunks.set_rows(n_rows);
+        self.examples.n = n_rows;
+        self.stage = Stage::Empty;
+    }
+}
