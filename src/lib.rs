@@ -5,22 +5,42 @@ pub use ndarray;
 
 mod error;
 mod init;
+mod model;
+mod network;
 mod params;
+mod report;
 mod scalar;
-mod trace;
-
+mod task;
 
 pub mod balance;
 pub mod data;
 pub mod kernel;
 pub mod layer;
 pub mod loss;
+pub mod metric;
+pub mod optim;
 pub mod sharing;
+pub mod trace;
+pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
 pub use layer::{Activation, Layer};
+pub use model::{Model, ModelBuilder, Predictions};
+pub use network::Network;
 pub use params::{Block, Layout};
+pub use report::{Report, TaskReport};
 pub use scalar::Scalar;
 pub use sharing::Sharing;
-pub use trace::{Arena, Chunk, Plan, Slot};
+pub use task::Task;
+pub use trace::Trace;
+pub use train::Trainer;
+
+/// What a program that trains a model names: `use polytask::prelude::*`.
+pub mod prelude {
+    pub use crate::data::{Dataset, datasets};
+    pub use crate::loss::Loss;
+    pub use crate::metric::Metric;
+    pub use crate::optim::{Adam, AdamW, Schedule, Sgd};
+    pub use crate::{Activation, Init, Layer, Model, Sharing, Task, Trainer};
+}

@@ -1,0 +1,188 @@
+//! Adam: steps of about the learning rate, whatever the size of the gradient.
+//!
+//! Source: D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1,
+//! which also gives the defaults β₁ = 0.9, β₂ = 0.999, ε = 1e-8. With g the gradient at step t = 1, 2, …:
+//!
+//! ```text
+//! m ← β₁ m + (1 − β₁) g             running mean of the gradient, from 0
+//! v ← β₂ v + (1 − β₂) g²            running mean of its square, from 0
+//! m̂ = m / (1 − β₁ᵗ)                 a mean that starts at 0 is too small by this factor
+//! v̂ = v / (1 − β₂ᵗ)
+//! θ ← θ − α m̂ / (√v̂ + ε)
+//! ```
+//!
+//! Both corrections are the same for every number of θ. Multiplying numerator and denominator by √(1 − β₂ᵗ)
+//! takes them out of the loop:
+//!
+//! ```text
+//! αₜ = α √(1 − β₂ᵗ) / (1 − β₁ᵗ)
+//! θ ← θ − αₜ m / (√v + ε √(1 − β₂ᵗ))          the paper, algorithm 1
+//! θ ← θ − αₜ m / (√v + ε̂)                     the paper, end of section 2; TensorFlow
+//! ```
+//!
+//! So the two published forms differ in one constant of the step, and one loop serves both, and AdamW.
+
+use super::{
+    RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
+};
+use crate::{Result, Scalar};
+
+/// Adam (Kingma and Ba 2015, algorithm 1), the same as PyTorch's.
+///
+/// ```text
+/// g ← s g + λ θ                     s: gradient scale (clipping), λ: weight decay, coupled (L2)
+/// m ← β₁ m + (1 − β₁) g             v ← β₂ v + (1 − β₂) g²
+/// θ ← θ − α (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
+/// ```
+///
+/// The defaults β₁ = 0.9, β₂ = 0.999, ε = 1e-8, λ = 0 are the paper's. A decay that does not pass through
+/// the running means is [`AdamW`](super::AdamW).
+///
+/// ```
+/// use polytask::optim::{Adam, Optimizer};
+///
+/// let mut theta = [1.0_f64, 1.0];
+/// let mut adam = Optimizer::new(Adam::new(0.01), theta.len())?;
+/// adam.step(&mut theta, &[5.0, -0.002]);
+/// // The first step has the size of the learning rate, whatever the size of the gradient.
+/// assert!((theta[0] - 0.99).abs() < 1e-6 && (theta[1] - 1.01).abs() < 1e-6);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    learning_rate: f64,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    epsilon_hat: bool,
+    weight_decay: f64,
+}
+
+impl Adam {
+    /// Adam with this learning rate and the paper's defaults.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, epsilon_hat: false, weight_decay: 0.0 }
+    }
+
+    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1.
+    #[must_use]
+    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
+        Self { beta1, beta2, ..self }
+    }
+
+    /// The constant ε added to the root, above 0.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Adds ε to the root of the uncorrected v, as TensorFlow and Keras do ("epsilon hat" in the paper).
+    ///
+    /// ```text
+    /// θ ← θ − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)
+    /// ```
+    /// In early steps this ε weighs more: by 1 / √(1 − β₂ᵗ), 32 times at the first step.
+    #[must_use]
+    pub fn epsilon_hat(self) -> Self {
+        Self { epsilon_hat: true, ..self }
+    }
+
+    /// The weight decay λ, added to the gradient as λ θ (the derivative of ½ λ |θ|²).
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+}
+
+impl RuleSettings for Adam {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn n_moments(&self) -> usize {
+        2
+    }
+
+    fn settings(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("learning_rate", self.learning_rate),
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("epsilon", self.epsilon),
+            ("epsilon_hat", f64::from(u8::from(self.epsilon_hat))),
+            ("weight_decay", self.weight_decay),
+        ]
+    }
+
+    fn check(&self) -> Result<()> {
+        check_learning_rate("adam", self.learning_rate)?;
+        check_memory("adam", "beta1", self.beta1)?;
+        check_memory("adam", "beta2", self.beta2)?;
+        check_epsilon("adam", self.epsilon)?;
+        check_weight_decay("adam", self.weight_decay)
+    }
+}
+
+impl<F: Scalar> UpdateRule<F> for Adam {
+    fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [m, v]: [&mut [F]; 2]) {
+        let mut constants = Constants::new(step, self.beta1, self.beta2, self.epsilon);
+        if self.epsilon_hat {
+            constants.epsilon = F::from_f64(self.epsilon);
+        }
+        constants.coupled_decay = F::from_f64(step.decay_scale * self.weight_decay);
+        sweep(constants, theta, gradient, m, v);
+    }
+}
+
+/// What one step of Adam or AdamW multiplies and adds, computed in `f64` and rounded once.
+#[derive(Clone, Copy)]
+pub(super) struct Constants<F> {
+    gradient_scale: F,
+    /// λ of `g + λ θ`; 0 for AdamW.
+    coupled_decay: F,
+    /// What θ is multiplied by before the step; 1 for Adam.
+    pub(super) shrink: F,
+    beta1: F,
+    one_minus_beta1: F,
+    beta2: F,
+    one_minus_beta2: F,
+    /// αₜ, the learning rate with both corrections.
+    rate: F,
+    epsilon: F,
+}
+
+impl<F: Scalar> Constants<F> {
+    /// The constants of algorithm 1 without weight decay.
+    pub(super) fn new(step: &Step, beta1: f64, beta2: f64, epsilon: f64) -> Self {
+        // libm's power has the same bits on every platform; the standard library's does not promise it.
+        let t = step.count as f64;
+        let correction1 = 1.0 - libm::pow(beta1, t);
+        let correction2 = (1.0 - libm::pow(beta2, t)).sqrt();
+        Self {
+            gradient_scale: F::from_f64(step.gradient_scale),
+            coupled_decay: F::ZERO,
+            shrink: F::ONE,
+            beta1: F::from_f64(beta1),
+            one_minus_beta1: F::from_f64(1.0 - beta1),
+            beta2: F::from_f64(beta2),
+            one_minus_beta2: F::from_f64(1.0 - beta2),
+            rate: F::from_f64(step.learning_rate * correction2 / correction1),
+            epsilon: F::from_f64(epsilon * correction2),
+        }
+    }
+}
+
+/// One pass: each number is read once and written once.
+#[inline(always)]
+pub(super) fn sweep<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], m: &mut [F], v: &mut [F]) {
+    for (((theta, &gradient), m), v) in theta.iter_mut().zip(gradient).zip(m).zip(v) {
+        let g = c.gradient_scale * gradient + c.coupled_decay * *theta;
+        *m = c.beta1 * *m + c.one_minus_beta1 * g;
+        *v = c.beta2 * *v + c.one_minus_beta2 * g * g;
+        *theta = c.shrink * *theta - c.rate * *m / (v.sqrt() + c.epsilon);
+    }
+}

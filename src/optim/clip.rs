@@ -1,0 +1,58 @@
+//! Clipping by the global norm: a gradient that is too long is shortened, its direction kept.
+//!
+//! Source: R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks",
+//! ICML 2013, algorithm 1. The norm is over the whole gradient, all tasks and layers together:
+//!
+//! ```text
+//! scale = 1                         if |g| ≤ max
+//!         max / |g|                 else
+//! ```
+//!
+//! TensorFlow's `clip_by_global_norm` is the same; PyTorch's `clip_grad_norm_` adds 1e-6 to the norm first.
+
+use crate::Scalar;
+
+/// The Euclidean norm of a whole gradient, |g| = √Σ gᵢ², summed in `f64` in a fixed order.
+///
+/// A gradient with a NaN has the norm NaN, one with an infinity (and no NaN) has the norm infinity. Such a
+/// gradient cannot be clipped: ask `global_norm(..).is_finite()` before a step.
+///
+/// ```
+/// use polytask::optim::global_norm;
+///
+/// assert_eq!(global_norm(&[3.0_f32, 0.0, -4.0]), 5.0);
+/// assert!(!global_norm(&[3.0_f32, f32::INFINITY]).is_finite());
+/// ```
+pub fn global_norm<F: Scalar>(gradient: &[F]) -> f64 {
+    sum_of_squares(gradient).sqrt()
+}
+
+/// Σ gᵢ² in `f64`: what [`global_norm`] is made of when the pieces of a gradient lie apart.
+///
+/// Its bits depend on the slice alone. Sums of several pieces, added in a fixed order, have bits of their
+/// own.
+///
+/// ```
+/// use polytask::optim::sum_of_squares;
+///
+/// assert_eq!(sum_of_squares(&[1.0_f32, 2.0]) + sum_of_squares(&[3.0_f32]), 14.0);
+/// ```
+#[inline(always)]
+pub fn sum_of_squares<F: Scalar>(gradient: &[F]) -> f64 {
+    // Sixteen running sums fill the vector units; a single one would wait for each addition.
+    const LANES: usize = 16;
+    let (rows, rest) = gradient.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for row in rows {
+        for (sum, &g) in sums.iter_mut().zip(row) {
+            *sum += g.to_f64() * g.to_f64();
+        }
+    }
+    let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
+    sums.iter().sum::<f64>() + tail
+}
+
+/// What a gradient of this norm is multiplied by.
+pub(super) fn clip_scale(norm: f64, max_norm: f64) -> f64 {
+    if norm <= max_norm { 1.0 } else { max_norm / norm }
+}

@@ -1,0 +1,260 @@
+//! The owner of everything an optimiser remembers, and the only writer of θ.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::clip::clip_scale;
+use super::{Rule, Schedule, Step, UpdateRule, global_norm, require};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// A rule at work on one θ: its moments, the count of its steps, its clipping and its schedule.
+///
+/// ```
+/// use polytask::optim::{Adam, Optimizer};
+///
+/// // Minimise (θ₀ − 3)² + (θ₁ + 1)².
+/// let mut theta = [0.0_f64, 0.0];
+/// let mut adam = Optimizer::new(Adam::new(0.1), theta.len())?.clip_norm(1.0)?;
+/// for _ in 0..500 {
+///     let gradient = [2.0 * (theta[0] - 3.0), 2.0 * (theta[1] + 1.0)];
+///     adam.step(&mut theta, &gradient);
+/// }
+/// assert!((theta[0] - 3.0).abs() < 1e-6 && (theta[1] + 1.0).abs() < 1e-6);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+///
+/// [`step`](Self::step) is [`begin`](Self::begin), then [`update`](Self::update) of everything. Between the
+/// two θ may be cut into pieces anywhere; the bits are the same.
+///
+/// ```
+/// use polytask::optim::{Optimizer, Sgd, global_norm};
+///
+/// let (mut theta, gradient) = ([1.0_f32; 5], [30.0_f32, 0.0, 40.0, 0.0, 0.0]);
+/// let mut sgd = Optimizer::new(Sgd::new(0.1), 5)?.clip_norm(5.0)?;
+/// let step = sgd.begin(Some(global_norm(&gradient)));
+/// assert_eq!((step.count, step.learning_rate, step.gradient_scale), (1, 0.1, 0.1));
+/// sgd.update(&step, 2..5, &mut theta[2..], &gradient[2..]);
+/// sgd.update(&step, 0..2, &mut theta[..2], &gradient[..2]);
+/// assert_eq!(theta[1], 1.0);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Optimizer<F: Scalar> {
+    rule: Arc<dyn UpdateRule<F>>,
+    n_parameters: usize,
+    moments: [Vec<F>; 2],
+    count: u64,
+    max_norm: Option<f64>,
+    schedule: Schedule,
+    rate_scale: f64,
+}
+
+impl<F: Scalar> Optimizer<F> {
+    /// An optimiser for a θ of `n_parameters` numbers, without clipping and with a constant learning rate.
+    ///
+    /// # Errors
+    /// If a setting of the rule is out of its range.
+    pub fn new(rule: impl Rule + 'static, n_parameters: usize) -> Result<Self> {
+        Self::from_rule(&rule, n_parameters)
+    }
+
+    /// The same as [`new`](Self::new) for a rule whose type is not known, such as an `Arc<dyn Rule>`.
+    ///
+    /// # Errors
+    /// If a setting of the rule is out of its range.
+    pub fn from_rule(rule: &dyn Rule, n_parameters: usize) -> Result<Self> {
+        rule.check()?;
+        let moment = |k| vec![F::ZERO; if k < rule.n_moments() { n_parameters } else { 0 }];
+        Ok(Self {
+            rule: rule.build(),
+            n_parameters,
+            moments: [moment(0), moment(1)],
+            count: 0,
+            max_norm: None,
+            schedule: Schedule::constant(),
+            rate_scale: 1.0,
+        })
+    }
+
+    /// Shortens every gradient that is longer than `max_norm` to that length (see [`global_norm`]).
+    ///
+    /// # Errors
+    /// If `max_norm` is not a number above 0.
+    pub fn clip_norm(mut self, max_norm: f64) -> Result<Self> {
+        let holds = max_norm.is_finite() && max_norm > 0.0;
+        require(holds, "clipping", "largest norm", "a number above 0", max_norm)?;
+        self.max_norm = Some(max_norm);
+        Ok(self)
+    }
+
+    /// Lets the learning rate follow a schedule.
+    ///
+    /// # Errors
+    /// If a setting of the schedule is out of its range.
+    pub fn schedule(mut self, schedule: Schedule) -> Result<Self> {
+        schedule.check()?;
+        self.schedule = schedule;
+        Ok(self)
+    }
+
+    /// Multiplies the learning rate of all steps to come by `factor`, on top of the schedule; a second call
+    /// replaces the first. A [`Plateau`](super::Plateau) gives such a factor.
+    ///
+    /// # Panics
+    /// If `factor` is not a number above 0.
+    #[track_caller]
+    pub fn scale_learning_rate(&mut self, factor: f64) {
+        assert!(factor.is_finite() && factor > 0.0, "a learning rate cannot be scaled by {factor}");
+        self.rate_scale = factor;
+    }
+
+    /// One step: moves θ against the gradient.
+    ///
+    /// If clipping is asked for and the norm of the gradient is not finite, no scale can mend the gradient:
+    /// as in PyTorch, NaN reaches θ instead of being hidden. Ask `global_norm(gradient).is_finite()` before.
+    ///
+    /// # Panics
+    /// If `theta` or `gradient` does not have the length the optimiser was made for.
+    #[track_caller]
+    pub fn step(&mut self, theta: &mut [F], gradient: &[F]) {
+        let norm = self.max_norm.map(|_| global_norm(gradient));
+        let step = self.begin(norm);
+        self.update(&step, 0..self.n_parameters, theta, gradient);
+    }
+
+    /// Begins the next step: advances the count, asks the schedule, and finds the clipping scale from the
+    /// norm of the whole gradient. The norm is not needed, and not looked at, without clipping.
+    ///
+    /// # Panics
+    /// If the optimiser clips and no norm is given.
+    #[track_caller]
+    pub fn begin(&mut self, gradient_norm: Option<f64>) -> Step {
+        let gradient_scale = self.max_norm.map_or(1.0, |max| {
+            clip_scale(gradient_norm.expect("clipping needs the norm of the gradient"), max)
+        });
+        self.count += 1;
+        Step { count: self.count, learning_rate: self.rate_at(self.count), gradient_scale, decay_scale: 1.0 }
+    }
+
+    /// Updates the numbers of θ in `range`: `theta` and `gradient` are those pieces alone. Between two calls
+    /// of [`begin`](Self::begin) each number shall be updated once; the order does not matter.
+    ///
+    /// # Panics
+    /// If the pieces are not as long as `range`, or `range` reaches beyond θ.
+    #[track_caller]
+    pub fn update(&mut self, step: &Step, range: Range<usize>, theta: &mut [F], gradient: &[F]) {
+        assert!(range.end <= self.n_parameters, "{range:?} in a θ of {} numbers", self.n_parameters);
+        assert!(
+            theta.len() == range.len() && gradient.len() == range.len(),
+            "for {range:?}: {} numbers of θ and {} of the gradient",
+            theta.len(),
+            gradient.len()
+        );
+        let moments = self.moments.each_mut().map(|moment| match moment.is_empty() {
+            true => &mut [],
+            false => &mut moment[range.clone()],
+        });
+        self.rule.update(step, theta, gradient, moments);
+    }
+
+    /// The rule and its moments (empty where the rule has none), to be cut and updated on several threads.
+    #[allow(dead_code)]
+    pub(crate) fn parts(&mut self) -> (&dyn UpdateRule<F>, [&mut [F]; 2]) {
+        (&*self.rule, self.moments.each_mut().map(Vec::as_mut_slice))
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &dyn UpdateRule<F> {
+        &*self.rule
+    }
+
+    /// How many numbers θ has.
+    pub fn n_parameters(&self) -> usize {
+        self.n_parameters
+    }
+
+    /// How many steps were begun.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.rate_at(self.count + 1)
+    }
+
+    /// The largest norm a gradient may have, if it is clipped.
+    pub fn max_norm(&self) -> Option<f64> {
+        self.max_norm
+    }
+
+    /// What the rule remembers, each laid out like θ, or empty where the rule remembers less.
+    pub fn moments(&self) -> [&[F]; 2] {
+        self.moments.each_ref().map(Vec::as_slice)
+    }
+
+    /// Takes up where another optimiser of the same rule stopped, from its moments and its count. The steps
+    /// that follow have the bits they would have had without the stop.
+    ///
+    /// # Errors
+    /// If a moment has not the length it must have, or holds a number that is not finite; nothing is changed
+    /// then.
+    pub fn restore(&mut self, moments: [&[F]; 2], count: u64) -> Result<()> {
+        for (k, (found, own)) in moments.iter().zip(&self.moments).enumerate() {
+            let place = format!("{}, moment {k}", self.rule.name());
+            if found.len() != own.len() {
+                let numbers = |n: usize| format!("{n} numbers");
+                return Err(Error::new(ErrorKind::Shape, place, numbers(own.len()), numbers(found.len()))
+                    .advise("the state is of another rule or of another network"));
+            }
+            if let Some(at) = found.iter().position(|x| !x.is_finite()) {
+                let place = format!("{place}[{at}]");
+                return Err(Error::new(ErrorKind::Value, place, "a finite number", found[at]));
+            }
+        }
+        for (own, found) in self.moments.iter_mut().zip(moments) {
+            own.copy_from_slice(found);
+        }
+        self.count = count;
+        Ok(())
+    }
+
+    fn rate_at(&self, count: u64) -> f64 {
+        self.rule.learning_rate() * self.schedule.factor(count) * self.rate_scale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::{Adam, Sgd};
+
+    #[test]
+    fn parts_on_threads_are_step_bit_for_bit() {
+        let gradient: Vec<f32> = (0..103).map(|i| (i as f32 - 50.0) * 0.37).collect();
+        let rules: [&dyn Rule; 3] = [&Adam::new(0.1), &Sgd::new(0.1), &Sgd::new(0.1).momentum(0.9)];
+        for rule in rules {
+            let mut whole = Optimizer::<f32>::from_rule(rule, 103).unwrap();
+            let mut cut = whole.clone();
+            let (mut theta, mut theta_cut) = (vec![1.0; 103], vec![1.0; 103]);
+            for _ in 0..5 {
+                whole.step(&mut theta, &gradient);
+
+                let step = cut.begin(None);
+                let (rule, moments) = cut.parts();
+                let [[m0, m1], [v0, v1]] = moments.map(|moment| {
+                    let at = moment.len().min(40);
+                    <[&mut [f32]; 2]>::from(moment.split_at_mut(at))
+                });
+                let (theta0, theta1) = theta_cut.split_at_mut(40);
+                let (g0, g1) = gradient.split_at(40);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| rule.update(&step, theta1, g1, [m1, v1]));
+                    rule.update(&step, theta0, g0, [m0, v0]);
+                });
+            }
+            assert_eq!(theta, theta_cut, "{rule:?}");
+            assert_eq!(whole.moments(), cut.moments(), "{rule:?}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Stochastic gradient descent, plain, with momentum, or with Nesterov's.
+//!
+//! Sources: B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964 (momentum);
+//! I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
+//! learning", ICML 2013, equations 3 and 4 (Nesterov's momentum for networks). The form is PyTorch's with
+//! dampening 0, in which the learning rate multiplies the velocity and not the gradient, so that a change of
+//! the learning rate acts at once:
+//!
+//! ```text
+//! u ← μ u + g                       the velocity, from 0
+//! θ ← θ − α u                       momentum
+//! θ ← θ − α (g + μ u)               Nesterov
+//! ```
+
+use super::{RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, require};
+use crate::{Result, Scalar};
+
+/// Stochastic gradient descent, the same as PyTorch's with dampening 0.
+///
+/// ```text
+/// g ← s g + λ θ                     s: gradient scale (clipping), λ: weight decay, coupled (L2)
+/// θ ← θ − α g                       without momentum
+/// u ← μ u + g                       with momentum μ, then
+/// θ ← θ − α u                       or, with Nesterov's form, θ ← θ − α (g + μ u)
+/// ```
+///
+/// By default μ = 0 and λ = 0. Without momentum nothing is remembered.
+///
+/// ```
+/// use polytask::optim::{Optimizer, Sgd};
+///
+/// let mut theta = [1.0_f64];
+/// let mut sgd = Optimizer::new(Sgd::new(0.5).momentum(0.5), 1)?;
+/// sgd.step(&mut theta, &[1.0]);    // u = 1
+/// sgd.step(&mut theta, &[1.0]);    // u = 1.5
+/// assert_eq!(theta, [-0.25]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd {
+    learning_rate: f64,
+    momentum: f64,
+    nesterov: bool,
+    weight_decay: f64,
+}
+
+impl Sgd {
+    /// Plain gradient descent with this learning rate.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
+    }
+
+    /// The share μ of the velocity that is kept from step to step, from 0 to below 1.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Self { momentum, nesterov: false, ..self }
+    }
+
+    /// Nesterov's momentum: steps along the velocity that the next step would have if the gradient stayed.
+    /// Here μ must be above 0.
+    #[must_use]
+    pub fn nesterov(self, momentum: f64) -> Self {
+        Self { momentum, nesterov: true, ..self }
+    }
+
+    /// The weight decay λ, added to the gradient as λ θ (the derivative of ½ λ |θ|²).
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+}
+
+impl RuleSettings for Sgd {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn n_moments(&self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+
+    fn settings(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("learning_rate", self.learning_rate),
+            ("momentum", self.momentum),
+            ("nesterov", f64::from(u8::from(self.nesterov))),
+            ("weight_decay", self.weight_decay),
+        ]
+    }
+
+    fn check(&self) -> Result<()> {
+        check_learning_rate("sgd", self.learning_rate)?;
+        check_memory("sgd", "momentum", self.momentum)?;
+        let has_velocity = self.momentum > 0.0 || !self.nesterov;
+        require(has_velocity, "sgd", "momentum", "a number above 0 for Nesterov's form", self.momentum)?;
+        check_weight_decay("sgd", self.weight_decay)
+    }
+}
+
+impl<F: Scalar> UpdateRule<F> for Sgd {
+    fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [velocity, _]: [&mut [F]; 2]) {
+        // Both forms of momentum are θ − α (p g + q u): p = 0, q = 1 or p = 1, q = μ.
+        let (p, q) = if self.nesterov { (1.0, self.momentum) } else { (0.0, 1.0) };
+        let constants = Constants {
+            gradient_scale: F::from_f64(step.gradient_scale),
+            decay: F::from_f64(step.decay_scale * self.weight_decay),
+            momentum: F::from_f64(self.momentum),
+            gradient_rate: F::from_f64(step.learning_rate * p),
+            velocity_rate: F::from_f64(step.learning_rate * q),
+            rate: F::from_f64(step.learning_rate),
+        };
+        match self.n_moments() {
+            0 => sweep_plain(constants, theta, gradient),
+            _ => sweep_momentum(constants, theta, gradient, velocity),
+        }
+    }
+}
+
+/// What one step multiplies by, computed in `f64` and rounded once.
+#[derive(Clone, Copy)]
+struct Constants<F> {
+    gradient_scale: F,
+    decay: F,
+    momentum: F,
+    rate: F,
+    gradient_rate: F,
+    velocity_rate: F,
+}
+
+#[inline(always)]
+fn sweep_plain<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F]) {
+    for (theta, &gradient) in theta.iter_mut().zip(gradient) {
+        let g = c.gradient_scale * gradient + c.decay * *theta;
+        *theta -= c.rate * g;
+    }
+}
+
+#[inline(always)]
+fn sweep_momentum<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], velocity: &mut [F]) {
+    for ((theta, &gradient), u) in theta.iter_mut().zip(gradient).zip(velocity) {
+        let g = c.gradient_scale * gradient + c.decay * *theta;
+        *u = c.momentum * *u + g;
+        *theta -= c.gradient_rate * g + c.velocity_rate * *u;
+    }
+}
