@@ -3,57 +3,12 @@
 //! Everything else in the crate is plain loops and calls into this module, which picks the processor's
 //! vector units at run time. Whatever lies here has a slow obvious twin in its tests.
 
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+mod crew;
+mod product;
+mod vectorize;
+mod view;
 
-use crate::Scalar;
-
-/// What a product starts from.
-#[derive(Clone, Copy, Debug)]
-pub enum Start<'a, F> {
-    /// `c = a b`.
-    Zero,
-    /// `c = a b + 1 bias`: each row starts from the same row.
-    Bias(&'a [F]),
-    /// `c = c + a b`.
-    Keep,
-}
-
-/// The matrix product `c ← start + a b`, shapes `m × k`, `k × n` and `m × n`, any strides.
-///
-/// # Panics
-/// If the shapes do not fit.
-#[track_caller]
-pub fn product<F: Scalar>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, start: Start<'_, F>, mut c: ArrayViewMut2<'_, F>) {
-    let beta = match start {
-        Start::Zero => F::ZERO,
-        Start::Bias(bias) => {
-            c.rows_mut().into_iter().for_each(|mut row| {
-                row.iter_mut().zip(bias).for_each(|(c, &b)| *c = b);
-            });
-            F::ONE
-        }
-        Start::Keep => F::ONE,
-    };
-    ndarray::linalg::general_mat_mul(F::ONE, &a, &b, beta, &mut c);
-}
-
-/// A row-major matrix over a slice whose rows start `stride` numbers apart.
-#[track_caller]
-pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> ArrayView2<'_, F> {
-    ArrayView2::from_shape((rows, cols).strides((stride, 1)), numbers).expect("rows lie inside the slice")
-}
-
-/// A row-major matrix, to write, over a slice whose rows start `stride` numbers apart.
-#[track_caller]
-pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize) -> ArrayViewMut2<'_, F> {
-    ArrayViewMut2::from_shape((rows, cols).strides((stride, 1)), numbers).expect("rows lie inside the slice")
-}
-
-/// Adds every row of `matrix` to `sum`, from the first row to the last.
-#[track_caller]
-pub fn add_rows<F: Scalar>(matrix: ArrayView2<'_, F>, sum: &mut [F]) {
-    assert_eq!(matrix.ncols(), sum.len(), "rows of {} numbers summed into {}", matrix.ncols(), sum.len());
-    for row in matrix.rows() {
-        sum.iter_mut().zip(row).for_each(|(s, &x)| *s += x);
-    }
-}
+pub use crew::Crew;
+pub use product::{Finish, Start, column_sums, product, product_then};
+pub use vectorize::{Pass, Path, path, vectorize};
+pub use view::{matrix, matrix_mut};
