@@ -110,6 +110,12 @@ impl<F: Scalar> Network<F> {
         self.heads[task].loss.as_ref()
     }
 
+    /// How many columns the targets and the predictions of a task have.
+    pub fn widths(&self, task: usize) -> (usize, usize) {
+        let head = &self.heads[task];
+        (head.target_width, head.loss.prediction_width(head.target_width))
+    }
+
     /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
     pub fn initial(&self, seed: u64) -> Vec<F> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -127,6 +133,12 @@ impl<F: Scalar> Network<F> {
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
         let widths: Vec<_> = self.heads.iter().map(|h| (h.layers.output().width(), h.target_width)).collect();
         Trace::new(&self.plan, &widths, batch_size)
+    }
+
+    /// Whether a step on so many rows is long enough for a second thread to be worth waking: waking and waiting
+    /// cost about 20 µs, in which one processor does about a million multiplications and additions.
+    pub(crate) fn pays_for_threads(&self, rows: usize) -> bool {
+        3 * rows * self.layout.len() > 4_000_000
     }
 
     /// Computes the outputs of every head for the batch that `trace` has begun. `fill` writes the features of
@@ -420,7 +432,7 @@ impl<F: Scalar> Head<F> {
     /// The task's own layers, then a linear layer as wide as the loss wants.
     fn build(task: &Task, reads: Representation, site: &mut Site<'_>) -> Result<Self> {
         let loss = task.loss().build::<F>()?;
-        let target_width = task.columns().len();
+        let target_width = task.columns_list().len();
         let mut layers = task.layers().to_vec();
         layers.push(Layer::dense(loss.output_width(target_width), Activation::Identity));
         let layers = site.reading(reads.slot, |site| {

@@ -21,6 +21,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 
+use crate::kernel::Finish;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A function applied to every entry of a layer's output.
@@ -103,6 +104,14 @@ impl Activation {
         matches!(self, Self::Gelu | Self::Silu)
     }
 
+    /// What the product before the activation can do of it while it writes.
+    pub(crate) fn finish(self) -> Finish {
+        match self {
+            Self::Relu => Finish::Relu,
+            _ => Finish::Nothing,
+        }
+    }
+
     /// φ′ from what is kept: z where the activation needs its input, else y.
     #[inline(always)]
     fn slope<F: Scalar>(self, kept: F) -> F {
@@ -128,6 +137,9 @@ impl Activation {
 
     /// Replaces each z by φ(z).
     pub(crate) fn apply_in_place<F: Scalar>(self, z: &mut [F]) {
+        if self == Self::Identity {
+            return;
+        }
         z.iter_mut().for_each(|z| *z = self.value(*z));
     }
 

@@ -19,7 +19,7 @@
 use std::ops::Range;
 
 use super::{Activation, BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
-use crate::kernel::{self, Start};
+use crate::kernel::{self, Finish, Start};
 use crate::trace::{Arena, Chunk, Slot};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
@@ -92,9 +92,12 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 
     fn forward(&self, theta: &[F], _mode: Mode, values: &mut Arena<F>) {
         let z = self.pre_activation.unwrap_or(self.output);
+        let finish = self.activation.finish();
         let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
-        kernel::product(x, self.weight.of(theta), Start::Bias(&theta[self.bias.range()]), z_out);
+        let bias = Start::Bias(&theta[self.bias.range()]);
+        kernel::product_then(x, self.weight.of(theta), bias, finish, z_out);
         match self.pre_activation {
+            None if finish != Finish::Nothing => {}
             None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
             Some(z) => {
                 let (z, y) = values.pair((z, 0..1), (self.output, 0..1));
@@ -147,9 +150,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
             start = Start::Keep;
         }
         if has_bias {
-            db.fill(F::ZERO);
+            let mut start = Start::Zero;
             for chunk in chunks {
-                kernel::add_rows(chunk.deltas.lanes_of(self.output, lane..lane + 1), db);
+                kernel::column_sums(chunk.deltas.lanes_of(self.output, lane..lane + 1), start, db);
+                start = Start::Keep;
             }
         }
     }

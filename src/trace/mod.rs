@@ -35,6 +35,8 @@ pub struct Trace<F: Scalar> {
     pub(crate) labelled: Vec<bool>,
     pub(crate) crew: Crew,
     pub(crate) keeps_input_delta: bool,
+    /// The table that the batch comes from, once it has been checked.
+    pub(crate) binding: Option<Binding>,
 }
 
 /// How far the batch in a trace has come.
@@ -44,7 +46,14 @@ pub(crate) enum Stage {
     Empty,
     /// Losses and their deltas are there.
     Forward,
-    /// The gradient of each task with respect to the shared parameters is there.
+    /// Which table a trace has been checked against, and where each task finds its columns in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) dataset: u64,
+    pub(crate) columns: Vec<Vec<usize>>,
+}
+
+/// The gradient of each task with respect to the shared parameters is there.
     TaskGradients,
 }
 
@@ -99,6 +108,7 @@ impl<F: Scalar> Trace<F> {
             labelled: vec![false; widths.len()],
             crew: Crew::new(1),
             keeps_input_delta: false,
+            binding: None,
         }
     }
 
@@ -172,5 +182,13 @@ impl<F: Scalar> Trace<F> {
         self.chunks.set_rows(n_rows);
         self.examples.n = n_rows;
         self.stage = Stage::Empty;
+    }
+}
+
+impl<F: Scalar> Examples<F> {
+    /// Makes room for weights and group ids, if there are any.
+    pub(crate) fn reserve(&mut self, weights: bool, groups: bool) {
+        self.weights = weights.then(|| Array1::zeros(self.capacity));
+        self.groups = groups.then(|| vec![0; self.capacity]);
     }
 }

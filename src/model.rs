@@ -1,0 +1,470 @@
+//! A model: a network, its parameters θ, and the scaling it was trained with.
+//!
+//! The network describes, the model owns. Every arrow of a training step can be called by itself:
+//!
+//! ```
+//! use polytask::optim::Optimizer;
+//! use polytask::prelude::*;
+//! use polytask::balance::Weights;
+//!
+//! let data = datasets::robot_arm::<f64>(256, 0.05, 42);
+//! let mut model = Model::builder(data.n_features())
+//!     .trunk([Layer::dense(10, Activation::Relu)])
+//!     .task(Task::regression("shoulder"))
+//!     .task(Task::regression("elbow"))
+//!     .build::<f64>()?;
+//!
+//! let mut adam = Optimizer::new(Adam::new(0.01), model.n_parameters())?;
+//! let mut gradient = vec![0.0; model.n_parameters()];
+//! let mut trace = model.trace(32);
+//! let mut batches = data.batches(32, 1)?;
+//! while let Some(batch) = batches.next_batch()? {
+//!     model.forward(&batch, &mut trace)?;                              // values, losses and deltas stay in the trace
+//!     model.backward(&mut trace, &Weights::ones(2), &mut gradient);    // laid out like θ
+//!     adam.step(model.parameters_mut(), &gradient);
+//! }
+//! assert_eq!(adam.count(), 8);
+//! # Ok::<(), polytask::Error>(())
+//! ```
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+
+use crate::balance::{Evidence, Weights};
+use crate::data::{Batch, Dataset, Names, Standardizer};
+use crate::layer::Mode;
+use crate::trace::{Binding, Trace};
+use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
+
+/// A network with its parameters: what is trained, and what predicts.
+#[derive(Clone, Debug)]
+pub struct Model<F: Scalar> {
+    spec: ModelBuilder,
+    network: Arc<Network<F>>,
+    theta: Vec<F>,
+    scaling: Scaling<F>,
+}
+
+/// The settings of a model; they carry no scalar type, so one builder makes an `f32` model and its `f64` twin.
+#[derive(Clone, Debug)]
+pub struct ModelBuilder {
+    n_features: usize,
+    sharing: Sharing,
+    tasks: Vec<Task>,
+    seed: u64,
+    standardizes: bool,
+}
+
+/// How features and targets are brought to mean 0 and deviation 1 before the network sees them.
+#[derive(Clone, Debug, Default)]
+struct Scaling<F> {
+    features: Option<Standardizer<F>>,
+    /// One per task; `None` where the loss needs the targets as they are.
+    targets: Vec<Option<Standardizer<F>>>,
+}
+
+impl Model<f32> {
+    /// Begins the settings of a model for rows of `n_features` features.
+    pub fn builder(n_features: usize) -> ModelBuilder {
+        ModelBuilder {
+            n_features,
+            sharing: Sharing::SharedTrunk(Vec::new()),
+            tasks: Vec::new(),
+            seed: 0,
+            standardizes: false,
+        }
+    }
+}
+
+impl ModelBuilder {
+    /// One trunk for all tasks.
+    #[must_use]
+    pub fn trunk(self, layers: impl IntoIterator<Item = impl Into<Layer>>) -> Self {
+        self.sharing(Sharing::shared_trunk(layers))
+    }
+
+    /// Another sharing form.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Adds a task.
+    #[must_use]
+    pub fn task(mut self, task: Task) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    /// The seed of the first parameters, 0 if not said.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Brings features, and targets whose loss allows it, to mean 0 and deviation 1 before the network sees
+    /// them. Means and deviations are those of the first data the model is fitted on; they stay with the model,
+    /// and predictions are brought back to the scale of the targets.
+    #[must_use]
+    pub fn standardize(mut self) -> Self {
+        self.standardizes = true;
+        self
+    }
+
+    /// Builds the model over `f32` or `f64`. Both get the same first parameters, up to rounding.
+    ///
+    /// # Errors
+    /// If there is no feature or no task, two tasks have the same name, or a setting is outside its range.
+    pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
+        if self.n_features == 0 {
+            return Err(Error::new(ErrorKind::Setting, "number of features", "at least 1", 0));
+        }
+        if self.tasks.is_empty() {
+            let advice = "add one with .task(Task::regression(\"name\"))";
+            return Err(Error::new(ErrorKind::Setting, "tasks", "at least 1", 0).advise(advice));
+        }
+        for (k, task) in self.tasks.iter().enumerate() {
+            task.check()?;
+            if self.tasks[..k].iter().any(|other| other.name() == task.name()) {
+                let found = format!("{:?} twice", task.name());
+                return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
+            }
+        }
+        let network = Network::new(self.n_features, &self.sharing, &self.tasks)?;
+        for (k, task) in self.tasks.iter().enumerate() {
+            let (_, predictions) = network.widths(k);
+            for metric in task.added_metrics() {
+                metric
+                    .check(predictions, task.columns_list().len())
+                    .map_err(|e| e.within(format!("task {:?}", task.name())))?;
+            }
+        }
+        let theta = network.initial(self.seed);
+        let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
+        Ok(Model { spec: self.clone(), network: Arc::new(network), theta, scaling })
+    }
+}
+
+impl<F: Scalar> Model<F> {
+    /// The network.
+    pub fn network(&self) -> &Network<F> {
+        &self.network
+    }
+
+    /// The tasks, in the order of the network's heads.
+    pub fn tasks(&self) -> &[Task] {
+        &self.spec.tasks
+    }
+
+    /// How many features a row has.
+    pub fn n_features(&self) -> usize {
+        self.spec.n_features
+    }
+
+    /// How many numbers θ holds.
+    pub fn n_parameters(&self) -> usize {
+        self.theta.len()
+    }
+
+    /// θ.
+    pub fn parameters(&self) -> &[F] {
+        &self.theta
+    }
+
+    /// θ, to change.
+    pub fn parameters_mut(&mut self) -> &mut [F] {
+        &mut self.theta
+    }
+
+    /// Room to work on batches of up to `batch_size` rows.
+    pub fn trace(&self, batch_size: usize) -> Trace<F> {
+        self.network.trace(batch_size)
+    }
+
+    /// Takes means and deviations of features and targets from `data`, if the model standardises and has none
+    /// yet.
+    ///
+    /// # Errors
+    /// If `data` does not fit the model.
+    pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
+        if !self.spec.standardizes || self.scaling.features.is_some() {
+            return Ok(());
+        }
+        let columns = self.columns(data)?;
+        let targets = columns.iter().enumerate().map(|(k, columns)| {
+            let takes_scaling = self.network.loss(k).standardizes();
+            takes_scaling.then(|| Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights()))
+                .transpose()
+        });
+        let targets = targets.collect::<Result<_>>()?;
+        self.scaling = Scaling { features: Some(Standardizer::of_features(data)?), targets };
+        Ok(())
+    }
+
+    /// Features that were constant in the data the scaling was fitted on, by position: they carry no
+    /// information and are only centred.
+    pub fn constant_features(&self) -> Vec<usize> {
+        self.scaling.features.iter().flat_map(|scaling| scaling.constant_columns()).collect()
+    }
+
+    /// Computes outputs, losses and deltas of a batch; they stay in the trace, ready for
+    /// [`backward`](Self::backward).
+    ///
+    /// # Errors
+    /// If the table of the batch does not fit the model: another number of features, a target column that is
+    /// missing, a label that a loss does not take. A table is checked once per trace.
+    pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        self.forward_at(&self.theta, Mode::Train, batch, trace)
+    }
+
+    /// Like [`forward`](Self::forward), at other parameters than the model's own: what a gradient check
+    /// perturbs.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_at(&self, theta: &[F], mode: Mode, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        let data = batch.dataset;
+        self.bind(data, trace)?;
+        self.check_size(batch.rows.len(), trace)?;
+        trace.begin(batch.rows.len());
+        self.gather_labels(batch, trace);
+        let fill = |rows: std::ops::Range<usize>, mut x: ArrayViewMut2<'_, F>| {
+            for (mut to, &row) in x.rows_mut().into_iter().zip(&batch.rows[rows]) {
+                let to = to.as_slice_mut().expect("rows of an arena are contiguous");
+                to.copy_from_slice(data.feature_row(row));
+                if let Some(scaling) = &self.scaling.features {
+                    scaling.apply_row(to);
+                }
+            }
+        };
+        self.network.forward(theta, mode, fill, trace);
+        self.network.losses(trace);
+        Ok(())
+    }
+
+    /// The gradient of the weighted sum of losses, laid out like θ: every entry is written.
+    ///
+    /// # Panics
+    /// If the trace holds no forward, or the gradient or the weights have the wrong length.
+    #[track_caller]
+    pub fn backward(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+        self.network.backward(&self.theta, trace, weights, gradient);
+    }
+
+    /// Like [`backward`](Self::backward), and updates θ piece by piece as soon as each gradient is there.
+    #[track_caller]
+    pub(crate) fn backward_then(
+        &mut self,
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+        moments: [&mut [F]; 2],
+        update: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
+    ) {
+        self.network.backward_then(&mut self.theta, trace, weights, gradient, moments, update);
+    }
+
+    /// What a balancing method may know of the batch in the trace; the Gramian is computed if it asks.
+    pub fn evidence<'a>(&'a self, trace: &'a mut Trace<F>) -> BatchEvidence<'a, F> {
+        BatchEvidence { network: &self.network, theta: &self.theta, trace }
+    }
+
+    /// What the model predicts for `features` (`rows × features`), per task: quantities, probabilities or
+    /// scores, on the scale of the targets.
+    ///
+    /// # Errors
+    /// If the number of features is not the model's, or one is not finite.
+    pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
+        let n = features.nrows();
+        let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
+        let mut predictions = Predictions::new(self, n);
+        for first in (0..n).step_by(PREDICTION_ROWS) {
+            let rows = first..n.min(first + PREDICTION_ROWS);
+            self.forward_features(features.slice(s![rows.clone(), ..]), &mut trace)?;
+            for (k, to) in predictions.values.iter_mut().enumerate() {
+                self.predict_task(k, &trace, to.slice_mut(s![rows.clone(), ..]));
+            }
+        }
+        Ok(predictions)
+    }
+
+    /// Computes the outputs for `features` in a trace of your own, without allocating; read them with
+    /// [`predict_task`](Self::predict_task).
+    ///
+    /// # Errors
+    /// If the number of features is not the model's, one is not finite, or the trace is too small.
+    pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        self.check_width(features.ncols())?;
+        self.check_size(features.nrows(), trace)?;
+        if let Some(((row, column), x)) = features.indexed_iter().find(|(_, x)| !x.is_finite()) {
+            let place = format!("row {row}, feature {column}");
+            return Err(Error::new(ErrorKind::Value, place, "a finite number", x));
+        }
+        trace.begin(features.nrows());
+        let fill = |rows: std::ops::Range<usize>, mut x: ArrayViewMut2<'_, F>| {
+            x.assign(&features.slice(s![rows, ..]));
+            if let Some(scaling) = &self.scaling.features {
+                scaling.apply_matrix(x);
+            }
+        };
+        self.network.forward(&self.theta, Mode::Predict, fill, trace);
+        Ok(())
+    }
+
+    /// Writes what the outputs of a task in the trace mean, `rows × prediction width`: the inverse of the
+    /// loss's link, on the scale of the targets.
+    ///
+    /// # Panics
+    /// If `predictions` has another shape.
+    pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
+        self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
+        if let Some(scaling) = &self.scaling.targets[task] {
+            let parts = predictions.ncols() / scaling.n_columns();
+            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
+                column.mapv_inplace(|y| scaling.undo(i / parts, y));
+            }
+        }
+    }
+
+    /// How many columns the predictions of a task have.
+    pub fn prediction_width(&self, task: usize) -> usize {
+        self.network.widths(task).1
+    }
+
+    /// Checks `data` against the model, unless the trace has seen it, and finds the tasks' columns in it.
+    fn bind(&self, data: &Dataset<F>, trace: &mut Trace<F>) -> Result<()> {
+        if trace.binding.as_ref().is_some_and(|binding| binding.dataset == data.id()) {
+            return Ok(());
+        }
+        trace.binding = None;
+        let columns = self.columns(data)?;
+        for (k, columns) in columns.iter().enumerate() {
+            let targets = data.targets().select(ndarray::Axis(1), columns);
+            let labels =
+                crate::loss::Labels { targets: targets.view(), weights: data.weights(), groups: data.groups() };
+            self.network.loss(k).check(&labels).map_err(|e| e.within(format!("task {:?}", self.tasks()[k].name())))?;
+        }
+        trace.examples.reserve(data.weights().is_some(), data.groups().is_some());
+        trace.binding = Some(Binding { dataset: data.id(), columns });
+        Ok(())
+    }
+
+    fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
+        self.check_width(data.n_features())?;
+        let names: &Names = data.names();
+        let of = |task: &Task| {
+            let columns = task.columns_list().iter().map(|column| names.target(column)).collect::<Result<_>>();
+            columns.map_err(|e| e.within(format!("task {:?}", task.name())))
+        };
+        self.tasks().iter().map(of).collect()
+    }
+
+    /// Copies the labels of a batch to the trace, scaled as the network is to learn them.
+    fn gather_labels(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) {
+        let data = batch.dataset;
+        let binding = trace.binding.take().expect("the table was bound to the trace");
+        for (k, columns) in binding.columns.iter().enumerate() {
+            let mut targets = trace.targets_mut(k);
+            for (mut to, &row) in targets.rows_mut().into_iter().zip(batch.rows) {
+                let from = data.target_row(row);
+                for (i, (to, &column)) in to.iter_mut().zip(columns).enumerate() {
+                    *to = match &self.scaling.targets[k] {
+                        None => from[column],
+                        Some(scaling) => scaling.apply(i, from[column]),
+                    };
+                }
+            }
+        }
+        trace.binding = Some(binding);
+        if let (Some(to), Some(from)) = (&mut trace.examples.weights, data.weights()) {
+            to.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = from[row]);
+        }
+        if let (Some(to), Some(from)) = (&mut trace.examples.groups, data.groups()) {
+            to.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = from[row]);
+        }
+    }
+
+    fn check_width(&self, found: usize) -> Result<()> {
+        match found == self.n_features() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Shape, "number of features", self.n_features(), found)
+                .advise("the model was built for another table")),
+        }
+    }
+
+    fn check_size(&self, rows: usize, trace: &Trace<F>) -> Result<()> {
+        match rows <= trace.capacity() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Shape, "rows of a batch", format!("at most {}", trace.capacity()), rows)
+                .advise("make a larger trace with model.trace(rows)")),
+        }
+    }
+}
+
+/// How many rows [`Model::predict`] works on at once.
+pub(crate) const PREDICTION_ROWS: usize = 1024;
+
+/// What the tasks' losses and gradients of one batch say to a balancing method.
+#[derive(Debug)]
+pub struct BatchEvidence<'a, F: Scalar> {
+    network: &'a Network<F>,
+    theta: &'a [F],
+    trace: &'a mut Trace<F>,
+}
+
+impl<F: Scalar> Evidence for BatchEvidence<'_, F> {
+    fn losses(&self) -> &[f64] {
+        self.trace.losses()
+    }
+
+    fn labelled(&self) -> &[bool] {
+        self.trace.labelled()
+    }
+
+    fn gramian(&mut self) -> ArrayView2<'_, f64> {
+        self.network.gramian(self.theta, self.trace)
+    }
+}
+
+/// What a model predicts, per task.
+#[derive(Clone, Debug)]
+pub struct Predictions<F> {
+    names: Vec<String>,
+    values: Vec<Array2<F>>,
+}
+
+impl<F: Scalar> Predictions<F> {
+    fn new(model: &Model<F>, n_rows: usize) -> Self {
+        let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
+        let width = |k| model.prediction_width(k);
+        Self { names, values: (0..model.tasks().len()).map(|k| Array2::zeros((n_rows, width(k)))).collect() }
+    }
+
+    /// The predictions of the task of that name, `rows × prediction width`.
+    pub fn get(&self, task: &str) -> Option<ArrayView2<'_, F>> {
+        let k = self.names.iter().position(|name| name == task)?;
+        Some(self.values[k].view())
+    }
+
+    /// Names and predictions, in the order of the tasks.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ArrayView2<'_, F>)> {
+        self.names.iter().map(String::as_str).zip(self.values.iter().map(Array2::view))
+    }
+}
+
+impl<F> std::ops::Index<&str> for Predictions<F> {
+    type Output = Array2<F>;
+
+    /// # Panics
+    /// If there is no task of that name.
+    #[track_caller]
+    fn index(&self, task: &str) -> &Array2<F> {
+        match self.names.iter().position(|name| name == task) {
+            Some(k) => &self.values[k],
+            None => panic!("no task named {task:?}; there are {:?}", self.names),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Training: settings, the run they start, and what it leaves behind.
+//!
+//! A [`Trainer`] is settings only. [`Trainer::start`] makes a [`Run`]: everything that changes from step to step
+//! besides the model itself. `fit` is a run taken to its end.
+
+mod history;
+mod run;
+mod trainer;
+
+pub use history::{History, Validation};
+pub use run::{Progress, Run};
+pub use trainer::Trainer;

@@ -1,0 +1,201 @@
+//! The settings of a training.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{History, Progress, Run};
+use crate::data::Dataset;
+use crate::optim::{Rule, Schedule};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
+
+/// How to train: the optimiser, how many rows a step learns from, how many steps there are.
+///
+/// Settings only: it can be cloned and used for as many models as one likes. Batches of 32 and 1000 steps if
+/// nothing else is said; all processors; data shuffled anew in every epoch, with the generator seeded by
+/// [`seed`](Self::seed).
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f32>(500, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f32>()?;
+/// let before = model.evaluate(&data)?.total_loss();
+/// let history = Trainer::new(Adam::new(0.01)).epochs(5).fit(&mut model, &data)?;
+/// assert!(model.evaluate(&data)?.total_loss() < before);
+/// assert_eq!(history.n_steps(), 5 * 16);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Trainer {
+    pub(super) rule: Arc<dyn Rule>,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) clip_norm: Option<f64>,
+    pub(super) batch_size: usize,
+    pub(super) length: Length,
+    pub(super) seed: u64,
+    pub(super) shuffles: bool,
+    pub(super) threads: Option<usize>,
+    pub(super) observer: Option<Arc<dyn Fn(&Progress<'_>) + Send + Sync>>,
+}
+
+/// When a training ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Steps(u64),
+    Epochs(u64),
+}
+
+impl Trainer {
+    /// Settings with an optimiser rule, such as `Adam::new(0.01)`.
+    pub fn new(rule: impl Rule + 'static) -> Self {
+        Self {
+            rule: Arc::new(rule),
+            schedule: None,
+            clip_norm: None,
+            batch_size: 32,
+            length: Length::Steps(1000),
+            seed: 0,
+            shuffles: true,
+            threads: None,
+            observer: None,
+        }
+    }
+
+    /// How many rows a step learns from; more than the data has means all of them.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = rows;
+        self
+    }
+
+    /// Trains for so many steps.
+    #[must_use]
+    pub fn steps(mut self, steps: u64) -> Self {
+        self.length = Length::Steps(steps);
+        self
+    }
+
+    /// Trains for so many passes over the data.
+    #[must_use]
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.length = Length::Epochs(epochs);
+        self
+    }
+
+    /// The seed of the order of the batches, 0 if not said.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Takes the rows in the order of the data instead of shuffling them: step s uses the batch of rows
+    /// `batch size · s` on, beginning again at the end.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.shuffles = false;
+        self
+    }
+
+    /// How the learning rate changes from step to step.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = Some(schedule);
+        self
+    }
+
+    /// Scales a gradient down to this norm if it is longer.
+    #[must_use]
+    pub fn clip_norm(mut self, max_norm: f64) -> Self {
+        self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// How many threads work at a step, all processors if not said. Small steps are done by one thread all the
+    /// same. The result does not depend on it, to the bit.
+    #[must_use]
+    pub fn threads(mut self, n_threads: usize) -> Self {
+        self.threads = Some(n_threads);
+        self
+    }
+
+    /// Shows every step's progress to `observer`: for a progress bar or a log.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(&Progress<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Trains `model` on `data` to the end and returns what happened.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, the data does not fit the model, or a loss stops being a finite number;
+    /// the model then keeps the parameters from before that step.
+    pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
+        self.run(model, data, None)
+    }
+
+    /// Like [`fit`](Self::fit), and evaluates the losses on `validation` after every epoch.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_validated<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        validation: &Dataset<F>,
+    ) -> Result<History> {
+        self.run(model, data, Some(validation))
+    }
+
+    fn run<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        validation: Option<&Dataset<F>>,
+    ) -> Result<History> {
+        model.fit_scaling(data)?;
+        let mut run = self.start(model, data)?;
+        let mut desk = run.desk(model, validation);
+        while !run.is_finished() {
+            run.step(model, data, &mut desk)?;
+            if let (true, Some(validation)) = (run.ends_epoch(), validation) {
+                run.validate(model, validation, &mut desk)?;
+            }
+            if let Some(observer) = &self.observer {
+                observer(&run.progress());
+            }
+        }
+        Ok(run.into_history())
+    }
+
+    /// Checks the settings and begins a run, without taking a step.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, or the data does not fit the model.
+    pub fn start<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
+        if self.batch_size == 0 {
+            return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));
+        }
+        Run::new(self, model, data)
+    }
+}
+
+impl fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("rule", &self.rule)
+            .field("schedule", &self.schedule)
+            .field("clip_norm", &self.clip_norm)
+            .field("batch_size", &self.batch_size)
+            .field("length", &self.length)
+            .field("seed", &self.seed)
+            .field("shuffles", &self.shuffles)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
