@@ -23,7 +23,12 @@ pub enum Start<'a, F> {
 /// # Panics
 /// If the shapes do not fit.
 #[track_caller]
-pub fn product<F: Scalar>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, start: Start<'_, F>, mut c: ArrayViewMut2<'_, F>) {
+pub fn product<F: Scalar>(
+    a: ArrayView2<'_, F>,
+    b: ArrayView2<'_, F>,
+    start: Start<'_, F>,
+    mut c: ArrayViewMut2<'_, F>,
+) {
     let beta = match start {
         Start::Zero => F::ZERO,
         Start::Bias(bias) => {

@@ -61,7 +61,12 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    fn value_and_delta(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, delta: ArrayViewMut2<'_, F>) -> F;
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        delta: ArrayViewMut2<'_, F>,
+    ) -> F;
 
     /// Records which side of each kink every example is on, so that a gradient check can tell a kink from a
     /// mistake. Losses that are differentiable everywhere leave this empty.

@@ -16,7 +16,12 @@ use crate::Scalar;
 pub struct MeanSquaredError;
 
 impl<F: Scalar> LossFunction<F> for MeanSquaredError {
-    fn value_and_delta(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, mut delta: ArrayViewMut2<'_, F>) -> F {
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        mut delta: ArrayViewMut2<'_, F>,
+    ) -> F {
         let (mut sum, mut total) = (F::ZERO, F::ZERO);
         for (row, ((y, t), mut d)) in
             outputs.rows().into_iter().zip(labels.targets.rows()).zip(delta.rows_mut()).enumerate()
