@@ -1,15 +1,29 @@
 //! A table in memory: features, targets, and optionally a weight and a query group per row.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
+use super::{Batch, Names, names};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A table: one row per example, named feature columns and named target columns.
 ///
 /// Features are finite. A target that is NaN is a missing label. Targets of all kinds are numbers: a class is
-/// its index 0, 1, 2 …
+/// its index 0, 1, 2 … A row may carry a weight, and a group: the query whose candidates are ranked together.
+///
+/// ```
+/// use polytask::data::Dataset;
+/// use polytask::ndarray::array;
+///
+/// let data = Dataset::new(array![[0.0, 1.0], [2.0, 3.0]], array![[1.0, 0.0], [f64::NAN, 1.0]])?
+///     .with_feature_names(["width", "height"])?
+///     .with_target_names(["area", "is_large"])?;
+/// assert_eq!((data.n_rows(), data.n_features(), data.n_targets()), (2, 2, 2));
+/// assert_eq!(data.names().target("is_large")?, 1);
+/// assert_eq!(data.features()[[1, 0]], 2.0);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dataset<F> {
     names: Arc<Names>,
@@ -17,34 +31,28 @@ pub struct Dataset<F> {
     targets: Array2<F>,
     weights: Option<Array1<F>>,
     groups: Option<Vec<u64>>,
-}
-
-/// The names of the columns of a table. Parts of one table share one copy.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Names {
-    /// Feature columns, in order.
-    pub features: Vec<String>,
-    /// Target columns, in order.
-    pub targets: Vec<String>,
-}
-
-/// A view of some rows of a table: what one step learns from.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a, F> {
-    /// The table.
-    pub dataset: &'a Dataset<F>,
-    /// Which of its rows, in the order in which they are used; repeats are allowed.
-    pub rows: &'a [usize],
+    /// 0, 1, 2 …, made when a batch of all rows is first asked for.
+    all_rows: OnceLock<Vec<usize>>,
 }
 
 impl<F: Scalar> Dataset<F> {
     /// A table from `features` (`rows × features`) and `targets` (`rows × targets`), with columns named
     /// `x0, x1, …` and `y0, y1, …`.
     ///
+    /// A table to predict from has no targets: `rows × 0`.
+    ///
     /// # Errors
     /// If there are no rows or no features, the numbers of rows differ, a feature is not finite, or a target is
     /// infinite.
     pub fn new(features: Array2<F>, targets: Array2<F>) -> Result<Self> {
+        if features.nrows() == 0 || features.ncols() == 0 {
+            return Err(Error::new(
+                ErrorKind::Shape,
+                "features",
+                "at least one row and one column",
+                format!("{} × {}", features.nrows(), features.ncols()),
+            ));
+        }
         if features.nrows() != targets.nrows() {
             return Err(Error::new(
                 ErrorKind::Shape,
@@ -53,10 +61,262 @@ impl<F: Scalar> Dataset<F> {
                 format!("{} rows", targets.nrows()),
             ));
         }
+        if let Some(((row, column), value)) = features.indexed_iter().find(|(_, x)| !x.is_finite()) {
+            return Err(Error::new(
+                ErrorKind::Value,
+                format!("features[{row}, {column}]"),
+                "a finite number",
+                value,
+            )
+            .advise("fill in missing features, or leave the row out"));
+        }
+        if let Some(((row, column), value)) =
+            targets.indexed_iter().find(|(_, y)| !y.is_finite() && !y.is_nan())
+        {
+            return Err(Error::new(
+                ErrorKind::Value,
+                format!("targets[{row}, {column}]"),
+                "a finite number, or NaN for a missing label",
+                value,
+            ));
+        }
         let names = Names {
             features: (0..features.ncols()).map(|i| format!("x{i}")).collect(),
             targets: (0..targets.ncols()).map(|i| format!("y{i}")).collect(),
         };
-        Ok(Self { names: Arc::new(names), features, targets, weights: None, groups: None })
+        Ok(Self {
+            names: Arc::new(names),
+            features: row_major(features),
+            targets: row_major(targets),
+            weights: None,
+            groups: None,
+            all_rows: OnceLock::new(),
+        })
     }
+
+    /// A table from row-major slices of `rows · n_features` and `rows · n_targets` numbers: the door for arrays
+    /// of another library.
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// let data = Dataset::<f32>::from_slices(&[1.0, 2.0, 3.0, 4.0], 2, &[0.5, 0.25], 1)?;
+    /// assert_eq!(data.feature_row(1), &[3.0, 4.0]);
+    /// assert_eq!(data.target_row(1), &[0.25]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a length is not a whole number of rows, and as [`new`](Self::new).
+    pub fn from_slices(features: &[F], n_features: usize, targets: &[F], n_targets: usize) -> Result<Self> {
+        let rows = features.len().checked_div(n_features).unwrap_or(0);
+        let matrix = |place: &str, numbers: &[F], columns: usize| {
+            Array2::from_shape_vec((rows, columns), numbers.to_vec()).map_err(|_| {
+                Error::new(
+                    ErrorKind::Shape,
+                    place,
+                    format!("{rows} rows × {columns} columns of numbers"),
+                    format!("{} numbers", numbers.len()),
+                )
+            })
+        };
+        Self::new(matrix("features", features, n_features)?, matrix("targets", targets, n_targets)?)
+    }
+
+    /// The same table with its feature columns called `names`.
+    ///
+    /// # Errors
+    /// If there is not one name per column, or a name is empty or there twice.
+    pub fn with_feature_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        let features: Vec<String> = names.into_iter().map(Into::into).collect();
+        names::check("feature names", &features, self.n_features())?;
+        self.names = Arc::new(Names { features, targets: self.names.targets.clone() });
+        Ok(self)
+    }
+
+    /// The same table with its target columns called `names`.
+    ///
+    /// # Errors
+    /// If there is not one name per column, or a name is empty or there twice.
+    pub fn with_target_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        let targets: Vec<String> = names.into_iter().map(Into::into).collect();
+        names::check("target names", &targets, self.n_targets())?;
+        self.names = Arc::new(Names { features: self.names.features.clone(), targets });
+        Ok(self)
+    }
+
+    /// The same table with one weight per row: how much its errors count.
+    ///
+    /// # Errors
+    /// If there is not one weight per row, a weight is negative or not finite, or all are 0.
+    pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
+        self.check_length("weights", weights.len())?;
+        if let Some((row, weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < F::ZERO)
+        {
+            return Err(Error::new(
+                ErrorKind::Value,
+                format!("weights[{row}]"),
+                "a finite number, at least 0",
+                weight,
+            ));
+        }
+        if weights.iter().all(|&weight| weight == F::ZERO) {
+            return Err(Error::new(ErrorKind::Value, "weights", "at least one above 0", "only 0"));
+        }
+        self.weights = Some(Array1::from_vec(weights.to_vec()));
+        Ok(self)
+    }
+
+    /// The same table with one group per row: rows with the same number belong together. Batches, splits and
+    /// folds keep them together; ranking losses compare rows within a group.
+    ///
+    /// # Errors
+    /// If there is not one group per row.
+    pub fn with_groups(mut self, groups: Vec<u64>) -> Result<Self> {
+        self.check_length("groups", groups.len())?;
+        self.groups = Some(groups);
+        Ok(self)
+    }
+
+    fn check_length(&self, place: &str, length: usize) -> Result<()> {
+        if length == self.n_rows() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Shape, place, format!("{}, one per row", self.n_rows()), length))
+    }
+
+    /// How many rows there are: at least one.
+    pub fn n_rows(&self) -> usize {
+        self.features.nrows()
+    }
+
+    /// How many feature columns there are: at least one.
+    pub fn n_features(&self) -> usize {
+        self.features.ncols()
+    }
+
+    /// How many target columns there are.
+    pub fn n_targets(&self) -> usize {
+        self.targets.ncols()
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// The names of the feature columns, in order.
+    pub fn feature_names(&self) -> &[String] {
+        &self.names.features
+    }
+
+    /// The names of the target columns, in order.
+    pub fn target_names(&self) -> &[String] {
+        &self.names.targets
+    }
+
+    /// The features, `rows × features`, row-major without gaps.
+    pub fn features(&self) -> ArrayView2<'_, F> {
+        self.features.view()
+    }
+
+    /// The targets, `rows × targets`, row-major without gaps; NaN where a label is missing.
+    pub fn targets(&self) -> ArrayView2<'_, F> {
+        self.targets.view()
+    }
+
+    /// The features of one row.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn feature_row(&self, row: usize) -> &[F] {
+        row_of(&self.features, row)
+    }
+
+    /// The targets of one row; NaN where a label is missing.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn target_row(&self, row: usize) -> &[F] {
+        row_of(&self.targets, row)
+    }
+
+    /// The weight of each row, if rows have weights.
+    pub fn weights(&self) -> Option<ArrayView1<'_, F>> {
+        self.weights.as_ref().map(|weights| weights.view())
+    }
+
+    /// The group of each row, if rows have groups.
+    pub fn groups(&self) -> Option<&[u64]> {
+        self.groups.as_deref()
+    }
+
+    /// A table of the given rows, in the given order; a row may be taken more than once.
+    ///
+    /// # Panics
+    /// If `rows` is empty or names a row that is not there.
+    #[must_use]
+    #[track_caller]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        self.check_rows(rows);
+        assert!(!rows.is_empty(), "a table has at least one row, and none was selected");
+        Self {
+            names: Arc::clone(&self.names),
+            features: self.features.select(Axis(0), rows),
+            targets: self.targets.select(Axis(0), rows),
+            weights: self.weights.as_ref().map(|weights| weights.select(Axis(0), rows)),
+            groups: self.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row]).collect()),
+            all_rows: OnceLock::new(),
+        }
+    }
+
+    /// A batch of the given rows.
+    ///
+    /// # Panics
+    /// If it names a row that is not there.
+    #[track_caller]
+    pub fn batch<'a>(&'a self, rows: &'a [usize]) -> Batch<'a, F> {
+        self.check_rows(rows);
+        Batch { dataset: self, rows }
+    }
+
+    /// The batch of all rows, in order.
+    pub fn all(&self) -> Batch<'_, F> {
+        Batch { dataset: self, rows: self.all_rows.get_or_init(|| (0..self.n_rows()).collect()) }
+    }
+
+    #[track_caller]
+    fn check_rows(&self, rows: &[usize]) {
+        if let Some(row) = rows.iter().find(|&&row| row >= self.n_rows()) {
+            panic!("row {row} of a table of {} rows", self.n_rows());
+        }
+    }
+
+    /// The same table in another number type: the `f64` twin of an `f32` table, or back.
+    ///
+    /// # Errors
+    /// If a number is too large for `G`.
+    pub fn cast<G: Scalar>(&self) -> Result<Dataset<G>> {
+        let cast = |x: &F| G::from_f64(x.to_f64());
+        let mut table = Dataset::new(self.features.map(cast), self.targets.map(cast))?;
+        table.names = Arc::clone(&self.names);
+        if let Some(weights) = &self.weights {
+            table = table.with_weights(weights.map(cast))?;
+        }
+        table.groups = self.groups.clone();
+        Ok(table)
+    }
+}
+
+/// The matrix itself if its rows lie one after the other in memory, else a copy of which that is true.
+fn row_major<F: Scalar>(matrix: Array2<F>) -> Array2<F> {
+    if matrix.is_standard_layout() { matrix } else { matrix.as_standard_layout().into_owned() }
+}
+
+#[track_caller]
+fn row_of<F: Scalar>(matrix: &Array2<F>, row: usize) -> &[F] {
+    assert!(row < matrix.nrows(), "row {row} of a table of {} rows", matrix.nrows());
+    matrix.row(row).to_slice().expect("a table is row-major")
 }

@@ -1,5 +1,22 @@
 //! Tables, and the batches cut from them.
+//!
+//! ```text
+//! file ── reader ──▶ Dataset ── split, folds ──▶ Dataset, Dataset
+//!                       │
+//!                       ├── Standardizer: (x − mean) / scale, fitted on training rows
+//!                       └── batches, Sampler ──▶ Batch: the table and some of its rows
+//! ```
+//!
+//! Nothing here copies a table in order to train on it: a [`Batch`] is a list of row indices.
 
+mod batches;
 mod dataset;
+mod names;
+mod scale;
+mod split;
 
-pub use dataset::{Batch, Dataset};
+pub use batches::{Batch, Batches, Sampler};
+pub use dataset::Dataset;
+pub use names::Names;
+pub use scale::Standardizer;
+pub use split::Fold;

@@ -1,0 +1,317 @@
+//! Which rows a step learns from: one pass over a table, or an endless walk through shuffled epochs.
+
+use std::collections::HashMap;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+use super::Dataset;
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// A view of some rows of a table: what one step learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, F> {
+    /// The table.
+    pub dataset: &'a Dataset<F>,
+    /// Which of its rows, in the order in which they are used; repeats are allowed.
+    pub rows: &'a [usize],
+}
+
+impl<F> Batch<'_, F> {
+    /// How many rows the batch has.
+    pub fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// An endless source of batches: epoch after epoch, each row once per epoch.
+///
+/// Every epoch has an order of its own, a function of (seed, epoch) alone. So seed, epoch and position are
+/// all that a checkpoint needs, and [`seek`](Self::seek) goes back to them:
+///
+/// ```
+/// use polytask::data::{Dataset, Sampler};
+///
+/// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0, 3.0, 4.0], 1, &[], 0)?;
+/// let mut sampler = Sampler::shuffled(&data, 2, 7)?;
+/// for _ in 0..4 {
+///     sampler.next_batch(&data); // 2, 2 and 1 rows; then 2 of the next epoch
+/// }
+/// assert_eq!((sampler.epoch(), sampler.position()), (1, 2));
+///
+/// let mut resumed = Sampler::shuffled(&data, 2, 7)?;
+/// resumed.seek(1, 2)?;
+/// assert_eq!(resumed.next_batch(&data).rows, sampler.next_batch(&data).rows);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+///
+/// The last batch of an epoch is short where the rows do not divide evenly. A batch larger than the table is
+/// the whole table. Where rows have groups, whole groups are shuffled and a batch holds as many whole groups as
+/// fit, with the rows of a group one after the other. No step allocates.
+#[derive(Debug)]
+pub struct Sampler {
+    /// None: every epoch in the order of the table.
+    generator: Option<ChaCha8Rng>,
+    seed: u64,
+    batch_size: usize,
+    epoch: u64,
+    position: usize,
+    /// The order of the epoch, of rows or, where there are groups, of groups.
+    order: Vec<usize>,
+    groups: Option<Groups>,
+}
+
+/// The rows of the groups, and how the epoch has laid them out.
+#[derive(Debug)]
+struct Groups {
+    members: Vec<Vec<usize>>,
+    rows: Vec<usize>,
+    /// Where each group of the epoch ends among `rows`.
+    ends: Vec<usize>,
+}
+
+impl Sampler {
+    /// Batches of `batch_size` rows in an order drawn anew for every epoch from `seed`.
+    ///
+    /// # Errors
+    /// If the batch size is 0, or smaller than the largest group.
+    pub fn shuffled<F: Scalar>(dataset: &Dataset<F>, batch_size: usize, seed: u64) -> Result<Self> {
+        Self::new(dataset, batch_size, seed, Some(ChaCha8Rng::seed_from_u64(seed)))
+    }
+
+    /// Batches of `batch_size` rows in the order of the table, every epoch alike.
+    ///
+    /// # Errors
+    /// If the batch size is 0, or smaller than the largest group.
+    pub fn in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
+        Self::new(dataset, batch_size, 0, None)
+    }
+
+    fn new<F: Scalar>(
+        dataset: &Dataset<F>,
+        batch_size: usize,
+        seed: u64,
+        generator: Option<ChaCha8Rng>,
+    ) -> Result<Self> {
+        if batch_size == 0 {
+            return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0)
+                .advise("32 is a good start"));
+        }
+        let n = dataset.n_rows();
+        let groups = dataset.groups().map(members);
+        if let Some((group, rows)) = groups.iter().flatten().enumerate().find(|(_, g)| g.len() > batch_size) {
+            return Err(Error::new(
+                ErrorKind::Setting,
+                "batch size",
+                format!("at least {}, the rows of the group that row {} begins", rows.len(), rows[0]),
+                batch_size,
+            )
+            .advise(format!(
+                "a batch holds whole groups; group {group} in the order of the table is larger"
+            )));
+        }
+        let order = vec![0; groups.as_ref().map_or(n, Vec::len)];
+        let groups = groups.map(|members| Groups {
+            rows: Vec::with_capacity(n),
+            ends: Vec::with_capacity(members.len()),
+            members,
+        });
+        let mut sampler =
+            Self { generator, seed, batch_size: batch_size.min(n), epoch: 0, position: 0, order, groups };
+        sampler.arrange();
+        Ok(sampler)
+    }
+
+    /// The next batch; after the last one of an epoch, the first one of the next.
+    ///
+    /// # Panics
+    /// If the table has not as many rows as the one the sampler was made for.
+    #[track_caller]
+    pub fn next_batch<'a, F: Scalar>(&'a mut self, dataset: &'a Dataset<F>) -> Batch<'a, F> {
+        assert_eq!(dataset.n_rows(), self.n_rows(), "rows of this table, and of the table of the sampler");
+        if self.epoch_finished() {
+            self.epoch += 1;
+            self.position = 0;
+            self.arrange();
+        }
+        let start = self.position;
+        let limit = (start + self.batch_size).min(self.n_rows());
+        let rows = match &self.groups {
+            None => {
+                self.position = limit;
+                &self.order
+            }
+            Some(groups) => {
+                self.position = groups.ends[groups.ends.partition_point(|&end| end <= limit) - 1];
+                &groups.rows
+            }
+        };
+        Batch { dataset, rows: &rows[start..self.position] }
+    }
+
+    /// Lays out the rows of the epoch. A stream of the generator belongs to each epoch, so that its order does not
+    /// depend on the epochs before.
+    fn arrange(&mut self) {
+        for (index, place) in self.order.iter_mut().enumerate() {
+            *place = index;
+        }
+        if let Some(generator) = &mut self.generator {
+            generator.set_stream(self.epoch);
+            shuffle(&mut self.order, generator);
+        }
+        if let Some(Groups { members, rows, ends }) = &mut self.groups {
+            rows.clear();
+            ends.clear();
+            for &group in &self.order {
+                rows.extend_from_slice(&members[group]);
+                ends.push(rows.len());
+            }
+        }
+    }
+
+    /// Goes to the point of `epoch` where `position` rows have been used: what [`epoch`](Self::epoch) and
+    /// [`position`](Self::position) said when a checkpoint was made.
+    ///
+    /// # Errors
+    /// If the table has fewer rows, or the position lies inside a group.
+    pub fn seek(&mut self, epoch: u64, position: usize) -> Result<()> {
+        if position > self.n_rows() {
+            return Err(Error::new(
+                ErrorKind::Setting,
+                "position in the epoch",
+                format!("at most {}, the rows of the table", self.n_rows()),
+                position,
+            )
+            .advise("resume with the table that the checkpoint was made with"));
+        }
+        self.epoch = epoch;
+        self.arrange();
+        if let Some(groups) = &self.groups
+            && position > 0
+            && groups.ends.binary_search(&position).is_err()
+        {
+            self.position = 0;
+            return Err(Error::new(
+                ErrorKind::Setting,
+                "position in the epoch",
+                "the end of a group of rows",
+                format!("{position}, inside a group"),
+            )
+            .advise("resume with the table that the checkpoint was made with"));
+        }
+        self.position = position;
+        Ok(())
+    }
+
+    /// The epoch of the last batch, counted from 0.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How many rows of the epoch have been used.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The seed of the order; 0 for batches in the order of the table.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether every row of the epoch has been used.
+    pub fn epoch_finished(&self) -> bool {
+        self.position == self.n_rows()
+    }
+
+    /// How many rows the largest batch can have.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn n_rows(&self) -> usize {
+        self.groups.as_ref().map_or(self.order.len(), |groups| groups.rows.len())
+    }
+}
+
+/// One pass over a table. It lends one batch at a time:
+///
+/// ```
+/// use polytask::data::Dataset;
+///
+/// let data = Dataset::<f64>::from_slices(&[10.0, 11.0, 12.0], 1, &[], 0)?;
+/// let mut seen = vec![];
+/// let mut batches = data.batches(2, 42);
+/// while let Some(batch) = batches.next_batch()? {
+///     seen.extend_from_slice(batch.rows);
+/// }
+/// seen.sort();
+/// assert_eq!(seen, [0, 1, 2]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Batches<'a, F> {
+    dataset: &'a Dataset<F>,
+    sampler: Option<Sampler>,
+    /// What is wrong with the settings, for the first batch to tell.
+    fault: Option<Error>,
+}
+
+impl<F: Scalar> Batches<'_, F> {
+    /// The next batch, or `None` when every row was seen. Nothing is allocated.
+    ///
+    /// # Errors
+    /// If the batch size is 0, or smaller than the largest group of rows.
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_, F>>> {
+        match (self.fault.take(), &mut self.sampler) {
+            (Some(fault), _) => Err(fault),
+            (None, Some(sampler)) if !sampler.epoch_finished() => Ok(Some(sampler.next_batch(self.dataset))),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<F: Scalar> Dataset<F> {
+    /// One pass over the table in batches of `batch_size` rows, shuffled by `seed`: the first epoch of
+    /// [`Sampler::shuffled`].
+    pub fn batches(&self, batch_size: usize, seed: u64) -> Batches<'_, F> {
+        self.pass(Sampler::shuffled(self, batch_size, seed))
+    }
+
+    /// One pass over the table in batches of `batch_size` rows, in the order of the table.
+    pub fn batches_in_order(&self, batch_size: usize) -> Batches<'_, F> {
+        self.pass(Sampler::in_order(self, batch_size))
+    }
+
+    fn pass(&self, sampler: Result<Sampler>) -> Batches<'_, F> {
+        match sampler {
+            Ok(sampler) => Batches { dataset: self, sampler: Some(sampler), fault: None },
+            Err(fault) => Batches { dataset: self, sampler: None, fault: Some(fault) },
+        }
+    }
+}
+
+/// The rows of each group, groups in the order in which they first appear.
+pub(super) fn members(groups: &[u64]) -> Vec<Vec<usize>> {
+    let mut index = HashMap::new();
+    let mut members: Vec<Vec<usize>> = Vec::new();
+    for (row, group) in groups.iter().enumerate() {
+        let at = *index.entry(group).or_insert(members.len());
+        if at == members.len() {
+            members.push(Vec::new());
+        }
+        members[at].push(row);
+    }
+    members
+}
+
+/// Puts `items` in random order (Fisher and Yates): every order is equally likely.
+///
+/// An index below k is the upper half of (64 random bits) · k. It favours no index by more than k / 2⁶⁴, and the
+/// order of a seed stays the same whatever becomes of the generator crate's distributions.
+pub(super) fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        let below = (last + 1) as u128;
+        let chosen = ((u128::from(generator.next_u64()) * below) >> 64) as usize;
+        items.swap(last, chosen);
+    }
+}

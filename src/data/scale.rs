@@ -1,0 +1,241 @@
+//! Standardisation: every column to mean 0 and standard deviation 1.
+//!
+//! ```text
+//! mean = Σᵢ wᵢ xᵢ / Σᵢ wᵢ        std = √( Σᵢ wᵢ (xᵢ − mean)² / Σᵢ wᵢ )
+//! apply:  z = (x − mean) / scale        undo:  x = z · scale + mean        scale = std, or 1 where std is 0
+//! ```
+//!
+//! The sums are over the numbers that are present, in `f64`, in two passes: the second never subtracts
+//! two large squares. `apply` and `undo` compute in the table's own type, in the order written above.
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+
+use super::Dataset;
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// The mean and the standard deviation of each column of a table, and the map that takes them away.
+///
+/// Fit it on training rows only, and apply it to all. Its numbers are plain: save [`mean`](Self::mean) and
+/// [`std`](Self::std), and [`from_moments`](Self::from_moments) gives it back.
+///
+/// ```
+/// use polytask::data::{Dataset, Standardizer};
+///
+/// let data = Dataset::<f64>::from_slices(&[1.0, 7.0, 3.0, 7.0], 2, &[], 0)?;
+/// let standardizer = Standardizer::of_features(&data)?;
+/// assert_eq!(standardizer.mean(), [2.0, 7.0]);
+/// assert_eq!(standardizer.std(), [1.0, 0.0]);
+/// assert_eq!(standardizer.constant_columns().collect::<Vec<_>>(), [1]);
+///
+/// let mut row = [4.0, 7.0];
+/// standardizer.apply_row(&mut row);
+/// assert_eq!(row, [2.0, 0.0]);
+/// standardizer.undo_row(&mut row);
+/// assert_eq!(row, [4.0, 7.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardizer<F> {
+    mean: Vec<F>,
+    std: Vec<F>,
+    scale: Vec<F>,
+}
+
+impl<F: Scalar> Standardizer<F> {
+    /// Fitted on the feature columns of `dataset`, with its weights if it has any.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn of_features(dataset: &Dataset<F>) -> Result<Self> {
+        Self::fit(dataset.features(), dataset.weights())
+    }
+
+    /// Fitted on the labels of the target columns of `dataset` that are present, with its weights if it has any.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn of_targets(dataset: &Dataset<F>) -> Result<Self> {
+        Self::fit(dataset.targets(), dataset.weights())
+    }
+
+    /// Fitted on `matrix` (`rows × columns`), in which NaN marks a number that is not there; all rows count the
+    /// same when there are no `weights`. A column without numbers has mean 0 and standard deviation 0.
+    ///
+    /// # Errors
+    /// If the spread of a column is beyond the range of `F`.
+    ///
+    /// # Panics
+    /// If there is not one weight per row.
+    #[track_caller]
+    pub fn fit(matrix: ArrayView2<'_, F>, weights: Option<ArrayView1<'_, F>>) -> Result<Self> {
+        if let Some(weights) = weights {
+            assert_eq!(weights.len(), matrix.nrows(), "weights, and rows of the matrix");
+        }
+        let (mean, std) = matrix.columns().into_iter().map(|column| moments(column, weights)).unzip();
+        Self::from_moments(mean, std)
+    }
+
+    /// The standardiser with these means and standard deviations, one of each per column; 0 is the standard
+    /// deviation of a constant column.
+    ///
+    /// # Errors
+    /// If the lengths differ, a number is not finite, or a standard deviation is negative.
+    pub fn from_moments(mean: Vec<F>, std: Vec<F>) -> Result<Self> {
+        if mean.len() != std.len() {
+            return Err(Error::new(
+                ErrorKind::Shape,
+                "standard deviations",
+                format!("{}, one per mean", mean.len()),
+                std.len(),
+            ));
+        }
+        for (column, (&mean, &std)) in mean.iter().zip(&std).enumerate() {
+            if !mean.is_finite() || !std.is_finite() || std < F::ZERO {
+                return Err(Error::new(
+                    ErrorKind::Value,
+                    format!("column {column} of a standardiser"),
+                    format!("a finite mean and a finite standard deviation, at least 0, in {}", F::NAME),
+                    format!("mean {mean}, standard deviation {std}"),
+                ));
+            }
+        }
+        let scale = std.iter().map(|&std| if std > F::ZERO { std } else { F::ONE }).collect();
+        Ok(Self { mean, std, scale })
+    }
+
+    /// The mean of each column.
+    pub fn mean(&self) -> &[F] {
+        &self.mean
+    }
+
+    /// The standard deviation of each column; 0 where the column is constant.
+    pub fn std(&self) -> &[F] {
+        &self.std
+    }
+
+    /// What each column is divided by: its standard deviation, or 1 where the column is constant.
+    pub fn scale(&self) -> &[F] {
+        &self.scale
+    }
+
+    /// How many columns there are.
+    pub fn n_columns(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The columns in which all numbers were the same.
+    pub fn constant_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.std.iter().enumerate().filter(|(_, std)| **std == F::ZERO).map(|(column, _)| column)
+    }
+
+    /// The standardiser of the given columns only, in the given order: those of one task, say.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    #[must_use]
+    #[track_caller]
+    pub fn select(&self, columns: &[usize]) -> Self {
+        let pick = |all: &[F]| columns.iter().map(|&column| all[column]).collect();
+        Self { mean: pick(&self.mean), std: pick(&self.std), scale: pick(&self.scale) }
+    }
+
+    /// (x − mean) / scale of one number of a column.
+    #[inline]
+    #[track_caller]
+    pub fn apply(&self, column: usize, x: F) -> F {
+        (x - self.mean[column]) / self.scale[column]
+    }
+
+    /// z · scale + mean: undoes [`apply`](Self::apply).
+    #[inline]
+    #[track_caller]
+    pub fn undo(&self, column: usize, z: F) -> F {
+        z * self.scale[column] + self.mean[column]
+    }
+
+    /// (x − mean) / scale of every number of a row, in place.
+    ///
+    /// # Panics
+    /// If the row has not one number per column.
+    #[inline]
+    #[track_caller]
+    pub fn apply_row(&self, row: &mut [F]) {
+        self.check_columns(row.len());
+        for ((x, &mean), &scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+            *x = (*x - mean) / scale;
+        }
+    }
+
+    /// z · scale + mean of every number of a row, in place.
+    ///
+    /// # Panics
+    /// If the row has not one number per column.
+    #[inline]
+    #[track_caller]
+    pub fn undo_row(&self, row: &mut [F]) {
+        self.check_columns(row.len());
+        for ((z, &mean), &scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+            *z = *z * scale + mean;
+        }
+    }
+
+    /// (x − mean) / scale of a whole `rows × columns` matrix, in place.
+    ///
+    /// # Panics
+    /// If the matrix has not as many columns.
+    #[track_caller]
+    pub fn apply_matrix(&self, mut matrix: ArrayViewMut2<'_, F>) {
+        self.check_columns(matrix.ncols());
+        for ((_, column), x) in matrix.indexed_iter_mut() {
+            *x = self.apply(column, *x);
+        }
+    }
+
+    /// z · scale + mean of a whole `rows × columns` matrix, in place.
+    ///
+    /// # Panics
+    /// If the matrix has not as many columns.
+    #[track_caller]
+    pub fn undo_matrix(&self, mut matrix: ArrayViewMut2<'_, F>) {
+        self.check_columns(matrix.ncols());
+        for ((_, column), z) in matrix.indexed_iter_mut() {
+            *z = self.undo(column, *z);
+        }
+    }
+
+    #[track_caller]
+    fn check_columns(&self, found: usize) {
+        assert_eq!(found, self.n_columns(), "columns found, and columns of the standardiser");
+    }
+
+    /// The same standardiser in another number type.
+    ///
+    /// # Errors
+    /// If a number is too large for `G`.
+    pub fn cast<G: Scalar>(&self) -> Result<Standardizer<G>> {
+        let cast = |all: &[F]| all.iter().map(|x| G::from_f64(x.to_f64())).collect();
+        Standardizer::from_moments(cast(&self.mean), cast(&self.std))
+    }
+}
+
+/// The mean and the standard deviation of the numbers of a column that are present and count.
+fn moments<F: Scalar>(column: ArrayView1<'_, F>, weights: Option<ArrayView1<'_, F>>) -> (F, F) {
+    let present = || {
+        column.iter().enumerate().filter_map(|(row, x)| {
+            let weight = weights.map_or(1.0, |weights| weights[row].to_f64());
+            (!x.is_nan() && weight > 0.0).then(|| (x.to_f64(), weight))
+        })
+    };
+    let Some((first, _)) = present().next() else { return (F::ZERO, F::ZERO) };
+    // Rounding would give equal numbers a tiny spread, and dividing by it would blow up the first that differs.
+    if present().all(|(x, _)| x == first) {
+        return (F::from_f64(first), F::ZERO);
+    }
+    let total: f64 = present().map(|(_, weight)| weight).sum();
+    let mean = present().map(|(x, weight)| weight * x).sum::<f64>() / total;
+    let largest = present().map(|(x, _)| (x - mean).abs()).fold(0.0, f64::max);
+    // Squares of numbers up to 1: neither overflow nor vanish, whatever the unit of the column.
+    let square = |x: f64| ((x - mean) / largest) * ((x - mean) / largest);
+    let variance = present().map(|(x, weight)| weight * square(x)).sum::<f64>() / total;
+    (F::from_f64(mean), F::from_f64(largest * variance.sqrt()))
+}
