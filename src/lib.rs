@@ -11,6 +11,7 @@ pub mod balance;
 pub mod data;
 pub mod kernel;
 pub mod loss;
+pub mod metric;
 
 pub use error::{Error, ErrorKind, Result};
 pub use params::{Block, Layout};
