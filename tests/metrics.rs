@@ -323,6 +323,16 @@ fn members_with_an_undefined_corner_of_their_own() {
     assert_eq!(hit(0.5).evaluate(&relative(0.5)), None);
     assert_eq!(hit(0.5).evaluate(&relative(f64::NAN)), None);
     assert_eq!(hit(0.5).evaluate(&relative(0.25)), Some((0.15625_f64 / 0.0625).sqrt()));
+    // Numbers that are not probabilities can be ranked, but not scored as such.
+    for outside in [-0.25, 1.25] {
+        let (p, t) = (array![[outside, 0.5], [0.5, 0.5]], array![[1.0, 0.0], [0.0, 1.0]]);
+        let one = array![[1.0], [0.0]];
+        for metric in [Metric::LogLoss, Metric::Brier] {
+            assert_eq!(metric.evaluate(p.view(), &Labels::new(t.view())), None);
+            assert_eq!(metric.evaluate(p.view(), &Labels::new(one.view())), None);
+        }
+        assert!(Metric::RocAuc.evaluate(p.view(), &Labels::new(t.view())).is_some());
+    }
     // One column of two is undefined: the other speaks.
     let (p, t) = (array![[0.1, 0.9], [0.8, 0.2]], array![[1.0, 1.0], [1.0, 0.0]]);
     assert_eq!(Metric::RocAuc.evaluate(p.view(), &Labels::new(t.view())), Some(1.0));

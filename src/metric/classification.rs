@@ -112,16 +112,16 @@ impl fmt::Display for ConfusionMatrix {
 }
 
 pub(super) fn accuracy(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
-    let shares = labelled_counts(predictions, labels)?;
-    mean(&shares.iter().map(|counts| counts.hits.iter().sum::<f64>() / counts.total()).collect::<Vec<_>>())
+    let questions = labelled_counts(predictions, labels)?;
+    let share_of_hits = |counts: &Vec<Count>| counts.iter().map(|c| c.hits).sum::<f64>() / total(counts);
+    mean(&questions.iter().map(share_of_hits).collect::<Vec<_>>())
 }
 
 pub(super) fn balanced_accuracy(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
     let mut values = Vec::new();
-    for Counts { hits, truth, .. } in labelled_counts(predictions, labels)? {
-        let recalls =
-            hits.iter().zip(&truth).filter(|&(_, &truth)| truth > 0.0).map(|(hits, truth)| hits / truth);
-        values.extend(mean(&recalls.collect::<Vec<_>>()));
+    for counts in labelled_counts(predictions, labels)? {
+        let occurring = counts.iter().filter(|c| c.truth > 0.0);
+        values.extend(mean(&occurring.map(Count::recall).collect::<Vec<_>>()));
     }
     mean(&values)
 }
@@ -131,7 +131,7 @@ pub(super) fn precision(
     labels: &Labels<'_, f64>,
     average: Average,
 ) -> Option<f64> {
-    averaged(predictions, labels, average, |hits, decided, _| ratio(hits, decided))
+    averaged(predictions, labels, average, Count::precision)
 }
 
 pub(super) fn recall(
@@ -139,7 +139,7 @@ pub(super) fn recall(
     labels: &Labels<'_, f64>,
     average: Average,
 ) -> Option<f64> {
-    averaged(predictions, labels, average, |hits, _, truth| ratio(hits, truth))
+    averaged(predictions, labels, average, Count::recall)
 }
 
 pub(super) fn f1(
@@ -147,7 +147,7 @@ pub(super) fn f1(
     labels: &Labels<'_, f64>,
     average: Average,
 ) -> Option<f64> {
-    averaged(predictions, labels, average, |hits, decided, truth| ratio(2.0 * hits, decided + truth))
+    averaged(predictions, labels, average, Count::f1)
 }
 
 pub(super) fn top_k_accuracy(
@@ -166,71 +166,81 @@ pub(super) fn top_k_accuracy(
     (total > 0.0).then(|| hits / total)
 }
 
-/// Applies `of(hits, decided, truth)` to the classes that `average` names.
+/// The mean of `of` over the classes that `average` names, or `of` their sum.
 fn averaged(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
     average: Average,
-    of: impl Fn(f64, f64, f64) -> f64,
+    of: impl Fn(&Count) -> f64,
 ) -> Option<f64> {
     let questions = labelled_counts(predictions, labels)?;
-    let one_question = labels.targets.ncols() == 1;
-    let mut classes: Vec<(f64, f64, f64)> = Vec::new();
-    for counts in &questions {
-        if one_question && average != Average::Binary {
-            classes.extend((0..counts.truth.len()).map(|c| counts.class(c)));
+    let all_classes = average != Average::Binary && labels.targets.ncols() == 1;
+    let mut classes: Vec<Count> = Vec::new();
+    for counts in questions {
+        if all_classes {
+            classes.extend(counts.iter().filter(|c| c.decided + c.truth > 0.0));
         } else {
-            classes.push(counts.class(1));
+            classes.push(counts[1]);
         }
     }
-    if average == Average::Micro {
-        let sum = classes.into_iter().reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
-        return sum.map(|(hits, decided, truth)| of(hits, decided, truth));
+    match average {
+        Average::Micro => classes.into_iter().reduce(Count::plus).map(|sum| of(&sum)),
+        Average::Binary | Average::Macro => mean(&classes.iter().map(of).collect::<Vec<_>>()),
     }
-    if one_question && average == Average::Macro {
-        classes.retain(|&(_, decided, truth)| decided + truth > 0.0);
+}
+
+/// The weight of the rows of a class, of those decided to be of it, and of those that are both.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    hits: f64,
+    decided: f64,
+    truth: f64,
+}
+
+impl Count {
+    fn precision(&self) -> f64 {
+        ratio(self.hits, self.decided)
     }
-    mean(&classes.into_iter().map(|(hits, decided, truth)| of(hits, decided, truth)).collect::<Vec<_>>())
+
+    fn recall(&self) -> f64 {
+        ratio(self.hits, self.truth)
+    }
+
+    fn f1(&self) -> f64 {
+        ratio(2.0 * self.hits, self.decided + self.truth)
+    }
+
+    fn plus(self, other: Count) -> Count {
+        Count {
+            hits: self.hits + other.hits,
+            decided: self.decided + other.decided,
+            truth: self.truth + other.truth,
+        }
+    }
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }
 
-/// The counts of one question put to the model, per class: which of C, or (class 0) no and (class 1) yes.
-#[derive(Clone)]
-struct Counts {
-    hits: Vec<f64>,
-    decided: Vec<f64>,
-    truth: Vec<f64>,
+fn total(counts: &[Count]) -> f64 {
+    counts.iter().map(|c| c.truth).sum()
 }
 
-impl Counts {
-    fn total(&self) -> f64 {
-        self.truth.iter().sum()
-    }
-
-    fn class(&self, c: usize) -> (f64, f64, f64) {
-        (self.hits[c], self.decided[c], self.truth[c])
-    }
-}
-
-/// The counts of the questions that have any label: one per yes/no column, or one for C classes.
-fn labelled_counts(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<Vec<Counts>> {
-    let n_questions = labels.targets.ncols();
+/// The counts per class of each question put to the model that has any label. A question is which of C classes, or
+/// for each yes/no column whether no (class 0) or yes (class 1).
+fn labelled_counts(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<Vec<Vec<Count>>> {
     let n_classes = if is_one_of_classes(predictions, labels) { predictions.ncols() } else { 2 };
-    let zeros = vec![0.0; n_classes];
-    let mut questions =
-        vec![Counts { hits: zeros.clone(), decided: zeros.clone(), truth: zeros }; n_questions];
+    let mut questions = vec![vec![Count::default(); n_classes]; labels.targets.ncols()];
     for_each_decision(predictions, labels, |d| {
         let counts = &mut questions[d.question];
-        counts.decided[d.decided] += d.weight;
-        counts.truth[d.truth] += d.weight;
+        counts[d.decided].decided += d.weight;
+        counts[d.truth].truth += d.weight;
         if d.decided == d.truth {
-            counts.hits[d.truth] += d.weight;
+            counts[d.truth].hits += d.weight;
         }
     })?;
-    questions.retain(|counts| counts.total() > 0.0);
+    questions.retain(|counts| total(counts) > 0.0);
     Some(questions)
 }
 

@@ -17,12 +17,13 @@
 //! - A missing label (NaN) is left out, and so is a row of weight 0. What was predicted there does not matter.
 //! - A row of weight 2 counts as the same row twice. Where rows form lists, a list weighs as much as its mean
 //!   row.
-//! - With several target columns the value is the mean over the columns, of those where it is defined.
+//! - With several target columns the value is the mean over the columns, of those where it is defined. (A loss is
+//!   meaned over all entries present, which is the same number only if no label is missing.)
 //! - The value is finite, or `None`: the metric is undefined there. Where scikit-learn has a convention for a
 //!   corner (R² of constant targets, precision of a model that never says yes), it is followed; where
 //!   scikit-learn answers with NaN or an exception, the value is `None`. It is also `None` if there is no
-//!   label at all, if a prediction for a labelled row is not finite, and if a target is infinite or
-//!   not of the kind in the table.
+//!   label at all, if a prediction for a labelled row is not finite, and if a target is infinite or not of the kind
+//!   in the table.
 //!
 //! ```
 //! use ndarray::array;
@@ -113,10 +114,10 @@ pub enum Metric {
     /// Harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`; 0 if there is neither.
     F1(Average),
     /// Mean negative logarithm of the probability given to what is true, which is clipped to `[ε, 1 − ε]`,
-    /// ε = 2⁻⁵².
+    /// ε = 2⁻⁵². Undefined for numbers outside 0 to 1.
     LogLoss,
     /// Brier score: mean squared distance of the probabilities from the truth, `(p − t)²` for yes/no and two
-    /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2).
+    /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2). Undefined for numbers outside 0 to 1.
     Brier,
     /// Area under the ROC curve: the probability that a positive row is ranked above a negative one, equals
     /// counting half. For more than two classes, the mean over the classes that occur of class against rest.

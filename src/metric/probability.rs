@@ -5,7 +5,8 @@
 //! log loss   −(t ln p + (1 − t) ln(1 − p))         −ln p_t
 //! Brier      (p − t)²                              Σ_c (p_c − [c = t])², halved for C = 2
 //! ```
-//! p is clipped to [ε, 1 − ε], ε = 2⁻⁵², in the log loss. Both as in scikit-learn. Brier, "Verification of
+//! p is clipped to [ε, 1 − ε], ε = 2⁻⁵², in the log loss. A number outside [0, 1] is no probability: its score is NaN,
+//! and so the whole value undefined. Both as in scikit-learn. Brier, "Verification of
 //! forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
 
 use ndarray::{ArrayView1, ArrayView2};
@@ -47,7 +48,10 @@ fn mean_score(
     if is_one_of_classes(predictions, labels) {
         let (mut sum, mut total) = (0.0, 0.0);
         for example in examples::classes(predictions, labels)? {
-            sum += example.weight * of_classes(predictions.row(example.row), example.class);
+            let row = predictions.row(example.row);
+            let score =
+                if row.iter().all(is_probability) { of_classes(row, example.class) } else { f64::NAN };
+            sum += example.weight * score;
             total += example.weight;
         }
         return (total > 0.0).then(|| sum / total);
@@ -56,6 +60,13 @@ fn mean_score(
         return None;
     }
     mean_over_columns(predictions, labels, |_, examples| {
-        weighted_mean(examples, |e| of_yes_or_no(e.prediction, e.target == 1.0))
+        weighted_mean(examples, |e| {
+            let yes = e.target == 1.0;
+            if is_probability(&e.prediction) { of_yes_or_no(e.prediction, yes) } else { f64::NAN }
+        })
     })
+}
+
+fn is_probability(p: &f64) -> bool {
+    (0.0..=1.0).contains(p)
 }

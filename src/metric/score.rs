@@ -12,7 +12,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Whether `value` is strictly better than `other`. NaN is better than nothing.
+    /// Whether `value` is strictly better than `other`; false if either is NaN.
     ///
     /// ```
     /// use polytask::metric::Direction;
