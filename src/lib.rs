@@ -18,10 +18,13 @@ pub mod kernel;
 pub mod layer;
 pub mod loss;
 pub mod metric;
+<<<<<<< HEAD
 pub mod optim;
 pub mod sharing;
 pub mod trace;
 pub mod train;
+=======
+>>>>>>> metric
 
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;

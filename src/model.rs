@@ -352,11 +352,12 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
+    /// The positions of each task's target columns in `data`.
+    pub(crate) fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
         self.check_width(data.n_features())?;
         let names: &Names = data.names();
         let of = |task: &Task| {
-            let columns = task.columns_list().iter().map(|column| names.target(column)).collect::<Result<_>>();
+            let columns: Result<Vec<usize>> = task.columns_list().iter().map(|column| names.target(column)).collect();
             columns.map_err(|e| e.within(format!("task {:?}", task.name())))
         };
         self.tasks().iter().map(of).collect()

@@ -105,11 +105,12 @@ impl<F: Scalar> Model<F> {
             }
         })?;
 
+        let columns = self.columns(data)?;
         let weights = data.weights().map(|weights| weights.mapv(Scalar::to_f64));
         let mut tasks = Vec::with_capacity(losses.len());
         for (k, task) in self.tasks().iter().enumerate() {
-            let columns = data.names().targets_named(task.columns_list())?;
-            let targets = data.targets().select(Axis(1), &columns).mapv(Scalar::to_f64);
+            let columns = &columns[k];
+            let targets = data.targets().select(Axis(1), columns).mapv(Scalar::to_f64);
             let weights = weights.as_ref().map(|weights| weights.view());
             let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
             let all = predictions[k].mapv(Scalar::to_f64);

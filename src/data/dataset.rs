@@ -1,5 +1,6 @@
 //! A table in memory: features, targets, and optionally a weight and a query group per row.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -26,6 +27,8 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dataset<F> {
+    /// Another number for every table that may hold other rows or columns.
+    id: u64,
     names: Arc<Names>,
     features: Array2<F>,
     targets: Array2<F>,
@@ -85,6 +88,7 @@ impl<F: Scalar> Dataset<F> {
             targets: (0..targets.ncols()).map(|i| format!("y{i}")).collect(),
         };
         Ok(Self {
+            id: next_id(),
             names: Arc::new(names),
             features: row_major(features),
             targets: row_major(targets),
@@ -131,6 +135,7 @@ impl<F: Scalar> Dataset<F> {
         let features: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("feature names", &features, self.n_features())?;
         self.names = Arc::new(Names { features, targets: self.names.targets.clone() });
+        self.id = next_id();
         Ok(self)
     }
 
@@ -142,6 +147,7 @@ impl<F: Scalar> Dataset<F> {
         let targets: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("target names", &targets, self.n_targets())?;
         self.names = Arc::new(Names { features: self.names.features.clone(), targets });
+        self.id = next_id();
         Ok(self)
     }
 
@@ -164,6 +170,7 @@ impl<F: Scalar> Dataset<F> {
             return Err(Error::new(ErrorKind::Value, "weights", "at least one above 0", "only 0"));
         }
         self.weights = Some(Array1::from_vec(weights.to_vec()));
+        self.id = next_id();
         Ok(self)
     }
 
@@ -175,6 +182,7 @@ impl<F: Scalar> Dataset<F> {
     pub fn with_groups(mut self, groups: Vec<u64>) -> Result<Self> {
         self.check_length("groups", groups.len())?;
         self.groups = Some(groups);
+        self.id = next_id();
         Ok(self)
     }
 
@@ -183,6 +191,11 @@ impl<F: Scalar> Dataset<F> {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Shape, place, format!("{}, one per row", self.n_rows()), length))
+    }
+
+    /// Tells tables apart: two tables with the same number are copies of one another.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// How many rows there are: at least one.
@@ -263,6 +276,7 @@ impl<F: Scalar> Dataset<F> {
         self.check_rows(rows);
         assert!(!rows.is_empty(), "a table has at least one row, and none was selected");
         Self {
+            id: next_id(),
             names: Arc::clone(&self.names),
             features: self.features.select(Axis(0), rows),
             targets: self.targets.select(Axis(0), rows),
@@ -308,6 +322,11 @@ impl<F: Scalar> Dataset<F> {
         table.groups = self.groups.clone();
         Ok(table)
     }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The matrix itself if its rows lie one after the other in memory, else a copy of which that is true.

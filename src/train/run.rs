@@ -20,7 +20,9 @@ pub struct Run<F: Scalar> {
     sampler: Sampler,
     history: History,
     last: Vec<f64>,
+    /// How many steps there will be; an estimate where groups of rows make batches uneven.
     n_steps: u64,
+    length: Length,
     threads: Option<usize>,
 }
 
@@ -62,9 +64,10 @@ impl<F: Scalar> Run<F> {
             true => Sampler::shuffled(data, trainer.batch_size, trainer.seed)?,
             false => Sampler::in_order(data, trainer.batch_size)?,
         };
+        let per_epoch = data.n_rows().div_ceil(sampler.batch_size()) as u64;
         let n_steps = match trainer.length {
             Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => epochs.saturating_mul(sampler.batches_per_epoch() as u64),
+            Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
         };
         let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
         let own: Vec<f64> = model.tasks().iter().map(|task| task.loss_weight()).collect();
@@ -75,13 +78,14 @@ impl<F: Scalar> Run<F> {
             history: History::new(names, n_steps),
             sampler,
             n_steps,
+            length: trainer.length,
             threads: trainer.threads,
         })
     }
 
     /// Takes the memory that the run's steps need.
     pub fn desk(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Desk<F> {
-        let rows = self.sampler.largest_batch();
+        let rows = self.sampler.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
             false => 1,
             true => self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
@@ -136,7 +140,11 @@ impl<F: Scalar> Run<F> {
 
     /// Whether all steps have been taken.
     pub fn is_finished(&self) -> bool {
-        self.history.n_steps() >= self.n_steps
+        match self.length {
+            Length::Steps(steps) => self.history.n_steps() >= steps,
+            Length::Epochs(0) => true,
+            Length::Epochs(epochs) => self.sampler.epoch() + 1 == epochs && self.sampler.epoch_finished(),
+        }
     }
 
     /// Whether the last step was the last of its epoch.

@@ -1,0 +1,295 @@
+//! Metrics of decisions: yes or no, or one of C classes.
+//!
+//! Probabilities become decisions first: yes above ½, or the most probable class, the first of equals. All but
+//! top-k follow from three counts per class, in weight:
+//!
+//! ```text
+//! hits: of the class and decided so (TP)      decided: decided so (TP + FP)      truth: of the class (TP + FN)
+//! accuracy  Σ hits / Σ truth                  balanced accuracy  mean over c with truth > 0 of hits / truth
+//! precision hits / decided        recall hits / truth        F1 2 hits / (decided + truth)        0/0 = 0
+//! ```
+//! Definitions and corners as in scikit-learn, except that the accuracy of several yes/no columns is the mean over
+//! the columns (scikit-learn asks for whole rows to be right, which a missing label would make meaningless).
+
+use std::fmt;
+
+use ndarray::{Array2, ArrayView1, ArrayView2};
+
+use super::examples::{self, mean};
+use crate::loss::Labels;
+
+/// Over which classes precision, recall and F1 are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Average {
+    /// Of the class *yes*, or class 1 of two.
+    Binary,
+    /// The mean over the classes that occur in the truth or among the decisions. With several yes/no columns, the
+    /// mean over the columns of the class *yes*.
+    Macro,
+    /// Of the summed counts of all classes, which for one of C classes is the accuracy. With several yes/no columns,
+    /// of the summed counts of the class *yes*.
+    Micro,
+}
+
+impl Average {
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Average::Binary => "",
+            Average::Macro => "_macro",
+            Average::Micro => "_micro",
+        }
+    }
+}
+
+/// How many rows of each class were decided to be of each class.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::loss::Labels;
+/// use polytask::metric::ConfusionMatrix;
+///
+/// let probabilities = array![[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.2, 0.5, 0.3]];
+/// let targets = array![[0.0], [2.0], [2.0]];
+/// let matrix = ConfusionMatrix::new(probabilities.view(), &Labels::new(targets.view())).unwrap();
+/// assert_eq!(matrix.counts(), array![[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 1.0]]);
+/// assert_eq!(
+///     matrix.to_string(),
+///     "true \\ decided  0  1  2\n             0  1  0  0\n             1  0  0  0\n             2  0  1  1\n"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfusionMatrix {
+    counts: Array2<f64>,
+}
+
+impl ConfusionMatrix {
+    /// Counts the labelled rows of one yes/no column (`n × 1` probabilities of yes; two classes) or of C classes
+    /// (`n × C` probabilities). `None` if a prediction for a labelled row is not finite or a target is not a class.
+    /// Without any labelled row all counts are 0.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or there are several target columns.
+    #[track_caller]
+    pub fn new(probabilities: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<Self> {
+        examples::assert_rows_fit(probabilities, labels);
+        assert!(
+            labels.targets.ncols() == 1 && probabilities.ncols() >= 1,
+            "a confusion matrix takes probabilities n × C and targets n × 1, found {:?} and {:?}",
+            probabilities.dim(),
+            labels.targets.dim()
+        );
+        let n_classes = probabilities.ncols().max(2);
+        let mut counts = Array2::zeros((n_classes, n_classes));
+        for_each_decision(probabilities, labels, |d| counts[[d.truth, d.decided]] += d.weight)?;
+        Some(Self { counts })
+    }
+
+    /// The counts, `true class × decided class`, in weight.
+    pub fn counts(&self) -> ArrayView2<'_, f64> {
+        self.counts.view()
+    }
+}
+
+impl fmt::Display for ConfusionMatrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CORNER: &str = "true \\ decided";
+        let cells = self.counts.mapv(|count| format!("{}", (count * 1e4).round() / 1e4));
+        let classes = 0..self.counts.nrows();
+        let widest =
+            cells.iter().map(String::len).chain([classes.len().to_string().len()]).max().unwrap_or(1);
+        write!(f, "{CORNER}")?;
+        for class in classes {
+            write!(f, "  {class:>widest$}")?;
+        }
+        for (class, row) in cells.rows().into_iter().enumerate() {
+            write!(f, "\n{class:>width$}", width = CORNER.len())?;
+            for cell in row {
+                write!(f, "  {cell:>widest$}")?;
+            }
+        }
+        writeln!(f)
+    }
+}
+
+pub(super) fn accuracy(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
+    let questions = labelled_counts(predictions, labels)?;
+    let share_of_hits = |counts: &Vec<Count>| counts.iter().map(|c| c.hits).sum::<f64>() / total(counts);
+    mean(&questions.iter().map(share_of_hits).collect::<Vec<_>>())
+}
+
+pub(super) fn balanced_accuracy(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
+    let mut values = Vec::new();
+    for counts in labelled_counts(predictions, labels)? {
+        let occurring = counts.iter().filter(|c| c.truth > 0.0);
+        values.extend(mean(&occurring.map(Count::recall).collect::<Vec<_>>()));
+    }
+    mean(&values)
+}
+
+pub(super) fn precision(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    average: Average,
+) -> Option<f64> {
+    averaged(predictions, labels, average, Count::precision)
+}
+
+pub(super) fn recall(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    average: Average,
+) -> Option<f64> {
+    averaged(predictions, labels, average, Count::recall)
+}
+
+pub(super) fn f1(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    average: Average,
+) -> Option<f64> {
+    averaged(predictions, labels, average, Count::f1)
+}
+
+pub(super) fn top_k_accuracy(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    k: usize,
+) -> Option<f64> {
+    let (mut hits, mut total) = (0.0, 0.0);
+    for example in examples::classes(predictions, labels)? {
+        let row = predictions.row(example.row);
+        let p = row[example.class];
+        let ahead = row.iter().enumerate().filter(|&(c, &q)| q > p || (q == p && c < example.class)).count();
+        hits += if ahead < k { example.weight } else { 0.0 };
+        total += example.weight;
+    }
+    (total > 0.0).then(|| hits / total)
+}
+
+/// The mean of `of` over the classes that `average` names, or `of` their sum.
+fn averaged(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    average: Average,
+    of: impl Fn(&Count) -> f64,
+) -> Option<f64> {
+    let questions = labelled_counts(predictions, labels)?;
+    let all_classes = average != Average::Binary && labels.targets.ncols() == 1;
+    let mut classes: Vec<Count> = Vec::new();
+    for counts in questions {
+        if all_classes {
+            classes.extend(counts.iter().filter(|c| c.decided + c.truth > 0.0));
+        } else {
+            classes.push(counts[1]);
+        }
+    }
+    match average {
+        Average::Micro => classes.into_iter().reduce(Count::plus).map(|sum| of(&sum)),
+        Average::Binary | Average::Macro => mean(&classes.iter().map(of).collect::<Vec<_>>()),
+    }
+}
+
+/// The weight of the rows of a class, of those decided to be of it, and of those that are both.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    hits: f64,
+    decided: f64,
+    truth: f64,
+}
+
+impl Count {
+    fn precision(&self) -> f64 {
+        ratio(self.hits, self.decided)
+    }
+
+    fn recall(&self) -> f64 {
+        ratio(self.hits, self.truth)
+    }
+
+    fn f1(&self) -> f64 {
+        ratio(2.0 * self.hits, self.decided + self.truth)
+    }
+
+    fn plus(self, other: Count) -> Count {
+        Count {
+            hits: self.hits + other.hits,
+            decided: self.decided + other.decided,
+            truth: self.truth + other.truth,
+        }
+    }
+}
+
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+fn total(counts: &[Count]) -> f64 {
+    counts.iter().map(|c| c.truth).sum()
+}
+
+/// The counts per class of each question put to the model that has any label. A question is which of C classes, or
+/// for each yes/no column whether no (class 0) or yes (class 1).
+fn labelled_counts(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<Vec<Vec<Count>>> {
+    let n_classes = if is_one_of_classes(predictions, labels) { predictions.ncols() } else { 2 };
+    let mut questions = vec![vec![Count::default(); n_classes]; labels.targets.ncols()];
+    for_each_decision(predictions, labels, |d| {
+        let counts = &mut questions[d.question];
+        counts[d.decided].decided += d.weight;
+        counts[d.truth].truth += d.weight;
+        if d.decided == d.truth {
+            counts[d.truth].hits += d.weight;
+        }
+    })?;
+    questions.retain(|counts| total(counts) > 0.0);
+    Some(questions)
+}
+
+struct Decision {
+    question: usize,
+    truth: usize,
+    decided: usize,
+    weight: f64,
+}
+
+/// `None` if a prediction for a labelled row is not finite or a target is not a class.
+fn for_each_decision(
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+    mut visit: impl FnMut(Decision),
+) -> Option<()> {
+    if is_one_of_classes(predictions, labels) {
+        for example in examples::classes(predictions, labels)? {
+            let decided = most_probable(predictions.row(example.row));
+            visit(Decision { question: 0, truth: example.class, decided, weight: example.weight });
+        }
+        return Some(());
+    }
+    if !is_yes_or_no(labels) {
+        return None;
+    }
+    for question in 0..predictions.ncols() {
+        for example in examples::column(predictions, labels, question)? {
+            let (truth, decided) = (example.target as usize, usize::from(example.prediction > 0.5));
+            visit(Decision { question, truth, decided, weight: example.weight });
+        }
+    }
+    Some(())
+}
+
+/// The first of the largest.
+fn most_probable(row: ArrayView1<'_, f64>) -> usize {
+    (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best })
+}
+
+/// Whether the outputs are the probabilities of the classes of one target column; if not, each is the probability
+/// of yes for its own column.
+pub(super) fn is_one_of_classes(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> bool {
+    predictions.ncols() > labels.targets.ncols()
+}
+
+/// Whether every label that counts is 0 or 1.
+pub(super) fn is_yes_or_no(labels: &Labels<'_, f64>) -> bool {
+    let counts = |&(row, _): &(usize, _)| labels.weight(row) > 0.0;
+    let mut rows = labels.targets.rows().into_iter().enumerate().filter(counts);
+    rows.all(|(_, row)| row.iter().all(|&t| t.is_nan() || t == 0.0 || t == 1.0))
+}

@@ -1,0 +1,413 @@
+//! Metrics: how good predictions are, in numbers that people report.
+//!
+//! A [`Metric`] is a description without a scalar type, to be written into the settings of a task. It is
+//! evaluated in `f64`, over all rows of a data set at once: an area under a curve is not the mean of the
+//! areas of batches. What the predictions are depends on the kind of metric:
+//!
+//! ```text
+//! kind             predictions                        targets
+//! quantities       n × t  quantities                  n × t  quantities
+//! yes/no           n × t  probability of yes          n × t  0 or 1       (t > 1: multi-label)
+//! one of C ≥ 2     n × C  probability of each class   n × 1  class index
+//! ranking          n × 1  score, higher is earlier    n × 1  relevance ≥ 0, lists given by the groups
+//! boxes            n × 4  x_min y_min x_max y_max     n × 4  the same
+//! ```
+//!
+//! The same rules hold for all of them:
+//! - A missing label (NaN) is left out, and so is a row of weight 0. What was predicted there does not matter.
+//! - A row of weight 2 counts as the same row twice. Where rows form lists, a list weighs as much as its mean
+//!   row.
+//! - With several target columns the value is the mean over the columns, of those where it is defined. (A loss is
+//!   meaned over all entries present, which is the same number only if no label is missing.)
+//! - The value is finite, or `None`: the metric is undefined there. Where scikit-learn has a convention for a
+//!   corner (R² of constant targets, precision of a model that never says yes), it is followed; where
+//!   scikit-learn answers with NaN or an exception, the value is `None`. It is also `None` if there is no
+//!   label at all, if a prediction for a labelled row is not finite, and if a target is infinite or not of the kind
+//!   in the table.
+//!
+//! ```
+//! use ndarray::array;
+//! use polytask::loss::Labels;
+//! use polytask::metric::Metric;
+//!
+//! let probabilities = array![[0.9], [0.4], [0.6], [0.1]];
+//! let targets = array![[1.0], [1.0], [0.0], [f64::NAN]];
+//! let labels = Labels::new(targets.view());
+//! assert_eq!(Metric::RocAuc.evaluate(probabilities.view(), &labels), Some(0.5));
+//! assert_eq!(Metric::Accuracy.score(probabilities.view(), &labels).to_string(), "accuracy 0.3333");
+//!
+//! let one_class = array![[1.0], [1.0], [1.0], [1.0]];
+//! assert_eq!(Metric::RocAuc.evaluate(probabilities.view(), &Labels::new(one_class.view())), None);
+//! ```
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+
+use crate::loss::Labels;
+use crate::{Error, ErrorKind, Result};
+
+mod boxes;
+mod classification;
+mod examples;
+mod probability;
+mod ranking;
+mod regression;
+mod score;
+mod tasks;
+mod threshold;
+
+pub use classification::{Average, ConfusionMatrix};
+pub use ranking::Gain;
+pub use score::{Direction, Score};
+pub use tasks::{Delta, delta_m_drop, delta_m_gain, mean_rank, weighted_average};
+
+/// A metric: which number says how good the predictions of a task are.
+///
+/// Two metrics are equal if their settings are; two custom ones if they are the same object.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Mean squared error, `Σ w (y − t)² / Σ w`.
+    MeanSquaredError,
+    /// Root mean squared error, `√(Σ w (y − t)² / Σ w)`; the mean over columns is of the roots.
+    RootMeanSquaredError,
+    /// Mean absolute error, `Σ w |y − t| / Σ w`.
+    MeanAbsoluteError,
+    /// Largest absolute error, `max |y − t|`, over all columns.
+    MaxError,
+    /// Coefficient of determination, `1 − Σ w (y − t)² / Σ w (t − t̄)²`, where t̄ is the mean of the targets
+    /// evaluated. Of constant targets it is 1 if they are hit exactly, else 0; of a single row it is undefined.
+    R2,
+    /// Explained variance, `1 − Var(t − y) / Var(t)`: R² that forgives a constant offset. Of constant targets it
+    /// is 1 if the offset is constant, else 0.
+    ExplainedVariance,
+    /// Relative root mean squared error (RRMSE), `√(Σ w (y − t)² / Σ w (t̄ − t)²)`, where t̄ is the mean of the
+    /// *training* targets. The mean over the target columns is the aRRMSE of Spyromitros-Xioufis et al. (2016).
+    ///
+    /// 1 is what predicting the training mean would reach. Undefined where all targets equal that mean. See
+    /// [`relative_to`](Metric::relative_to).
+    RelativeRootMeanSquaredError {
+        /// The mean of the training targets, one per column.
+        training_mean: Vec<f64>,
+    },
+    /// Pinball loss of a predicted quantile, `Σ w max(q (t − y), (q − 1)(t − y)) / Σ w`.
+    Pinball {
+        /// Which quantile is predicted, between 0 and 1.
+        quantile: f64,
+    },
+    /// Share of right decisions: yes above probability ½, or the most probable class, the first of equals.
+    Accuracy,
+    /// Mean over the classes that occur of the share of their rows that is recognised.
+    BalancedAccuracy,
+    /// Share of the rows whose class is among the `k` most probable; of equals the lower index comes first, so
+    /// that `k = 1` is accuracy.
+    TopKAccuracy {
+        /// How many guesses are allowed, at least 1 and at most the number of classes.
+        k: usize,
+    },
+    /// Share of the yeses that are right, `TP / (TP + FP)`; 0 if there is none.
+    Precision(Average),
+    /// Share of what is yes that is found, `TP / (TP + FN)`; 0 if there is none.
+    Recall(Average),
+    /// Harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`; 0 if there is neither.
+    F1(Average),
+    /// Mean negative logarithm of the probability given to what is true, which is clipped to `[ε, 1 − ε]`,
+    /// ε = 2⁻⁵². Undefined for numbers outside 0 to 1.
+    LogLoss,
+    /// Brier score: mean squared distance of the probabilities from the truth, `(p − t)²` for yes/no and two
+    /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2). Undefined for numbers outside 0 to 1.
+    Brier,
+    /// Area under the ROC curve: the probability that a positive row is ranked above a negative one, equals
+    /// counting half. For more than two classes, the mean over the classes that occur of class against rest.
+    RocAuc,
+    /// Average precision, `Σ_j (R_j − R_{j−1}) P_j` over the distinct thresholds; 0 if no row is positive. For
+    /// more than two classes, the mean over the classes that occur of class against rest.
+    AveragePrecision,
+    /// Normalised discounted cumulative gain of each list, meaned over the lists; 0 for a list without anything
+    /// relevant.
+    Ndcg {
+        /// How many of the first places count; all of them if `None`.
+        k: Option<usize>,
+        /// What a relevance is worth.
+        gain: Gain,
+    },
+    /// Average precision of each list, meaned over the lists; relevant is what has relevance > 0. 0 for a list
+    /// without anything relevant.
+    MeanAveragePrecision,
+    /// One over the place of the first relevant row of each list, meaned over the lists; 0 for a list without
+    /// anything relevant.
+    MeanReciprocalRank,
+    /// Intersection over union of the predicted and the true box, meaned over the rows.
+    MeanIou,
+    /// Your own metric.
+    Custom(Arc<dyn MetricFunction>),
+}
+
+/// A metric of your own, for [`Metric::Custom`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use ndarray::{ArrayView2, array};
+/// use polytask::loss::Labels;
+/// use polytask::metric::{Direction, Metric, MetricFunction};
+///
+/// /// The share of rows within 1 of the target.
+/// #[derive(Debug)]
+/// struct Within1;
+///
+/// impl MetricFunction for Within1 {
+///     fn name(&self) -> String {
+///         "within_1".into()
+///     }
+///     fn direction(&self) -> Direction {
+///         Direction::HigherIsBetter
+///     }
+///     fn evaluate(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
+///         let (mut hits, mut total) = (0.0, 0.0);
+///         for (row, (y, t)) in predictions.iter().zip(labels.targets).enumerate() {
+///             if !t.is_nan() {
+///                 total += labels.weight(row);
+///                 hits += if (y - t).abs() <= 1.0 { labels.weight(row) } else { 0.0 };
+///             }
+///         }
+///         (total > 0.0).then(|| hits / total)
+///     }
+/// }
+///
+/// let metric = Metric::Custom(Arc::new(Within1));
+/// let (predictions, targets) = (array![[1.0], [5.0]], array![[1.5], [9.0]]);
+/// assert_eq!(metric.evaluate(predictions.view(), &Labels::new(targets.view())), Some(0.5));
+/// ```
+pub trait MetricFunction: Debug + Send + Sync {
+    /// The name in reports, in the manner of `roc_auc`.
+    fn name(&self) -> String;
+
+    /// Whether a higher or a lower value is better.
+    fn direction(&self) -> Direction;
+
+    /// Whether the metric fits a head with `output_width` outputs and `target_width` target columns.
+    ///
+    /// # Errors
+    /// Says what it would fit. By default every width fits.
+    fn check(&self, _output_width: usize, _target_width: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// The value for `predictions` (`n × output width`); `None` if it is undefined. A value that is not finite
+    /// is taken as undefined too.
+    fn evaluate(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64>;
+}
+
+/// Two are equal if they are the same object.
+impl PartialEq for dyn MetricFunction {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self, other)
+    }
+}
+
+impl Metric {
+    /// The value for `predictions` (`n × output width`) against `labels`; `None` where the metric is undefined.
+    /// Never NaN, never infinite.
+    ///
+    /// # Panics
+    /// If the shapes do not fit each other or the metric; see [`check`](Metric::check).
+    #[track_caller]
+    pub fn evaluate(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
+        examples::assert_rows_fit(predictions, labels);
+        if let Err(error) = self.check(predictions.ncols(), labels.targets.ncols()) {
+            panic!("{error}");
+        }
+        let value = match self {
+            Metric::MeanSquaredError => regression::mean_squared_error(predictions, labels),
+            Metric::RootMeanSquaredError => regression::root_mean_squared_error(predictions, labels),
+            Metric::MeanAbsoluteError => regression::mean_absolute_error(predictions, labels),
+            Metric::MaxError => regression::max_error(predictions, labels),
+            Metric::R2 => regression::r2(predictions, labels),
+            Metric::ExplainedVariance => regression::explained_variance(predictions, labels),
+            Metric::RelativeRootMeanSquaredError { training_mean } => {
+                regression::relative_root_mean_squared_error(predictions, labels, training_mean)
+            }
+            Metric::Pinball { quantile } => regression::pinball(predictions, labels, *quantile),
+            Metric::Accuracy => classification::accuracy(predictions, labels),
+            Metric::BalancedAccuracy => classification::balanced_accuracy(predictions, labels),
+            Metric::TopKAccuracy { k } => classification::top_k_accuracy(predictions, labels, *k),
+            Metric::Precision(average) => classification::precision(predictions, labels, *average),
+            Metric::Recall(average) => classification::recall(predictions, labels, *average),
+            Metric::F1(average) => classification::f1(predictions, labels, *average),
+            Metric::LogLoss => probability::log_loss(predictions, labels),
+            Metric::Brier => probability::brier(predictions, labels),
+            Metric::RocAuc => threshold::roc_auc(predictions, labels),
+            Metric::AveragePrecision => threshold::average_precision(predictions, labels),
+            Metric::Ndcg { k, gain } => ranking::ndcg(predictions, labels, *k, *gain),
+            Metric::MeanAveragePrecision => ranking::mean_average_precision(predictions, labels),
+            Metric::MeanReciprocalRank => ranking::mean_reciprocal_rank(predictions, labels),
+            Metric::MeanIou => boxes::mean_iou(predictions, labels),
+            Metric::Custom(function) => function.evaluate(predictions, labels),
+        };
+        value.filter(|value| value.is_finite())
+    }
+
+    /// The value together with the metric's name and direction, as a line of a report.
+    ///
+    /// # Panics
+    /// As [`evaluate`](Metric::evaluate).
+    #[track_caller]
+    pub fn score(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Score {
+        Score { name: self.name(), value: self.evaluate(predictions, labels), direction: self.direction() }
+    }
+
+    /// Whether a higher or a lower value is better.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Metric::MeanSquaredError
+            | Metric::RootMeanSquaredError
+            | Metric::MeanAbsoluteError
+            | Metric::MaxError
+            | Metric::RelativeRootMeanSquaredError { .. }
+            | Metric::Pinball { .. }
+            | Metric::LogLoss
+            | Metric::Brier => Direction::LowerIsBetter,
+            Metric::R2
+            | Metric::ExplainedVariance
+            | Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::TopKAccuracy { .. }
+            | Metric::Precision(_)
+            | Metric::Recall(_)
+            | Metric::F1(_)
+            | Metric::RocAuc
+            | Metric::AveragePrecision
+            | Metric::Ndcg { .. }
+            | Metric::MeanAveragePrecision
+            | Metric::MeanReciprocalRank
+            | Metric::MeanIou => Direction::HigherIsBetter,
+            Metric::Custom(function) => function.direction(),
+        }
+    }
+
+    /// The name in reports: `rmse`, `f1_macro`, `ndcg@10`. Metrics of different settings have different names,
+    /// except for the training means of `rrmse`.
+    pub fn name(&self) -> String {
+        match self {
+            Metric::MeanSquaredError => "mse".into(),
+            Metric::RootMeanSquaredError => "rmse".into(),
+            Metric::MeanAbsoluteError => "mae".into(),
+            Metric::MaxError => "max_error".into(),
+            Metric::R2 => "r2".into(),
+            Metric::ExplainedVariance => "explained_variance".into(),
+            Metric::RelativeRootMeanSquaredError { .. } => "rrmse".into(),
+            Metric::Pinball { quantile } => format!("pinball@{quantile}"),
+            Metric::Accuracy => "accuracy".into(),
+            Metric::BalancedAccuracy => "balanced_accuracy".into(),
+            Metric::TopKAccuracy { k } => format!("accuracy@{k}"),
+            Metric::Precision(average) => format!("precision{}", average.suffix()),
+            Metric::Recall(average) => format!("recall{}", average.suffix()),
+            Metric::F1(average) => format!("f1{}", average.suffix()),
+            Metric::LogLoss => "log_loss".into(),
+            Metric::Brier => "brier".into(),
+            Metric::RocAuc => "roc_auc".into(),
+            Metric::AveragePrecision => "average_precision".into(),
+            Metric::Ndcg { k, gain } => {
+                format!("ndcg{}{}", gain.suffix(), k.map_or(String::new(), |k| format!("@{k}")))
+            }
+            Metric::MeanAveragePrecision => "map".into(),
+            Metric::MeanReciprocalRank => "mrr".into(),
+            Metric::MeanIou => "mean_iou".into(),
+            Metric::Custom(function) => function.name(),
+        }
+    }
+
+    /// Whether the metric's settings are possible and fit a head with `output_width` outputs and `target_width`
+    /// target columns.
+    ///
+    /// # Errors
+    /// Says which widths or settings the metric takes.
+    ///
+    /// ```
+    /// use polytask::metric::{Average, Metric};
+    ///
+    /// assert!(Metric::F1(Average::Macro).check(5, 1).is_ok());
+    /// let error = Metric::F1(Average::Binary).check(5, 1).unwrap_err();
+    /// assert!(error.to_string().contains("macro"), "{error}");
+    /// ```
+    pub fn check(&self, output_width: usize, target_width: usize) -> Result<()> {
+        let widths = (output_width, target_width);
+        let (fits, expected) = match self {
+            Metric::Custom(function) => return function.check(output_width, target_width),
+            Metric::MeanIou => (widths == (4, 4), "4 outputs and 4 target columns"),
+            Metric::Ndcg { .. } | Metric::MeanAveragePrecision | Metric::MeanReciprocalRank => {
+                (widths == (1, 1), "1 output and 1 target column")
+            }
+            Metric::TopKAccuracy { .. } => {
+                (output_width >= 2 && target_width == 1, "an output per class and 1 target column")
+            }
+            Metric::Precision(Average::Binary)
+            | Metric::Recall(Average::Binary)
+            | Metric::F1(Average::Binary) => {
+                (output_width <= 2 && target_width == 1, "two classes (use macro or micro for more)")
+            }
+            Metric::Accuracy
+            | Metric::BalancedAccuracy
+            | Metric::Precision(_)
+            | Metric::Recall(_)
+            | Metric::F1(_)
+            | Metric::LogLoss
+            | Metric::Brier
+            | Metric::RocAuc
+            | Metric::AveragePrecision => (
+                output_width == target_width || (output_width >= 2 && target_width == 1),
+                "an output per target column, or an output per class and 1 target column",
+            ),
+            Metric::MeanSquaredError
+            | Metric::RootMeanSquaredError
+            | Metric::MeanAbsoluteError
+            | Metric::MaxError
+            | Metric::R2
+            | Metric::ExplainedVariance
+            | Metric::RelativeRootMeanSquaredError { .. }
+            | Metric::Pinball { .. } => (output_width == target_width, "an output per target column"),
+        };
+        let place = || format!("metric {}", self.name());
+        if !fits || output_width == 0 {
+            let found = format!("{output_width} outputs and {target_width} target columns");
+            return Err(Error::new(ErrorKind::Shape, place(), expected, found));
+        }
+        let refuse =
+            |expected: String, found: String| Err(Error::new(ErrorKind::Setting, place(), expected, found));
+        match self {
+            Metric::TopKAccuracy { k } if !(1..=output_width).contains(k) => {
+                refuse(format!("k from 1 to {output_width} classes"), k.to_string())
+            }
+            Metric::Ndcg { k: Some(0), .. } => refuse("k of at least 1".into(), "0".into()),
+            Metric::Pinball { quantile } if !(*quantile > 0.0 && *quantile < 1.0) => {
+                refuse("a quantile between 0 and 1".into(), quantile.to_string())
+            }
+            Metric::RelativeRootMeanSquaredError { training_mean } if training_mean.len() != target_width => {
+                refuse(format!("{target_width} training means"), training_mean.len().to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The relative root mean squared error with the mean of these training labels, by the weights of their rows,
+    /// as its yardstick. A column without a label has no mean, and the metric is undefined there.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::loss::Labels;
+    /// use polytask::metric::Metric;
+    ///
+    /// let training = array![[1.0], [3.0], [f64::NAN]];
+    /// let metric = Metric::relative_to(&Labels::new(training.view()));
+    /// assert_eq!(metric, Metric::RelativeRootMeanSquaredError { training_mean: vec![2.0] });
+    ///
+    /// let (predictions, targets) = (array![[4.0], [1.0]], array![[5.0], [2.0]]);
+    /// let value = metric.evaluate(predictions.view(), &Labels::new(targets.view())).unwrap();
+    /// assert_eq!(value, (2.0_f64 / 9.0).sqrt());
+    /// ```
+    pub fn relative_to(training: &Labels<'_, f64>) -> Self {
+        Metric::RelativeRootMeanSquaredError { training_mean: regression::column_means(training) }
+    }
+}
