@@ -18,13 +18,10 @@ pub mod kernel;
 pub mod layer;
 pub mod loss;
 pub mod metric;
-<<<<<<< HEAD
 pub mod optim;
 pub mod sharing;
 pub mod trace;
 pub mod train;
-=======
->>>>>>> metric
 
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
@@ -41,7 +38,7 @@ pub use train::Trainer;
 
 /// What a program that trains a model names: `use polytask::prelude::*`.
 pub mod prelude {
-    pub use crate::data::{Dataset, datasets};
+    pub use crate::data::Dataset;
     pub use crate::loss::Loss;
     pub use crate::metric::Metric;
     pub use crate::optim::{Adam, AdamW, Schedule, Sgd};

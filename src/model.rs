@@ -196,7 +196,10 @@ impl<F: Scalar> Model<F> {
         let columns = self.columns(data)?;
         let targets = columns.iter().enumerate().map(|(k, columns)| {
             let takes_scaling = self.network.loss(k).standardizes();
-            takes_scaling.then(|| Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights()))
+            takes_scaling
+                .then(|| {
+                    Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights())
+                })
                 .transpose()
         });
         let targets = targets.collect::<Result<_>>()?;
@@ -225,7 +228,13 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_at(&self, theta: &[F], mode: Mode, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+    pub fn forward_at(
+        &self,
+        theta: &[F],
+        mode: Mode,
+        batch: &Batch<'_, F>,
+        trace: &mut Trace<F>,
+    ) -> Result<()> {
         let data = batch.dataset;
         self.bind(data, trace)?;
         self.check_size(batch.rows.len(), trace)?;
@@ -343,9 +352,15 @@ impl<F: Scalar> Model<F> {
         let columns = self.columns(data)?;
         for (k, columns) in columns.iter().enumerate() {
             let targets = data.targets().select(ndarray::Axis(1), columns);
-            let labels =
-                crate::loss::Labels { targets: targets.view(), weights: data.weights(), groups: data.groups() };
-            self.network.loss(k).check(&labels).map_err(|e| e.within(format!("task {:?}", self.tasks()[k].name())))?;
+            let labels = crate::loss::Labels {
+                targets: targets.view(),
+                weights: data.weights(),
+                groups: data.groups(),
+            };
+            self.network
+                .loss(k)
+                .check(&labels)
+                .map_err(|e| e.within(format!("task {:?}", self.tasks()[k].name())))?;
         }
         trace.examples.reserve(data.weights().is_some(), data.groups().is_some());
         trace.binding = Some(Binding { dataset: data.id(), columns });
@@ -357,7 +372,8 @@ impl<F: Scalar> Model<F> {
         self.check_width(data.n_features())?;
         let names: &Names = data.names();
         let of = |task: &Task| {
-            let columns: Result<Vec<usize>> = task.columns_list().iter().map(|column| names.target(column)).collect();
+            let columns: Result<Vec<usize>> =
+                task.columns_list().iter().map(|column| names.target(column)).collect();
             columns.map_err(|e| e.within(format!("task {:?}", task.name())))
         };
         self.tasks().iter().map(of).collect()
@@ -399,8 +415,13 @@ impl<F: Scalar> Model<F> {
     fn check_size(&self, rows: usize, trace: &Trace<F>) -> Result<()> {
         match rows <= trace.capacity() {
             true => Ok(()),
-            false => Err(Error::new(ErrorKind::Shape, "rows of a batch", format!("at most {}", trace.capacity()), rows)
-                .advise("make a larger trace with model.trace(rows)")),
+            false => Err(Error::new(
+                ErrorKind::Shape,
+                "rows of a batch",
+                format!("at most {}", trace.capacity()),
+                rows,
+            )
+            .advise("make a larger trace with model.trace(rows)")),
         }
     }
 }
@@ -452,7 +473,7 @@ impl<F: Scalar> Predictions<F> {
 
     /// Names and predictions, in the order of the tasks.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ArrayView2<'_, F>)> {
-        self.names.iter().map(String::as_str).zip(self.values.iter().map(Array2::view))
+        self.names.iter().map(String::as_str).zip(self.values.iter().map(|values| values.view()))
     }
 }
 

@@ -61,13 +61,8 @@ impl<F: Scalar> Network<F> {
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
         let (mut layout, mut plan, mut inits) = (Layout::new(), Plan::new(), Vec::new());
         let input = plan.slot(n_features);
-        let mut site = Site {
-            layout: &mut layout,
-            plan: &mut plan,
-            inits: &mut inits,
-            name: String::new(),
-            input,
-        };
+        let mut site =
+            Site { layout: &mut layout, plan: &mut plan, inits: &mut inits, name: String::new(), input };
         let names: Vec<&str> = tasks.iter().map(Task::name).collect();
         let sharing = sharing.build::<F>(&names, &mut site)?;
         let heads = tasks
@@ -234,10 +229,14 @@ impl<F: Scalar> Network<F> {
                 then(theta, gradient, [&mut [], &mut []]);
             }),
             (false, true) => {
-                trace.crew.for_each_part(&self.cuts, [gradient, theta, first], |i, [gradient, theta, first]| {
-                    compute(i, gradient);
-                    then(theta, gradient, [first, &mut []]);
-                });
+                trace.crew.for_each_part(
+                    &self.cuts,
+                    [gradient, theta, first],
+                    |i, [gradient, theta, first]| {
+                        compute(i, gradient);
+                        then(theta, gradient, [first, &mut []]);
+                    },
+                );
             }
             (false, false) => {
                 let all = [gradient, theta, first, second];
@@ -258,7 +257,11 @@ impl<F: Scalar> Network<F> {
     pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
         let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
         if trace.stage != Stage::TaskGradients {
-            assert_eq!(trace.stage, Stage::Forward, "the Gramian is of a batch whose losses have been computed");
+            assert_eq!(
+                trace.stage,
+                Stage::Forward,
+                "the Gramian is of a batch whose losses have been computed"
+            );
             self.reserve_lanes(trace);
             self.propagate_lanes(theta, trace);
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
@@ -413,9 +416,8 @@ impl<F: Scalar> Network<F> {
         trace.chunks.reserve_lanes(k);
         if trace.lanes.gramian.nrows() != k {
             let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
-            let shifted = |k: usize| {
-                shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n)
-            };
+            let shifted =
+                |k: usize| shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n);
             trace.lanes.cuts = (0..k).flat_map(shifted).collect();
             trace.lanes.jacobian = vec![F::ZERO; k * n];
             trace.lanes.gramian = ndarray::Array2::zeros((k, k));

@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis, s};
 use crate::data::{Batch, Dataset};
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
-use crate::metric::{Average, Direction, Metric, Score};
+use crate::metric::{Average, Metric, Score};
 use crate::trace::Trace;
 use crate::{Model, Result, Scalar};
 
@@ -97,8 +97,9 @@ impl<F: Scalar> Model<F> {
     /// If the data set does not fit the model.
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
         let mut trace = self.trace(evaluation_rows(data));
-        let mut predictions: Vec<_> =
-            (0..self.tasks().len()).map(|k| Array2::<F>::zeros((data.n_rows(), self.prediction_width(k)))).collect();
+        let mut predictions: Vec<_> = (0..self.tasks().len())
+            .map(|k| Array2::<F>::zeros((data.n_rows(), self.prediction_width(k))))
+            .collect();
         let losses = self.mean_losses(data, &mut trace, |rows, trace| {
             for (k, to) in predictions.iter_mut().enumerate() {
                 self.predict_task(k, trace, to.slice_mut(s![rows.clone(), ..]));
@@ -116,7 +117,8 @@ impl<F: Scalar> Model<F> {
             let all = predictions[k].mapv(Scalar::to_f64);
             let kind = self.network().loss(k).kind();
             let judged = point_predictions(&all, kind);
-            let scores = default_metrics(kind, judged.ncols(), targets.ncols())
+            let defaults = default_metrics(kind, judged.ncols(), targets.ncols());
+            let scores = defaults
                 .iter()
                 .chain(task.added_metrics())
                 .map(|metric| metric.score(judged.view(), &labels));

@@ -24,7 +24,8 @@ impl<F: Scalar> Chain<F> {
     pub fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
         let mut chain = Self { input: site.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {
-            let built = site.reading(chain.output(), |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
+            let built = site
+                .reading(chain.output(), |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
             chain.layers.push(built);
         }

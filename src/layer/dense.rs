@@ -116,8 +116,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
             Into::Set(lane) => (lane, Start::Zero),
             Into::Add(lane) => (lane, Start::Keep),
         };
-        let (dz, dx) =
-            deltas.pair((self.output, 0..flow.lanes), (self.input, first..first + flow.lanes));
+        let (dz, dx) = deltas.pair((self.output, 0..flow.lanes), (self.input, first..first + flow.lanes));
         kernel::product(dz, self.weight.of(theta).reversed_axes(), start, dx);
     }
 

@@ -37,7 +37,14 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
         }
     }
 
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, _lanes: usize, into_input: bool) {
+    fn propagate(
+        &self,
+        theta: &[F],
+        values: &Arena<F>,
+        deltas: &mut Arena<F>,
+        _lanes: usize,
+        into_input: bool,
+    ) {
         for (k, trunk) in self.trunks.iter().enumerate() {
             let into = match (into_input, k) {
                 (false, _) => Into::Nowhere,

@@ -51,7 +51,11 @@ impl Sharing {
         Self::Custom(Arc::new(sharing))
     }
 
-    pub(crate) fn build<F: Scalar>(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+    pub(crate) fn build<F: Scalar>(
+        &self,
+        tasks: &[&str],
+        site: &mut Site<'_>,
+    ) -> Result<Box<dyn BuiltSharing<F>>> {
         match self {
             Self::SharedTrunk(layers) => Ok(Box::new(shared_trunk::SharedTrunk::build(layers, site)?)),
             Self::Independent(layers) => Ok(Box::new(independent::Independent::build(layers, tasks, site)?)),
@@ -97,7 +101,14 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
 
     /// From ∂L/∂representation back through the form, for the rows of a chunk; into ∂L/∂x as well if asked
     /// (lane 0, with the sum over `lanes` left to the caller when there are several).
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, lanes: usize, into_input: bool);
+    fn propagate(
+        &self,
+        theta: &[F],
+        values: &Arena<F>,
+        deltas: &mut Arena<F>,
+        lanes: usize,
+        into_input: bool,
+    );
 
     /// The pieces of θ that belong to the form: they cover its parameters.
     fn pieces(&self) -> Vec<Piece>;

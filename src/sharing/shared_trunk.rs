@@ -33,7 +33,14 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
         self.trunk.forward(theta, mode, values);
     }
 
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, lanes: usize, into_input: bool) {
+    fn propagate(
+        &self,
+        theta: &[F],
+        values: &Arena<F>,
+        deltas: &mut Arena<F>,
+        lanes: usize,
+        into_input: bool,
+    ) {
         let into = if into_input { Into::Set(0) } else { Into::Nowhere };
         self.trunk.propagate(theta, values, deltas, &Flow { lanes, into });
     }

@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 
-pub use arena::{Arena, Chunk, Plan, Slot};
 pub(crate) use arena::Chunks;
+pub use arena::{Arena, Chunk, Plan, Slot};
 
 use crate::Scalar;
 use crate::kernel::Crew;
@@ -39,6 +39,13 @@ pub struct Trace<F: Scalar> {
     pub(crate) binding: Option<Binding>,
 }
 
+/// Which table a trace has been checked against, and where each task finds its columns in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) dataset: u64,
+    pub(crate) columns: Vec<Vec<usize>>,
+}
+
 /// How far the batch in a trace has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -46,14 +53,7 @@ pub(crate) enum Stage {
     Empty,
     /// Losses and their deltas are there.
     Forward,
-    /// Which table a trace has been checked against, and where each task finds its columns in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Binding {
-    pub(crate) dataset: u64,
-    pub(crate) columns: Vec<Vec<usize>>,
-}
-
-/// The gradient of each task with respect to the shared parameters is there.
+    /// The gradient of each task with respect to the shared parameters is there.
     TaskGradients,
 }
 

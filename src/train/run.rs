@@ -88,7 +88,9 @@ impl<F: Scalar> Run<F> {
         let rows = self.sampler.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
             false => 1,
-            true => self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+            true => {
+                self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+            }
         };
         Desk {
             trace: model.trace(rows).threads(threads),
@@ -106,7 +108,8 @@ impl<F: Scalar> Run<F> {
         model.forward(&batch, &mut desk.trace)?;
         self.last.copy_from_slice(desk.trace.losses());
         if let Some(k) = self.last.iter().position(|loss| !loss.is_finite()) {
-            let place = format!("loss of task {:?} at step {}", self.history.tasks()[k], self.history.n_steps() + 1);
+            let place =
+                format!("loss of task {:?} at step {}", self.history.tasks()[k], self.history.n_steps() + 1);
             return Err(Error::new(ErrorKind::Value, place, "a finite number", self.last[k])
                 .advise("lower the learning rate, clip the gradient, or standardise the data"));
         }
@@ -119,9 +122,15 @@ impl<F: Scalar> Run<F> {
         } else {
             let step = self.optimizer.begin(None);
             let (rule, moments) = self.optimizer.parts();
-            model.backward_then(&mut desk.trace, &self.weights, &mut desk.gradient, moments, |theta, gradient, moments| {
-                rule.update(&step, theta, gradient, moments);
-            });
+            model.backward_then(
+                &mut desk.trace,
+                &self.weights,
+                &mut desk.gradient,
+                moments,
+                |theta, gradient, moments| {
+                    rule.update(&step, theta, gradient, moments);
+                },
+            );
         }
         self.history.record(&self.last);
         Ok(())
