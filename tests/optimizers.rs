@@ -343,6 +343,19 @@ fn the_first_step_of_adam_has_the_size_of_the_learning_rate() {
 }
 
 #[test]
+fn what_a_silent_parameter_leaves_behind_is_forgotten() {
+    for row in table().iter().filter(|row| row.rule.n_moments() > 0) {
+        let mut optimizer = row.optimizer::<f32>(1);
+        let mut theta = [0.0];
+        optimizer.step(&mut theta, &[1.0]);
+        for _ in 0..1000 {
+            optimizer.step(&mut theta, &[0.0]);
+            assert!(!optimizer.moments()[0][0].is_subnormal(), "{}", row.name);
+        }
+    }
+}
+
+#[test]
 fn decay_can_be_left_out_of_a_piece() {
     let pairs: [(Box<dyn Rule>, Box<dyn Rule>); 3] = [
         (Box::new(Adam::new(0.1).weight_decay(0.3)), Box::new(Adam::new(0.1))),

@@ -152,6 +152,16 @@ impl dyn Rule + '_ {
     }
 }
 
+/// 0 for what is too small to move any θ.
+///
+/// The memory of a parameter whose gradient stays 0, as behind a dead ReLU, halves every few steps until it
+/// is a subnormal number and stays one. Arithmetic on those is several times slower on most processors.
+#[inline(always)]
+fn flush<F: Scalar>(moment: F) -> F {
+    // Just above the smallest normal f32, 1.2e-38; the same in f64, so that both forget at the same step.
+    if moment.abs() < F::from_f64(1e-37) { F::ZERO } else { moment }
+}
+
 /// An error about the setting `place` of `rule` unless `holds`.
 fn require(holds: bool, rule: &str, place: &str, expected: &str, found: f64) -> Result<()> {
     match holds {

@@ -12,7 +12,9 @@
 //! θ ← θ − α (g + μ u)               Nesterov
 //! ```
 
-use super::{RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, require};
+use super::{
+    RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush, require,
+};
 use crate::{Result, Scalar};
 
 /// Stochastic gradient descent, the same as PyTorch's with dampening 0.
@@ -143,7 +145,7 @@ fn sweep_plain<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F]) {
 fn sweep_momentum<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], velocity: &mut [F]) {
     for ((theta, &gradient), u) in theta.iter_mut().zip(gradient).zip(velocity) {
         let g = c.gradient_scale * gradient + c.decay * *theta;
-        *u = c.momentum * *u + g;
+        *u = flush(c.momentum * *u + g);
         *theta -= c.gradient_rate * g + c.velocity_rate * *u;
     }
 }
