@@ -544,6 +544,11 @@ fn a_state_that_does_not_fit_is_an_error_and_changes_nothing() {
         assert_eq!(adam.restore(moments, 7).unwrap_err().kind(), kind);
         assert_eq!((adam.moments().map(<[f32]>::to_vec), adam.count()), (before.clone(), 1));
     }
+    let moments = [&before[0][..], &before[1][..]];
+    assert_eq!(adam.clone().restore(moments, u64::MAX).unwrap_err().kind(), ErrorKind::Value);
+    let mut plateau = Plateau::new();
+    plateau.restore(PlateauState { best: 1.0, waited: u64::MAX, scale: 1.0 }).unwrap();
+    assert_eq!(plateau.observe(1.0), 0.1);
     for scale in [0.0, -1.0, 2.0, f64::NAN] {
         let state = PlateauState { best: 1.0, waited: 0, scale };
         assert_eq!(Plateau::new().restore(state).unwrap_err().kind(), ErrorKind::Value);

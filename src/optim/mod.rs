@@ -76,7 +76,7 @@ pub trait RuleSettings: Debug + Send + Sync {
     /// The learning rate before any schedule.
     fn learning_rate(&self) -> f64;
 
-    /// How many vectors laid out like θ the rule remembers: 0, 1 or 2. They start at 0.
+    /// How many vectors laid out like θ the rule remembers: at most 2. They start at 0.
     fn n_moments(&self) -> usize;
 
     /// Every setting by name, for files; a switch is 0 or 1.
