@@ -24,6 +24,7 @@
 
 use super::{
     RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
+    flush,
 };
 use crate::{Result, Scalar};
 
@@ -158,10 +159,8 @@ pub(super) struct Constants<F> {
 impl<F: Scalar> Constants<F> {
     /// The constants of algorithm 1 without weight decay.
     pub(super) fn new(step: &Step, beta1: f64, beta2: f64, epsilon: f64) -> Self {
-        // libm's power has the same bits on every platform; the standard library's does not promise it.
-        let t = step.count as f64;
-        let correction1 = 1.0 - libm::pow(beta1, t);
-        let correction2 = (1.0 - libm::pow(beta2, t)).sqrt();
+        let correction1 = 1.0 - power(beta1, step.count);
+        let correction2 = (1.0 - power(beta2, step.count)).sqrt();
         Self {
             gradient_scale: F::from_f64(step.gradient_scale),
             coupled_decay: F::ZERO,
@@ -176,12 +175,25 @@ impl<F: Scalar> Constants<F> {
     }
 }
 
+/// βᵗ by repeated squaring: the same bits on every platform, which the standard library does not promise.
+fn power(mut beta: f64, mut t: u64) -> f64 {
+    let mut product = 1.0;
+    while t > 0 {
+        if t % 2 == 1 {
+            product *= beta;
+        }
+        beta *= beta;
+        t /= 2;
+    }
+    product
+}
+
 /// One pass: each number is read once and written once.
 #[inline(always)]
 pub(super) fn sweep<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], m: &mut [F], v: &mut [F]) {
     for (((theta, &gradient), m), v) in theta.iter_mut().zip(gradient).zip(m).zip(v) {
         let g = c.gradient_scale * gradient + c.coupled_decay * *theta;
-        *m = c.beta1 * *m + c.one_minus_beta1 * g;
+        *m = flush(c.beta1 * *m + c.one_minus_beta1 * g);
         *v = c.beta2 * *v + c.one_minus_beta2 * g * g;
         *theta = c.shrink * *theta - c.rate * *m / (v.sqrt() + c.epsilon);
     }

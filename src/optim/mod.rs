@@ -76,7 +76,7 @@ pub trait RuleSettings: Debug + Send + Sync {
     /// The learning rate before any schedule.
     fn learning_rate(&self) -> f64;
 
-    /// How many vectors laid out like θ the rule remembers: 0, 1 or 2. They start at 0.
+    /// How many vectors laid out like θ the rule remembers: at most 2. They start at 0.
     fn n_moments(&self) -> usize;
 
     /// Every setting by name, for files; a switch is 0 or 1.
@@ -150,6 +150,16 @@ impl dyn Rule + '_ {
         };
         *rule.downcast().expect("θ is made of f32 or f64")
     }
+}
+
+/// 0 for what is too small to move any θ.
+///
+/// The memory of a parameter whose gradient stays 0, as behind a dead ReLU, halves every few steps until it
+/// is a subnormal number and stays one. Arithmetic on those is several times slower on most processors.
+#[inline(always)]
+fn flush<F: Scalar>(moment: F) -> F {
+    // Just above the smallest normal f32, 1.2e-38; the same in f64, so that both forget at the same step.
+    if moment.abs() < F::from_f64(1e-37) { F::ZERO } else { moment }
 }
 
 /// An error about the setting `place` of `rule` unless `holds`.

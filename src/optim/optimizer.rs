@@ -54,6 +54,10 @@ impl<F: Scalar> Optimizer<F> {
     ///
     /// # Errors
     /// If a setting of the rule is out of its range.
+    ///
+    /// # Panics
+    /// If the rule asks for more than two moments.
+    #[track_caller]
     pub fn new(rule: impl Rule + 'static, n_parameters: usize) -> Result<Self> {
         Self::from_rule(&rule, n_parameters)
     }
@@ -62,8 +66,13 @@ impl<F: Scalar> Optimizer<F> {
     ///
     /// # Errors
     /// If a setting of the rule is out of its range.
+    ///
+    /// # Panics
+    /// If the rule asks for more than two moments.
+    #[track_caller]
     pub fn from_rule(rule: &dyn Rule, n_parameters: usize) -> Result<Self> {
         rule.check()?;
+        assert!(rule.n_moments() <= 2, "{} asks for {} moments of 2", rule.name(), rule.n_moments());
         let moment = |k| vec![F::ZERO; if k < rule.n_moments() { n_parameters } else { 0 }];
         Ok(Self {
             rule: rule.build(),
@@ -150,10 +159,8 @@ impl<F: Scalar> Optimizer<F> {
             theta.len(),
             gradient.len()
         );
-        let moments = self.moments.each_mut().map(|moment| match moment.is_empty() {
-            true => &mut [],
-            false => &mut moment[range.clone()],
-        });
+        // A moment that the rule does not have is empty, and so is every piece of it.
+        let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
         self.rule.update(step, theta, gradient, moments);
     }
 
@@ -197,8 +204,8 @@ impl<F: Scalar> Optimizer<F> {
     /// that follow have the bits they would have had without the stop.
     ///
     /// # Errors
-    /// If a moment has not the length it must have, or holds a number that is not finite; nothing is changed
-    /// then.
+    /// If a moment has not the length it must have, or holds a number that is not finite, or the count is
+    /// beyond 2⁵³; nothing is changed then.
     pub fn restore(&mut self, moments: [&[F]; 2], count: u64) -> Result<()> {
         for (k, (found, own)) in moments.iter().zip(&self.moments).enumerate() {
             let place = format!("{}, moment {k}", self.rule.name());
@@ -212,6 +219,10 @@ impl<F: Scalar> Optimizer<F> {
                 return Err(Error::new(ErrorKind::Value, place, "a finite number", found[at]));
             }
         }
+        if count > MOST_STEPS {
+            let place = format!("{}, count of steps", self.rule.name());
+            return Err(Error::new(ErrorKind::Value, place, format!("at most {MOST_STEPS}"), count));
+        }
         for (own, found) in self.moments.iter_mut().zip(moments) {
             own.copy_from_slice(found);
         }
@@ -223,6 +234,9 @@ impl<F: Scalar> Optimizer<F> {
         self.rule.learning_rate() * self.schedule.factor(count) * self.rate_scale
     }
 }
+
+/// Counts up to here are exact in `f64`; no training gets near.
+const MOST_STEPS: u64 = 1 << 53;
 
 #[cfg(test)]
 mod tests {

@@ -94,7 +94,7 @@ impl Plateau {
         if metric < bound {
             (*best, *waited) = (metric, 0);
         } else {
-            *waited += 1;
+            *waited = waited.saturating_add(1);
         }
         if *waited > self.patience {
             // A learning rate that underflows to 0 is no learning rate.

@@ -12,7 +12,9 @@
 //! θ ← θ − α (g + μ u)               Nesterov
 //! ```
 
-use super::{RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, require};
+use super::{
+    RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush, require,
+};
 use crate::{Result, Scalar};
 
 /// Stochastic gradient descent, the same as PyTorch's with dampening 0.
@@ -103,15 +105,18 @@ impl RuleSettings for Sgd {
 
 impl<F: Scalar> UpdateRule<F> for Sgd {
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [velocity, _]: [&mut [F]; 2]) {
-        // Both forms of momentum are θ − α (p g + q u): p = 0, q = 1 or p = 1, q = μ.
-        let (p, q) = if self.nesterov { (1.0, self.momentum) } else { (0.0, 1.0) };
+        // All forms are θ − α (p g + q u).
+        let (p, q) = match (self.n_moments(), self.nesterov) {
+            (0, _) => (1.0, 0.0),
+            (_, false) => (0.0, 1.0),
+            (_, true) => (1.0, self.momentum),
+        };
         let constants = Constants {
             gradient_scale: F::from_f64(step.gradient_scale),
             decay: F::from_f64(step.decay_scale * self.weight_decay),
             momentum: F::from_f64(self.momentum),
             gradient_rate: F::from_f64(step.learning_rate * p),
             velocity_rate: F::from_f64(step.learning_rate * q),
-            rate: F::from_f64(step.learning_rate),
         };
         match self.n_moments() {
             0 => sweep_plain(constants, theta, gradient),
@@ -126,7 +131,6 @@ struct Constants<F> {
     gradient_scale: F,
     decay: F,
     momentum: F,
-    rate: F,
     gradient_rate: F,
     velocity_rate: F,
 }
@@ -135,7 +139,7 @@ struct Constants<F> {
 fn sweep_plain<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F]) {
     for (theta, &gradient) in theta.iter_mut().zip(gradient) {
         let g = c.gradient_scale * gradient + c.decay * *theta;
-        *theta -= c.rate * g;
+        *theta -= c.gradient_rate * g;
     }
 }
 
@@ -143,7 +147,7 @@ fn sweep_plain<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F]) {
 fn sweep_momentum<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], velocity: &mut [F]) {
     for ((theta, &gradient), u) in theta.iter_mut().zip(gradient).zip(velocity) {
         let g = c.gradient_scale * gradient + c.decay * *theta;
-        *u = c.momentum * *u + g;
+        *u = flush(c.momentum * *u + g);
         *theta -= c.gradient_rate * g + c.velocity_rate * *u;
     }
 }
