@@ -300,6 +300,8 @@ fn what_is_undefined_is_none() {
             undefined = data.clone();
             undefined.targets[[7, 0]] = bad;
             assert_eq!(undefined.evaluate(metric), None, "{place}: target {bad}");
+            let everywhere = Data { targets: data.targets.mapv(|_| bad), ..data.clone() };
+            assert_eq!(everywhere.evaluate(metric), None, "{place}: targets all {bad}");
             // A row that does not count may hold anything.
             undefined.weights = Some(Array1::from_shape_fn(ROWS, |row| f64::from(row != 7)));
             let rest = data.select(&(0..ROWS).filter(|&row| row != 7).collect::<Vec<_>>());
@@ -336,6 +338,18 @@ fn members_with_an_undefined_corner_of_their_own() {
     // One column of two is undefined: the other speaks.
     let (p, t) = (array![[0.1, 0.9], [0.8, 0.2]], array![[1.0, 1.0], [1.0, 0.0]]);
     assert_eq!(Metric::RocAuc.evaluate(p.view(), &Labels::new(t.view())), Some(1.0));
+}
+
+#[test]
+fn the_first_guess_of_top_k_is_the_decision() {
+    // By hand: the first of equals is decided, so rows 0 and 2 are right; with two guesses all but row 1.
+    let p = array![[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.2, 0.4, 0.4], [0.4, 0.4, 0.2]];
+    let t = array![[0.0], [1.0], [1.0], [1.0]];
+    let data = Data { predictions: p, targets: t, weights: None, groups: vec![0; 4] };
+    assert_eq!(data.evaluate(&Metric::Accuracy), Some(0.5));
+    assert_eq!(data.evaluate(&Metric::TopKAccuracy { k: 1 }), Some(0.5));
+    assert_eq!(data.evaluate(&Metric::TopKAccuracy { k: 2 }), Some(0.75));
+    assert_eq!(data.evaluate(&Metric::TopKAccuracy { k: 3 }), Some(1.0));
 }
 
 #[test]
