@@ -195,7 +195,7 @@ impl<F: Scalar> Model<F> {
         }
         let columns = self.columns(data)?;
         let targets = columns.iter().enumerate().map(|(k, columns)| {
-            let takes_scaling = self.network.loss(k).standardizes();
+            let takes_scaling = self.spec.tasks[k].loss().standardizes();
             takes_scaling
                 .then(|| {
                     Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights())

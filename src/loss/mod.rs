@@ -39,29 +39,27 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::{Result, Scalar};
 
+mod binary;
+mod classes;
 mod labels;
+mod likelihood;
+mod lists;
+mod listwise;
+mod logistic;
 mod mean;
+mod ordinal;
+mod pairs;
+mod quantile;
 mod regression;
+mod spec;
 
 pub use labels::Labels;
 pub use regression::MeanSquaredError;
-
-/// A loss.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Loss {
-    /// MSE.
-    MeanSquaredError,
-}
-impl Loss {
-    /// Builds.
-    pub fn build<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
-        Ok(Box::new(MeanSquaredError))
-    }
-}
+pub use spec::{CustomLoss, ListTarget, Loss};
 
 /// A loss: its value and its delta, over either scalar type.
 ///
@@ -132,11 +130,6 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     /// If the shapes do not fit.
     fn predict(&self, outputs: ArrayView2<'_, F>, mut predictions: ArrayViewMut2<'_, F>) {
         predictions.assign(&outputs);
-    }
-
-    /// Standardizes.
-    fn standardizes(&self) -> bool {
-        true
     }
 
     /// What the labels and the predictions are.
