@@ -10,6 +10,8 @@
 //! Nothing here copies a table in order to train on it: a [`Batch`] is a list of row indices.
 
 mod batches;
+#[cfg(feature = "csv")]
+pub mod csv;
 mod dataset;
 mod names;
 mod scale;
