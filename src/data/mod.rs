@@ -13,6 +13,7 @@ mod batches;
 #[cfg(feature = "csv")]
 pub mod csv;
 mod dataset;
+pub mod datasets;
 mod names;
 mod scale;
 mod split;

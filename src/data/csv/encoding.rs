@@ -366,7 +366,7 @@ impl fmt::Display for Content {
                 *missing
             }
             Self::Texts { categories, missing } => {
-                write!(f, "{} features, one per text: {}", categories.len(), quoted(categories))?;
+                write!(f, "a feature for each text of {}", quoted(categories))?;
                 *missing
             }
             Self::Target { missing } => {
@@ -374,7 +374,7 @@ impl fmt::Display for Content {
                 *missing
             }
             Self::Classes { classes, missing } => {
-                write!(f, "target, {} classes: {}", classes.len(), quoted(classes))?;
+                write!(f, "target, with the classes {}", quoted(classes))?;
                 *missing
             }
             Self::Empty => return write!(f, "left out: no cell is filled"),

@@ -25,6 +25,8 @@ pub struct Table {
     source: String,
     names: Vec<String>,
     rows: Vec<StringRecord>,
+    /// On which line of the file each row begins.
+    lines: Vec<usize>,
 }
 
 impl Table {
@@ -44,16 +46,22 @@ impl Table {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_from(source: impl Read, name: &str, delimiter: u8) -> Result<Self> {
+    pub fn read_from(mut source: impl Read, name: &str, delimiter: u8) -> Result<Self> {
+        let mut bytes = Vec::new();
+        source.read_to_end(&mut bytes).map_err(|cause| unreadable(name, cause))?;
         // Lengths are checked here, for the sake of the message.
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
             .delimiter(delimiter)
-            .from_reader(source);
-        let mut lines = reader.byte_records().map(|record| record.map_err(|cause| unreadable(name, cause)));
-        let Some(header) = lines.next().transpose()? else {
+            .from_reader(bytes.as_slice());
+        let mut numbering = LineNumbering { bytes: &bytes, offset: 0, line: 1 };
+        let mut records = reader.byte_records().map(|record| {
+            let record = record.map_err(|cause| unreadable(name, cause))?;
+            Ok((numbering.line_of(&record), record))
+        });
+        let Some((line, header)) = records.next().transpose()? else {
             return Err(Error::new(
                 ErrorKind::File,
                 name,
@@ -61,26 +69,27 @@ impl Table {
                 "an empty file",
             ));
         };
-        let names: Vec<String> = utf8(header, name, &[])?.iter().map(String::from).collect();
+        let names: Vec<String> = utf8(header, name, line, &[])?.iter().map(String::from).collect();
         names::check(&format!("{name}, column names"), &names, names.len())?;
-        let mut rows = Vec::new();
-        for line in lines {
-            let line = line?;
-            if line.len() != names.len() {
+        let (mut rows, mut lines) = (Vec::new(), Vec::new());
+        for record in records {
+            let (line, record) = record?;
+            if record.len() != names.len() {
                 return Err(Error::new(
                     ErrorKind::File,
-                    format!("{name}, line {}", line_of(line.position())),
+                    format!("{name}, line {line}"),
                     format!("{} cells, as in the header", names.len()),
-                    line.len(),
+                    record.len(),
                 )
                 .advise("a text that holds a separator or a line break must stand in double quotes"));
             }
-            rows.push(utf8(line, name, &names)?);
+            rows.push(utf8(record, name, line, &names)?);
+            lines.push(line);
         }
         if rows.is_empty() {
             return Err(Error::new(ErrorKind::File, name, "at least one row below the header", "none"));
         }
-        Ok(Self { source: name.to_string(), names, rows })
+        Ok(Self { source: name.to_string(), names, rows, lines })
     }
 
     /// The names of the columns, in the order of the file.
@@ -112,8 +121,7 @@ impl Table {
 
     /// Where a cell stands, as messages say it.
     pub(super) fn place(&self, row: usize, column: usize) -> String {
-        let line = line_of(self.rows[row].position());
-        format!("{}, line {line}, column `{}`", self.source, self.names[column])
+        format!("{}, line {}, column `{}`", self.source, self.lines[row], self.names[column])
     }
 
     /// Where a column stands, as messages say it.
@@ -126,8 +134,26 @@ impl Table {
     }
 }
 
-fn utf8(record: ByteRecord, source: &str, names: &[String]) -> Result<StringRecord> {
-    let line = line_of(record.position());
+/// Counts lines up to a record. (The reader's own count is one behind in files whose lines end in CR LF.)
+struct LineNumbering<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    line: usize,
+}
+
+impl LineNumbering<'_> {
+    /// The line on which `record`, which comes after those asked for before, begins.
+    fn line_of(&mut self, record: &ByteRecord) -> usize {
+        let end_of_last = record.position().map_or(0, |position| position.byte() as usize);
+        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let start = end_of_last + self.bytes[end_of_last..].iter().take_while(is_line_end).count();
+        self.line += self.bytes[self.offset..start].iter().filter(|&&byte| byte == b'\n').count();
+        self.offset = start;
+        self.line
+    }
+}
+
+fn utf8(record: ByteRecord, source: &str, line: usize, names: &[String]) -> Result<StringRecord> {
     StringRecord::from_byte_record(record).map_err(|fault| {
         let column = fault.utf8_error().field();
         let name = names.get(column).map_or(format!("{}", column + 1), |name| format!("`{name}`"));
@@ -136,10 +162,6 @@ fn utf8(record: ByteRecord, source: &str, names: &[String]) -> Result<StringReco
         Error::new(ErrorKind::File, place, "UTF-8 text", format!("other bytes: `{found}`"))
             .advise("save the file with the encoding UTF-8")
     })
-}
-
-fn line_of(position: Option<&::csv::Position>) -> u64 {
-    position.map_or(0, ::csv::Position::line)
 }
 
 fn unreadable(source: &str, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
