@@ -10,7 +10,10 @@
 //! Nothing here copies a table in order to train on it: a [`Batch`] is a list of row indices.
 
 mod batches;
+#[cfg(feature = "csv")]
+pub mod csv;
 mod dataset;
+pub mod datasets;
 mod names;
 mod scale;
 mod split;

@@ -1,0 +1,387 @@
+//! What each column of a file was found to be, and the reading of files in that way.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use ndarray::{Array1, Array2, ArrayViewMut1, s};
+
+use super::super::names::quoted;
+use super::{CsvReader, Table, Target};
+use crate::data::Dataset;
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// How the columns of a file are read, fitted by [`CsvReader`]; it reads other files into the same features.
+///
+/// Printed, it is a report: one line per column. Columns are found by name, so their order in the next file does
+/// not matter, and columns that the fitted file did not have are passed over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    pub(super) reader: CsvReader,
+    pub(super) columns: Vec<Column>,
+    pub(super) lenient: bool,
+}
+
+/// One column of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a column of a file was found to hold.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Content {
+    /// A feature: numbers.
+    Numbers {
+        /// The mean of the numbers, which takes the place of empty cells.
+        mean: f64,
+        /// Whether all numbers are the same, so that the column tells nothing.
+        constant: bool,
+        /// How many cells were empty. If any, there is a feature `name_missing`.
+        missing: usize,
+    },
+    /// Features: one per text.
+    Texts {
+        /// The texts, sorted; as numbers, if all of them are.
+        categories: Vec<String>,
+        /// How many cells were empty. If any, there is a feature `name_missing`.
+        missing: usize,
+    },
+    /// No features: not one cell is filled.
+    Empty,
+    /// No features: left out by the settings.
+    Ignored,
+    /// A target: numbers.
+    Target {
+        /// How many labels were missing.
+        missing: usize,
+    },
+    /// A target: classes.
+    Classes {
+        /// The texts of the classes 0, 1, 2 …
+        classes: Vec<String>,
+        /// How many labels were missing.
+        missing: usize,
+    },
+    /// The weight of each row.
+    Weights,
+    /// The group of each row.
+    Groups,
+}
+
+impl Encoding {
+    /// What each column of the fitted file holds, in the order of that file.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The names of the features that the columns become.
+    pub fn feature_names(&self) -> Vec<String> {
+        self.columns.iter().flat_map(Column::features).collect()
+    }
+
+    /// The same encoding for files with surprises: a text that the fitted file did not have belongs to no
+    /// category, and an empty cell where the fitted file had none is the mean, or no category. Without this,
+    /// both are errors.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Reads a file with the columns of the fitted one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a table, a column is not there, or a cell does not hold what its column
+    /// should. The message names file, line and column.
+    pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
+        self.apply(&Table::read(path, self.reader.delimiter)?)
+    }
+
+    /// Reads from any source; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_from<F: Scalar>(&self, source: impl Read, name: &str) -> Result<Dataset<F>> {
+        self.apply(&self.table_from(source, name)?)
+    }
+
+    /// The text of another file with the same separator, for [`apply`](Self::apply) or
+    /// [`features`](Self::features).
+    ///
+    /// # Errors
+    /// If the source cannot be read or is not a table.
+    pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
+        Table::read_from(source, name, self.reader.delimiter)
+    }
+
+    /// The data of a table.
+    ///
+    /// # Errors
+    /// If a column is not there, or a cell does not hold what its column should.
+    pub fn apply<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
+        let features = self.features(table)?;
+        let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
+        for (Target { name, .. }, labels) in self.reader.targets.iter().zip(targets.columns_mut()) {
+            let column = self.columns.iter().find(|column| column.name == *name);
+            let content = &column.expect("a target is a column of the fitted file").content;
+            self.fill_labels(&Cells::new(table, name, &self.reader.missing)?, content, labels)?;
+        }
+        let mut data = Dataset::new(features, targets)?
+            .with_feature_names(self.feature_names())
+            .map_err(|error| {
+                error
+                    .within(table.source())
+                    .advise("rename a column: features are called as the module tells")
+            })?
+            .with_target_names(self.reader.targets.iter().map(|target| target.name.clone()))?;
+        if let Some(name) = &self.reader.weights {
+            let weights = weights(&Cells::new(table, name, &self.reader.missing)?)?;
+            data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
+        }
+        if let Some(name) = &self.reader.group {
+            data = data.with_groups(groups(&Cells::new(table, name, &self.reader.missing)?)?)?;
+        }
+        Ok(data)
+    }
+
+    /// The features of a table, `rows × features`. Targets, weights and groups need not be there: this is for
+    /// predicting.
+    ///
+    /// # Errors
+    /// If a feature column is not there, or a cell does not hold what its column should.
+    pub fn features<F: Scalar>(&self, table: &Table) -> Result<Array2<F>> {
+        let mut features = Array2::zeros((table.n_rows(), self.feature_names().len()));
+        let mut at = 0;
+        for column in &self.columns {
+            let width = column.features().len();
+            if width == 0 {
+                continue;
+            }
+            let cells = Cells::new(table, &column.name, &self.reader.missing)?;
+            let mut block = features.slice_mut(s![.., at..at + width]);
+            for (row, features) in block.rows_mut().into_iter().enumerate() {
+                self.fill_features(&cells, row, &column.content, features)?;
+            }
+            at += width;
+        }
+        Ok(features)
+    }
+
+    fn fill_features<F: Scalar>(
+        &self,
+        cells: &Cells<'_>,
+        row: usize,
+        content: &Content,
+        mut features: ArrayViewMut1<'_, F>,
+    ) -> Result<()> {
+        match (content, cells.get(row)) {
+            (Content::Numbers { .. }, Some(_)) => features[0] = cells.number(row)?,
+            (Content::Numbers { mean, missing, .. }, None) => {
+                features[0] = F::from_f64(*mean);
+                self.mark_missing(cells, row, *missing, features)?;
+            }
+            (Content::Texts { categories, .. }, Some(text)) => match index_of(categories, text) {
+                Some(category) => features[category] = F::ONE,
+                None if self.lenient => {}
+                None => {
+                    return Err(cells
+                        .unknown(row, text, categories)
+                        .advise("`Encoding::lenient` reads an unknown text as no category"));
+                }
+            },
+            (Content::Texts { missing, .. }, None) => self.mark_missing(cells, row, *missing, features)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sets the last feature of a column, `name_missing`, which is there if cells were `missing` when fitted.
+    fn mark_missing<F: Scalar>(
+        &self,
+        cells: &Cells<'_>,
+        row: usize,
+        missing: usize,
+        mut features: ArrayViewMut1<'_, F>,
+    ) -> Result<()> {
+        if missing > 0 {
+            let last = features.len() - 1;
+            features[last] = F::ONE;
+        } else if !self.lenient {
+            return Err(Error::new(
+                ErrorKind::Value,
+                cells.place(row),
+                "a filled cell, as in every row that the encoding was fitted on",
+                "an empty cell",
+            )
+            .advise("`Encoding::lenient` reads it as the mean, or as no category"));
+        }
+        Ok(())
+    }
+
+    fn fill_labels<F: Scalar>(
+        &self,
+        cells: &Cells<'_>,
+        content: &Content,
+        mut labels: ArrayViewMut1<'_, F>,
+    ) -> Result<()> {
+        for (row, label) in labels.iter_mut().enumerate() {
+            *label = match (content, cells.get(row)) {
+                (_, None) => F::NAN,
+                (Content::Classes { classes, .. }, Some(text)) => match index_of(classes, text) {
+                    Some(class) => F::from_f64(class as f64),
+                    None => return Err(cells.unknown(row, text, classes)),
+                },
+                (_, Some(_)) => cells.number(row)?,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Column {
+    /// The names of the features that the column becomes.
+    pub fn features(&self) -> Vec<String> {
+        let name = &self.name;
+        let (mut features, missing) = match &self.content {
+            Content::Numbers { missing, .. } => (vec![name.clone()], *missing),
+            Content::Texts { categories, missing } => {
+                (categories.iter().map(|text| format!("{name}={text}")).collect(), *missing)
+            }
+            _ => (vec![], 0),
+        };
+        if missing > 0 {
+            features.push(format!("{name}_missing"));
+        }
+        features
+    }
+}
+
+/// One column of a table, in which some texts count as empty.
+pub(super) struct Cells<'a> {
+    table: &'a Table,
+    column: usize,
+    missing: &'a [String],
+}
+
+impl<'a> Cells<'a> {
+    pub(super) fn new(table: &'a Table, name: &str, missing: &'a [String]) -> Result<Self> {
+        Ok(Self { table, column: table.column(name)?, missing })
+    }
+
+    /// The text of a cell, if it is filled.
+    pub(super) fn get(&self, row: usize) -> Option<&'a str> {
+        let text = self.table.cell(row, self.column);
+        (!text.is_empty() && !self.missing.iter().any(|missing| missing == text)).then_some(text)
+    }
+
+    pub(super) fn place(&self, row: usize) -> String {
+        self.table.place(row, self.column)
+    }
+
+    pub(super) fn column_place(&self) -> String {
+        self.table.column_place(self.column)
+    }
+
+    /// The number in a cell.
+    pub(super) fn number<F: Scalar>(&self, row: usize) -> Result<F> {
+        let found = self.get(row);
+        let wrong = |expected: &str| {
+            let found = found.map_or("an empty cell".into(), |text| format!("`{text}`"));
+            Error::new(ErrorKind::Value, self.place(row), expected, found)
+        };
+        match found.map(str::parse::<f64>) {
+            Some(Ok(number)) if F::from_f64(number).is_finite() => Ok(F::from_f64(number)),
+            Some(Ok(number)) if number.is_finite() => {
+                Err(wrong(&format!("a number within the range of {}", F::NAME)))
+            }
+            Some(Ok(_)) => Err(wrong("a finite number")
+                .advise("leave the cell empty if it is missing, or name the text in `CsvReader::missing`")),
+            Some(Err(_)) | None => Err(wrong("a number")),
+        }
+    }
+
+    fn unknown(&self, row: usize, text: &str, known: &[String]) -> Error {
+        let shown = &known[..known.len().min(10)];
+        let more = if known.len() > 10 { " …" } else { "" };
+        Error::new(
+            ErrorKind::Value,
+            self.place(row),
+            format!("one of the texts that the encoding was fitted on: {}{more}", quoted(shown)),
+            format!("`{text}`"),
+        )
+    }
+}
+
+fn index_of(texts: &[String], text: &str) -> Option<usize> {
+    texts.iter().position(|known| known == text)
+}
+
+fn weights<F: Scalar>(cells: &Cells<'_>) -> Result<Array1<F>> {
+    let weight = |row| match cells.number(row)? {
+        weight if weight < F::ZERO => {
+            Err(Error::new(ErrorKind::Value, cells.place(row), "a weight, at least 0", weight))
+        }
+        weight => Ok(weight),
+    };
+    (0..cells.table.n_rows()).map(weight).collect()
+}
+
+fn groups(cells: &Cells<'_>) -> Result<Vec<u64>> {
+    let mut numbers = HashMap::new();
+    let group = |row| {
+        let text = cells.get(row).ok_or_else(|| {
+            Error::new(ErrorKind::Value, cells.place(row), "the name of a group", "an empty cell")
+        })?;
+        let next = numbers.len() as u64;
+        Ok(*numbers.entry(text).or_insert(next))
+    };
+    (0..cells.table.n_rows()).map(group).collect()
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
+        for Column { name, content } in &self.columns {
+            writeln!(f, "{name:width$}  {content}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missing = match self {
+            Self::Numbers { mean, constant: true, missing } => {
+                write!(f, "feature, always {mean}")?;
+                *missing
+            }
+            Self::Numbers { mean, constant: false, missing } => {
+                write!(f, "feature, numbers with mean {mean:.6}")?;
+                *missing
+            }
+            Self::Texts { categories, missing } => {
+                write!(f, "a feature for each text of {}", quoted(categories))?;
+                *missing
+            }
+            Self::Target { missing } => {
+                write!(f, "target")?;
+                *missing
+            }
+            Self::Classes { classes, missing } => {
+                write!(f, "target, with the classes {}", quoted(classes))?;
+                *missing
+            }
+            Self::Empty => return write!(f, "left out: no cell is filled"),
+            Self::Ignored => return write!(f, "left out by the settings"),
+            Self::Weights => return write!(f, "weights"),
+            Self::Groups => return write!(f, "groups"),
+        };
+        if missing > 0 { write!(f, "; {missing} missing") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,199 @@
+//! CSV files (feature `csv`): from text to a [`Dataset`], and the same way again for the next file.
+//!
+//! ```text
+//! file ──▶ Table (text) ── fit ──▶ Encoding (what each column is) ── apply ──▶ Dataset
+//!                                      │
+//!                     next file ───────┴── apply ──▶ Dataset with the same columns
+//! ```
+//!
+//! | a column of the file | becomes |
+//! |---|---|
+//! | numbers | one feature of its name; empty cells hold the mean of the others |
+//! | texts | one feature `name=text` per text, 1 where it stands and 0 elsewhere; texts sorted |
+//! | … with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
+//! | no cell filled | nothing |
+//! | a target | one target; an empty cell is a missing label (NaN) |
+//! | a class target | one target: the index of the text among the sorted texts |
+//!
+//! The means and the texts are fitted: they come from the rows that [`CsvReader::fit`] is shown. Fitted on a
+//! whole file that is split afterwards, they carry a little of the test rows into training. Where that matters,
+//! fit on the training rows with [`CsvReader::fit_rows`], or on a training file of its own.
+
+mod encoding;
+mod fit;
+mod table;
+
+use std::io::Read;
+use std::path::Path;
+
+pub use encoding::{Column, Content, Encoding};
+pub use table::Table;
+
+use super::Dataset;
+use crate::{Result, Scalar};
+
+/// How to read a CSV file: which columns are targets, weights and groups. All others are features.
+///
+/// ```
+/// use polytask::data::csv::CsvReader;
+///
+/// let file = "\
+/// area,roof,age,heating,cooling
+/// 514.5,flat,3,15.5,21.3
+/// 563.5,pitched,,20.8,
+/// 612.5,flat,5,24.1,29.0
+/// ";
+/// let reader = CsvReader::new().targets(["heating", "cooling"]);
+/// let (data, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+///
+/// assert_eq!(data.feature_names(), ["area", "roof=flat", "roof=pitched", "age", "age_missing"]);
+/// assert_eq!(data.feature_row(1), [563.5, 0.0, 1.0, 4.0, 1.0]);
+/// assert!(data.targets()[[1, 1]].is_nan());
+///
+/// let next = "roof,area,age\nflat,500,\n";
+/// let features = encoding.features::<f64>(&encoding.table_from(next.as_bytes(), "next.csv")?)?;
+/// assert_eq!(features.row(0).to_vec(), [500.0, 1.0, 0.0, 4.0, 1.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+///
+/// A file is comma-separated UTF-8 text whose first line names the columns. Spaces around a cell do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct CsvReader {
+    targets: Vec<Target>,
+    weights: Option<String>,
+    group: Option<String>,
+    categorical: Vec<String>,
+    ignored: Vec<String>,
+    missing: Vec<String>,
+    delimiter: u8,
+    max_categories: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    name: String,
+    is_class: bool,
+}
+
+impl Default for CsvReader {
+    /// No targets; comma-separated; only empty cells are missing; at most 100 texts in a column.
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            weights: None,
+            group: None,
+            categorical: Vec::new(),
+            ignored: Vec::new(),
+            missing: Vec::new(),
+            delimiter: b',',
+            max_categories: 100,
+        }
+    }
+}
+
+impl CsvReader {
+    /// A reader of comma-separated files, all columns of which are features.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Columns of numbers that are targets, in addition to those named before.
+    pub fn targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: false }));
+        self
+    }
+
+    /// Columns of texts that are targets, in addition to those named before: a class is the index of its text
+    /// among the texts of the column, sorted.
+    pub fn class_targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: true }));
+        self
+    }
+
+    /// The column that holds the weight of each row: a number, at least 0.
+    pub fn weights_column(mut self, name: impl Into<String>) -> Self {
+        self.weights = Some(name.into());
+        self
+    }
+
+    /// The column that tells which rows belong together: any text. Groups are numbered as they appear.
+    pub fn group_column(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// Feature columns to be read as texts although they hold numbers, such as postal codes.
+    pub fn categorical(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.categorical.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Columns to leave out.
+    pub fn ignore(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ignored.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Texts that mean the same as an empty cell, such as `NA` or `?`.
+    pub fn missing(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.missing.extend(texts.into_iter().map(Into::into));
+        self
+    }
+
+    /// What separates the cells of a line: `b','` unless told.
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// How many texts a feature column may hold: 100 unless told. A column with more is most likely a name or a
+    /// note, of which no feature can be made.
+    pub fn max_categories(mut self, max: usize) -> Self {
+        self.max_categories = max;
+        self
+    }
+
+    /// Reads a file: its data, and how each column was read.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a table, a column named in the settings is not there, or a cell does
+    /// not hold what its column should. The message names file, line and column.
+    pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<(Dataset<F>, Encoding)> {
+        self.encode(&Table::read(path, self.delimiter)?)
+    }
+
+    /// Reads from any source; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_from<F: Scalar>(&self, source: impl Read, name: &str) -> Result<(Dataset<F>, Encoding)> {
+        self.encode(&Table::read_from(source, name, self.delimiter)?)
+    }
+
+    fn encode<F: Scalar>(&self, table: &Table) -> Result<(Dataset<F>, Encoding)> {
+        let encoding = self.fit(table)?;
+        Ok((encoding.apply(table)?, encoding))
+    }
+
+    /// Finds out what each column of `table` is, from all rows.
+    ///
+    /// # Errors
+    /// If a column named in the settings is not there, or a cell does not hold what its column should.
+    pub fn fit(&self, table: &Table) -> Result<Encoding> {
+        self.fit_rows(table, &(0..table.n_rows()).collect::<Vec<_>>())
+    }
+
+    /// Finds out what each column of `table` is, from the given rows only: the training rows, so that nothing of
+    /// the others gets into the means and the lists of texts.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn fit_rows(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
+        fit::fit(self, table, rows)
+    }
+}

@@ -1,0 +1,168 @@
+//! Small grey images of one shape each: which shape is it, and where?
+//!
+//! The image is 16 × 16 pixels, background 0. The shape fills a box of 5 to 12 pixels each way that lies anywhere in
+//! the image, and has one brightness of 0.5 to 1. A pixel is as bright as the share of it that the shape covers,
+//! measured at 4 × 4 points. With u and v from −1 to 1 across and down the box, a point is inside
+//!
+//! ```text
+//! 0  an ellipse      where u² + v² ≤ 1
+//! 1  a rectangle     everywhere in the box
+//! 2  a triangle      where |u| ≤ (v + 1) / 2          tip up
+//! ```
+//!
+//! The problem is this crate's own.
+
+use super::{Draws, check_noise, check_rows, named};
+use crate::Scalar;
+use crate::data::Dataset;
+
+use ndarray::Array2;
+
+/// Pixels on a side.
+const SIDE: usize = 16;
+/// Points across a pixel at which coverage is measured.
+const POINTS: usize = 4;
+
+/// Where a shape lies, in pixels from the left and the top edge.
+struct Frame {
+    x: [f64; 2],
+    y: [f64; 2],
+}
+
+/// Grey images of 16 × 16 pixels that show one shape: its class is the target `shape` (0 an ellipse, 1 a rectangle,
+/// 2 a triangle), and the box around it the targets `x0, y0, x1, y1`.
+///
+/// A box is measured from the left (x) and the top (y) edge, in units of the side of the image: numbers from 0 to 1
+/// with x0 < x1 and y0 < y1. The feature `pixel_r_c` is row r from the top, column c from the left, row after row;
+/// the background is 0 and a shape between 0.5 and 1, with normal noise of standard deviation `noise` added to every
+/// pixel. Sides of boxes are 5 to 12 pixels long, and lie anywhere.
+///
+/// ```
+/// use polytask::data::datasets;
+///
+/// let data = datasets::shapes::<f32>(10, 0.1, 42);
+/// assert_eq!(data.n_features(), 256);
+/// assert_eq!(data.target_names(), ["shape", "x0", "y0", "x1", "y1"]);
+/// ```
+///
+/// # Panics
+/// If `n` is 0, or `noise` is negative or not finite.
+#[track_caller]
+pub fn shapes<F: Scalar>(n: usize, noise: f64, seed: u64) -> Dataset<F> {
+    check_rows(n);
+    check_noise(noise);
+    let mut draws = Draws::new(seed);
+    let mut images = Array2::zeros((n, SIDE * SIDE));
+    let mut targets = Array2::zeros((n, 5));
+    for (mut image, mut target) in images.rows_mut().into_iter().zip(targets.rows_mut()) {
+        let shape = draws.index(3);
+        let frame = Frame { x: side(&mut draws), y: side(&mut draws) };
+        let brightness = draws.uniform(0.5, 1.0);
+        for (pixel, value) in image.iter_mut().enumerate() {
+            let clean = brightness * coverage(shape, &frame, pixel / SIDE, pixel % SIDE);
+            *value = F::from_f64(clean + noise * draws.normal());
+        }
+        let labels = [shape as f64, frame.x[0], frame.y[0], frame.x[1], frame.y[1]];
+        for (at, (target, label)) in target.iter_mut().zip(labels).enumerate() {
+            *target = F::from_f64(if at == 0 { label } else { label / SIDE as f64 });
+        }
+    }
+    let pixels: Vec<_> =
+        (0..SIDE * SIDE).map(|pixel| format!("pixel_{}_{}", pixel / SIDE, pixel % SIDE)).collect();
+    named(images, targets, &pixels, &["shape", "x0", "y0", "x1", "y1"])
+}
+
+/// Where a box begins and ends along one edge.
+fn side(draws: &mut Draws) -> [f64; 2] {
+    let length = draws.uniform(5.0, 12.0);
+    let start = draws.uniform(0.0, SIDE as f64 - length);
+    [start, start + length]
+}
+
+/// The share of a pixel that the shape covers.
+fn coverage(shape: usize, frame: &Frame, row: usize, column: usize) -> f64 {
+    let at = |pixel: usize, point: usize| pixel as f64 + (point as f64 + 0.5) / POINTS as f64;
+    let across = |[start, end]: [f64; 2], position: f64| (2.0 * position - start - end) / (end - start);
+    let inside = (0..POINTS * POINTS).filter(|point| {
+        let u = across(frame.x, at(column, point % POINTS));
+        let v = across(frame.y, at(row, point / POINTS));
+        u.abs() <= 1.0 && v.abs() <= 1.0 && holds(shape, u, v)
+    });
+    inside.count() as f64 / (POINTS * POINTS) as f64
+}
+
+/// Whether the shape covers a point of its box.
+fn holds(shape: usize, u: f64, v: f64) -> bool {
+    match shape {
+        0 => u * u + v * v <= 1.0,
+        1 => true,
+        _ => u.abs() <= (v + 1.0) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_are_those_of_the_shapes() {
+        let data = shapes::<f64>(600, 0.0, 1);
+        let mut counts = [0; 3];
+        for row in 0..data.n_rows() {
+            let &[shape, x0, y0, x1, y1] = data.target_row(row) else { unreachable!() };
+            let image = data.feature_row(row);
+            let brightest = image.iter().copied().fold(0.0, f64::max);
+            let area: f64 = image.iter().map(|pixel| pixel / brightest).sum();
+            let share = [std::f64::consts::FRAC_PI_4, 1.0, 0.5][shape as usize];
+            let expected = share * (x1 - x0) * (y1 - y0) * 256.0;
+            // Edges are seen to a quarter of a pixel: at most half a point row, 1/8 pixel, on each of 4 sides of 12.
+            assert!(
+                (area - expected).abs() < 4.0 * 12.0 / 8.0,
+                "shape {shape}: area {area}, expected {expected}"
+            );
+            counts[shape as usize] += 1;
+        }
+        // 200 ± 12 of each.
+        assert!(counts.iter().all(|count| (150..250).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn boxes_are_the_smallest_around_the_shapes() {
+        let data = shapes::<f64>(300, 0.0, 2);
+        for row in 0..data.n_rows() {
+            let bounds = &data.target_row(row)[1..];
+            assert!(bounds.iter().all(|bound| (0.0..=1.0).contains(bound)));
+            let lit: Vec<_> = data
+                .feature_row(row)
+                .iter()
+                .enumerate()
+                .filter(|(_, x)| **x > 0.0)
+                .map(|(pixel, _)| pixel)
+                .collect();
+            let edges = |index: &dyn Fn(usize) -> usize| {
+                let first = lit.iter().map(|&pixel| index(pixel)).min().unwrap() as f64;
+                let last = lit.iter().map(|&pixel| index(pixel)).max().unwrap() as f64;
+                [first, last + 1.0]
+            };
+            let (x, y) = (edges(&|pixel| pixel % SIDE), edges(&|pixel| pixel / SIDE));
+            for (bound, edge) in bounds.iter().zip([x[0], y[0], x[1], y[1]]) {
+                // The lit pixels enclose the box up to one pixel and, where a shape ends in a tip, one more.
+                assert!((bound * 16.0 - edge).abs() < 2.0, "bound {bound}, edge of pixels {edge}");
+            }
+        }
+    }
+
+    #[test]
+    fn noise_has_the_standard_deviation_asked_for() {
+        let data = shapes::<f64>(200, 0.3, 3);
+        let corner: Vec<f64> = (0..200)
+            .filter(|&row| data.target_row(row)[1] > 1.0 / 16.0)
+            .flat_map(|row| (0..16).map(move |r| (row, r)))
+            .map(|(row, r)| data.feature_row(row)[r * SIDE])
+            .collect();
+        let variance = corner.iter().map(|x| x * x).sum::<f64>() / corner.len() as f64;
+        assert!(corner.len() > 1_000);
+        // The standard error of a variance of 1 000 is 4.5 %.
+        approx::assert_relative_eq!(variance, 0.09, max_relative = 0.15);
+    }
+}
