@@ -1,0 +1,59 @@
+//! A network with one shared layer and two heads learns the torques of a robot arm's two joints.
+//!
+//! ```text
+//! cargo run --release --example tutorial
+//! cargo run --release --example tutorial -- --csv table.csv --targets heating,cooling
+//! ```
+//! The second form learns the named columns of your own table from all others: text becomes categories, gaps
+//! are filled, columns are standardised.
+
+use indicatif::ProgressBar;
+use polytask::data::csv::CsvReader;
+use polytask::prelude::*;
+
+const STEPS: u64 = 1_000;
+
+fn main() -> polytask::Result<()> {
+    let (data, is_own) = table()?;
+    let (train, test) = data.split(0.8, 42)?;
+
+    let mut builder = Model::builder(train.n_features()).trunk([Layer::dense(10, Activation::Relu)]).seed(42);
+    for target in train.target_names() {
+        builder = builder.task(Task::regression(target));
+    }
+    if is_own {
+        builder = builder.standardize();
+    }
+    let mut model = builder.build::<f32>()?;
+
+    let bar = ProgressBar::new(STEPS); // hidden unless standard error is a terminal
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(STEPS);
+    trainer.observe(move |progress| bar.set_position(progress.step)).fit(&mut model, &train)?;
+
+    let (on_train, on_test) = (model.evaluate(&train)?, model.evaluate(&test)?);
+    println!("{:<28}{:>12}{:>12}{:>10}", "task", "train loss", "test loss", "test R2");
+    for (seen, unseen) in on_train.tasks().iter().zip(on_test.tasks()) {
+        let r2 = unseen.score("r2").unwrap_or(f64::NAN);
+        println!("{:<28}{:>12.4}{:>12.4}{r2:>10.4}", seen.name, seen.loss, unseen.loss);
+    }
+    for (k, task) in on_test.tasks().iter().enumerate() {
+        println!("Loss{}: {:.4}", k + 1, task.loss);
+    }
+    Ok(())
+}
+
+/// The robot arm, or the table that the command line names, and whether it is that.
+fn table() -> polytask::Result<(Dataset<f32>, bool)> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Ok((datasets::robot_arm(4_000, 0.05, 42), false)),
+        ["--csv", file, "--targets", targets] => {
+            let (data, _) = CsvReader::new().targets(targets.split(',')).read(file)?;
+            Ok((data, true))
+        }
+        _ => {
+            eprintln!("usage: tutorial [--csv FILE --targets NAME,NAME...]");
+            std::process::exit(2);
+        }
+    }
+}

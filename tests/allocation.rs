@@ -1,0 +1,81 @@
+//! A training step allocates nothing once its memory has been taken: `fit`'s own steps, on one thread and on
+//! several, across the short last batch and the reshuffling of an epoch.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::Array2;
+use polytask::optim::Sgd;
+use polytask::prelude::*;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it is; counting does not touch memory.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as this function's own.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as this function's own.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as this function's own.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    work();
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// One test function, because the counter is one for the whole process.
+#[test]
+fn a_steady_step_allocates_nothing() {
+    let table = |rows: usize, features: usize| {
+        let x = Array2::from_shape_fn((rows, features), |(i, j)| ((i * 7 + j * 3) % 11) as f32 - 5.0);
+        let y = Array2::from_shape_fn((rows, 2), |(i, j)| ((i + 2 * j) % 5) as f32);
+        Dataset::new(x, y).expect("a table")
+    };
+    let counted: usize = allocations(|| drop(std::hint::black_box(vec![1_u8; 64])));
+    assert_eq!(counted, 1, "the counter counts");
+
+    for (name, width, rows, batch, trainer) in [
+        ("small", 10, 70, 32, Trainer::new(Adam::new(1e-3))),
+        ("momentum", 10, 70, 32, Trainer::new(Sgd::new(1e-3).momentum(0.9))),
+        ("clipped", 10, 70, 32, Trainer::new(Sgd::new(1e-3)).clip_norm(1.0)),
+        ("several chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(1)),
+        ("two threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(2)),
+        ("three threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(3)),
+    ] {
+        let data = table(rows, 12);
+        let mut model = Model::builder(12)
+            .trunk([Layer::dense(width, Activation::Relu), Layer::dense(width, Activation::Tanh)])
+            .task(Task::regression("y0").head([Layer::dense(width, Activation::Gelu)]))
+            .task(Task::regression("y1"))
+            .build::<f32>()
+            .expect("valid settings");
+        let trainer = trainer.batch_size(batch).steps(100);
+        let mut run = trainer.start(&model, &data).expect("valid settings");
+        let mut desk = run.desk(&model, None);
+        let mut steps = |n: usize| {
+            for _ in 0..n {
+                run.step(&mut model, &data, &mut desk).expect("a step");
+            }
+        };
+        steps(3);
+        assert_eq!(allocations(|| steps(40)), 0, "{name}");
+    }
+}

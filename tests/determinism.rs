@@ -1,0 +1,62 @@
+//! The same seed gives the same bits: twice, and for any number of threads.
+
+use polytask::Scalar;
+use polytask::prelude::*;
+
+fn train<F: Scalar>(width: usize, batch: usize, threads: usize, seed: u64) -> (Vec<F>, Vec<f64>) {
+    let data = datasets::robot_arm::<F>(700, 0.05, 3);
+    let mut model = Model::builder(data.n_features())
+        .trunk([Layer::dense(width, Activation::Relu), Layer::dense(width, Activation::Silu)])
+        .task(Task::regression("shoulder").head([Layer::dense(24, Activation::Tanh)]))
+        .task(Task::regression("elbow"))
+        .seed(seed)
+        .build::<F>()
+        .expect("valid settings");
+    let trainer = Trainer::new(Adam::new(0.003)).batch_size(batch).steps(25).seed(seed).threads(threads);
+    let history = trainer.fit(&mut model, &data).expect("a training");
+    (model.parameters().to_vec(), history.losses().iter().copied().collect())
+}
+
+/// A batch of 300 rows is five chunks, and a trunk of 200 units has weights of several pieces.
+#[test]
+fn threads_change_no_bit() {
+    let alone = train::<f32>(200, 300, 1, 5);
+    for threads in [2, 3, 5] {
+        assert!(train::<f32>(200, 300, threads, 5) == alone, "{threads} threads");
+    }
+    let alone = train::<f64>(200, 300, 1, 5);
+    assert!(train::<f64>(200, 300, 2, 5) == alone, "two threads in f64");
+}
+
+#[test]
+fn a_seed_means_the_same_twice_and_another_seed_something_else() {
+    let first = train::<f32>(10, 32, 1, 1);
+    assert!(train::<f32>(10, 32, 1, 1) == first);
+    assert!(train::<f32>(10, 32, 1, 2) != first);
+}
+
+/// What a chunk's short end or the trace's size leaves behind must not reach the numbers.
+#[test]
+fn a_larger_trace_changes_no_bit() {
+    let data = datasets::robot_arm::<f64>(150, 0.05, 3);
+    let model = Model::builder(data.n_features())
+        .trunk([Layer::dense(20, Activation::Sigmoid)])
+        .task(Task::regression("shoulder"))
+        .build::<f64>()
+        .expect("valid settings");
+    let gradient = |capacity: usize| {
+        let mut trace = model.trace(capacity);
+        let mut gradient = vec![f64::NAN; model.n_parameters()];
+        for rows in [(0..capacity.min(150)).collect::<Vec<_>>(), (20..97).collect()] {
+            model.forward(&data.batch(&rows), &mut trace).expect("a batch that fits");
+            model.backward(&mut trace, &polytask::balance::Weights::ones(1), &mut gradient);
+        }
+        gradient
+    };
+    let exact = gradient(77);
+    for capacity in [78, 128, 150, 500] {
+        let other = gradient(capacity);
+        let distance = exact.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(distance < 1e-15, "a trace for {capacity} rows: {distance:e}");
+    }
+}
