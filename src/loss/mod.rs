@@ -10,60 +10,202 @@
 //! delta = ∂value / ∂outputs              exactly 0 in every row without a label
 //! ```
 //!
-//! A batch without any label for the task has value 0 and delta 0. Dividing by Σ w m and not by the batch
-//! keeps the size of a task's gradient independent of how many of its labels happen to be missing.
+//! A batch without any label for the task has value 0 and delta 0, and so has one whose weights are all 0.
+//! Dividing by Σ w m and not by the batch keeps the size of a task's gradient independent of how many of
+//! its labels happen to be missing.
+//!
+//! A loss that needs p outputs per target column (the logits of p classes, say) finds those of column c in
+//! the output columns c p … c p + p − 1. Ranking losses compare the examples of one query group, and for
+//! them the mean is over lists.
+//!
+//! [`Loss`] names a loss and its settings, without a scalar type; [`Loss::build`] makes the
+//! [`LossFunction`] over `f32` or `f64`.
+//!
+//! ```
+//! use ndarray::{array, Array2};
+//! use polytask::loss::{Labels, Loss};
+//!
+//! let loss = Loss::huber(1.0).build::<f64>()?;
+//! let outputs = array![[0.5], [3.0], [7.0]];
+//! let targets = array![[0.0], [0.0], [f64::NAN]]; // the third label is missing
+//! let mut delta = Array2::zeros((3, 1));
+//! let value = loss.value_and_delta(outputs.view(), &Labels::new(targets.view()), delta.view_mut());
+//!
+//! assert_eq!(value, (0.5 * 0.5 * 0.5 + (3.0 - 0.5)) / 2.0);
+//! assert_eq!(delta, array![[0.25], [0.5], [0.0]]);
+//! # Ok::<(), polytask::Error>(())
+//! ```
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::Scalar;
+use crate::{Result, Scalar};
 
+mod binary;
+mod classes;
+mod labels;
+mod likelihood;
+mod lists;
+mod listwise;
+mod logistic;
+mod mean;
+mod ordinal;
+mod pairs;
+mod quantile;
 mod regression;
+mod spec;
 
+pub use labels::Labels;
 pub use regression::MeanSquaredError;
-
-/// The labels of one task for one batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Labels<'a, F> {
-    /// `batch × target width`; NaN where a label is missing.
-    pub targets: ArrayView2<'a, F>,
-    /// One weight per example, not negative; all 1 when absent.
-    pub weights: Option<ArrayView1<'a, F>>,
-    /// The query group of each example, for ranking losses; rows of a group are in one batch.
-    pub groups: Option<&'a [u64]>,
-}
-
-impl<'a, F: Scalar> Labels<'a, F> {
-    /// Labels without weights or groups.
-    pub fn new(targets: ArrayView2<'a, F>) -> Self {
-        Self { targets, weights: None, groups: None }
-    }
-
-    /// The weight of example `row`: 1 when the batch has no weights.
-    pub fn weight(&self, row: usize) -> F {
-        self.weights.map_or(F::ONE, |weights| weights[row])
-    }
-}
+pub use spec::{CustomLoss, ListTarget, Loss};
 
 /// A loss: its value and its delta, over either scalar type.
 ///
-/// Implement it for your own loss over every `F: Scalar`, and check it with
-/// [`gradcheck`](crate::gradcheck).
+/// Implement it for your own loss over every `F: Scalar`, check it with
+/// [`gradcheck`](crate::gradcheck), and give it to a task as [`Loss::custom`]. Only
+/// [`value_and_delta`](Self::value_and_delta) has to be written: the other methods describe a loss of one
+/// quantity per target column.
+///
+/// ```
+/// use ndarray::{array, Array2, ArrayView2, ArrayViewMut2};
+/// use polytask::loss::{Labels, Loss, LossFunction};
+/// use polytask::Scalar;
+///
+/// /// The mean of (y − t)⁴, for labels that are never missing.
+/// #[derive(Debug)]
+/// struct Quartic;
+///
+/// impl<F: Scalar> LossFunction<F> for Quartic {
+///     fn value_and_delta(&self, y: ArrayView2<'_, F>, labels: &Labels<'_, F>, mut delta: ArrayViewMut2<'_, F>) -> F {
+///         let residual = &y - &labels.targets;
+///         let n = F::from_f64(labels.total_weight());
+///         delta.assign(&residual.mapv(|r| F::from_f64(4.0) * r.powi(3) / n));
+///         residual.mapv(|r| r.powi(4)).sum() / n
+///     }
+/// }
+///
+/// let loss = Loss::custom(Quartic).build::<f32>()?;
+/// let (outputs, targets) = (array![[3.0_f32]], array![[1.0_f32]]);
+/// let mut delta = Array2::zeros((1, 1));
+/// assert_eq!(loss.value_and_delta(outputs.view(), &Labels::new(targets.view()), delta.view_mut()), 16.0);
+/// assert_eq!(delta[[0, 0]], 32.0);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
+    /// The loss of `outputs` (`batch × output width`) against `labels`, and its derivative with respect
+    /// to the outputs, written to every entry of `delta` (same shape as `outputs`).
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a class index is none. Labels that pass [`check`](Self::check) have no
+    /// such index.
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        delta: ArrayViewMut2<'_, F>,
+    ) -> F;
+
+    /// What the mean divides by, Σ w m: with it as weight, the values of several batches have the value of
+    /// all their rows together as their mean.
+    fn total(&self, labels: &Labels<'_, F>) -> f64 {
+        labels.total_weight()
+    }
+
     /// How many outputs the head must have for a target of `target_width` columns.
     fn output_width(&self, target_width: usize) -> usize {
         target_width
     }
 
-    /// The loss of `outputs` (`batch × output width`) against `labels`, and its derivative with respect
-    /// to the outputs, written to every entry of `delta` (same shape as `outputs`).
+    /// How many columns [`predict`](Self::predict) writes for a target of `target_width` columns.
+    fn prediction_width(&self, target_width: usize) -> usize {
+        self.output_width(target_width)
+    }
+
+    /// From outputs (`batch × output width`) to what a person wants to read (`batch × prediction width`):
+    /// the inverse of the link, so logits become probabilities and log rates become rates.
     ///
     /// # Panics
     /// If the shapes do not fit.
-    fn value_and_delta(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, delta: ArrayViewMut2<'_, F>) -> F;
+    fn predict(&self, outputs: ArrayView2<'_, F>, mut predictions: ArrayViewMut2<'_, F>) {
+        predictions.assign(&outputs);
+    }
+
+    /// What the labels and the predictions are.
+    fn kind(&self) -> Kind {
+        Kind::Quantity { parts: 1, point: 0 }
+    }
+
+    /// Whether this loss is defined for `labels`.
+    ///
+    /// # Errors
+    /// If a label or a weight is not what the loss takes: the first such row is named. A missing label (NaN)
+    /// is always fine, a weight is finite and not negative.
+    fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
+        labels.check("a finite number, or NaN if it is missing", F::is_finite)
+    }
 
     /// Records which side of each kink every example is on, so that a gradient check can tell a kink from a
-    /// mistake. Losses that are differentiable everywhere leave this empty.
+    /// mistake. Losses that are twice differentiable everywhere leave this empty.
     fn branches(&self, _outputs: ArrayView2<'_, F>, _labels: &Labels<'_, F>, _record: &mut dyn FnMut(i64)) {}
+}
+
+/// What the labels and the predictions of a loss are: what a metric has to know of it.
+///
+/// The predictions for target column c are the columns c p … c p + p − 1, with p columns for each target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A label is a quantity; `parts` prediction columns describe it, of which number `point` is the
+    /// estimate of the quantity itself (the others are quantiles, or a variance).
+    Quantity {
+        /// Prediction columns per target column.
+        parts: usize,
+        /// Which of them estimates the quantity.
+        point: usize,
+    },
+    /// A label is 0 or 1, a prediction the probability of 1.
+    Binary,
+    /// A label is a class index below `classes`; the predictions are the probabilities of the classes.
+    Classes {
+        /// How many classes there are.
+        classes: usize,
+        /// Whether their order means something.
+        ordered: bool,
+    },
+    /// A label is the relevance of an item in its query group; predictions are scores whose order counts.
+    Ranking,
+}
+
+impl<F: Scalar, L: LossFunction<F> + ?Sized> LossFunction<F> for Arc<L> {
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        delta: ArrayViewMut2<'_, F>,
+    ) -> F {
+        (**self).value_and_delta(outputs, labels, delta)
+    }
+    fn total(&self, labels: &Labels<'_, F>) -> f64 {
+        (**self).total(labels)
+    }
+    fn output_width(&self, target_width: usize) -> usize {
+        (**self).output_width(target_width)
+    }
+    fn prediction_width(&self, target_width: usize) -> usize {
+        (**self).prediction_width(target_width)
+    }
+    fn predict(&self, outputs: ArrayView2<'_, F>, predictions: ArrayViewMut2<'_, F>) {
+        (**self).predict(outputs, predictions);
+    }
+    fn kind(&self) -> Kind {
+        (**self).kind()
+    }
+    fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
+        (**self).check(labels)
+    }
+    fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
+        (**self).branches(outputs, labels, record);
+    }
 }

@@ -1,0 +1,201 @@
+//! Losses for one of K classes, on K logits z with the probabilities p = softmax z. The label t is the index
+//! of the class, 0 … K − 1, exact as an `f32` up to 2²⁴. Several target columns have K logits each.
+//!
+//! Cross-entropy with class weights a (1 by default) and label smoothing ε (0 by default):
+//! ```text
+//! q_c = (1 − ε) [c = t] + ε/K            ℓ = −Σ_c a_c q_c ln p_c
+//! ∂ ln p_c/∂z_j = [c = j] − p_j          ∂ℓ/∂z_j = p_j Σ_c a_c q_c − a_j q_j
+//! ```
+//! Focal loss, with p and q = 1 − p the probabilities of t and of the rest:
+//! ```text
+//! ℓ = −a_t q^γ ln p
+//! ∂ℓ/∂ln p = a_t g,  g = γ p q^γ (ln p)/q − q^γ      ∂ℓ/∂z_j = a_t g ([j = t] − p_j)
+//! ```
+//! where (ln p)/q → −1 as q → 0. The weight of an example is w a_t, and Σ w a_t m is what the mean divides by:
+//! doubling a class weight is the same as seeing each example of the class twice.
+//!
+//! Sources: PyTorch's `CrossEntropyLoss` for the meaning of class weights and label smoothing together;
+//! Szegedy et al., "Rethinking the Inception architecture" (2016), section 7, for smoothing; Lin et al., "Focal
+//! loss for dense object detection" (2017), eq. 4, γ = 2.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::logistic::softmax;
+use super::mean::{Example, by_label};
+use super::{Kind, Labels, LossFunction};
+use crate::{Result, Scalar};
+
+#[derive(Clone, Debug)]
+pub(super) struct CrossEntropy {
+    pub classes: Classes,
+    pub label_smoothing: f64,
+}
+
+impl<F: Scalar> LossFunction<F> for CrossEntropy {
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        delta: ArrayViewMut2<'_, F>,
+    ) -> F {
+        let even = self.label_smoothing / self.classes.n as f64;
+        by_label(
+            outputs,
+            labels,
+            delta,
+            self.classes.n,
+            self.total(labels),
+            |Example { z, t, rate, delta: p }| {
+                let (t, ln_sum) = (self.classes.index(t), softmax(z, p));
+                let share = |c| {
+                    F::from_f64(
+                        self.classes.weight(c)
+                            * (even + if c == t { 1.0 - self.label_smoothing } else { 0.0 }),
+                    )
+                };
+                if self.label_smoothing == 0.0 {
+                    let weight = share(t);
+                    p.iter_mut().for_each(|p| *p *= rate * weight);
+                    // p_t − 1 is minus the sum of the other probabilities, which has its digits when p_t is near 1.
+                    p[t] = F::ZERO;
+                    p[t] = -p.iter().copied().sum::<F>();
+                    return weight * (ln_sum - z[t]);
+                }
+                let all = (0..self.classes.n).map(share).sum::<F>();
+                let mut value = F::ZERO;
+                for (c, (d, &z)) in p.iter_mut().zip(z).enumerate() {
+                    value += share(c) * (ln_sum - z);
+                    *d = rate * (all * *d - share(c));
+                }
+                value
+            },
+        )
+    }
+
+    fn total(&self, labels: &Labels<'_, F>) -> f64 {
+        self.classes.total(labels)
+    }
+    fn output_width(&self, target_width: usize) -> usize {
+        target_width * self.classes.n
+    }
+    fn predict(&self, outputs: ArrayView2<'_, F>, predictions: ArrayViewMut2<'_, F>) {
+        self.classes.probabilities(outputs, predictions);
+    }
+    fn kind(&self) -> Kind {
+        Kind::Classes { classes: self.classes.n, ordered: false }
+    }
+    fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
+        check_index(labels, self.classes.n)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Focal {
+    pub classes: Classes,
+    pub gamma: f64,
+}
+
+impl<F: Scalar> LossFunction<F> for Focal {
+    fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        delta: ArrayViewMut2<'_, F>,
+    ) -> F {
+        let gamma = F::from_f64(self.gamma);
+        by_label(
+            outputs,
+            labels,
+            delta,
+            self.classes.n,
+            self.total(labels),
+            |Example { z, t, rate, delta: p }| {
+                let (t, ln_sum) = (self.classes.index(t), softmax(z, p));
+                let (right, ln_right) = (p[t], z[t] - ln_sum);
+                p[t] = F::ZERO;
+                let wrong = p.iter().copied().sum::<F>();
+                let (power, ratio) = match wrong > F::ZERO {
+                    true => ((gamma * wrong.ln()).exp(), ln_right / wrong),
+                    false => (if self.gamma == 0.0 { F::ONE } else { F::ZERO }, -F::ONE),
+                };
+                let weight = F::from_f64(self.classes.weight(t));
+                let slope = rate * weight * power * (gamma * right * ratio - F::ONE);
+                p.iter_mut().for_each(|p| *p *= -slope);
+                p[t] = slope * wrong;
+                -weight * power * ln_right
+            },
+        )
+    }
+
+    fn total(&self, labels: &Labels<'_, F>) -> f64 {
+        self.classes.total(labels)
+    }
+    fn output_width(&self, target_width: usize) -> usize {
+        target_width * self.classes.n
+    }
+    fn predict(&self, outputs: ArrayView2<'_, F>, predictions: ArrayViewMut2<'_, F>) {
+        self.classes.probabilities(outputs, predictions);
+    }
+    fn kind(&self) -> Kind {
+        Kind::Classes { classes: self.classes.n, ordered: false }
+    }
+    fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
+        check_index(labels, self.classes.n)
+    }
+}
+
+/// How many classes there are, and how much each counts.
+#[derive(Clone, Debug)]
+pub(super) struct Classes {
+    pub n: usize,
+    /// One per class, or none where all count alike.
+    pub weights: Vec<f64>,
+}
+
+impl Classes {
+    fn weight(&self, class: usize) -> f64 {
+        self.weights.get(class).copied().unwrap_or(1.0)
+    }
+
+    fn index<F: Scalar>(&self, t: F) -> usize {
+        class_index(t, self.n)
+    }
+
+    /// Σ w a_t m.
+    fn total<F: Scalar>(&self, labels: &Labels<'_, F>) -> f64 {
+        if self.weights.is_empty() {
+            return labels.total_weight();
+        }
+        let present = labels.targets.indexed_iter().filter(|(_, t)| !t.is_nan());
+        present.map(|((row, _), &t)| labels.weight(row).to_f64() * self.weight(self.index(t))).sum()
+    }
+
+    fn probabilities<F: Scalar>(&self, logits: ArrayView2<'_, F>, mut probabilities: ArrayViewMut2<'_, F>) {
+        probabilities.assign(&logits);
+        for mut row in probabilities.rows_mut() {
+            for mut p in row.axis_chunks_iter_mut(ndarray::Axis(0), self.n) {
+                let largest = p.fold(p[0], |largest, &z| largest.max(z));
+                p.mapv_inplace(|z| (z - largest).exp());
+                let sum = p.sum();
+                p.mapv_inplace(|e| e / sum);
+            }
+        }
+    }
+}
+
+/// The class that a label means.
+pub(super) fn class_index<F: Scalar>(t: F, classes: usize) -> usize {
+    let index = t.to_f64();
+    assert!(index >= 0.0 && index < classes as f64, "label {t} is not the index of one of {classes} classes");
+    index as usize
+}
+
+pub(super) fn check_index<F: Scalar>(labels: &Labels<'_, F>, classes: usize) -> Result<()> {
+    labels.check(
+        &format!("a class index, a whole number from 0 to {}, or NaN if it is missing", classes - 1),
+        |t| {
+            let t = t.to_f64();
+            t >= 0.0 && t < classes as f64 && t.fract() == 0.0
+        },
+    )
+}

@@ -1,0 +1,95 @@
+//! The labels of one task for one batch, and the checks that every loss makes on them.
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// The labels of one task for one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a, F> {
+    /// `batch × target width`; NaN where a label is missing.
+    pub targets: ArrayView2<'a, F>,
+    /// One weight per example, not negative; all 1 when absent.
+    pub weights: Option<ArrayView1<'a, F>>,
+    /// The query group of each example, for ranking losses; the rows of a group are in one batch, in any
+    /// order. Absent, the whole batch is one group.
+    pub groups: Option<&'a [u64]>,
+}
+
+impl<'a, F: Scalar> Labels<'a, F> {
+    /// Labels without weights or groups.
+    pub fn new(targets: ArrayView2<'a, F>) -> Self {
+        Self { targets, weights: None, groups: None }
+    }
+
+    /// The weight of example `row`: 1 when the batch has no weights.
+    pub fn weight(&self, row: usize) -> F {
+        self.weights.map_or(F::ONE, |weights| weights[row])
+    }
+
+    /// Σ w m: the weights of the labels present, summed over all entries of the targets.
+    ///
+    /// ```
+    /// use ndarray::{array, aview1};
+    /// use polytask::loss::Labels;
+    ///
+    /// let targets = array![[1.0, f64::NAN], [2.0, 3.0]];
+    /// let labels = Labels::new(targets.view());
+    /// assert_eq!(labels.total_weight(), 3.0);
+    /// assert_eq!(Labels { weights: Some(aview1(&[0.5, 2.0])), ..labels }.total_weight(), 4.5);
+    /// ```
+    pub fn total_weight(&self) -> f64 {
+        let present = |t: &F| u8::from(!t.is_nan());
+        match self.weights {
+            None => {
+                let order = super::mean::long_rows(self.targets);
+                order.fold(0_usize, |n, t| n + usize::from(present(t))) as f64
+            }
+            Some(weights) => (self.targets.rows().into_iter().zip(weights))
+                .map(|(row, w)| w.to_f64() * row.iter().map(|t| f64::from(present(t))).sum::<f64>())
+                .sum(),
+        }
+    }
+
+    /// Checks that shapes fit, that weights are finite and not negative, and that every label present is
+    /// `valid`; `expected` says in words what a valid label is.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::loss::Labels;
+    ///
+    /// let targets = array![[1.0], [f64::NAN], [-2.0]];
+    /// let error = Labels::new(targets.view()).check("a length in metres, above 0", |t| t > 0.0).unwrap_err();
+    /// assert_eq!(error.to_string(), "row 2, target column 0: expected a length in metres, above 0, found -2");
+    /// ```
+    ///
+    /// # Errors
+    /// If one of these does not hold; the first row at fault is named.
+    pub fn check(&self, expected: &str, valid: impl Fn(F) -> bool) -> Result<()> {
+        let rows = self.targets.nrows();
+        let fits = |what: &str, len: usize| match len == rows {
+            true => Ok(()),
+            false => {
+                Err(Error::new(ErrorKind::Shape, what, format!("{rows}, one per row of the targets"), len))
+            }
+        };
+        self.weights.map_or(Ok(()), |weights| fits("number of weights", weights.len()))?;
+        self.groups.map_or(Ok(()), |groups| fits("number of group ids", groups.len()))?;
+        for (row, &w) in self.weights.iter().flatten().enumerate() {
+            if !(w.is_finite() && w >= F::ZERO) {
+                return Err(Error::new(
+                    ErrorKind::Value,
+                    format!("row {row}, weight"),
+                    "a finite number, 0 or more",
+                    w,
+                ));
+            }
+        }
+        match self.targets.indexed_iter().find(|&(_, &t)| !t.is_nan() && !valid(t)) {
+            None => Ok(()),
+            Some(((row, column), t)) => {
+                Err(Error::new(ErrorKind::Value, format!("row {row}, target column {column}"), expected, t))
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! A loss by name: what a task is told, what a file holds, and what both precisions are built from.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::LossFunction;
+use super::binary::{BinaryCrossEntropy, BinaryFocal};
+use super::classes::{Classes, CrossEntropy, Focal};
+use super::likelihood::{Gaussian, Poisson};
+use super::listwise::{ApproxNdcg, ListMle, ListNet};
+use super::ordinal::Ordinal;
+use super::pairs::{LambdaRank, RankNet};
+use super::quantile::Quantile;
+use super::regression::{Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, SmoothL1};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// A loss and its settings, without a scalar type.
+///
+/// y is an output, t the label. Where no width is given, the head has one output per target column, and the
+/// mean is over all labels present.
+///
+/// ```
+/// use polytask::loss::Loss;
+///
+/// let loss = Loss::cross_entropy(5);
+/// assert_eq!(loss.name(), "cross_entropy");
+/// assert_eq!(loss.build::<f32>()?.output_width(1), 5);
+///
+/// let error = Loss::quantiles([0.1, 50.0]).build::<f32>().unwrap_err();
+/// assert_eq!(error.to_string(), "quantile: expected a number between 0 and 1, found 50");
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// `(y − t)²`.
+    MeanSquaredError,
+    /// `|y − t|`. At y = t the delta is 0.
+    MeanAbsoluteError,
+    /// `r²/2` for residuals up to `delta`, `delta (|r| − delta/2)` beyond.
+    Huber {
+        /// The residual, in units of the target, at which the parabola becomes a line; above 0.
+        delta: f64,
+    },
+    /// `r²/(2 beta)` for residuals below `beta`, `|r| − beta/2` beyond: [`Huber`](Self::Huber) divided by its
+    /// `delta`.
+    SmoothL1 {
+        /// The residual, in units of the target, at which the parabola becomes a line; above 0.
+        beta: f64,
+    },
+    /// `ln cosh(y − t)`.
+    LogCosh,
+    /// The pinball loss, `τ r` for r = t − y ≥ 0 and `(τ − 1) r` below, meaned over the quantiles τ: output τ of a
+    /// target estimates its τ-quantile. Output width: target width × quantiles.
+    Quantile {
+        /// The quantiles, each between 0 and 1, in the order of the outputs.
+        quantiles: Vec<f64>,
+    },
+    /// `e^y − t y`, the negative log-likelihood of a count t of which y is the logarithm of the rate. The
+    /// prediction is the rate.
+    Poisson,
+    /// `½ (s + (μ − t)² e^(−s))`, the negative log-likelihood of a normal distribution, from the mean μ and the
+    /// logarithm of the variance s. Output width: 2 × target width, (μ, s) for each target. The prediction
+    /// is μ and the variance.
+    Gaussian,
+    /// `−a t ln p − (1 − t) ln(1 − p)` on the logit of p, for labels 0 and 1. Several target columns are
+    /// a multi-label problem. The prediction is p.
+    BinaryCrossEntropy {
+        /// The weight a of the positive examples, 0 or more: none (all 1), one for all target columns, or one for
+        /// each.
+        positive_weights: Vec<f64>,
+    },
+    /// `−α′ (1 − p_t)^gamma ln p_t` on the logit of p, where p_t is the probability of the label, for labels 0
+    /// and 1, and α′ is `alpha` for 1, `1 − alpha` for 0. The prediction is p.
+    BinaryFocal {
+        /// How much the examples already right are played down, 0 or more.
+        gamma: f64,
+        /// The weight of label 1, between 0 and 1.
+        alpha: f64,
+    },
+    /// `−ln softmax(y)_t` for class indices t. Output width: target width × classes. The mean divides by the sum
+    /// of the weights of examples times those of their classes. The predictions are the probabilities.
+    CrossEntropy {
+        /// How many classes: 2 to 2²⁴, up to which an `f32` holds every index.
+        classes: usize,
+        /// The weight of each class, 0 or more; all 1 if empty.
+        class_weights: Vec<f64>,
+        /// The share of the label that is spread evenly over all classes: 0 or more, below 1.
+        label_smoothing: f64,
+    },
+    /// `−(1 − p_t)^gamma ln p_t` with p = softmax y, for class indices t. Output width, mean and predictions as
+    /// for [`CrossEntropy`](Self::CrossEntropy).
+    Focal {
+        /// How many classes: 2 to 2²⁴.
+        classes: usize,
+        /// The weight of each class, 0 or more; all 1 if empty.
+        class_weights: Vec<f64>,
+        /// How much the examples already right are played down, 0 or more.
+        gamma: f64,
+    },
+    /// `−ln P(t)` of ordered classes by cumulative logits: P(class ≤ k) = sigmoid c_k, c_0 = y_0 and
+    /// c_k = c_(k−1) + softplus y_k. Output width: target width × (classes − 1). The predictions are the
+    /// probabilities of the classes.
+    Ordinal {
+        /// How many classes: 2 to 2²⁴.
+        classes: usize,
+    },
+    /// RankNet: `ln(1 + e^(−(y_i − y_j)))` meaned over the pairs of a list with t_i > t_j.
+    ///
+    /// This loss and the next four rank the items of a query group, for each target column by itself. The mean is
+    /// over lists: the labelled items of a group, unless no two of their labels differ. A list has the mean
+    /// weight of its items.
+    RankNet,
+    /// LambdaRank: the pairs of [`RankNet`](Self::RankNet), each times the change of NDCG if the two changed
+    /// places, summed over the list. Labels are relevances from 0 to 31 with gain 2^t − 1.
+    LambdaRank,
+    /// ListNet: `−Σ_i π_i ln softmax(y)_i` over the items of a list, π the distribution that the labels give.
+    ListNet {
+        /// How labels become a distribution.
+        target: ListTarget,
+    },
+    /// ListMLE: −ln of the Plackett-Luce probability of the order by falling label; equal labels stand in
+    /// the order of the batch.
+    ListMle,
+    /// ApproxNDCG: 1 − NDCG with a smooth rank. Labels are relevances from 0 to 31 with gain 2^t − 1.
+    ApproxNdcg {
+        /// The difference of scores over which the rank is smooth; above 0.
+        temperature: f64,
+    },
+    /// A loss of your own.
+    Custom(Arc<dyn CustomLoss>),
+}
+
+/// How [`Loss::ListNet`] makes a distribution over the items of a list from their labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListTarget {
+    /// `softmax t`, for labels that are any finite numbers (Cao et al. 2007).
+    #[default]
+    Softmax,
+    /// `t / Σ t`, for labels that are 0 or more (TensorFlow Ranking's `SoftmaxLoss`).
+    Proportion,
+}
+
+/// A loss over both scalar types: every type with `impl<F: Scalar> LossFunction<F>` is one.
+pub trait CustomLoss: LossFunction<f32> + LossFunction<f64> {}
+
+impl<L: LossFunction<f32> + LossFunction<f64>> CustomLoss for L {}
+
+impl PartialEq for dyn CustomLoss {
+    /// Two are equal if they are the same object.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self, other)
+    }
+}
+
+impl Loss {
+    /// Mean squared error.
+    pub fn mean_squared_error() -> Self {
+        Self::MeanSquaredError
+    }
+
+    /// Mean absolute error.
+    pub fn mean_absolute_error() -> Self {
+        Self::MeanAbsoluteError
+    }
+
+    /// Huber's loss; PyTorch's default is `delta` = 1.
+    pub fn huber(delta: f64) -> Self {
+        Self::Huber { delta }
+    }
+
+    /// Smooth L1; PyTorch's default is `beta` = 1.
+    pub fn smooth_l1(beta: f64) -> Self {
+        Self::SmoothL1 { beta }
+    }
+
+    /// The logarithm of the hyperbolic cosine of the residual.
+    pub fn log_cosh() -> Self {
+        Self::LogCosh
+    }
+
+    /// The pinball loss of one or several quantiles.
+    pub fn quantiles(quantiles: impl Into<Vec<f64>>) -> Self {
+        Self::Quantile { quantiles: quantiles.into() }
+    }
+
+    /// Poisson regression with log link.
+    pub fn poisson() -> Self {
+        Self::Poisson
+    }
+
+    /// A normal distribution with mean and variance from the head.
+    pub fn gaussian() -> Self {
+        Self::Gaussian
+    }
+
+    /// Cross-entropy of one or several yes-or-no labels, both answers counting alike.
+    pub fn binary_cross_entropy() -> Self {
+        Self::BinaryCrossEntropy { positive_weights: Vec::new() }
+    }
+
+    /// Focal loss of yes-or-no labels, with γ = 2 and α = 0.25 (Lin et al. 2017).
+    pub fn binary_focal() -> Self {
+        Self::BinaryFocal { gamma: 2.0, alpha: 0.25 }
+    }
+
+    /// Cross-entropy over `classes`, all counting alike, without label smoothing.
+    pub fn cross_entropy(classes: usize) -> Self {
+        Self::CrossEntropy { classes, class_weights: Vec::new(), label_smoothing: 0.0 }
+    }
+
+    /// Focal loss over `classes`, all counting alike, with γ = 2 (Lin et al. 2017).
+    pub fn focal(classes: usize) -> Self {
+        Self::Focal { classes, class_weights: Vec::new(), gamma: 2.0 }
+    }
+
+    /// Cumulative logits over ordered `classes`.
+    pub fn ordinal(classes: usize) -> Self {
+        Self::Ordinal { classes }
+    }
+
+    /// Pairwise logistic ranking.
+    pub fn rank_net() -> Self {
+        Self::RankNet
+    }
+
+    /// Pairwise logistic ranking weighted by the change of NDCG.
+    pub fn lambda_rank() -> Self {
+        Self::LambdaRank
+    }
+
+    /// Softmax ranking towards the softmax of the labels.
+    pub fn list_net() -> Self {
+        Self::ListNet { target: ListTarget::Softmax }
+    }
+
+    /// The likelihood of the order of the labels.
+    pub fn list_mle() -> Self {
+        Self::ListMle
+    }
+
+    /// Smooth NDCG at temperature 0.1 (TensorFlow Ranking's default).
+    pub fn approx_ndcg() -> Self {
+        Self::ApproxNdcg { temperature: 0.1 }
+    }
+
+    /// A loss of your own.
+    pub fn custom(loss: impl CustomLoss + 'static) -> Self {
+        Self::Custom(Arc::new(loss))
+    }
+
+    /// The name of the loss, without its settings: `"mean_squared_error"`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MeanSquaredError => "mean_squared_error",
+            Self::MeanAbsoluteError => "mean_absolute_error",
+            Self::Huber { .. } => "huber",
+            Self::SmoothL1 { .. } => "smooth_l1",
+            Self::LogCosh => "log_cosh",
+            Self::Quantile { .. } => "quantile",
+            Self::Poisson => "poisson",
+            Self::Gaussian => "gaussian",
+            Self::BinaryCrossEntropy { .. } => "binary_cross_entropy",
+            Self::BinaryFocal { .. } => "binary_focal",
+            Self::CrossEntropy { .. } => "cross_entropy",
+            Self::Focal { .. } => "focal",
+            Self::Ordinal { .. } => "ordinal",
+            Self::RankNet => "rank_net",
+            Self::LambdaRank => "lambda_rank",
+            Self::ListNet { .. } => "list_net",
+            Self::ListMle => "list_mle",
+            Self::ApproxNdcg { .. } => "approx_ndcg",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    /// The loss over one scalar type.
+    ///
+    /// # Errors
+    /// If a setting is outside its range.
+    pub fn build<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
+        Ok(match self {
+            Self::MeanSquaredError => Box::new(MeanSquaredError),
+            Self::MeanAbsoluteError => Box::new(MeanAbsoluteError),
+            &Self::Huber { delta } => {
+                Box::new(Huber { delta: above_zero("delta of the Huber loss", delta)? })
+            }
+            &Self::SmoothL1 { beta } => {
+                Box::new(SmoothL1 { beta: above_zero("beta of the smooth L1 loss", beta)? })
+            }
+            Self::LogCosh => Box::new(LogCosh),
+            Self::Quantile { quantiles } => {
+                if quantiles.is_empty() {
+                    return Err(setting("quantiles", "at least one", 0));
+                }
+                for &quantile in quantiles {
+                    expect(
+                        "quantile",
+                        "a number between 0 and 1",
+                        quantile,
+                        quantile > 0.0 && quantile < 1.0,
+                    )?;
+                }
+                Box::new(Quantile { quantiles: quantiles.clone() })
+            }
+            Self::Poisson => Box::new(Poisson),
+            Self::Gaussian => Box::new(Gaussian),
+            Self::BinaryCrossEntropy { positive_weights } => {
+                let positive_weights = weights("positive weight", positive_weights)?;
+                Box::new(BinaryCrossEntropy { positive_weights })
+            }
+            &Self::BinaryFocal { gamma, alpha } => {
+                expect(
+                    "alpha of the focal loss",
+                    "a number from 0 to 1",
+                    alpha,
+                    (0.0..=1.0).contains(&alpha),
+                )?;
+                Box::new(BinaryFocal { gamma: not_negative("gamma of the focal loss", gamma)?, alpha })
+            }
+            Self::CrossEntropy { classes, class_weights, label_smoothing } => {
+                let label_smoothing = *label_smoothing;
+                let in_range = (0.0..1.0).contains(&label_smoothing);
+                expect("label smoothing", "a number from 0, below 1", label_smoothing, in_range)?;
+                Box::new(CrossEntropy {
+                    classes: weighted_classes(*classes, class_weights)?,
+                    label_smoothing,
+                })
+            }
+            Self::Focal { classes, class_weights, gamma } => {
+                let gamma = not_negative("gamma of the focal loss", *gamma)?;
+                Box::new(Focal { classes: weighted_classes(*classes, class_weights)?, gamma })
+            }
+            &Self::Ordinal { classes } => Box::new(Ordinal { classes: check_classes(classes)? }),
+            Self::RankNet => Box::new(RankNet),
+            Self::LambdaRank => Box::new(LambdaRank),
+            &Self::ListNet { target } => Box::new(ListNet { target }),
+            Self::ListMle => Box::new(ListMle),
+            &Self::ApproxNdcg { temperature } => {
+                Box::new(ApproxNdcg { temperature: above_zero("temperature of ApproxNDCG", temperature)? })
+            }
+            Self::Custom(loss) => over_scalar(loss)?,
+        })
+    }
+}
+
+/// The half of a custom loss that computes in `F`: one of the two types is `F`.
+fn over_scalar<F: Scalar>(loss: &Arc<dyn CustomLoss>) -> Result<Box<dyn LossFunction<F>>> {
+    let single: Box<dyn LossFunction<f32>> = Box::new(loss.clone() as Arc<dyn LossFunction<f32>>);
+    let double: Box<dyn LossFunction<f64>> = Box::new(loss.clone() as Arc<dyn LossFunction<f64>>);
+    let halves: [Box<dyn Any>; 2] = [Box::new(single), Box::new(double)];
+    match halves.into_iter().find_map(|half| half.downcast().ok()) {
+        Some(half) => Ok(*half),
+        None => Err(setting("scalar type of a custom loss", "f32 or f64", F::NAME)),
+    }
+}
+
+fn setting(place: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Setting, place, expected, found)
+}
+
+fn expect(place: &str, expected: &str, found: f64, holds: bool) -> Result<f64> {
+    if holds { Ok(found) } else { Err(setting(place, expected, found)) }
+}
+
+fn above_zero(place: &str, found: f64) -> Result<f64> {
+    expect(place, "a finite number above 0", found, found.is_finite() && found > 0.0)
+}
+
+fn not_negative(place: &str, found: f64) -> Result<f64> {
+    expect(place, "a finite number, 0 or more", found, found.is_finite() && found >= 0.0)
+}
+
+fn weights(place: &str, weights: &[f64]) -> Result<Vec<f64>> {
+    weights.iter().map(|&weight| not_negative(place, weight)).collect()
+}
+
+fn check_classes(classes: usize) -> Result<usize> {
+    match (2..=1 << 24).contains(&classes) {
+        true => Ok(classes),
+        false => {
+            Err(setting("number of classes", "2 to 16777216, the indices that an f32 holds exactly", classes))
+        }
+    }
+}
+
+fn weighted_classes(classes: usize, class_weights: &[f64]) -> Result<Classes> {
+    let n = check_classes(classes)?;
+    if !class_weights.is_empty() && class_weights.len() != n {
+        return Err(setting(
+            "number of class weights",
+            format!("none or {n}, one per class"),
+            class_weights.len(),
+        ));
+    }
+    Ok(Classes { n, weights: weights("class weight", class_weights)? })
+}
