@@ -9,6 +9,7 @@ mod scalar;
 
 pub mod balance;
 pub mod data;
+pub mod gradcheck;
 pub mod kernel;
 pub mod loss;
 
