@@ -14,6 +14,7 @@ mod task;
 
 pub mod balance;
 pub mod data;
+pub mod gradcheck;
 pub mod kernel;
 pub mod layer;
 pub mod loss;

@@ -1,0 +1,241 @@
+//! Why a gradient is wrong: explanations are fitted to what was observed.
+//!
+//! An observation is a direction `v` with the numeric derivative along it. A cause predicts the true gradient
+//! as `a + c·u` (or `c·u`) from the gradient by hand `a` and some vector `u`: a task's gradient, θ, the
+//! transposed block. `c` is fitted over all observations of a block by least squares; the cause stands if it leaves
+//! less than a thousandth of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
+//! and columns are right.
+
+use super::Function;
+use super::block::{Area, Examiner, Observation, Trial};
+use super::report::{Cause, Mode, Verdict};
+use super::slope::Direction;
+use crate::Scalar;
+
+/// Fills in the causes of every trial that failed.
+pub(super) fn explain<F: Scalar, L: Function<F>>(
+    examiner: &mut Examiner<'_, '_, F, L>,
+    areas: &[Area<'_>],
+    trials: &mut [Trial],
+) {
+    let tasks = examiner.subject.task_gradients();
+    let theta = examiner.subject.theta();
+    let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
+    let last = trials.iter().rposition(failed).expect("explained after a failure");
+    for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
+        let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
+        if causes.is_empty() || matches!(causes[..], [Cause::Factor(_)] | [Cause::TaskWeight { .. }]) {
+            causes.extend(confined(examiner, &areas[at], &trials[at]));
+        }
+        if causes.is_empty() || matches!(causes[..], [Cause::Factor(c)] if canonical(c, None).is_none()) {
+            causes.extend(structural(examiner, areas, trials, at, last));
+        }
+        trials[at].report.causes = causes;
+    }
+}
+
+/// Whether a fitted number is `expected`, but for the error of the differences.
+fn is(fitted: f64, expected: f64) -> bool {
+    (fitted - expected).abs() <= 1e-4 * expected.abs()
+}
+
+/// The cause that a special factor betrays.
+fn canonical(factor: f64, batch: Option<usize>) -> Option<Cause> {
+    if let Some(batch) = batch.filter(|&batch| batch > 2) {
+        if is(factor, batch as f64) {
+            return Some(Cause::MeanNotSum { batch });
+        }
+        if is(factor, 1.0 / batch as f64) {
+            return Some(Cause::SumNotMean { batch });
+        }
+    }
+    match factor {
+        _ if is(factor, -1.0) => Some(Cause::Sign),
+        _ if is(factor, 2.0) => Some(Cause::Factor(2.0)),
+        _ if is(factor, 0.5) => Some(Cause::Factor(0.5)),
+        _ => None,
+    }
+}
+
+/// The `c` of `target = c · v·u` over all observations, if it explains the differences.
+fn fit(observations: &[Observation], target: impl Fn(&Observation) -> f64, u: &[f64]) -> Option<f64> {
+    let pairs = || observations.iter().map(|o| (o.direction.dot(u), target(o)));
+    let square: f64 = pairs().map(|(x, _)| x * x).sum();
+    let c = pairs().map(|(x, t)| x * t).sum::<f64>() / square;
+    let unexplained: f64 = pairs().map(|(x, t)| (t - c * x).powi(2)).sum();
+    let difference: f64 = observations.iter().map(|o| o.residual().powi(2)).sum();
+    let noise: f64 = observations.iter().map(|o| o.budget.powi(2)).sum();
+    (c.is_finite() && unexplained <= 1e-6 * difference + noise).then_some(c)
+}
+
+fn fitted<F: Scalar, L: Function<F>>(
+    examiner: &Examiner<'_, '_, F, L>,
+    area: &Area<'_>,
+    observations: &[Observation],
+    tasks: &[(String, Vec<f64>)],
+    theta: &[f64],
+) -> Vec<Cause> {
+    let gradient = examiner.gradient;
+    // With one unknown and one equation anything fits, so a single entry is only explained by special numbers.
+    let overdetermined = area.block.len() > 1 && observations.len() > 1;
+    let parts: Vec<(&String, f64)> = tasks
+        .iter()
+        .filter_map(|(task, u)| Some((task, fit(observations, Observation::residual, u)?)))
+        .collect();
+    for &(task, c) in &parts {
+        // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
+        if tasks.len() > 1 && is(c, 1.0) {
+            return vec![Cause::TaskMissing { task: task.clone() }];
+        }
+        if tasks.len() > 1 && is(c, -1.0) {
+            return vec![Cause::TaskTwice { task: task.clone() }];
+        }
+    }
+    if gradient[area.block.range()].iter().all(|g| *g == 0.0) {
+        return vec![Cause::Missing];
+    }
+    let factor = fit(observations, |o| o.slope.value, gradient);
+    if let Some(cause) = factor.and_then(|c| canonical(c, examiner.settings.batch)) {
+        return vec![cause];
+    }
+    if !overdetermined {
+        return Vec::new();
+    }
+    if let Some(lambda) = fit(observations, Observation::residual, theta) {
+        return match lambda > 0.0 {
+            true => vec![Cause::DecayMissing { lambda }],
+            false => vec![Cause::DecayExtra { lambda: -lambda }],
+        };
+    }
+    let (rows, cols) = area.block.shape();
+    if rows > 1 && cols > 1 {
+        let mut transposed = gradient.to_vec();
+        let block = &gradient[area.block.range()];
+        for (i, entry) in transposed[area.block.range()].iter_mut().enumerate() {
+            *entry = block[i % cols * rows + i / cols];
+        }
+        if fit(observations, |o| o.slope.value, &transposed).is_some_and(|c| is(c, 1.0)) {
+            return vec![Cause::Transposed];
+        }
+    }
+    if let (Some((task, c)), true) = (parts.first(), tasks.len() > 1) {
+        return vec![Cause::TaskWeight { task: (*task).clone(), times: 1.0 - c }];
+    }
+    factor.map(Cause::Factor).into_iter().collect()
+}
+
+/// Whether all of the difference sits in the entry, row or column of the worst entry.
+fn confined<F: Scalar, L: Function<F>>(
+    examiner: &mut Examiner<'_, '_, F, L>,
+    area: &Area<'_>,
+    trial: &Trial,
+) -> Option<Cause> {
+    let worst = trial.report.worst.as_ref()?;
+    let (rows, cols) = area.block.shape();
+    let at = worst.index - area.block.range().start;
+    let (row, column) = (at / cols, at % cols);
+    let whole = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
+    if let Mode::Directions(_) = examiner.settings.mode {
+        let loudest = trial
+            .observations
+            .iter()
+            .find(|o| o.verdict == Verdict::Fail && o.direction.components.len() > 1)?;
+        let (all, step) = (loudest.residual(), loudest.slope.step);
+        let mut holds_all = |inside: &dyn Fn(usize) -> bool| {
+            let mut part: Direction = loudest.direction.clone();
+            part.components.iter_mut().enumerate().filter(|(i, _)| !inside(*i)).for_each(|(_, v)| *v = 0.0);
+            (examiner.residual(&part, step) - all).abs() <= 1e-3 * all.abs() + loudest.budget
+        };
+        if holds_all(&|i| i == at) {
+            return whole(Cause::OneEntry, 1);
+        }
+        if rows > 1 && holds_all(&|i| i / cols == row) {
+            return whole(Cause::OneRow { row }, cols);
+        }
+        if cols > 1 && rows > 1 && holds_all(&|i| i % cols == column) {
+            return whole(Cause::OneColumn { column }, rows);
+        }
+        return None;
+    }
+    if examiner.settings.mode != Mode::Every {
+        return None;
+    }
+    let start = area.block.range().start;
+    let wrong = || {
+        let failed = trial.observations.iter().filter(|o| o.verdict == Verdict::Fail);
+        failed.map(|o| o.direction.start - start)
+    };
+    if wrong().count() == 1 {
+        return whole(Cause::OneEntry, 1);
+    }
+    if rows > 1 && wrong().all(|i| i / cols == row) {
+        return whole(Cause::OneRow { row }, cols);
+    }
+    if rows > 1 && wrong().all(|i| i % cols == column) {
+        return whole(Cause::OneColumn { column }, rows);
+    }
+    None
+}
+
+/// What follows from the blocks that are right.
+fn structural<F: Scalar, L: Function<F>>(
+    examiner: &mut Examiner<'_, '_, F, L>,
+    areas: &[Area<'_>],
+    trials: &[Trial],
+    at: usize,
+    last: usize,
+) -> Option<Cause> {
+    let layer = |at: usize| areas[at].name.rsplit_once('.').map(|(layer, _)| layer);
+    let own = layer(at)?;
+    let is_bias = |at: usize| areas[at].block.shape().0 == 1;
+    let beside = (0..areas.len()).find(|&other| {
+        other != at
+            && layer(other) == Some(own)
+            && is_bias(other) != is_bias(at)
+            && areas[other].block.shape().1 == areas[at].block.shape().1
+    })?;
+    match trials[beside].report.verdict {
+        Verdict::Pass if is_bias(at) => return Some(Cause::BiasSum),
+        Verdict::Pass => return Some(Cause::Product),
+        Verdict::Inconclusive => return None,
+        Verdict::Fail => {}
+    }
+    let (weight, bias) = if is_bias(at) { (beside, at) } else { (at, beside) };
+    if mask(examiner, &areas[weight], &trials[weight], &trials[bias]) {
+        return Some(Cause::Mask);
+    }
+    if layer(last) != Some(own) {
+        return Some(Cause::Follows { block: areas[last].name.to_owned() });
+    }
+    Some(Cause::Delta)
+}
+
+/// Whether units are off by hand and on in truth, or the other way round.
+fn mask<F: Scalar, L: Function<F>>(
+    examiner: &mut Examiner<'_, '_, F, L>,
+    weight: &Area<'_>,
+    trial: &Trial,
+    bias: &Trial,
+) -> bool {
+    let (_, cols) = weight.block.shape();
+    let mut off = vec![true; cols];
+    let gradient = &examiner.gradient[weight.block.range()];
+    gradient.iter().enumerate().filter(|(_, g)| **g != 0.0).for_each(|(i, _)| off[i % cols] = false);
+    if examiner.settings.mode == Mode::Every {
+        return bias.observations.iter().enumerate().any(|(unit, o)| {
+            o.verdict == Verdict::Fail
+                && (off[unit]
+                    || (o.slope.value.abs() <= o.budget && {
+                        let mut column = trial.observations.iter().skip(unit).step_by(cols);
+                        column.all(|o| o.slope.value.abs() <= o.budget)
+                    }))
+        });
+    }
+    let Some(observed) = trial.observations.iter().find(|o| o.direction.components.len() > 1) else {
+        return false;
+    };
+    let mut direction = observed.direction.clone();
+    direction.components.iter_mut().enumerate().filter(|(i, _)| !off[i % cols]).for_each(|(_, v)| *v = 0.0);
+    let step = observed.slope.step;
+    examiner.residual(&direction, step).abs() > observed.budget
+}

@@ -1,0 +1,117 @@
+//! What a checked function is handed beside θ: places to put what the check wants to know.
+
+/// What one evaluation of a checked function is asked for, and where its answers go.
+///
+/// The function returns its loss. Through the probe it also
+/// - fills [`gradient`](Self::gradient), when one is wanted;
+/// - records with [`kink`](Self::kink) or [`branch`](Self::branch) which side of every kink it took, so that
+///   the check can keep its finite differences on one smooth piece;
+/// - may offer, in [`task_gradient`](Self::task_gradient), what each task adds to the gradient, so that the
+///   report can blame a task.
+///
+/// Only the loss and the gradient are required.
+///
+/// ```
+/// use polytask::gradcheck::Probe;
+///
+/// // L(θ) = Σ max(θᵢ, 0)
+/// let rectified = |theta: &[f64], probe: &mut Probe<'_, f64>| {
+///     theta.iter().for_each(|&x| probe.kink(x));
+///     if let Some(gradient) = probe.gradient() {
+///         for (dx, &x) in gradient.iter_mut().zip(theta) {
+///             *dx = if x > 0.0 { 1.0 } else { 0.0 };
+///         }
+///     }
+///     theta.iter().map(|x| x.max(0.0)).sum()
+/// };
+/// let mut gradient = [0.0; 2];
+/// let mut probe = Probe::with_gradient(&mut gradient);
+/// let loss: f64 = rectified(&[3.0, -0.5], &mut probe);
+/// assert_eq!((loss, probe.margin()), (3.0, Some(0.5)));
+/// assert_eq!(gradient, [1.0, 0.0]);
+/// ```
+#[derive(Debug)]
+pub struct Probe<'a, F> {
+    gradient: Option<&'a mut [F]>,
+    tasks: Option<&'a mut Vec<TaskGradient<F>>>,
+    sides: u64,
+    n_sides: usize,
+    margin: f64,
+}
+
+/// What one task adds to the gradient, laid out like θ.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TaskGradient<F> {
+    pub task: String,
+    pub values: Vec<F>,
+}
+
+impl<'a, F: crate::Scalar> Probe<'a, F> {
+    /// A probe that wants the loss alone.
+    pub fn loss_only() -> Self {
+        Self { gradient: None, tasks: None, sides: 0, n_sides: 0, margin: f64::INFINITY }
+    }
+
+    /// A probe that wants the gradient too, written to every entry of `gradient`.
+    pub fn with_gradient(gradient: &'a mut [F]) -> Self {
+        Self { gradient: Some(gradient), ..Self::loss_only() }
+    }
+
+    pub(super) fn with_tasks(gradient: &'a mut [F], tasks: &'a mut Vec<TaskGradient<F>>) -> Self {
+        Self { tasks: Some(tasks), ..Self::with_gradient(gradient) }
+    }
+
+    /// Where to write the gradient, laid out like θ; `None` when only the loss is wanted.
+    ///
+    /// Write every entry: the buffer comes filled with rubbish on purpose.
+    pub fn gradient(&mut self) -> Option<&mut [F]> {
+        self.gradient.as_deref_mut()
+    }
+
+    /// Where to write what `task` adds to the gradient, laid out like θ and zero at first; `None` when nobody
+    /// asks.
+    ///
+    /// The parts of all tasks (and of regularisation, a task like any other here) add up to the gradient: a
+    /// task's weight is in its part. The check asks once, and only when a check has failed.
+    pub fn task_gradient(&mut self, task: &str) -> Option<&mut [F]> {
+        let n = self.gradient.as_deref()?.len();
+        let tasks = self.tasks.as_deref_mut()?;
+        let at = tasks.iter().position(|t| t.task == task).unwrap_or_else(|| {
+            tasks.push(TaskGradient { task: task.to_owned(), values: vec![F::ZERO; n] });
+            tasks.len() - 1
+        });
+        Some(&mut tasks[at].values)
+    }
+
+    /// Records a decision: a comparison, the winner of a maximum, a mask, a sort. Always the same number of
+    /// them in the same order, whatever is decided.
+    #[inline]
+    pub fn branch(&mut self, side: impl Into<i64>) {
+        // One step is a bijection of the running value, so a single changed decision always shows.
+        self.sides = (self.sides.rotate_left(5) ^ side.into() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.n_sides += 1;
+    }
+
+    /// Records a kink with its signed distance: `z` for max(z, 0), `|r| − δ` for a Huber loss. The side taken
+    /// is whether the distance is positive.
+    #[inline]
+    pub fn kink(&mut self, distance: F) {
+        self.branch(distance > F::ZERO);
+        self.margin = self.margin.min(distance.abs().to_f64());
+    }
+
+    /// A hash of all decisions recorded so far.
+    pub fn sides(&self) -> u64 {
+        self.sides
+    }
+
+    /// How many decisions were recorded so far.
+    pub fn n_sides(&self) -> usize {
+        self.n_sides
+    }
+
+    /// The smallest distance to a kink recorded so far; `None` when none was.
+    pub fn margin(&self) -> Option<f64> {
+        (self.margin < f64::INFINITY).then_some(self.margin)
+    }
+}

@@ -1,0 +1,169 @@
+//! The checked function at its point θ: evaluated, counted, and looked over before any differencing.
+
+use std::ops::Range;
+
+use super::probe::{Probe, TaskGradient};
+use super::report::Fault;
+use super::slope::Direction;
+use crate::{Layout, Scalar};
+
+/// A function that can be checked: a loss of θ that fills the probe's gradient when it is wanted.
+///
+/// Every closure `FnMut(&[F], &mut Probe<F>) -> F` is one.
+pub trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
+
+impl<F, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Function<F> for L {}
+
+pub(super) struct Subject<'t, F, L> {
+    function: L,
+    theta: &'t [F],
+    /// θ, but for the range that is being moved.
+    scratch: Vec<F>,
+    /// The loss at θ.
+    pub loss: f64,
+    /// The decisions taken at θ.
+    sides: u64,
+    pub n_sides: usize,
+    pub margin: Option<f64>,
+    /// The standard deviation of the loss from rounding.
+    pub noise: f64,
+    pub n_losses: usize,
+    pub n_gradients: usize,
+}
+
+impl<'t, F: Scalar, L: Function<F>> Subject<'t, F, L> {
+    pub fn new(theta: &'t [F], function: L) -> Self {
+        let mut subject = Self {
+            function,
+            theta,
+            scratch: theta.to_vec(),
+            loss: 0.0,
+            sides: 0,
+            n_sides: 0,
+            margin: None,
+            noise: 0.0,
+            n_losses: 0,
+            n_gradients: 0,
+        };
+        let mut probe = Probe::loss_only();
+        subject.loss = (subject.function)(theta, &mut probe).to_f64();
+        subject.n_losses += 1;
+        (subject.sides, subject.n_sides, subject.margin) = (probe.sides(), probe.n_sides(), probe.margin());
+        subject
+    }
+
+    /// The loss at θ + step·direction, and whether the same decisions were taken there as at θ.
+    pub fn moved(&mut self, direction: &Direction, step: f64) -> (f64, bool) {
+        let range = direction.range();
+        for ((x, &at), v) in
+            self.scratch[range.clone()].iter_mut().zip(&self.theta[range.clone()]).zip(&direction.components)
+        {
+            *x = F::from_f64(at.to_f64() + step * v);
+        }
+        let mut probe = Probe::loss_only();
+        let loss = (self.function)(&self.scratch, &mut probe).to_f64();
+        self.n_losses += 1;
+        self.scratch[range.clone()].copy_from_slice(&self.theta[range]);
+        (loss, probe.sides() == self.sides)
+    }
+
+    /// The loss and gradient at θ, the gradient's buffer filled with `rubbish` beforehand.
+    fn gradient(&mut self, rubbish: F) -> (f64, Vec<F>) {
+        let mut gradient = vec![rubbish; self.theta.len()];
+        let loss = (self.function)(self.theta, &mut Probe::with_gradient(&mut gradient)).to_f64();
+        self.n_gradients += 1;
+        (loss, gradient)
+    }
+
+    /// What each task adds to the gradient, if the function says.
+    pub fn task_gradients(&mut self) -> Vec<(String, Vec<f64>)> {
+        let mut gradient = vec![F::ZERO; self.theta.len()];
+        let mut tasks: Vec<TaskGradient<F>> = Vec::new();
+        (self.function)(self.theta, &mut Probe::with_tasks(&mut gradient, &mut tasks));
+        self.n_gradients += 1;
+        tasks.into_iter().map(|t| (t.task, t.values.into_iter().map(F::to_f64).collect())).collect()
+    }
+
+    /// The root mean square of θ over a range.
+    pub fn scale(&self, range: Range<usize>) -> f64 {
+        let n = range.len().max(1) as f64;
+        (self.theta[range].iter().map(|x| x.to_f64().powi(2)).sum::<f64>() / n).sqrt()
+    }
+
+    /// The numbers of θ over a range, as `f64`.
+    pub fn theta(&self) -> Vec<f64> {
+        self.theta.iter().map(|x| x.to_f64()).collect()
+    }
+
+    /// Estimates the noise of the loss from third differences along a line so short that the loss is straight
+    /// there but for rounding (Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011,
+    /// eq. 2.5: σ² ≈ (k!)²/(2k)! · mean (Δᵏ L)²).
+    pub fn measure_noise(&mut self, seed: u64) {
+        let direction = Direction::random(0..self.theta.len(), seed, u64::MAX);
+        let spacing = 1024.0 * F::EPSILON * self.scale(0..self.theta.len()).max(1.0);
+        let mut differences: Vec<f64> =
+            (0..8).map(|i| self.moved(&direction, i as f64 * spacing).0).collect();
+        for _ in 0..3 {
+            differences = differences.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        }
+        let mean = differences.iter().map(|d| d * d).sum::<f64>() / differences.len() as f64;
+        // Five differences are a rough estimate: doubled, and never below the spacing of numbers there.
+        self.noise = (2.0 * (mean / 20.0).sqrt()).max(F::EPSILON * self.loss.abs()).max(f64::MIN_POSITIVE);
+    }
+
+    /// Everything that must hold before a difference means anything; the gradient by hand, if it does.
+    pub fn look_over(&mut self, layout: &Layout) -> Result<Vec<f64>, Fault> {
+        if !self.loss.is_finite() {
+            return Err(Fault::LossNotFinite { loss: self.loss });
+        }
+        let again = self.moved(&Direction { start: 0, components: Vec::new() }, 0.0).0;
+        if again.to_bits() != self.loss.to_bits() {
+            return Err(Fault::LossNotRepeatable { first: self.loss, second: again });
+        }
+        let (loss, first) = self.gradient(F::NAN);
+        if loss.to_bits() != self.loss.to_bits() {
+            return Err(Fault::LossDependsOnGradient { without: self.loss, with: loss });
+        }
+        if let Some(index) = first.iter().position(|g| g.is_nan()) {
+            return Err(self.explain_nan(layout, index, first.iter().filter(|g| g.is_nan()).count()));
+        }
+        if let Some(index) = first.iter().position(|g| !g.is_finite()) {
+            return Err(self.not_finite(layout, index, &first));
+        }
+        let (_, second) = self.gradient(F::ONE);
+        if let Some(index) = (0..first.len()).find(|&i| first[i] != second[i]) {
+            let (first, second) = (first[index].to_f64(), second[index].to_f64());
+            return Err(Fault::GradientNotRepeatable { name: layout.name_of(index), first, second });
+        }
+        let far = Direction::random(0..self.theta.len(), 0, 0);
+        self.moved(&far, 0.1);
+        let again = self.moved(&Direction { start: 0, components: Vec::new() }, 0.0).0;
+        if again.to_bits() != self.loss.to_bits() {
+            return Err(Fault::LossRemembers { before: self.loss, after: again });
+        }
+        Ok(first.into_iter().map(F::to_f64).collect())
+    }
+
+    /// Why an entry is NaN after a gradient into a buffer of NaN: left alone, added to, or really NaN.
+    fn explain_nan(&mut self, layout: &Layout, index: usize, count: usize) -> Fault {
+        let rubbish = F::from_f64(3.0);
+        let (_, onto_zero) = self.gradient(F::ZERO);
+        let (_, onto_rubbish) = self.gradient(rubbish);
+        let (name, of) = (layout.name_of(index), onto_zero.len());
+        if !onto_zero[index].is_finite() {
+            return self.not_finite(layout, index, &onto_zero);
+        }
+        // An entry that is both added to and has gradient 0 looks left alone; the first entry that moves tells.
+        let added_to = (0..of).find(|&i| onto_rubbish[i] != rubbish && onto_rubbish[i] != onto_zero[i]);
+        if onto_rubbish[index] == rubbish && onto_zero[index] == F::ZERO && added_to.is_none() {
+            Fault::NotWritten { name, count, of }
+        } else {
+            Fault::AddedToRubbish { name: added_to.map_or(name, |i| layout.name_of(i)), count, of }
+        }
+    }
+
+    fn not_finite(&self, layout: &Layout, index: usize, gradient: &[F]) -> Fault {
+        let count = gradient.iter().filter(|g| !g.is_finite()).count();
+        Fault::GradientNotFinite { name: layout.name_of(index), value: gradient[index].to_f64(), count }
+    }
+}
