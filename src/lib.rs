@@ -39,7 +39,7 @@ pub use train::Trainer;
 
 /// What a program that trains a model names: `use polytask::prelude::*`.
 pub mod prelude {
-    pub use crate::data::Dataset;
+    pub use crate::data::{Dataset, datasets};
     pub use crate::loss::Loss;
     pub use crate::metric::Metric;
     pub use crate::optim::{Adam, AdamW, Schedule, Sgd};

@@ -17,7 +17,7 @@
 //! let mut adam = Optimizer::new(Adam::new(0.01), model.n_parameters())?;
 //! let mut gradient = vec![0.0; model.n_parameters()];
 //! let mut trace = model.trace(32);
-//! let mut batches = data.batches(32, 1)?;
+//! let mut batches = data.batches(32, 1);
 //! while let Some(batch) = batches.next_batch()? {
 //!     model.forward(&batch, &mut trace)?;                              // values, losses and deltas stay in the trace
 //!     model.backward(&mut trace, &Weights::ones(2), &mut gradient);    // laid out like θ
@@ -33,6 +33,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 use crate::balance::{Evidence, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
+use crate::gradcheck::Probe;
 use crate::layer::Mode;
 use crate::trace::{Binding, Trace};
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
@@ -274,6 +275,64 @@ impl<F: Scalar> Model<F> {
         update: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
     ) {
         self.network.backward_then(&mut self.theta, trace, weights, gradient, moments, update);
+    }
+
+    /// The weighted sum of losses at `theta` as a function that [`gradcheck`](crate::gradcheck) can check: its
+    /// value, and what the probe asks for: the gradient, each task's part of it, the branches taken.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::gradcheck;
+    ///
+    /// let data = datasets::robot_arm::<f64>(7, 0.05, 42);
+    /// let model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow").weight(0.5))
+    ///     .build::<f64>()?;
+    /// let mut trace = model.trace(7);
+    /// let loss = |theta: &[f64], probe: &mut gradcheck::Probe<'_, f64>| {
+    ///     model.probe(theta, &data.all(), &mut trace, probe)
+    /// };
+    /// let report = gradcheck::check(model.parameters(), loss).named(model.network().layout()).run();
+    /// assert!(report.passed(), "{report}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the table of the batch does not fit the model; [`forward`](Self::forward) tells that as an error.
+    #[track_caller]
+    pub fn probe(
+        &self,
+        theta: &[F],
+        batch: &Batch<'_, F>,
+        trace: &mut Trace<F>,
+        probe: &mut Probe<'_, F>,
+    ) -> F {
+        if let Err(error) = self.forward_at(theta, Mode::Train, batch, trace) {
+            panic!("{error}");
+        }
+        self.network.branches(theta, trace, &mut |side, distance| probe.branch_at(side, distance));
+        let weights = self.loss_weights();
+        if let Some(gradient) = probe.gradient() {
+            self.network.backward(theta, trace, &weights, gradient);
+        }
+        for (k, task) in self.tasks().iter().enumerate() {
+            if let Some(gradient) = probe.task_gradient(task.name()) {
+                let only =
+                    |w: &[f64]| w.iter().enumerate().map(|(l, &w)| if l == k { w } else { 0.0 }).collect();
+                let alone = Weights { shared: only(&weights.shared), own: only(&weights.own) };
+                self.network.backward(theta, trace, &alone, gradient);
+            }
+        }
+        let weighted = trace.tasks.iter().zip(&weights.own).map(|(task, &w)| F::from_f64(w) * task.loss);
+        weighted.sum()
+    }
+
+    /// The weights of the tasks' losses in the total.
+    pub fn loss_weights(&self) -> Weights {
+        let own: Vec<f64> = self.tasks().iter().map(Task::loss_weight).collect();
+        Weights { shared: own.clone(), own }
     }
 
     /// What a balancing method may know of the batch in the trace; the Gramian is computed if it asks.

@@ -100,6 +100,13 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
         self.margin = self.margin.min(distance.abs().to_f64());
     }
 
+    /// Records a decision and how far the numbers are from deciding otherwise; infinity if that is not known.
+    #[inline]
+    pub fn branch_at(&mut self, side: i64, distance: f64) {
+        self.branch(side);
+        self.margin = self.margin.min(distance);
+    }
+
     /// A hash of all decisions recorded so far.
     pub fn sides(&self) -> u64 {
         self.sides

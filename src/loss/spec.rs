@@ -273,6 +273,19 @@ impl Loss {
         }
     }
 
+    /// Whether the outputs are on the scale of the targets, so that targets may be standardised and predictions
+    /// brought back: a change of origin and unit of the targets changes the best outputs alike.
+    pub fn standardizes(&self) -> bool {
+        matches!(
+            self,
+            Self::MeanSquaredError
+                | Self::MeanAbsoluteError
+                | Self::Huber { .. }
+                | Self::LogCosh
+                | Self::Quantile { .. }
+        )
+    }
+
     /// The loss over one scalar type.
     ///
     /// # Errors

@@ -70,10 +70,9 @@ impl<F: Scalar> Run<F> {
             Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
         };
         let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
-        let own: Vec<f64> = model.tasks().iter().map(|task| task.loss_weight()).collect();
         Ok(Self {
             optimizer,
-            weights: Weights { shared: own.clone(), own },
+            weights: model.loss_weights(),
             last: vec![0.0; model.tasks().len()],
             history: History::new(names, n_steps),
             sampler,
