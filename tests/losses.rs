@@ -310,7 +310,8 @@ fn memory_order_and_the_order_of_groups_do_not_matter() {
             let mut transposed = Array2::from_elem(outputs.dim(), f64::NAN);
             let again =
                 built.value_and_delta(outputs.t(), &case.labels(), transposed.view_mut().reversed_axes());
-            assert_eq!((value, &delta), (again, &transposed.t().to_owned()), "{id}, {}", case.name);
+            assert_near(again, value, 1e-15 * value.abs(), id); // summed in another order
+            assert_eq!(delta, transposed.t(), "{id}, {}", case.name);
 
             let mut order: Vec<usize> = (0..case.targets.nrows()).collect();
             let Some(groups) = &case.groups else { continue };
