@@ -134,13 +134,12 @@ mod tests {
         let (along1, along2) = (q[0], q[0] + q[1]);
         for piece in 0..pieces {
             let s = (f64::from(piece) + 0.5) / f64::from(pieces);
-            let joint =
-                if s < 0.0 { [0.0, 0.0] } else { [-l1 * along1.sin() * v[0], l1 * along1.cos() * v[0]] };
+            let tip = [-l1 * along1.sin() * v[0], l1 * along1.cos() * v[0]];
             let (r1, r2) = (s * l1, s * l2);
             let (dm1, dm2) = (m1 / f64::from(pieces), m2 / f64::from(pieces));
             kinetic += 0.5 * dm1 * (r1 * v[0]).powi(2);
             let turn = r2 * (v[0] + v[1]);
-            let velocity = [joint[0] - turn * along2.sin(), joint[1] + turn * along2.cos()];
+            let velocity = [tip[0] - turn * along2.sin(), tip[1] + turn * along2.cos()];
             kinetic += 0.5 * dm2 * (velocity[0].powi(2) + velocity[1].powi(2));
             potential += GRAVITY * (dm1 * r1 * along1.sin() + dm2 * (l1 * along1.sin() + r2 * along2.sin()));
         }
