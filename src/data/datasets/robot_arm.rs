@@ -189,8 +189,8 @@ mod tests {
         let noisy = robot_arm::<f64>(100_000, 0.5, 1);
         assert_eq!(clean.features(), noisy.features());
         let noise = Standardizer::fit((&noisy.targets() - &clean.targets()).view(), None).unwrap();
-        for joint in 0..2 {
-            approx::assert_relative_eq!(noise.std()[joint], 0.5 * SPREAD[joint], max_relative = 0.01);
+        for (joint, spread) in SPREAD.into_iter().enumerate() {
+            approx::assert_relative_eq!(noise.std()[joint], 0.5 * spread, max_relative = 0.01);
             approx::assert_abs_diff_eq!(noise.mean()[joint], 0.0, epsilon = 0.02);
         }
     }
