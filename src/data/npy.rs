@@ -158,12 +158,13 @@ fn shape(header: &str) -> Result<(usize, usize)> {
 }
 
 /// How many bytes a number has, and what they mean.
-fn number_type(header: &str) -> Result<(usize, fn(&[u8]) -> f64)> {
+type NumberType = (usize, fn(&[u8]) -> f64);
+
+fn number_type(header: &str) -> Result<NumberType> {
     let descr = literal(header, "descr")
         .and_then(|value| value.strip_prefix('\''))
         .and_then(|value| value.split_once('\''))
         .map_or("", |(descr, _)| descr);
-    /// The type's own decoder, for slices of its size.
     macro_rules! decoder {
         ($number:ty, $from_bytes:ident) => {
             Ok((size_of::<$number>(), |bytes| {
