@@ -1,7 +1,7 @@
 //! Tables, and the batches cut from them.
 //!
 //! ```text
-//! file ── reader ──▶ Dataset ── split, folds ──▶ Dataset, Dataset
+//! file ── csv, npy ──▶ Dataset ── split, folds ──▶ Dataset, Dataset
 //!                       │
 //!                       ├── Standardizer: (x − mean) / scale, fitted on training rows
 //!                       └── batches, Sampler ──▶ Batch: the table and some of its rows
@@ -15,6 +15,7 @@ pub mod csv;
 mod dataset;
 pub mod datasets;
 mod names;
+pub mod npy;
 mod scale;
 mod split;
 

@@ -62,7 +62,7 @@ impl<F: Scalar> Standardizer<F> {
     /// same when there are no `weights`. A column without numbers has mean 0 and standard deviation 0.
     ///
     /// # Errors
-    /// If the spread of a column is beyond the range of `F`.
+    /// If the sum or the spread of a column is beyond the range of `F`.
     ///
     /// # Panics
     /// If there is not one weight per row.

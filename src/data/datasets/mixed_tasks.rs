@@ -100,34 +100,45 @@ mod tests {
         let data = mixed_tasks::<f64>(N, 0.0, 1);
         let (value, accepted, grade) =
             (column(&data, "value"), column(&data, "accepted"), column(&data, "grade"));
-        let (mut noise, mut surprise) = (0.0, 0.0);
+        let (mut noise, mut surprise, mut graded_right) = (0.0, 0.0, 0);
         for (row, x) in data.features().rows().into_iter().enumerate() {
             let a = f64::tanh(x[0] - x[1] + 0.5 * x[2]);
             let b = f64::sin(x[3] + 0.5 * x[4]);
             noise += (value[row] - (2.0 * a + b - x[5].abs() + 0.797_884_560_802_865_4)).powi(2);
             let odds = (3.0 * a + 2.0 * b).exp();
             surprise += accepted[row] - odds / (1.0 + odds);
-            let clean = a + b;
-            // Farther than 6 standard deviations of the noise from a threshold, the grade is certain.
-            if clean > 1.2 + 1.2 * 1.0 - 0.01 {
-                assert_eq!(grade[row], 4.0);
-            }
-            let expected = if clean < -1.2 {
-                0.0
-            } else if clean < -0.35 {
-                1.0
-            } else if clean < 0.35 {
-                2.0
-            } else if clean < 1.2 {
-                3.0
-            } else {
-                4.0
-            };
-            assert!((grade[row] - expected).abs() <= 2.0, "grade {} where {clean} was graded", grade[row]);
+            // Six standard deviations of the noise either way hold every grade.
+            let at_least = steps(&[-1.2, -0.35, 0.35, 1.2], a + b - 1.2);
+            let at_most = steps(&[-1.2, -0.35, 0.35, 1.2], a + b + 1.2);
+            assert!((at_least..=at_most).contains(&grade[row]), "grade {} at {}", grade[row], a + b);
+            graded_right += usize::from(grade[row] == steps(&[-1.2, -0.35, 0.35, 1.2], a + b));
         }
+        assert!(graded_right > N * 3 / 4, "{graded_right} of {N} grades are those without noise");
         // Standard errors: √(2 / N) = 0.7 % of a variance; at most 0.5 / √N = 0.0025 of a mean of yes and no.
         approx::assert_relative_eq!(noise / N as f64, 0.01, max_relative = 0.03);
         approx::assert_abs_diff_eq!(surprise / N as f64, 0.0, epsilon = 0.008);
+    }
+
+    #[test]
+    fn relevance_ranks_the_rows_of_a_query() {
+        let data = mixed_tasks::<f64>(N, 0.0, 5);
+        let relevance = column(&data, "relevance");
+        let score = |row: usize| {
+            let x = data.feature_row(row);
+            (x[3] + 0.5 * x[4]).sin() + x[5].abs()
+        };
+        let (mut pairs, mut ordered) = (0, 0);
+        for query in crate::data::batches::members(data.groups().unwrap()) {
+            for (&i, &j) in query.iter().flat_map(|i| query.iter().map(move |j| (i, j))) {
+                // Six standard deviations of the difference of two noises.
+                if score(i) - score(j) > 6.0 * 0.2 * 2_f64.sqrt() {
+                    assert!(relevance[i] >= relevance[j], "rows {i} and {j}");
+                    pairs += 1;
+                    ordered += usize::from(relevance[i] > relevance[j]);
+                }
+            }
+        }
+        assert!(pairs > 10_000 && ordered > pairs * 3 / 4, "{ordered} of {pairs} pairs differ in relevance");
     }
 
     #[test]

@@ -134,13 +134,12 @@ mod tests {
         let (along1, along2) = (q[0], q[0] + q[1]);
         for piece in 0..pieces {
             let s = (f64::from(piece) + 0.5) / f64::from(pieces);
-            let joint =
-                if s < 0.0 { [0.0, 0.0] } else { [-l1 * along1.sin() * v[0], l1 * along1.cos() * v[0]] };
+            let tip = [-l1 * along1.sin() * v[0], l1 * along1.cos() * v[0]];
             let (r1, r2) = (s * l1, s * l2);
             let (dm1, dm2) = (m1 / f64::from(pieces), m2 / f64::from(pieces));
             kinetic += 0.5 * dm1 * (r1 * v[0]).powi(2);
             let turn = r2 * (v[0] + v[1]);
-            let velocity = [joint[0] - turn * along2.sin(), joint[1] + turn * along2.cos()];
+            let velocity = [tip[0] - turn * along2.sin(), tip[1] + turn * along2.cos()];
             kinetic += 0.5 * dm2 * (velocity[0].powi(2) + velocity[1].powi(2));
             potential += GRAVITY * (dm1 * r1 * along1.sin() + dm2 * (l1 * along1.sin() + r2 * along2.sin()));
         }
@@ -190,8 +189,8 @@ mod tests {
         let noisy = robot_arm::<f64>(100_000, 0.5, 1);
         assert_eq!(clean.features(), noisy.features());
         let noise = Standardizer::fit((&noisy.targets() - &clean.targets()).view(), None).unwrap();
-        for joint in 0..2 {
-            approx::assert_relative_eq!(noise.std()[joint], 0.5 * SPREAD[joint], max_relative = 0.01);
+        for (joint, spread) in SPREAD.into_iter().enumerate() {
+            approx::assert_relative_eq!(noise.std()[joint], 0.5 * spread, max_relative = 0.01);
             approx::assert_abs_diff_eq!(noise.mean()[joint], 0.0, epsilon = 0.02);
         }
     }

@@ -12,11 +12,11 @@
 //!
 //! The problem is this crate's own.
 
+use ndarray::Array2;
+
 use super::{Draws, check_noise, check_rows, named};
 use crate::Scalar;
 use crate::data::Dataset;
-
-use ndarray::Array2;
 
 /// Pixels on a side.
 const SIDE: usize = 16;
@@ -62,9 +62,10 @@ pub fn shapes<F: Scalar>(n: usize, noise: f64, seed: u64) -> Dataset<F> {
             let clean = brightness * coverage(shape, &frame, pixel / SIDE, pixel % SIDE);
             *value = F::from_f64(clean + noise * draws.normal());
         }
-        let labels = [shape as f64, frame.x[0], frame.y[0], frame.x[1], frame.y[1]];
-        for (at, (target, label)) in target.iter_mut().zip(labels).enumerate() {
-            *target = F::from_f64(if at == 0 { label } else { label / SIDE as f64 });
+        let [x0, x1] = frame.x.map(|x| x / SIDE as f64);
+        let [y0, y1] = frame.y.map(|y| y / SIDE as f64);
+        for (target, label) in target.iter_mut().zip([shape as f64, x0, y0, x1, y1]) {
+            *target = F::from_f64(label);
         }
     }
     let pixels: Vec<_> =
