@@ -4,95 +4,99 @@
 //! in chain `p mod 16`; then the upper half of the chains is added to the lower until one is left, and
 //! that is added to the start. So both paths that have the fused instruction give the same bits.
 
-use std::mem::size_of;
-
+use super::blocks::Operands;
 use super::product::Finish;
 use super::tile::Origin;
-use super::vector::Vector;
+use super::vector::{Number, Vector};
 
 /// `c[i] ← finish(start + Σₚ a[i, p] b[p])`, rows of `a` and all of `b` contiguous.
 #[derive(Clone, Copy)]
-pub struct Dots<F> {
-    pub m: usize,
-    pub k: usize,
-    pub a: *const F,
-    pub a_down: isize,
-    pub b: *const F,
-    pub start: Origin<F>,
-    pub finish: Finish,
-    pub c: *mut F,
-    pub c_down: isize,
-}
+pub struct Dots<F>(Operands<F>);
 
-impl<F: Copy> Dots<F> {
+impl<F: Number> Dots<F> {
+    /// A product with one column.
+    #[inline(always)]
+    pub fn new(o: Operands<F>) -> Self {
+        Self(o)
+    }
+
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k` and `m`
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
+        let m = self.0.m;
         let mut i = 0;
-        // SAFETY: rows i to i + 4, or i alone, are below m.
+        // SAFETY: rows i to i + 4 are below m, as are those that stand in for missing ones.
         unsafe {
-            while i + 4 <= self.m {
-                self.rows::<V, 4>(i);
+            while i + 4 <= m {
+                let sums = self.sums::<V>([i, i + 1, i + 2, i + 3]);
+                (0..4).for_each(|r| self.put(i + r, sums[r]));
                 i += 4;
             }
-            while i < self.m {
-                self.rows::<V, 1>(i);
-                i += 1;
+            if i < m {
+                let sums = self.sums::<V>([i, (i + 1).min(m - 1), m - 1, m - 1]);
+                (i..m).for_each(|row| self.put(row, sums[row - i]));
             }
         }
     }
 
-    /// Rows `first` to `first + R`, side by side, because each alone would wait for its own sums.
+    /// The dot products of four rows, side by side, because each alone would wait for its own sums.
     #[inline(always)]
-    unsafe fn rows<V: Vector<F>, const R: usize>(self, first: usize) {
+    unsafe fn sums<V: Vector<F>>(&self, rows: [usize; 4]) -> [F; 4] {
         let chains = (64 / size_of::<F>()).max(V::LANES);
         let n_registers = chains / V::LANES;
+        let Operands { k, a, b, .. } = self.0;
         // SAFETY: the caller's promise; partial loads keep to k.
         unsafe {
-            let mut sums = [[V::zero(); 4]; R];
-            let row = |r: usize| self.a.offset((first + r) as isize * self.a_down);
+            let rows = rows.map(|row| a.ptr.offset(row as isize * a.down));
+            let mut sums = [[V::zero(); 4]; 4];
             let mut p = 0;
-            while p + chains <= self.k {
+            while p + chains <= k {
                 for register in 0..n_registers {
                     let at = p + register * V::LANES;
-                    let factor = V::load(self.b.add(at));
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        sums[register] = V::load(row(r).add(at)).mul_add(factor, sums[register]);
+                    let factor = V::load(b.ptr.add(at));
+                    for (row, sums) in rows.iter().zip(&mut sums) {
+                        sums[register] = V::load(row.add(at)).mul_add(factor, sums[register]);
                     }
                 }
                 p += chains;
             }
             for register in 0..n_registers {
                 let at = p + register * V::LANES;
-                if at < self.k {
-                    let mask = V::mask((self.k - at).min(V::LANES));
-                    let factor = V::load_part(self.b.add(at), mask);
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        sums[register] = V::load_part(row(r).add(at), mask).mul_add(factor, sums[register]);
+                if at < k {
+                    let mask = V::mask((k - at).min(V::LANES));
+                    let factor = V::load_part(b.ptr.add(at), mask);
+                    for (row, sums) in rows.iter().zip(&mut sums) {
+                        sums[register] = V::load_part(row.add(at), mask).mul_add(factor, sums[register]);
                     }
                 }
             }
-            let one = V::mask(1);
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let mut n = n_registers;
-                while n > 1 {
-                    n /= 2;
+            let mut n = n_registers;
+            while n > 1 {
+                n /= 2;
+                for sums in &mut sums {
                     for i in 0..n {
                         sums[i] = sums[i].plus(sums[i + n]);
                     }
                 }
-                let to = self.c.offset((first + r) as isize * self.c_down);
-                let start = match self.start {
-                    Origin::Zero => V::zero(),
-                    Origin::Row(bias) => V::load_part(bias, one),
-                    Origin::Tile => V::load_part(to, one),
-                };
-                let sum = start.plus(V::splat(sums[0].sum()));
-                let sum = if self.finish == Finish::Relu { sum.relu() } else { sum };
-                sum.store_part(to, one);
             }
+            V::sums(sums.map(|sums| sums[0]))
+        }
+    }
+
+    /// Writes an entry of `c`.
+    #[inline(always)]
+    unsafe fn put(&self, row: usize, sum: F) {
+        let c = self.0.c.wrapping_offset(row as isize * self.0.c_down);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = match self.0.start {
+                Origin::Zero => sum,
+                Origin::Row(bias) => *bias + sum,
+                Origin::Kept => *c + sum,
+            };
+            *c = if self.0.finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
         }
     }
 }

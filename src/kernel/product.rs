@@ -17,7 +17,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::blocks::{self, Grid, Operands};
 use super::tile::Origin;
-use super::vector::{Registers, Vector};
+use super::vector::{Number, Registers, Vector};
 use super::vectorize::{self, Pass, Path, vectorize};
 use crate::Scalar;
 
@@ -128,7 +128,7 @@ pub(super) unsafe fn product_on<F: Scalar>(
             assert!(bias.len() == n, "a bias of {} for a product with {n} columns", bias.len());
             Origin::Row(bias.as_ptr())
         }
-        Start::Keep => Origin::Tile,
+        Start::Keep => Origin::Kept,
     };
     let grid = |ptr: *const F, strides: &[isize]| Grid { ptr, down: strides[0], across: strides[1] };
     let c_grid = grid(c.as_mut_ptr(), c.strides());
@@ -165,7 +165,7 @@ impl<F, V> Multiply<F, V> {
     }
 }
 
-impl<F: Copy + 'static, V: Vector<F>> Pass for Multiply<F, V> {
+impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

@@ -17,13 +17,18 @@ pub trait Registers: Sized + Copy + 'static {
     type Avx512: Vector<Self>;
 }
 
+/// What a product asks of its numbers.
+pub trait Number: LinalgScalar + PartialOrd {}
+
+impl<F: LinalgScalar + PartialOrd> Number for F {}
+
 /// A register of `LANES` numbers.
 ///
 /// # Safety
 /// Every method needs a processor that has the instructions of `PATH`. Pointers need not be aligned;
 /// those of `load` and `store` are valid for `LANES` numbers, those of the partial forms for as many as
 /// the mask was made for.
-pub trait Vector<F: Copy>: Copy {
+pub trait Vector<F>: Copy {
     /// How many numbers a register holds.
     const LANES: usize;
     /// The path whose instructions the methods use.
@@ -32,8 +37,8 @@ pub trait Vector<F: Copy>: Copy {
     const ROWS_OF_ONE: usize;
     /// How many rows a tile has that is two registers wide.
     const ROWS_OF_TWO: usize;
-    /// Whether a partial load costs no more than a whole one.
-    const PARTIAL_IS_FREE: bool;
+    /// How many rows and columns [`transpose`](Self::transpose) takes.
+    const SIDE: usize;
     /// The register for matrices of at most half the lanes, if a narrower one is faster.
     type Half: Vector<F>;
     /// Marks the lanes that a partial load or store touches.
@@ -59,20 +64,22 @@ pub trait Vector<F: Copy>: Copy {
     unsafe fn plus(self, other: Self) -> Self;
     /// Zero in the lanes that are below zero; NaN stays.
     unsafe fn relu(self) -> Self;
-    /// The sum of the lanes: the upper half is added to the lower until one lane is left.
-    unsafe fn sum(self) -> F;
+    /// The sum of each register's lanes: the upper half is added to the lower until one lane is left.
+    unsafe fn sums(registers: [Self; 4]) -> [F; 4];
+    /// Copies a square matrix of `SIDE` rows to its transpose; rows are `step` and `to_step` apart.
+    unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize);
 }
 
 /// An array that stands for a register on processors without a special path.
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes<F, const N: usize>([F; N]);
 
-impl<F: LinalgScalar + PartialOrd, const N: usize> Vector<F> for Lanes<F, N> {
+impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     const LANES: usize = N;
     const PATH: Path = Path::Portable;
     const ROWS_OF_ONE: usize = 8;
     const ROWS_OF_TWO: usize = 6;
-    const PARTIAL_IS_FREE: bool = false;
+    const SIDE: usize = 4;
     type Half = Self;
     type Mask = usize;
 
@@ -135,16 +142,26 @@ impl<F: LinalgScalar + PartialOrd, const N: usize> Vector<F> for Lanes<F, N> {
         Self(self.0.map(|x| if x < F::zero() { F::zero() } else { x }))
     }
     #[inline(always)]
-    unsafe fn sum(self) -> F {
-        let mut lanes = self.0;
-        let mut n = N;
-        while n > 1 {
-            n /= 2;
-            for i in 0..n {
-                lanes[i] = lanes[i] + lanes[i + n];
+    unsafe fn sums(registers: [Self; 4]) -> [F; 4] {
+        registers.map(|Self(mut lanes)| {
+            let mut n = N;
+            while n > 1 {
+                n /= 2;
+                for i in 0..n {
+                    lanes[i] = lanes[i] + lanes[i + n];
+                }
+            }
+            lanes[0]
+        })
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize) {
+        for row in 0..4 {
+            for column in 0..4 {
+                // SAFETY: the caller's promise.
+                unsafe { *to.offset(column * to_step + row) = *from.offset(row * step + column) };
             }
         }
-        lanes[0]
     }
 }
 
