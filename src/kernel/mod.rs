@@ -3,12 +3,22 @@
 //! Everything else in the crate is plain loops and calls into this module, which picks the processor's
 //! vector units at run time. Whatever lies here has a slow obvious twin in its tests.
 
+mod blocks;
 mod crew;
+mod dots;
 mod product;
+mod scratch;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod vector;
 mod vectorize;
 mod view;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use crew::Crew;
 pub use product::{Finish, Start, column_sums, product, product_then};
+pub(crate) use vector::Registers;
 pub use vectorize::{Pass, Path, path, vectorize};
 pub use view::{matrix, matrix_mut};

@@ -1,0 +1,26 @@
+//! Room for copies of matrix blocks, kept by each thread from one product to the next.
+
+use std::cell::RefCell;
+
+/// 64 bytes on their own cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+thread_local! {
+    static ROOM: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `work` with room for `len` numbers, aligned to a cache line, whose content is arbitrary bytes.
+///
+/// Allocates only when a thread asks for more than ever before. `work` may not ask for room again.
+pub fn with<F: Copy + 'static, R>(len: usize, work: impl FnOnce(*mut F) -> R) -> R {
+    const { assert!(align_of::<F>() <= align_of::<Line>()) };
+    ROOM.with_borrow_mut(|room| {
+        let n_lines = (len * size_of::<F>()).div_ceil(size_of::<Line>());
+        if room.len() < n_lines {
+            room.resize(n_lines, Line([0; 64]));
+        }
+        work(room.as_mut_ptr().cast())
+    })
+}

@@ -1,0 +1,303 @@
+//! Products against a slow triple loop, on every path that the processor has.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, RngExt, SeedableRng};
+
+use super::product::product_on;
+use super::vectorize::on;
+use super::{Finish, Pass, Path, Start, column_sums};
+use crate::Scalar;
+
+const SIZES: [usize; 17] = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 129, 257];
+
+/// How a matrix lies in memory; what lies between its entries is NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lie {
+    Rows,
+    PaddedRows,
+    Columns,
+    PaddedColumns,
+    Spread,
+}
+
+const LIES: [Lie; 5] = [Lie::Rows, Lie::PaddedRows, Lie::Columns, Lie::PaddedColumns, Lie::Spread];
+
+/// A matrix that lies in memory in one of the ways.
+struct Matrix<F> {
+    store: Array2<F>,
+    shape: (usize, usize),
+    lie: Lie,
+}
+
+impl<F: Scalar> Matrix<F> {
+    fn new(rows: usize, cols: usize, lie: Lie, mut entry: impl FnMut() -> F) -> Self {
+        let shape = match lie {
+            Lie::Rows => (rows, cols),
+            Lie::PaddedRows => (rows, cols + 3),
+            Lie::Columns => (cols, rows),
+            Lie::PaddedColumns => (cols, rows + 5),
+            Lie::Spread => (2 * rows, 3 * cols),
+        };
+        let mut matrix = Self { store: Array2::from_elem(shape, F::NAN), shape: (rows, cols), lie };
+        matrix.view_mut().iter_mut().for_each(|x| *x = entry());
+        matrix
+    }
+
+    fn view(&self) -> ArrayView2<'_, F> {
+        let (rows, cols) = self.shape;
+        match self.lie {
+            Lie::Rows | Lie::PaddedRows => self.store.slice(s![.., ..cols]),
+            Lie::Columns | Lie::PaddedColumns => self.store.slice(s![.., ..rows]).reversed_axes(),
+            Lie::Spread => self.store.slice(s![..;2, ..;3]),
+        }
+    }
+
+    fn view_mut(&mut self) -> ArrayViewMut2<'_, F> {
+        let (rows, cols) = self.shape;
+        match self.lie {
+            Lie::Rows | Lie::PaddedRows => self.store.slice_mut(s![.., ..cols]),
+            Lie::Columns | Lie::PaddedColumns => self.store.slice_mut(s![.., ..rows]).reversed_axes(),
+            Lie::Spread => self.store.slice_mut(s![..;2, ..;3]),
+        }
+    }
+
+    /// How many numbers between the entries are no longer NaN.
+    fn n_spoilt(&self) -> usize {
+        let entries = self.view().iter().filter(|x| !x.is_nan()).count();
+        self.store.iter().filter(|x| !x.is_nan()).count() - entries
+    }
+}
+
+/// The chain of multiply-adds, entry by entry.
+struct Slow<'a, F> {
+    a: ArrayView2<'a, F>,
+    b: ArrayView2<'a, F>,
+    c: &'a mut Array2<F>,
+    fused: bool,
+}
+
+trait Number: Scalar {
+    fn fused(self, factor: Self, term: Self) -> Self;
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn fused(self, factor: f32, term: f32) -> f32 {
+        self.mul_add(factor, term)
+    }
+}
+
+impl Number for f64 {
+    #[inline(always)]
+    fn fused(self, factor: f64, term: f64) -> f64 {
+        self.mul_add(factor, term)
+    }
+}
+
+impl<F: Number> Pass for Slow<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for i in 0..self.c.nrows() {
+            for j in 0..self.c.ncols() {
+                let mut sum = self.c[[i, j]];
+                for p in 0..self.a.ncols() {
+                    let (a, b) = (self.a[[i, p]], self.b[[p, j]]);
+                    sum = if self.fused { a.fused(b, sum) } else { a * b + sum };
+                }
+                self.c[[i, j]] = sum;
+            }
+        }
+    }
+}
+
+fn paths() -> impl Iterator<Item = Path> {
+    Path::ALL.into_iter().filter(|path| path.is_available())
+}
+
+fn run<F: Scalar>(
+    path: Path,
+    a: &Matrix<F>,
+    b: &Matrix<F>,
+    start: Start<'_, F>,
+    finish: Finish,
+    c: &mut Matrix<F>,
+) {
+    // SAFETY: `paths` gives available paths only.
+    unsafe { product_on(path, a.view(), b.view(), start, finish, c.view_mut()) }
+}
+
+fn random<F: Scalar>(rng: &mut impl Rng) -> F {
+    F::from_f64(rng.random_range(-1.0..1.0))
+}
+
+/// One product on every path against the slow loop: the same bits, or, where one row or column allows
+/// several chains, the rounding of a sum: k roundings of numbers no larger than Σ|a||b| + |start| ≤ k + 1.
+fn check<F: Number>(
+    (m, k, n): (usize, usize, usize),
+    lies: [Lie; 3],
+    start: usize,
+    finish: Finish,
+    rng: &mut ChaCha8Rng,
+) {
+    let a = Matrix::<F>::new(m, k, lies[0], || random(rng));
+    let b = Matrix::<F>::new(k, n, lies[1], || random(rng));
+    let bias: Vec<F> = (0..n).map(|_| random(rng)).collect();
+    let before = Array2::from_shape_fn((m, n), |_| if start == 2 { random(rng) } else { F::NAN });
+    let mut results = Vec::new();
+    for path in paths() {
+        let mut entries = before.iter();
+        let mut c = Matrix::new(m, n, lies[2], || *entries.next().unwrap());
+        let (start, mut slow) = match start {
+            0 => (Start::Zero, Array2::zeros((m, n))),
+            1 => (Start::Bias(&bias[..]), Array2::from_shape_fn((m, n), |(_, j)| bias[j])),
+            _ => (Start::Keep, before.clone()),
+        };
+        run(path, &a, &b, start, finish, &mut c);
+        let fused = path != Path::Portable;
+        // SAFETY: `paths` gives available paths only.
+        unsafe { on(path, Slow { a: a.view(), b: b.view(), c: &mut slow, fused }) };
+        if finish == Finish::Relu {
+            slow.mapv_inplace(|x| if x < F::ZERO { F::ZERO } else { x });
+        }
+        let what = format!("{m} × {k} × {n}, {lies:?}, {start:?}, {finish:?}, {path}, {}", F::NAME);
+        let tolerance = if m == 1 || n == 1 { 2.0 * F::EPSILON * (k * (k + 1)) as f64 } else { 0.0 };
+        for (index, &x) in c.view().indexed_iter() {
+            let difference = (x.to_f64() - slow[index].to_f64()).abs();
+            assert!(difference <= tolerance, "{index:?}: {x}, not {}: {what}", slow[index]);
+        }
+        assert_eq!(c.n_spoilt(), 0, "{what}");
+        if fused {
+            results.push(c.view().to_owned());
+        }
+    }
+    assert!(results.iter().all(|c| *c == results[0]), "two fused paths differ: {m} × {k} × {n}, {lies:?}");
+}
+
+#[test]
+fn products_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for m in SIZES {
+        for k in SIZES {
+            for n in SIZES {
+                // The whole cube of small shapes, and a sample of the large ones.
+                if m * k * n > 20_000 && rng.random_range(0..20) > 0 {
+                    continue;
+                }
+                let lies = std::array::from_fn(|_| LIES[rng.random_range(0..LIES.len())]);
+                let finish = if rng.random() { Finish::Nothing } else { Finish::Relu };
+                let start = rng.random_range(0..3);
+                check::<f32>((m, k, n), lies, start, finish, &mut rng);
+                check::<f64>((m, k, n), lies, start, finish, &mut rng);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_lie_meets_every_start() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for shape in [(5, 3, 20), (1, 40, 1), (1, 9, 37), (37, 9, 1), (33, 1, 2), (14, 35, 9)] {
+        for a in LIES {
+            for b in LIES {
+                for c in LIES {
+                    for start in 0..3 {
+                        check::<f32>(shape, [a, b, c], start, Finish::Relu, &mut rng);
+                        check::<f64>(shape, [a, b, c], start, Finish::Nothing, &mut rng);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_beyond_one_block_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    use Lie::{Columns, PaddedColumns, PaddedRows, Rows, Spread};
+    for (shape, lies) in [
+        ((100, 600, 530), [PaddedRows, Rows, PaddedRows]),
+        ((205, 300, 520), [Columns, PaddedRows, Rows]),
+        ((101, 520, 300), [PaddedRows, Columns, PaddedRows]),
+        ((14, 257, 1030), [Spread, PaddedColumns, Columns]),
+        ((3, 700, 400), [Rows, Rows, Rows]),
+    ] {
+        for start in 0..3 {
+            check::<f32>(shape, lies, start, Finish::Relu, &mut rng);
+            check::<f64>(shape, lies, start, Finish::Nothing, &mut rng);
+        }
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_the_rows_beside_it_nor_a_sum_on_its_chunks() {
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let (m, k, n) = (70, 300, 40);
+    let a = Matrix::<f32>::new(m, k, Lie::Rows, || random(&mut rng));
+    let b = Matrix::<f32>::new(k, n, Lie::Rows, || random(&mut rng));
+    for path in paths() {
+        let product = |a: ArrayView2<f32>, b: ArrayView2<f32>, start: Start<f32>, c: ArrayViewMut2<f32>| {
+            // SAFETY: `paths` gives available paths only.
+            unsafe { product_on(path, a, b, start, Finish::Nothing, c) }
+        };
+        let mut whole = Array2::zeros((m, n));
+        product(a.view(), b.view(), Start::Zero, whole.view_mut());
+        for rows in [0..1, 3..5, 20..70] {
+            let mut part = Array2::zeros((rows.len(), n));
+            product(a.view().slice(s![rows.clone(), ..]), b.view(), Start::Zero, part.view_mut());
+            assert_eq!(part, whole.slice(s![rows, ..]), "{path}");
+        }
+        let mut sum = Array2::zeros((m, n));
+        for chunk in [0..64, 64..65, 65..300] {
+            let (a, b) = (a.view(), b.view());
+            product(a.slice(s![.., chunk.clone()]), b.slice(s![chunk, ..]), Start::Keep, sum.view_mut());
+        }
+        assert_eq!(sum, whole, "{path}");
+    }
+}
+
+#[test]
+fn what_is_not_finite_goes_through() {
+    for path in paths() {
+        for n in [1, 2, 40] {
+            let a = Matrix::new(5, 4, Lie::Rows, || f32::NAN);
+            let b = Matrix::new(4, n, Lie::Rows, || 1.0);
+            let mut c = Matrix::new(5, n, Lie::Rows, || 0.0);
+            run(path, &a, &b, Start::Zero, Finish::Relu, &mut c);
+            assert!(c.view().iter().all(|x| x.is_nan()), "{path}: NaN through the rectifier");
+            let a = Matrix::new(5, 4, Lie::Rows, || f32::INFINITY);
+            run(path, &a, &b, Start::Zero, Finish::Relu, &mut c);
+            assert!(c.view().iter().all(|x| *x == f32::INFINITY), "{path}");
+        }
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_panic_with_both() {
+    let (a, b) = (Array2::<f32>::zeros((2, 3)), Array2::<f32>::zeros((4, 5)));
+    let mut c = Array2::zeros((2, 5));
+    let call = std::panic::AssertUnwindSafe(|| super::product(a.view(), b.view(), Start::Zero, c.view_mut()));
+    let message = *std::panic::catch_unwind(call).unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(message, "a product of (2, 3) and (4, 5) written to (2, 5)");
+}
+
+#[test]
+fn column_sums_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for (m, n) in [(0, 3), (1, 1), (5, 0), (33, 10), (64, 100), (7, 129)] {
+        for lie in LIES {
+            let a = Matrix::<f32>::new(m, n, lie, || random(&mut rng));
+            let bias: Vec<f32> = (0..n).map(|_| random(&mut rng)).collect();
+            let slow = |start: f32, j: usize| a.view().column(j).iter().fold(start, |sum, x| sum + x);
+            let mut sums = vec![f32::NAN; n];
+            column_sums(a.view(), Start::Zero, &mut sums);
+            assert!((0..n).all(|j| sums[j] == slow(0.0, j)));
+            column_sums(a.view(), Start::Bias(&bias), &mut sums);
+            assert!((0..n).all(|j| sums[j] == slow(bias[j], j)));
+            let before = sums.clone();
+            column_sums(a.view(), Start::Keep, &mut sums);
+            assert!((0..n).all(|j| sums[j] == slow(before[j], j)));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The innermost part of a product: tiles of `c` that stay in registers while `k` runs.
+//!
+//! ```text
+//! c[i, j] = start;   for p in 0..k:  c[i, j] = a[i, p] · b[p, j] + c[i, j]
+//! ```
+//! Lanes run along the rows of `b` and `c`; an entry of `a` is spread over all lanes. Every entry of `c`
+//! is one chain of multiply-adds in the order of `p`, whatever the tile's size and place, so a row of a
+//! product has the same bits whichever rows it is computed with.
+
+use std::marker::PhantomData;
+
+use super::product::Finish;
+use super::vector::Vector;
+use super::vectorize::{self, Pass};
+
+/// What the entries of `c` start from.
+#[derive(Clone, Copy)]
+pub enum Origin<F> {
+    /// Zeros.
+    Zero,
+    /// This row, for every row of `c`.
+    Row(*const F),
+    /// What `c` holds.
+    Kept,
+}
+
+impl<F> Origin<F> {
+    /// The same start, for the columns from `j` on.
+    #[inline(always)]
+    pub fn from_column(self, j: usize) -> Self {
+        match self {
+            Origin::Row(row) => Origin::Row(row.wrapping_add(j)),
+            start => start,
+        }
+    }
+}
+
+/// The operands of all tiles of a block: rows of `b` and of `c` are contiguous.
+///
+/// Steps are counted in numbers.
+#[derive(Clone, Copy)]
+pub struct Tiles<F> {
+    pub k: usize,
+    pub n: usize,
+    pub a: *const F,
+    /// From a row of `a` to the next one inside a tile.
+    pub a_down: isize,
+    /// From a column of `a` to the next one; nothing if that is as many as the tile has rows.
+    pub a_across: Option<isize>,
+    /// From a row of `a` to the next one, counted from tile to tile.
+    pub a_step: isize,
+    pub b: *const F,
+    /// From a row of `b` to the next one.
+    pub b_down: isize,
+    /// From one panel of `b`, two registers wide, to the next one.
+    pub b_panel: isize,
+    pub start: Origin<F>,
+    pub finish: Finish,
+    pub c: *mut F,
+    pub c_down: isize,
+}
+
+impl<F: Copy> Tiles<F> {
+    /// How many rows a tile may have in a product with `n` columns.
+    #[inline(always)]
+    pub fn tallest<V: Vector<F>>(n: usize) -> usize {
+        if n <= V::LANES { V::ROWS_OF_ONE } else { V::ROWS_OF_TWO }
+    }
+
+    /// Computes `m` rows, in as few tiles as `tall` allows and of heights as equal as possible.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and
+    /// `m × n` numbers; `c` is nobody else's; `tall` is at most [`tallest`](Self::tallest).
+    #[inline(always)]
+    pub unsafe fn run<V: Vector<F>>(mut self, m: usize, tall: usize) {
+        let (n_tiles, low, n_high) = heights(m, tall);
+        // SAFETY: the caller's promise: together these are m rows.
+        unsafe {
+            if n_high > 0 {
+                self.of_height::<V>(low + 1, n_high);
+                let n_done = (n_high * (low + 1)) as isize;
+                self.a = self.a.wrapping_offset(n_done * self.a_step);
+                self.c = self.c.wrapping_offset(n_done * self.c_down);
+            }
+            self.of_height::<V>(low, n_tiles - n_high);
+        }
+    }
+
+    /// Computes `n_tiles` tiles of one height.
+    #[inline(always)]
+    unsafe fn of_height<V: Vector<F>>(self, rows: usize, n_tiles: usize) {
+        macro_rules! height {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the caller's promise.
+                    $($rows => unsafe {
+                        vectorize::on(V::PATH, OfHeight::<F, V, $rows>(self, n_tiles, PhantomData));
+                    },)*
+                    _ => unreachable!("a tile of {rows} rows"),
+                }
+            };
+        }
+        match V::ROWS_OF_ONE {
+            16 => height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16),
+            12 => height!(1 2 3 4 5 6 7 8 9 10 11 12),
+            _ => height!(1 2 3 4 5 6 7 8),
+        }
+    }
+}
+
+/// Cuts `m` rows into as few tiles as possible, of heights as equal as possible: how many there are, how
+/// high the low ones are, and how many at the front have one row more.
+#[inline(always)]
+pub fn heights(m: usize, tall: usize) -> (usize, usize, usize) {
+    let n_tiles = m.div_ceil(tall);
+    (n_tiles, m / n_tiles, m % n_tiles)
+}
+
+/// A number of tiles of `R` rows each: a function of its own, so that each height has the registers to
+/// itself.
+struct OfHeight<F, V, const R: usize>(Tiles<F>, usize, PhantomData<V>);
+
+impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self(mut o, n_tiles, _) = self;
+        for _ in 0..n_tiles {
+            let mut tile = Tile::<F> {
+                k: o.k,
+                a: o.a,
+                a_down: o.a_down,
+                a_across: o.a_across.unwrap_or(R as isize),
+                b: o.b,
+                b_down: o.b_down,
+                start: o.start,
+                finish: o.finish,
+                c: o.c,
+                c_down: o.c_down,
+            };
+            let mut left = o.n;
+            // SAFETY: `Tiles::run` passes its caller's promise on; a tile is as wide as what is left allows.
+            unsafe {
+                if R <= 3 && o.b_panel == 2 * V::LANES as isize {
+                    while left >= 4 * V::LANES {
+                        tile.run::<V, R, 4, true>(V::LANES);
+                        tile.move_by(4 * V::LANES, 2 * o.b_panel);
+                        left -= 4 * V::LANES;
+                    }
+                }
+                if R <= V::ROWS_OF_TWO {
+                    while left >= 2 * V::LANES {
+                        tile.run::<V, R, 2, true>(V::LANES);
+                        tile.move_by(2 * V::LANES, o.b_panel);
+                        left -= 2 * V::LANES;
+                    }
+                    if left > V::LANES {
+                        tile.run::<V, R, 2, false>(left - V::LANES);
+                        left = 0;
+                    }
+                }
+                if left > 0 {
+                    tile.run::<V, R, 1, false>(left);
+                }
+            }
+            o.a = o.a.wrapping_offset(R as isize * o.a_step);
+            o.c = o.c.wrapping_offset(R as isize * o.c_down);
+        }
+    }
+}
+
+/// One tile.
+struct Tile<F> {
+    k: usize,
+    a: *const F,
+    a_down: isize,
+    a_across: isize,
+    b: *const F,
+    b_down: isize,
+    start: Origin<F>,
+    finish: Finish,
+    c: *mut F,
+    c_down: isize,
+}
+
+impl<F: Copy> Tile<F> {
+    /// Moves on to the columns of the next tile.
+    #[inline(always)]
+    fn move_by(&mut self, columns: usize, b_step: isize) {
+        self.b = self.b.wrapping_offset(b_step);
+        self.c = self.c.wrapping_add(columns);
+        self.start = self.start.from_column(columns);
+    }
+
+    /// Computes a tile of `R` rows and `C` registers, the last of which is `WHOLE` or has `last` lanes.
+    #[inline(always)]
+    unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
+        let &Self { k, a, a_down, a_across, b, b_down, start, finish, c, c_down } = self;
+        // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
+        // and partial loads and stores keep to the width.
+        unsafe {
+            let mask = V::mask(last);
+            let load = |from: *const F, column: usize| {
+                let from = from.add(column * V::LANES);
+                if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
+            };
+            let mut sums = [[V::zero(); C]; R];
+            match start {
+                Origin::Zero => {}
+                Origin::Row(row) => {
+                    for column in 0..C {
+                        let x = load(row, column);
+                        for sums in &mut sums {
+                            sums[column] = x;
+                        }
+                    }
+                }
+                Origin::Kept => {
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        for (column, sum) in sums.iter_mut().enumerate() {
+                            *sum = load(c.offset(row as isize * c_down), column);
+                        }
+                    }
+                }
+            }
+            // One pointer for every four rows: a single one would be a chain of as many additions as
+            // there are rows, one for each cycle of the loop.
+            let mut fours: [*const F; 4] =
+                std::array::from_fn(|i| a.wrapping_offset(4 * i as isize * a_down));
+            let mut b = b;
+            for _ in 0..k {
+                let mut factors = [V::zero(); C];
+                for (column, factor) in factors.iter_mut().enumerate() {
+                    *factor = load(b, column);
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let x = V::splat(*fours[row / 4].offset((row % 4) as isize * a_down));
+                    for (sum, factor) in sums.iter_mut().zip(factors) {
+                        *sum = x.mul_add(factor, *sum);
+                    }
+                }
+                for four in &mut fours {
+                    *four = four.wrapping_offset(a_across);
+                }
+                b = b.wrapping_offset(b_down);
+            }
+            if finish == Finish::Relu {
+                for sum in sums.as_flattened_mut() {
+                    *sum = sum.relu();
+                }
+            }
+            for (row, sums) in sums.into_iter().enumerate() {
+                for (column, sum) in sums.into_iter().enumerate() {
+                    let to = c.offset(row as isize * c_down).add(column * V::LANES);
+                    if WHOLE || column + 1 < C { sum.store(to) } else { sum.store_part(to, mask) }
+                }
+            }
+        }
+    }
+}

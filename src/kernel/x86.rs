@@ -1,0 +1,256 @@
+//! The registers of AVX2 and AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::vector::{Lanes, Registers, Vector};
+use super::vectorize::Path;
+
+impl Registers for f32 {
+    type Portable = Lanes<f32, 4>;
+    type Avx2 = Avx2F32;
+    type Avx512 = Avx512F32;
+}
+
+impl Registers for f64 {
+    type Portable = Lanes<f64, 2>;
+    type Avx2 = Avx2F64;
+    type Avx512 = Avx512F64;
+}
+
+/// Implements [`Vector`] for a register type: each method is one instruction.
+macro_rules! vector {
+    (
+        $(#[$doc:meta])*
+        $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident,
+        rows $rows_of_one:literal and $rows_of_two:literal,
+        mask $mask:ty = |$n:ident| $make_mask:expr,
+        load_part |$from:ident, $load_mask:ident| $load_part:expr,
+        store_part |$to:ident, $store_mask:ident, $value:ident| $store_part:expr,
+        sums $sums4:ident |$whole:ident| $four:expr,
+        transpose $side:literal $transpose:ident,
+        $set1:ident, $setzero:ident, $loadu:ident, $storeu:ident, $fmadd:ident, $add:ident, $max:ident
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name($register);
+
+        // SAFETY (every block below): the trait's contract, which the caller keeps: the processor has the
+        // path's instructions, and the pointers are valid for the lanes that are touched.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        impl Vector<$float> for $name {
+            const LANES: usize = $lanes;
+            const PATH: Path = Path::$path;
+            const ROWS_OF_ONE: usize = $rows_of_one;
+            const ROWS_OF_TWO: usize = $rows_of_two;
+            const SIDE: usize = $side;
+            type Half = $half;
+            type Mask = $mask;
+
+            #[inline(always)]
+            unsafe fn mask($n: usize) -> $mask {
+                $make_mask
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $float) -> Self {
+                Self(unsafe { $set1(x) })
+            }
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                Self(unsafe { $setzero() })
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $float) -> Self {
+                Self(unsafe { $loadu(from) })
+            }
+            #[inline(always)]
+            unsafe fn load_part($from: *const $float, $load_mask: $mask) -> Self {
+                Self(unsafe { $load_part })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $float) {
+                unsafe { $storeu(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn store_part(self, $to: *mut $float, $store_mask: $mask) {
+                let $value = self.0;
+                unsafe { $store_part }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+                Self(unsafe { $fmadd(self.0, factor.0, term.0) })
+            }
+            #[inline(always)]
+            unsafe fn plus(self, other: Self) -> Self {
+                Self(unsafe { $add(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn relu(self) -> Self {
+                // The instruction gives its second operand when one is NaN.
+                Self(unsafe { $max($setzero(), self.0) })
+            }
+            #[inline(always)]
+            unsafe fn sums(registers: [Self; 4]) -> [$float; 4] {
+                unsafe { $sums4(registers.map(|register| { let $whole = register.0; $four })) }
+            }
+            #[inline(always)]
+            unsafe fn transpose(from: *const $float, step: isize, to: *mut $float, to_step: isize) {
+                unsafe { $transpose(from, step, to, to_step) }
+            }
+        }
+    };
+}
+
+vector! {
+    /// Sixteen `f32` in a 512-bit register.
+    Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512,
+    rows 16 and 12,
+    mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
+    load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
+    store_part |to, mask, value| _mm512_mask_storeu_ps(to, mask, value),
+    sums sums_f32 |x| _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x)),
+    transpose 8 transpose_f32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
+    _mm512_max_ps
+}
+
+vector! {
+    /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
+    HalfF32: 8 of f32 in __m256, half Self, path Avx512,
+    rows 16 and 12,
+    mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
+    load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
+    store_part |to, mask, value| _mm256_mask_storeu_ps(to, mask, value),
+    sums sums_f32 |x| x,
+    transpose 8 transpose_f32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
+    _mm256_max_ps
+}
+
+vector! {
+    /// Eight `f64` in a 512-bit register.
+    Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512,
+    rows 16 and 12,
+    mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
+    load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
+    store_part |to, mask, value| _mm512_mask_storeu_pd(to, mask, value),
+    sums sums_f64 |x| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)),
+    transpose 4 transpose_f64,
+    _mm512_set1_pd, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd,
+    _mm512_max_pd
+}
+
+vector! {
+    /// Four `f64` in a 256-bit register, with the masks of AVX-512.
+    HalfF64: 4 of f64 in __m256d, half Self, path Avx512,
+    rows 16 and 12,
+    mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
+    load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
+    store_part |to, mask, value| _mm256_mask_storeu_pd(to, mask, value),
+    sums sums_f64 |x| x,
+    transpose 4 transpose_f64,
+    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
+    _mm256_max_pd
+}
+
+vector! {
+    /// Eight `f32` in a 256-bit register.
+    Avx2F32: 8 of f32 in __m256, half Self, path Avx2,
+    rows 12 and 6,
+    mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) },
+    load_part |from, mask| _mm256_maskload_ps(from, mask),
+    store_part |to, mask, value| _mm256_maskstore_ps(to, mask, value),
+    sums sums_f32 |x| x,
+    transpose 8 transpose_f32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
+    _mm256_max_ps
+}
+
+vector! {
+    /// Four `f64` in a 256-bit register.
+    Avx2F64: 4 of f64 in __m256d, half Self, path Avx2,
+    rows 12 and 6,
+    mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) },
+    load_part |from, mask| _mm256_maskload_pd(from, mask),
+    store_part |to, mask, value| _mm256_maskstore_pd(to, mask, value),
+    sums sums_f64 |x| x,
+    transpose 4 transpose_f64,
+    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
+    _mm256_max_pd
+}
+
+/// The window of a register's length that starts n lanes before the middle marks the first n lanes.
+static MASKS_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+static MASKS_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+/// The sums of eight lanes: 8 to 4, then two registers at a time 4 to 2, then all at once 2 to 1.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums_f32(x: [__m256; 4]) -> [f32; 4] {
+    let [a, b, c, d] = x.map(|x| _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
+    let ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+    let cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+    let sums = _mm_add_ps(_mm_shuffle_ps::<0b10_00_10_00>(ab, cd), _mm_shuffle_ps::<0b11_01_11_01>(ab, cd));
+    let mut to = [0.0; 4];
+    // SAFETY: room for four numbers.
+    unsafe { _mm_storeu_ps(to.as_mut_ptr(), sums) };
+    to
+}
+
+/// The sums of four lanes: 4 to 2, then two registers at a time 2 to 1.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sums_f64(x: [__m256d; 4]) -> [f64; 4] {
+    let [a, b, c, d] = x.map(|x| _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
+    let ab = _mm_add_pd(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
+    let cd = _mm_add_pd(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d));
+    let mut to = [0.0; 4];
+    // SAFETY: room for four numbers.
+    unsafe {
+        _mm_storeu_pd(to.as_mut_ptr(), ab);
+        _mm_storeu_pd(to.as_mut_ptr().add(2), cd);
+    }
+    to
+}
+
+/// Transposes 8 × 8: rows i and i + 4 share a register, so that pairs and then fours are interleaved
+/// without crossing its halves.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_f32(from: *const f32, step: isize, to: *mut f32, to_step: isize) {
+    // SAFETY: the caller's promise: eight rows of eight numbers on both sides.
+    unsafe {
+        let half = |row: isize, column: isize| _mm_loadu_ps(from.offset(row * step + column));
+        for columns in [0, 4] {
+            let row = |i: isize| {
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(i, columns)), half(i + 4, columns))
+            };
+            let [r0, r1, r2, r3] = [row(0), row(1), row(2), row(3)];
+            let [low01, high01] = [_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1)];
+            let [low23, high23] = [_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3)];
+            let to = to.offset(columns * to_step);
+            _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(low01, low23));
+            _mm256_storeu_ps(to.offset(to_step), _mm256_shuffle_ps::<0b11_10_11_10>(low01, low23));
+            _mm256_storeu_ps(to.offset(2 * to_step), _mm256_shuffle_ps::<0b01_00_01_00>(high01, high23));
+            _mm256_storeu_ps(to.offset(3 * to_step), _mm256_shuffle_ps::<0b11_10_11_10>(high01, high23));
+        }
+    }
+}
+
+/// Transposes 4 × 4: rows i and i + 2 share a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_f64(from: *const f64, step: isize, to: *mut f64, to_step: isize) {
+    // SAFETY: the caller's promise: four rows of four numbers on both sides.
+    unsafe {
+        let half = |row: isize, column: isize| _mm_loadu_pd(from.offset(row * step + column));
+        for columns in [0, 2] {
+            let row = |i: isize| {
+                _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(half(i, columns)), half(i + 2, columns))
+            };
+            let [r0, r1] = [row(0), row(1)];
+            let to = to.offset(columns * to_step);
+            _mm256_storeu_pd(to, _mm256_unpacklo_pd(r0, r1));
+            _mm256_storeu_pd(to.offset(to_step), _mm256_unpackhi_pd(r0, r1));
+        }
+    }
+}
