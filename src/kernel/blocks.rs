@@ -19,7 +19,8 @@ use super::vector::{Number, Vector};
 use super::vectorize::{self, Pass};
 
 /// A matrix in memory; steps are counted in numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Grid<F> {
     pub ptr: *const F,
     /// From a row to the next one.
@@ -48,7 +49,7 @@ impl<F> Grid<F> {
 }
 
 /// A product, `c ← finish(start + a b)`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Operands<F> {
     pub m: usize,
     pub k: usize,

@@ -17,7 +17,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::blocks::{self, Grid, Operands};
 use super::tile::Origin;
-use super::vector::{Number, Registers, Vector};
+use super::vector::{Number, Vector};
 use super::vectorize::{self, Pass, Path, vectorize};
 use crate::Scalar;
 
@@ -147,20 +147,14 @@ pub(super) unsafe fn product_on<F: Scalar>(
     };
     // SAFETY: the views make the operands valid, `c` is borrowed for writing, and the processor has the
     // path's instructions.
-    unsafe {
-        match path {
-            Path::Portable => vectorize::on(path, Multiply::<F, <F as Registers>::Portable>::new(operands)),
-            Path::Avx2 => vectorize::on(path, Multiply::<F, <F as Registers>::Avx2>::new(operands)),
-            Path::Avx512 => vectorize::on(path, Multiply::<F, <F as Registers>::Avx512>::new(operands)),
-        }
-    }
+    unsafe { F::multiply(path, operands) }
 }
 
 /// A product in registers of type `V`.
-struct Multiply<F, V>(Operands<F>, std::marker::PhantomData<V>);
+pub(super) struct Multiply<F, V>(Operands<F>, std::marker::PhantomData<V>);
 
 impl<F, V> Multiply<F, V> {
-    fn new(operands: Operands<F>) -> Self {
+    pub(super) fn new(operands: Operands<F>) -> Self {
         Self(operands, std::marker::PhantomData)
     }
 }

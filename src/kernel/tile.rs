@@ -14,7 +14,7 @@ use super::vector::Vector;
 use super::vectorize::{self, Pass};
 
 /// What the entries of `c` start from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Origin<F> {
     /// Zeros.
     Zero,
@@ -38,7 +38,7 @@ impl<F> Origin<F> {
 /// The operands of all tiles of a block: rows of `b` and of `c` are contiguous.
 ///
 /// Steps are counted in numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tiles<F> {
     pub k: usize,
     pub n: usize,

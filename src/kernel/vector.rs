@@ -5,7 +5,10 @@
 
 use ndarray::LinalgScalar;
 
+use super::blocks::Operands;
 use super::vectorize::Path;
+#[cfg(not(target_arch = "x86_64"))]
+use super::{product::Multiply, vectorize};
 
 /// The register types of a number type, one for each path.
 pub trait Registers: Sized + Copy + 'static {
@@ -15,7 +18,30 @@ pub trait Registers: Sized + Copy + 'static {
     type Avx2: Vector<Self>;
     /// For [`Path::Avx512`].
     type Avx512: Vector<Self>;
+
+    /// A product on one path. Each number type compiles it once, here and not in every crate that calls it.
+    ///
+    /// # Safety
+    /// The operands are valid, and the processor has the path's instructions.
+    unsafe fn multiply(path: Path, operands: Operands<Self>);
 }
+
+/// The body of [`Registers::multiply`].
+macro_rules! multiply_on_each_path {
+    () => {
+        unsafe fn multiply(path: Path, operands: Operands<Self>) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                match path {
+                    Path::Portable => vectorize::on(path, Multiply::<Self, Self::Portable>::new(operands)),
+                    Path::Avx2 => vectorize::on(path, Multiply::<Self, Self::Avx2>::new(operands)),
+                    Path::Avx512 => vectorize::on(path, Multiply::<Self, Self::Avx512>::new(operands)),
+                }
+            }
+        }
+    };
+}
+pub(super) use multiply_on_each_path;
 
 /// What a product asks of its numbers.
 pub trait Number: LinalgScalar + PartialOrd {}
@@ -170,6 +196,7 @@ impl Registers for f32 {
     type Portable = Lanes<f32, 4>;
     type Avx2 = Lanes<f32, 4>;
     type Avx512 = Lanes<f32, 4>;
+    multiply_on_each_path!();
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -177,4 +204,5 @@ impl Registers for f64 {
     type Portable = Lanes<f64, 2>;
     type Avx2 = Lanes<f64, 2>;
     type Avx512 = Lanes<f64, 2>;
+    multiply_on_each_path!();
 }

@@ -2,19 +2,24 @@
 
 use std::arch::x86_64::*;
 
-use super::vector::{Lanes, Registers, Vector};
+use super::blocks::Operands;
+use super::product::Multiply;
+use super::vector::{Lanes, Registers, Vector, multiply_on_each_path};
+use super::vectorize;
 use super::vectorize::Path;
 
 impl Registers for f32 {
     type Portable = Lanes<f32, 4>;
     type Avx2 = Avx2F32;
     type Avx512 = Avx512F32;
+    multiply_on_each_path!();
 }
 
 impl Registers for f64 {
     type Portable = Lanes<f64, 2>;
     type Avx2 = Avx2F64;
     type Avx512 = Avx512F64;
+    multiply_on_each_path!();
 }
 
 /// Implements [`Vector`] for a register type: each method is one instruction.
