@@ -20,7 +20,6 @@ use super::vectorize::{self, Pass};
 
 /// A matrix in memory; steps are counted in numbers.
 #[derive(Clone, Copy, Debug)]
-#[derive(Debug)]
 pub struct Grid<F> {
     pub ptr: *const F,
     /// From a row to the next one.
