@@ -31,6 +31,7 @@ pub enum CommonScale {
 /// - One task: weight p. Opposite or parallel gradients and others that depend on each other: aligned within
 ///   the space they span; eigenvalues below 10⁻¹³ K times the largest count as zero.
 /// - All gradients zero: w = p.
+/// - A task may be opposed: the aligned gradients are orthogonal to each other, not to the original ones.
 /// - Near a stationary point σ → 0 and the step with it: in the paper on purpose.
 ///
 /// ```
@@ -38,7 +39,7 @@ pub enum CommonScale {
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(AlignedMtl::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.5 / 3.0).abs() < 1e-12 && (weights[1] - 0.5).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```

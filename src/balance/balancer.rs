@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// let mut balancer = Balancer::new(PcGrad::new(), 3)?;
 /// let gramian = array![[18.0, -22.0, 5.0], [-22.0, 38.0, 1.0], [5.0, 1.0, 9.0]];
-/// let mut evidence = Observed::gramian(&gramian).labelled(&[true, true, false]);
+/// let mut evidence = Observed::from_gramian(&gramian).with_labels(&[true, true, false]);
 /// let weights = balancer.weights(&mut evidence);
 /// assert!((weights.shared[0] - (1.0 + 22.0 / 18.0)).abs() < 1e-12);
 /// assert_eq!((weights.shared[2], weights.own[2]), (0.0, 0.0));   // no label, no weight

@@ -45,7 +45,7 @@ pub enum Rescale {
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(CaGrad::new(0.5).rescale(Rescale::None), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.7041).abs() < 1e-4 && (weights[1] - 0.5).abs() < 1e-4);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -82,12 +82,18 @@ impl CaGrad {
         self
     }
 
-    /// Leaves w in `self.middle` and gives ‖g_w‖; `radius` is c ‖g₀‖, above 0, and `mean_square` is ‖g₀‖².
+    /// Leaves w in `self.middle` and gives ‖g_w‖, 0 if stationary; `radius` is c ‖g₀‖, above 0, and `mean_square` is ‖g₀‖².
     fn least(&mut self, g: &Gramian, radius: f64, mean_square: f64) -> f64 {
         let n = g.len();
-        // The root lies where ‖g_w‖ can lie: between the least norm and the longest gradient.
-        let (mut s_low, mut s_high) = (0.0, (0..n).map(|k| g.norm(k)).fold(0.0, f64::max) / radius);
+        // The root lies where ‖g_w‖ can lie: up to the longest gradient. There is another at s = 0 if the
+        // convex hull of the gradients contains zero, so the search begins above it.
+        let longest = (0..n).map(|k| g.norm(k)).fold(0.0, f64::max);
+        let (mut s_low, mut s_high) = (STATIONARY / radius, longest / radius);
         shifted(&mut self.solver, g, &self.mean, mean_square, s_low, &mut self.low);
+        if g.square(&self.low).sqrt() <= radius * s_low {
+            self.middle.clone_from(&self.low);
+            return 0.0;
+        }
         shifted(&mut self.solver, g, &self.mean, mean_square, s_high, &mut self.high);
         let mut previous = f64::NAN;
         for round in 0..200 {
@@ -96,7 +102,7 @@ impl CaGrad {
             let s = if round % 3 == 2 { 0.5 * (s_low + s_high) } else { s_low + exact * (s_high - s_low) };
             shifted(&mut self.solver, g, &self.mean, mean_square, s, &mut self.middle);
             let norm = g.square(&self.middle).sqrt();
-            let (over, tolerance) = (norm - radius * s, 4.0 * f64::EPSILON * norm.max(radius * s));
+            let (over, tolerance) = (norm - radius * s, 4.0 * f64::EPSILON * radius * s);
             if over.abs() <= tolerance || s == previous || s_high - s_low <= f64::EPSILON * s_high {
                 break;
             }
@@ -196,7 +202,7 @@ mod tests {
             method.mean = (0..n).map(|k| g.row(k).iter().sum::<f64>() * share).collect();
             let mean_square = method.mean.iter().sum::<f64>() * share;
             let radius = c * mean_square.sqrt();
-            method.least(&g, radius, mean_square);
+            let norm = method.least(&g, radius, mean_square);
             let objective = |w: &[f64]| {
                 w.iter().zip(&method.mean).map(|(w, b)| w * b).sum::<f64>() + radius * g.square(w).sqrt()
             };
@@ -209,7 +215,9 @@ mod tests {
                 for (w, best) in w.iter_mut().zip(&method.middle) {
                     *w = 0.99 * best + 0.01 * *w;
                 }
-                assert!(objective(&w) >= least - 1e-13, "case {case}");
+                // At a stationary point ‖g_w‖ is known to 10⁻⁷ only; otherwise to rounding, as the trace is 1.
+                let allowed = if norm == 0.0 { 1e-7 } else { 1e-13 };
+                assert!(objective(&w) >= least - allowed, "case {case}");
             }
         }
     }
@@ -218,6 +226,6 @@ mod tests {
     fn stands_still_where_nothing_serves_all() {
         let mut balancer = Balancer::new(CaGrad::new(0.5), 3).unwrap();
         let j = array![[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]];
-        assert_eq!(balancer.weights(&mut Observed::jacobian(&j)).shared, [0.0; 3]);
+        assert_eq!(balancer.weights(&mut Observed::from_jacobian(&j)).shared, [0.0; 3]);
     }
 }

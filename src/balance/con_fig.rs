@@ -26,7 +26,7 @@ use crate::Result;
 ///
 /// let jacobian = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
 /// let mut balancer = Balancer::new(ConFig::new(), 2)?;
-/// let weights = balancer.weights(&mut Observed::jacobian(&jacobian)).shared.clone();
+/// let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared.clone();
 /// let d = jacobian.t().dot(&Array1::from(weights));
 /// assert!((d[0] - 0.1588).abs() < 1e-4 && (d[1] - 2.0706).abs() < 1e-4);
 /// # Ok::<(), polytask::Error>(())

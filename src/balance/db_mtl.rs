@@ -27,7 +27,7 @@ use crate::Result;
 /// use polytask::balance::{Balancer, DbMtl, Observed};
 /// use polytask::ndarray::array;
 ///
-/// let mut evidence = Observed::jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[2.0, 0.1]);
+/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[2.0, 0.1]);
 /// let mut balancer = Balancer::new(DbMtl::new(), 2)?;
 /// let weights = &balancer.weights(&mut evidence).shared;
 /// assert!((3.0 * weights[0] - 10.0).abs() < 1e-12 && (weights[1] - 10.0).abs() < 1e-12);

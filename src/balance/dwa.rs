@@ -25,10 +25,10 @@ use crate::Result;
 ///
 /// let mut balancer = Balancer::new(Dwa::new(), 2)?;
 /// for losses in [[1.0, 1.0], [1.0, 0.5]] {
-///     balancer.weights(&mut Observed::losses(&losses));
+///     balancer.weights(&mut Observed::from_losses(&losses));
 ///     balancer.end_epoch();
 /// }
-/// let weights = &balancer.weights(&mut Observed::losses(&[1.0, 0.4])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.4])).shared;
 /// let ratio = (0.5_f64 / 2.0 - 1.0 / 2.0).exp();
 /// assert!((weights[1] / weights[0] - ratio).abs() < 1e-12);
 /// assert!((weights[0] + weights[1] - 2.0).abs() < 1e-12);

@@ -18,7 +18,7 @@ use super::{Balance, Needs, Tasks, Weights};
 /// ```
 /// use polytask::balance::{Balancer, Equal, Observed};
 ///
-/// let mut evidence = Observed::losses(&[3.0, 1.0]);
+/// let mut evidence = Observed::from_losses(&[3.0, 1.0]);
 /// assert_eq!(Balancer::new(Equal::sum(), 2)?.weights(&mut evidence).shared, [1.0, 1.0]);
 /// assert_eq!(Balancer::new(Equal::mean(), 2)?.weights(&mut evidence).shared, [0.5, 0.5]);
 /// # Ok::<(), polytask::Error>(())

@@ -14,7 +14,7 @@ use crate::Result;
 /// use polytask::balance::{Balance, Balancer, Observed, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new().every(2), 1)?;
-/// let mut weight = |loss: f64| balancer.weights(&mut Observed::losses(&[loss])).shared[0];
+/// let mut weight = |loss: f64| balancer.weights(&mut Observed::from_losses(&[loss])).shared[0];
 /// assert_eq!([weight(1.0), weight(0.5), weight(0.25)], [1.0, 1.0, 4.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```

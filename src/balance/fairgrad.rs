@@ -25,7 +25,7 @@ use crate::Result;
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(FairGrad::new(2.0), 1)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[8.0, 0.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[8.0, 0.0]])).shared;
 /// assert!((weights[0] - 64_f64.powf(-2.0 / 3.0)).abs() < 1e-9);
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -27,9 +27,9 @@ use crate::Result;
 /// use polytask::balance::{Balancer, Famo, Observed};
 ///
 /// let mut balancer = Balancer::new(Famo::new(), 2)?;
-/// balancer.weights(&mut Observed::losses(&[1.0, 1.0]));
+/// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
 /// balancer.after_step(&[0.5, 1.0]);                           // the step served the first task alone
-/// let weights = &balancer.weights(&mut Observed::losses(&[1.0, 1.0])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
 /// assert!(weights[0] < weights[1]);
 /// # Ok::<(), polytask::Error>(())
 /// ```

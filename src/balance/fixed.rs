@@ -13,7 +13,7 @@ use crate::Result;
 /// use polytask::balance::{Balancer, Fixed, Observed};
 ///
 /// let mut balancer = Balancer::new(Fixed::new(&[1.0, 0.3]), 2)?;
-/// assert_eq!(balancer.weights(&mut Observed::losses(&[5.0, 5.0])).own, [1.0, 0.3]);
+/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[5.0, 5.0])).own, [1.0, 0.3]);
 /// assert!(Balancer::new(Fixed::new(&[1.0, 0.3]), 3).is_err());
 /// # Ok::<(), polytask::Error>(())
 /// ```

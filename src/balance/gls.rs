@@ -18,7 +18,7 @@ use super::{Balance, Needs, Tasks, Weights, positive};
 /// use polytask::balance::{Balancer, Gls, Observed};
 ///
 /// let mut balancer = Balancer::new(Gls::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::losses(&[4.0, 1.0])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_losses(&[4.0, 1.0])).shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 1.0).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```

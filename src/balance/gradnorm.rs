@@ -32,7 +32,7 @@ use crate::Result;
 ///
 /// let mut balancer = Balancer::new(GradNorm::new(), 2)?;
 /// for _ in 0..500 {
-///     let mut evidence = Observed::jacobian(&array![[3.0, 0.0], [0.0, 1.0]]);
+///     let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]);
 ///     balancer.weights(&mut evidence);
 /// }
 /// let weights = &balancer.last().shared;             // the same rates: lengths become equal, 0.5 · 3 = 1.5 · 1

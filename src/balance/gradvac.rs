@@ -30,9 +30,9 @@ const LARGEST_TARGET: f64 = 0.999;
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(GradVac::new(), 2)?;
-/// let mut agreeing = Observed::jacobian(&array![[1.0, 0.1], [1.0, -0.1]]);
+/// let mut agreeing = Observed::from_jacobian(&array![[1.0, 0.1], [1.0, -0.1]]);
 /// assert_eq!(balancer.weights(&mut agreeing).shared, [1.0, 1.0]);
-/// let mut less = Observed::jacobian(&array![[1.0, 1.0], [1.0, -0.5]]);
+/// let mut less = Observed::from_jacobian(&array![[1.0, 1.0], [1.0, -0.5]]);
 /// assert!(balancer.weights(&mut less).shared[0] > 1.0);        // no conflict, but less than usual
 /// # Ok::<(), polytask::Error>(())
 /// ```

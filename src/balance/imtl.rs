@@ -30,7 +30,7 @@ use crate::Result;
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(ImtlG::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 0.75).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -94,7 +94,7 @@ impl Balance for ImtlG {
 ///
 /// let mut balancer = Balancer::new(ImtlL::new(), 2)?;
 /// for _ in 0..2_000 {
-///     balancer.weights(&mut Observed::losses(&[4.0, 0.5]));
+///     balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
 /// }
 /// let weights = &balancer.last().shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-3 && (weights[1] - 2.0).abs() < 1e-3);
@@ -162,7 +162,7 @@ impl Balance for ImtlL {
 /// use polytask::balance::{Balancer, Imtl, Observed};
 /// use polytask::ndarray::array;
 ///
-/// let mut evidence = Observed::jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[1.0, 1.0]);
+/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[1.0, 1.0]);
 /// let mut balancer = Balancer::new(Imtl::new(), 2)?;
 /// let weights = balancer.weights(&mut evidence);
 /// assert_eq!(weights.own, [1.0, 1.0]);

@@ -39,7 +39,7 @@ pub enum Normalisation {
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(Mgda::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.6).abs() < 1e-12);          // d = (0, 1, 1)
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -12,7 +12,7 @@
 //! // Two gradients in conflict: one row per task, one column per shared parameter.
 //! let jacobian = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
 //! let mut balancer = Balancer::new(Mgda::new(), 2)?;
-//! let weights = balancer.weights(&mut Observed::jacobian(&jacobian));
+//! let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian));
 //! assert!((weights.shared[0] - 0.6).abs() < 1e-12 && (weights.shared[1] - 0.4).abs() < 1e-12);
 //! # Ok::<(), polytask::Error>(())
 //! ```
@@ -201,7 +201,7 @@ impl Weights {
 /// }
 ///
 /// let mut balancer = Balancer::new(WorstFirst, 3)?;
-/// let weights = balancer.weights(&mut Observed::losses(&[0.2, 0.9, 0.5]));
+/// let weights = balancer.weights(&mut Observed::from_losses(&[0.2, 0.9, 0.5]));
 /// assert_eq!(weights.shared, [0.0, 1.0, 0.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```

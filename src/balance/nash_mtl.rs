@@ -28,7 +28,7 @@ use crate::Result;
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(NashMtl::new().unlimited(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
 /// assert!((weights[0] - 0.5).abs() < 1e-9 && (weights[1] - 2.0).abs() < 1e-9);   // the sum of unit gradients
 /// # Ok::<(), polytask::Error>(())
 /// ```

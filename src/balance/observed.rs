@@ -9,7 +9,7 @@ use super::Evidence;
 /// ```
 /// use polytask::balance::{Balancer, Observed, Uncertainty};
 ///
-/// let mut evidence = Observed::losses(&[0.5, 2.0, 0.0]).labelled(&[true, true, false]);
+/// let mut evidence = Observed::from_losses(&[0.5, 2.0, 0.0]).with_labels(&[true, true, false]);
 /// let mut balancer = Balancer::new(Uncertainty::new(), 3)?;
 /// assert_eq!(balancer.weights(&mut evidence).shared, [0.5, 0.5, 0.0]);
 /// # Ok::<(), polytask::Error>(())
@@ -23,7 +23,7 @@ pub struct Observed {
 
 impl Observed {
     /// The losses alone; every task has labels.
-    pub fn losses(losses: &[f64]) -> Self {
+    pub fn from_losses(losses: &[f64]) -> Self {
         Self { losses: losses.to_vec(), labelled: vec![true; losses.len()], gramian: None }
     }
 
@@ -32,13 +32,13 @@ impl Observed {
     /// # Panics
     /// If the matrix is not square.
     #[track_caller]
-    pub fn gramian<S: Data<Elem = f64>>(gramian: &ArrayBase<S, Ix2>) -> Self {
-        Self::losses(&vec![1.0; gramian.nrows()]).with_gramian(gramian)
+    pub fn from_gramian<S: Data<Elem = f64>>(gramian: &ArrayBase<S, Ix2>) -> Self {
+        Self::from_losses(&vec![1.0; gramian.nrows()]).with_gramian(gramian)
     }
 
     /// A `K × P` matrix of gradients, one row per task; every loss is 1 and every task has labels.
-    pub fn jacobian<S: Data<Elem = f64>>(jacobian: &ArrayBase<S, Ix2>) -> Self {
-        Self::gramian(&jacobian.dot(&jacobian.t()))
+    pub fn from_jacobian<S: Data<Elem = f64>>(jacobian: &ArrayBase<S, Ix2>) -> Self {
+        Self::from_gramian(&jacobian.dot(&jacobian.t()))
     }
 
     /// The same with these losses.
@@ -72,7 +72,7 @@ impl Observed {
     /// If there is not one entry for each task.
     #[track_caller]
     #[must_use]
-    pub fn labelled(mut self, labelled: &[bool]) -> Self {
+    pub fn with_labels(mut self, labelled: &[bool]) -> Self {
         assert_eq!(labelled.len(), self.losses.len(), "one entry for each task");
         self.labelled.copy_from_slice(labelled);
         self

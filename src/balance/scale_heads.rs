@@ -12,7 +12,7 @@ use crate::Result;
 /// use polytask::balance::{Balance, Balancer, Fixed, Observed};
 ///
 /// let mut balancer = Balancer::new(Fixed::new(&[0.5, 2.0]).scale_heads(false), 2)?;
-/// let weights = balancer.weights(&mut Observed::losses(&[1.0, 1.0]));
+/// let weights = balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
 /// assert_eq!((&weights.shared[..], &weights.own[..]), (&[0.5, 2.0][..], &[1.0, 1.0][..]));
 /// # Ok::<(), polytask::Error>(())
 /// ```

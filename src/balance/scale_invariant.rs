@@ -20,7 +20,7 @@ use crate::Result;
 /// use polytask::balance::{Balancer, Observed, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new(), 2)?;
-/// assert_eq!(balancer.weights(&mut Observed::losses(&[4.0, 0.5])).shared, [0.25, 2.0]);
+/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [0.25, 2.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -20,8 +20,8 @@ use crate::Result;
 /// use polytask::balance::{Balance, Balancer, Observed, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new().smoothed(0.75), 1)?;
-/// assert_eq!(balancer.weights(&mut Observed::losses(&[1.0])).shared, [1.0]);
-/// assert_eq!(balancer.weights(&mut Observed::losses(&[0.2])).shared, [2.0]);   // ¾ · 1 + ¼ · 5
+/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[1.0])).shared, [1.0]);
+/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[0.2])).shared, [2.0]);   // ¾ · 1 + ¼ · 5
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ use crate::Result;
 ///
 /// let method = Stch::new(0.01).preference(&[1.0, 1.0]);
 /// let mut balancer = Balancer::new(method, 2)?;
-/// let weights = &balancer.weights(&mut Observed::losses(&[1.0, 0.5])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.5])).shared;
 /// assert!(weights[0] > 0.999);
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -27,7 +27,7 @@ use crate::Result;
 ///
 /// let mut balancer = Balancer::new(Uncertainty::new(), 2)?;
 /// for _ in 0..2_000 {
-///     balancer.weights(&mut Observed::losses(&[4.0, 0.5]));
+///     balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
 /// }
 /// let weights = &balancer.last().shared;
 /// assert!((weights[0] - 1.0 / 8.0).abs() < 1e-3 && (weights[1] - 1.0).abs() < 1e-3);

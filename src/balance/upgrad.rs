@@ -26,7 +26,7 @@ use crate::Result;
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(UpGrad::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.5 * (1.0 + 22.0 / 18.0)).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```
