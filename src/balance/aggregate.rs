@@ -164,8 +164,16 @@ impl Aggregator {
         direction: &mut [f64],
     ) -> &[f64] {
         let n_tasks = self.own.len();
-        assert_eq!((losses.len(), labelled.len()), (n_tasks, n_tasks), "losses and labels of {n_tasks} tasks");
-        assert_eq!(jacobian.dim(), (n_tasks, direction.len()), "one gradient as long as the direction for each task");
+        assert_eq!(
+            (losses.len(), labelled.len()),
+            (n_tasks, n_tasks),
+            "losses and labels of {n_tasks} tasks"
+        );
+        assert_eq!(
+            jacobian.dim(),
+            (n_tasks, direction.len()),
+            "one gradient as long as the direction for each task"
+        );
         let finite = |k: usize| losses[k].is_finite() && jacobian.row(k).iter().all(|g| g.is_finite());
         self.index.clear();
         self.index.extend((0..n_tasks).filter(|&k| labelled[k] && finite(k)));

@@ -63,7 +63,11 @@ impl Balancer {
     pub fn weights(&mut self, evidence: &mut dyn Evidence) -> &Weights {
         let n_tasks = self.weights.shared.len();
         let (losses, labelled) = (evidence.losses(), evidence.labelled());
-        assert_eq!((losses.len(), labelled.len()), (n_tasks, n_tasks), "losses and labels of {n_tasks} tasks");
+        assert_eq!(
+            (losses.len(), labelled.len()),
+            (n_tasks, n_tasks),
+            "losses and labels of {n_tasks} tasks"
+        );
         self.index.clear();
         self.index.extend((0..n_tasks).filter(|&k| labelled[k] && losses[k].is_finite()));
         self.losses.clear();
@@ -212,6 +216,9 @@ impl<'a> Tasks<'a> {
 
 impl std::fmt::Debug for Tasks<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tasks").field("index", &self.index).field("losses", &self.losses).finish_non_exhaustive()
+        f.debug_struct("Tasks")
+            .field("index", &self.index)
+            .field("losses", &self.losses)
+            .finish_non_exhaustive()
     }
 }

@@ -102,7 +102,8 @@ impl CaGrad {
             let s = if round % 3 == 2 { 0.5 * (s_low + s_high) } else { s_low + exact * (s_high - s_low) };
             shifted(&mut self.solver, g, &self.mean, mean_square, s, &mut self.middle);
             let norm = g.square(&self.middle).sqrt();
-            let (over, tolerance) = (norm - radius * s, 4.0 * f64::EPSILON * radius * s);
+            // ‖g_w‖² is a sum of order 1, so its root is known to ε / ‖g_w‖.
+            let (over, tolerance) = (norm - radius * s, 4.0 * f64::EPSILON / (radius * s));
             if over.abs() <= tolerance || s == previous || s_high - s_low <= f64::EPSILON * s_high {
                 break;
             }

@@ -48,8 +48,9 @@ pub fn diagnose(gramian: ArrayView2<'_, f64>) -> Diagnostics {
     let conflicts = pairs.clone().filter(|&pair| g[pair] < 0.0).count();
     let mut eigen = Eigen::default();
     eigen.decompose(n, |k, l| g[[k, l]]);
-    let (least, largest) =
-        eigen.pairs().fold((f64::INFINITY, 0.0_f64), |(least, most), (value, _)| (least.min(value), most.max(value)));
+    let (least, largest) = eigen
+        .pairs()
+        .fold((f64::INFINITY, 0.0_f64), |(least, most), (value, _)| (least.min(value), most.max(value)));
     let independent = eigen.pairs().count() == n;
     Diagnostics {
         norms: (0..n).map(|k| g.true_norm(k)).collect(),

@@ -76,7 +76,11 @@ impl<B: Balance + Clone + 'static> Balance for Every<B> {
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
         let mut state = self.method.state();
-        let kept = [("steps", &mut self.steps), ("kept weights", &mut self.shared), ("kept own weights", &mut self.own)];
+        let kept = [
+            ("steps", &mut self.steps),
+            ("kept weights", &mut self.shared),
+            ("kept own weights", &mut self.own),
+        ];
         state.extend(kept);
         state
     }

@@ -43,14 +43,16 @@ pub struct GradVac {
     /// φ̂, K × K.
     target: Vec<f64>,
     steps: Vec<f64>,
+    /// c of d = Σ c ∇, and G c.
     combination: Vec<f64>,
+    products: Vec<f64>,
     others: Vec<usize>,
 }
 
 impl Default for GradVac {
     fn default() -> Self {
-        let [target, steps, combination] = [const { Vec::new() }; 3];
-        Self { order: Order::Random(0), rate: 0.5, target, steps, combination, others: Vec::new() }
+        let [target, steps, combination, products] = [const { Vec::new() }; 4];
+        Self { order: Order::Random(0), rate: 0.5, target, steps, combination, products, others: Vec::new() }
     }
 }
 
@@ -86,23 +88,28 @@ impl Balance for GradVac {
         self.target.resize(all * all, 0.0);
         let mut rng = self.order.generator(count(&mut self.steps));
         weights.shared.fill(0.0);
-        let c = &mut self.combination;
+        let (c, products) = (&mut self.combination, &mut self.products);
         for k in 0..n {
             c.clear();
             c.resize(n, 0.0);
             c[k] = 1.0;
+            products.clear();
+            products.extend_from_slice(g.row(k));
             self.order.others(k, n, &mut rng, &mut self.others);
             for &l in &self.others {
-                let (length, other) = (g.square(c).sqrt(), g.norm(l));
+                let square: f64 = c.iter().zip(&*products).map(|(c, p)| c * p).sum();
+                let (length, other) = (square.max(0.0).sqrt(), g.norm(l));
                 if length * other == 0.0 {
                     continue;
                 }
-                let cosine = (g.dot(l, c) / (length * other)).clamp(-1.0, 1.0);
+                let cosine = (products[l] / (length * other)).clamp(-1.0, 1.0);
                 let target = &mut self.target[index[k] * all + index[l]];
                 let goal = target.min(LARGEST_TARGET);
                 if cosine < goal {
                     let (sine, goal_sine) = ((1.0 - cosine * cosine).sqrt(), (1.0 - goal * goal).sqrt());
-                    c[l] += length * (goal * sine - cosine * goal_sine) / (other * goal_sine);
+                    let turn = length * (goal * sine - cosine * goal_sine) / (other * goal_sine);
+                    c[l] += turn;
+                    products.iter_mut().zip(g.row(l)).for_each(|(product, g)| *product += turn * g);
                 }
                 *target = (1.0 - self.rate) * *target + self.rate * cosine;
             }

@@ -176,7 +176,9 @@ mod tests {
 
     #[test]
     fn a_gradient_that_is_not_finite_counts_as_zero() {
-        let g = Gramian::of(array![[4.0, f64::NAN, 2.0], [f64::NAN, f64::NAN, f64::NAN], [2.0, f64::NAN, 4.0]].view());
+        let g = Gramian::of(
+            array![[4.0, f64::NAN, 2.0], [f64::NAN, f64::NAN, f64::NAN], [2.0, f64::NAN, 4.0]].view(),
+        );
         assert_eq!(g.row(0), [0.5, 0.0, 0.25]);
         assert_eq!(g.row(1), [0.0; 3]);
         let overflowed = Gramian::of(array![[f64::INFINITY, f64::INFINITY], [f64::INFINITY, 1.0]].view());

@@ -109,7 +109,9 @@ impl Aggregate for MoCo {
         }
         let sum: f64 = rows.index().iter().map(|&k| self.lambda[k]).sum();
         self.now.clear();
-        self.now.extend(rows.index().iter().map(|&k| if sum > 0.0 { self.lambda[k] / sum } else { 1.0 / n as f64 }));
+        self.now.extend(
+            rows.index().iter().map(|&k| if sum > 0.0 { self.lambda[k] / sum } else { 1.0 / n as f64 }),
+        );
         combine(&self.now, rows.index(), &mean, direction);
         for (lambda, &k) in self.now.iter_mut().zip(rows.index()) {
             // (Y Yᵀ λ)ₖ = ⟨yₖ, Σ λₗ yₗ⟩

@@ -66,15 +66,15 @@ mod preference;
 mod setting;
 mod solver;
 
-mod equal;
-mod fixed;
-mod scale_invariant;
-mod uncertainty;
 mod dwa;
-mod rlw;
-mod gls;
-mod stch;
+mod equal;
 mod famo;
+mod fixed;
+mod gls;
+mod rlw;
+mod scale_invariant;
+mod stch;
+mod uncertainty;
 
 mod aligned_mtl;
 mod cagrad;

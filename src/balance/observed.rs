@@ -92,6 +92,8 @@ impl Evidence for Observed {
     /// If the Gramian was not given.
     fn gramian(&mut self) -> ArrayView2<'_, f64> {
         let gramian = self.gramian.as_ref();
-        gramian.expect("the method asks for a Gramian and only losses were observed: use `with_gramian`").view()
+        gramian
+            .expect("the method asks for a Gramian and only losses were observed: use `with_gramian`")
+            .view()
     }
 }

@@ -1,8 +1,8 @@
 //! The order in which a method visits the other tasks.
 
+use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 
 /// The order in which a task's gradient meets those of the other tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

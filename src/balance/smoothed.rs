@@ -74,7 +74,12 @@ impl<B: Balance + Clone + 'static> Balance for Smoothed<B> {
 
     fn check(&self, n_tasks: usize) -> Result<()> {
         let momentum = self.momentum;
-        require((0.0..1.0).contains(&momentum), "momentum of the weights", "a number from 0 to below 1", momentum)?;
+        require(
+            (0.0..1.0).contains(&momentum),
+            "momentum of the weights",
+            "a number from 0 to below 1",
+            momentum,
+        )?;
         self.method.check(n_tasks)
     }
 }

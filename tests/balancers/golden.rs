@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, Array2, Axis, array};
 use polytask::balance::{
-    Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DualProj, Dwa, Equal, ExcessMtl, FairGrad, Famo,
-    Gls, GradVac, ImtlG, ImtlL, Mgda, NashMtl, Observed, Order, PcGrad, Rescale, Stch, Uncertainty, UpGrad,
+    Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DualProj, Dwa, Equal, ExcessMtl, FairGrad,
+    Famo, Gls, GradVac, ImtlG, ImtlL, Mgda, NashMtl, Observed, Order, PcGrad, Rescale, Stch, Uncertainty,
+    UpGrad,
 };
 use serde_json::Value;
 
@@ -104,7 +105,10 @@ fn assert_weights(method: impl Balance + 'static, jacobian: &Array2<f64>, expect
     let shown = format!("{method:?}");
     let mut balancer = Balancer::new(method, expected.len()).unwrap();
     let found = &balancer.weights(&mut Observed::from_jacobian(jacobian)).shared;
-    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < digits), "{shown}: {found:?}, not {expected:?}");
+    assert!(
+        found.iter().zip(expected).all(|(a, b)| (a - b).abs() < digits),
+        "{shown}: {found:?}, not {expected:?}"
+    );
 }
 
 #[test]
@@ -222,7 +226,10 @@ fn loss_weights_are_those_of_torchjd_step_by_step() {
             for (found, expected) in weights.shared.iter().zip(expected) {
                 // TorchJD adds 1e-8 to the losses in FAMO, which are 0.004 at the least.
                 let allowed = if method.starts_with("famo") { 1e-5 } else { 1e-11 };
-                assert!((found / expected - 1.0).abs() < allowed, "{method}, step {t}: {found}, not {expected}");
+                assert!(
+                    (found / expected - 1.0).abs() < allowed,
+                    "{method}, step {t}: {found}, not {expected}"
+                );
             }
             balancer.after_step(&after.row(t).to_vec());
             if epoch_ends.contains(&(t as f64)) {

@@ -5,7 +5,7 @@ mod allocation;
 mod golden;
 mod members;
 mod promises;
-// mod toy;
+mod toy;
 
 use ndarray::{Array1, Array2};
 use polytask::balance::{Balance, Balancer, Observed};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use polytask::balance::{
-    AlignedMtl, Balance, CaGrad, CommonScale, ConFig, DbMtl, DualProj, Dwa, Equal, FairGrad, Famo, Fixed, Gls,
-    GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, NashMtl, Needs, Normalisation, Order, PcGrad, Rescale, Rlw,
-    ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
+    AlignedMtl, Balance, CaGrad, CommonScale, ConFig, DbMtl, DualProj, Dwa, Equal, FairGrad, Famo, Fixed,
+    Gls, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, NashMtl, Needs, Normalisation, Order, PcGrad, Rescale,
+    Rlw, ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
 };
 
 /// What a method does to the parts that belong to one task.
@@ -38,7 +38,13 @@ pub struct Member {
 /// the gradients, `0` does not depend on their scale.
 fn row(method: impl Balance + 'static, needs: Needs, heads: Heads, promises: &str) -> Member {
     let has = |letter| promises.contains(letter);
-    let degree = if has('1') { Some(1.0) } else if has('0') { Some(0.0) } else { None };
+    let degree = if has('1') {
+        Some(1.0)
+    } else if has('0') {
+        Some(0.0)
+    } else {
+        None
+    };
     Member {
         method: Box::new(method),
         needs,

@@ -82,13 +82,19 @@ fn tasks_without_labels_are_as_if_they_were_not_there() {
             let losses = [1.0 + f64::from(step), 2.0, 0.5 / f64::from(step + 1)];
             let expected = small.weights(&mut Observed::from_jacobian(&j).with_losses(&losses)).clone();
             let wide = [losses[0], losses[1], 0.0, losses[2]];
-            let mut evidence = Observed::from_jacobian(&with_gap).with_losses(&wide).with_labels(&[true, true, false, true]);
+            let mut evidence =
+                Observed::from_jacobian(&with_gap).with_losses(&wide).with_labels(&[true, true, false, true]);
             let found = large.weights(&mut evidence).clone();
             for (small, large) in [(&expected.shared, &found.shared), (&expected.own, &found.own)] {
                 assert_eq!(large[2], 0.0);
                 // What is drawn for the fourth task is another draw: random members are compared on the gap alone.
                 if member.permutation_invariant {
-                    assert_eq!([small[0], small[1], small[2]], [large[0], large[1], large[3]], "{:?}", member.method);
+                    assert_eq!(
+                        [small[0], small[1], small[2]],
+                        [large[0], large[1], large[3]],
+                        "{:?}",
+                        member.method
+                    );
                 }
             }
             small.after_step(&losses.map(|loss| 0.9 * loss));
@@ -133,7 +139,9 @@ fn what_is_needed_is_asked_for_and_nothing_else() {
         // Losses after the step change what follows for those that need them, and for no other.
         let mut told = balancer.clone();
         told.after_step(&[0.5, 1.0, 1.5, 1.0]);
-        let again = |balancer: &mut Balancer| balancer.weights(&mut Observed::from_gramian(&Array2::eye(TASKS))).clone();
+        let again = |balancer: &mut Balancer| {
+            balancer.weights(&mut Observed::from_gramian(&Array2::eye(TASKS))).clone()
+        };
         let differs = again(&mut told) != again(&mut balancer);
         assert_eq!(differs, member.needs.losses_after_step, "{:?}", member.method);
     }
@@ -145,7 +153,8 @@ fn heads_are_scaled_as_said() {
     let j = matrix(&mut rng, TASKS, 6, TASKS);
     for member in members() {
         let mut balancer = for_tasks(&member, TASKS).unwrap();
-        let mut step = || balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&[0.5, 2.0, 3.0, 0.1])).clone();
+        let mut step =
+            || balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&[0.5, 2.0, 3.0, 0.1])).clone();
         step();
         let weights = step();
         let found = if weights.own == weights.shared {
@@ -161,7 +170,11 @@ fn heads_are_scaled_as_said() {
 }
 
 /// The weights after a few steps of training that serve the first tasks better.
-fn after_some_steps(balancer: &mut Balancer, step: impl Fn(u32) -> (Observed, [f64; TASKS]), steps: std::ops::Range<u32>) {
+fn after_some_steps(
+    balancer: &mut Balancer,
+    step: impl Fn(u32) -> (Observed, [f64; TASKS]),
+    steps: std::ops::Range<u32>,
+) {
     for t in steps {
         let (mut evidence, after) = step(t);
         balancer.weights(&mut evidence);
@@ -180,7 +193,8 @@ fn a_restored_state_goes_on_bit_for_bit_and_a_reset_begins_anew() {
         let falling = 1.0 / f64::from(t + 1);
         let losses = [1.0, 0.5 + falling, falling, 3.0];
         let labelled = [true, t % 2 == 0, true, t % 3 > 0];
-        let evidence = Observed::from_jacobian(&jacobians[t as usize]).with_losses(&losses).with_labels(&labelled);
+        let evidence =
+            Observed::from_jacobian(&jacobians[t as usize]).with_losses(&losses).with_labels(&labelled);
         (evidence, losses.map(|loss| loss * (1.0 - 0.1 * falling)))
     };
     for member in members() {

@@ -70,6 +70,8 @@ mod tests {
         assert!(!cholesky.push(|i| a[2][i], a[2][2]), "row 2 is the sum of the others");
         let mut x = [10.0, 9.0];
         cholesky.solve(&mut x);
-        assert!((4.0 * x[0] + 2.0 * x[1] - 10.0).abs() < 1e-12 && (2.0 * x[0] + 5.0 * x[1] - 9.0).abs() < 1e-12);
+        assert!(
+            (4.0 * x[0] + 2.0 * x[1] - 10.0).abs() < 1e-12 && (2.0 * x[0] + 5.0 * x[1] - 9.0).abs() < 1e-12
+        );
     }
 }

@@ -24,10 +24,12 @@ impl Eigen {
             self.vectors.extend((0..n).map(|j| if i == j { 1.0 } else { 0.0 }));
         }
         let size: f64 = self.matrix.iter().map(|x| x * x).sum();
-        // Cyclic sweeps converge quadratically: six or so do, the bound is never met.
+        // Cyclic sweeps converge quadratically: six or so do, the bound is never met. Small eigenvalues want an
+        // off-diagonal part well below rounding of the large ones.
         for _ in 0..60 {
-            let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| self.at(i, j).powi(2)).sum();
-            if off <= 1e-34 * size {
+            let off: f64 =
+                (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| self.at(i, j).powi(2)).sum();
+            if off <= 1e-40 * size {
                 break;
             }
             for p in 0..n {
@@ -65,6 +67,9 @@ impl Eigen {
                 rows[q * n + j] = sin * x + cos * y;
             }
         }
+        // Exactly, where the arithmetic leaves rounding.
+        self.matrix[p * n + q] = 0.0;
+        self.matrix[q * n + p] = 0.0;
     }
 
     /// The eigenvalues and eigenvectors, without those that are zero up to rounding, in no order.

@@ -63,7 +63,7 @@ impl Fair {
         self.a.clear();
         self.a.extend((0..n).map(|k| {
             let lean: f64 = self.cosines[k * n..(k + 1) * n].iter().sum();
-            (self.m[k] / lean.max(1e-3)).powf(1.0 / (1.0 + power))
+            (self.m[k] / if lean >= RIDGE { lean } else { 1.0 }).powf(1.0 / (1.0 + power))
         }));
         self.trial.clear();
         self.trial.resize(n, 0.0);

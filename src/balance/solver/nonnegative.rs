@@ -73,7 +73,8 @@ impl Nonnegative {
 
     /// The entry at 0 along which the value falls most, if it falls along any by more than rounding.
     fn steepest(&self) -> Option<usize> {
-        let size = self.z.iter().sum::<f64>() + self.target.iter().fold(0.0, |most: f64, b| most.max(b.abs()));
+        let size =
+            self.z.iter().sum::<f64>() + self.target.iter().fold(0.0, |most: f64, b| most.max(b.abs()));
         let mut least = 4.0 * self.n as f64 * f64::EPSILON * size;
         let mut steepest = None;
         for j in 0..self.n {
@@ -197,9 +198,8 @@ mod tests {
             let b = |i: usize| dot(&a[i], &y);
             let x = solver.solve(n, h, b);
             assert!(x.iter().all(|&x| x >= 0.0));
-            let value: f64 = (0..n)
-                .map(|i| x[i] * (0.5 * (0..n).map(|j| h(i, j) * x[j]).sum::<f64>() - b(i)))
-                .sum();
+            let value: f64 =
+                (0..n).map(|i| x[i] * (0.5 * (0..n).map(|j| h(i, j) * x[j]).sum::<f64>() - b(i))).sum();
             let best = by_all_sets(n, &h, &b);
             // Values are of order 1; both sides solve systems whose condition is at most about 1e4.
             assert!((value - best).abs() < 1e-10, "case {case}: {value} and {best}");
