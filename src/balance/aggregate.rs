@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use super::balancer::{State, read, write};
 use crate::{Error, ErrorKind, Result};
@@ -95,7 +95,7 @@ impl<'a> Rows<'a> {
 
     /// The gradient of the `i`th task that takes part; all its entries are finite.
     pub fn row(&self, i: usize) -> ArrayView1<'a, f64> {
-        self.jacobian.clone().index_axis_move(ndarray::Axis(0), self.index[i])
+        self.jacobian.index_axis_move(Axis(0), self.index[i])
     }
 
     /// The gradients of all that take part.
@@ -202,14 +202,14 @@ impl Aggregator {
 
     /// A copy of all that the method carries from step to step: what a checkpoint saves.
     pub fn state(&self) -> State {
-        read(self.method.clone().state())
+        read(self.own.len(), self.method.clone().state())
     }
 
     /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
     ///
     /// # Errors
-    /// If the state is that of another method; then nothing is changed.
+    /// If the state is that of another method or number of tasks; then nothing is changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        write(self.method.state(), state)
+        write(self.own.len(), self.method.state(), state)
     }
 }

@@ -29,8 +29,8 @@ pub struct Balancer {
     weights: Weights,
 }
 
-/// What a method carries from one step to the next, each list of numbers under its name. The lists of a method
-/// that has not begun are empty.
+/// What a method carries from one step to the next, each list of numbers under its name: first the number of
+/// tasks, then the lists of [`Balance::state`], which are empty if the method has not begun.
 pub type State = Vec<(String, Vec<f64>)>;
 
 impl Balancer {
@@ -128,39 +128,50 @@ impl Balancer {
     /// Forgets what was learned.
     pub fn reset(&mut self) {
         self.method.state().into_iter().for_each(|(_, list)| list.clear());
+        self.index.clear();
         self.weights.shared.fill(1.0);
         self.weights.own.fill(1.0);
     }
 
     /// A copy of all that the method carries from step to step: what a checkpoint saves.
     pub fn state(&self) -> State {
-        read(self.method.clone().state())
+        read(self.weights.shared.len(), self.method.clone().state())
     }
 
     /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
     ///
     /// # Errors
-    /// If the state is that of another method; then nothing is changed.
+    /// If the state is that of another method or number of tasks; then nothing is changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        write(self.method.state(), state)
+        write(self.weights.shared.len(), self.method.state(), state)?;
+        // The step that this balancer may be in the middle of is not the state's.
+        self.index.clear();
+        Ok(())
     }
 }
 
-/// Copies the lists of a method.
-pub(super) fn read(lists: Vec<(&'static str, &mut Vec<f64>)>) -> State {
-    lists.into_iter().map(|(name, list)| (name.to_owned(), list.clone())).collect()
+/// Copies the lists of a method for `n_tasks` tasks.
+pub(super) fn read(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>) -> State {
+    let mut state = vec![("tasks".to_owned(), vec![n_tasks as f64])];
+    state.extend(lists.into_iter().map(|(name, list)| (name.to_owned(), list.clone())));
+    state
 }
 
-/// Writes a copy back to the lists of a method.
-pub(super) fn write(lists: Vec<(&'static str, &mut Vec<f64>)>, state: &State) -> Result<()> {
-    let expected: Vec<_> = lists.iter().map(|list| list.0).collect();
-    let found: Vec<_> = state.iter().map(|list| list.0.as_str()).collect();
-    if expected != found {
-        let (expected, found) = (format!("the lists {expected:?}"), format!("{found:?}"));
-        return Err(Error::new(ErrorKind::Value, "state of the balance", expected, found)
-            .advise("restore it with the method it was saved from"));
+/// Writes a copy back to the lists of a method for `n_tasks` tasks.
+pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, state: &State) -> Result<()> {
+    let names = |state: &State| state.iter().map(|list| list.0.clone()).collect::<Vec<_>>();
+    let expected: Vec<_> = std::iter::once("tasks").chain(lists.iter().map(|list| list.0)).collect();
+    let fault = |expected: String, found: String| {
+        Error::new(ErrorKind::Value, "state of the balance", expected, found)
+            .advise("restore it with the method and the tasks it was saved from")
+    };
+    if names(state) != expected {
+        return Err(fault(format!("the lists {expected:?}"), format!("{:?}", names(state))));
     }
-    for ((_, list), (_, saved)) in lists.into_iter().zip(state) {
+    if state[0].1 != [n_tasks as f64] {
+        return Err(fault(format!("a state of {n_tasks} tasks"), format!("{:?}", state[0].1)));
+    }
+    for ((_, list), (_, saved)) in lists.into_iter().zip(&state[1..]) {
         list.clone_from(saved);
     }
     Ok(())

@@ -76,10 +76,13 @@ impl Balance for Dwa {
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
-        let all = tasks.all();
-        if self.sum.len() != all {
-            (self.sum, self.count) = (vec![0.0; all], vec![0.0; all]);
-            (self.last, self.before) = (vec![f64::NAN; all], vec![f64::NAN; all]);
+        for (list, unknown) in [
+            (&mut self.sum, 0.0),
+            (&mut self.count, 0.0),
+            (&mut self.last, f64::NAN),
+            (&mut self.before, f64::NAN),
+        ] {
+            list.resize(tasks.all(), unknown);
         }
         for (&k, &loss) in tasks.index().iter().zip(tasks.losses()) {
             self.sum[k] += loss;
@@ -94,8 +97,8 @@ impl Balance for Dwa {
 
     fn end_epoch(&mut self) {
         std::mem::swap(&mut self.before, &mut self.last);
-        for k in 0..self.sum.len() {
-            self.last[k] = if self.count[k] > 0.0 { self.sum[k] / self.count[k] } else { f64::NAN };
+        for ((last, sum), count) in self.last.iter_mut().zip(&self.sum).zip(&self.count) {
+            *last = if *count > 0.0 { sum / count } else { f64::NAN };
         }
         self.sum.fill(0.0);
         self.count.fill(0.0);

@@ -125,9 +125,7 @@ impl Balance for Famo {
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
-        let mut state = self.logits.state("logits");
-        state.push(("log losses before the step", &mut self.before));
-        state
+        self.logits.state("logits")
     }
 
     fn check(&self, n_tasks: usize) -> Result<()> {

@@ -122,9 +122,10 @@ impl Balance for GradNorm {
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
         let n = tasks.len();
         self.logits.ready(tasks.all());
-        if self.initial.len() != tasks.all() {
-            self.initial = self.given.clone().unwrap_or_else(|| vec![f64::NAN; tasks.all()]);
+        if let (true, Some(given)) = (self.initial.is_empty(), &self.given) {
+            self.initial.clone_from(given);
         }
+        self.initial.resize(tasks.all(), f64::NAN);
         for (&k, &loss) in tasks.index().iter().zip(tasks.losses()) {
             if self.initial[k].is_nan() {
                 self.initial[k] = loss;

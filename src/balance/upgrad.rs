@@ -70,10 +70,10 @@ impl Balance for UpGrad {
         weights.shared.fill(0.0);
         self.lower.clear();
         self.lower.resize(n, 0.0);
-        for k in 0..n {
-            self.lower[k] = self.preference.of(index[k], 1.0 / n as f64);
+        for (i, &k) in index.iter().enumerate() {
+            self.lower[i] = self.preference.of(k, 1.0 / n as f64);
             self.solver.add_projection(g, self.ridge, &self.lower, &mut weights.shared);
-            self.lower[k] = 0.0;
+            self.lower[i] = 0.0;
         }
     }
 

@@ -192,7 +192,7 @@ fn a_restored_state_goes_on_bit_for_bit_and_a_reset_begins_anew() {
     let step = |t: u32| {
         let falling = 1.0 / f64::from(t + 1);
         let losses = [1.0, 0.5 + falling, falling, 3.0];
-        let labelled = [true, t % 2 == 0, true, t % 3 > 0];
+        let labelled = [true, t.is_multiple_of(2), true, !t.is_multiple_of(3)];
         let evidence =
             Observed::from_jacobian(&jacobians[t as usize]).with_losses(&losses).with_labels(&labelled);
         (evidence, losses.map(|loss| loss * (1.0 - 0.1 * falling)))
@@ -246,7 +246,11 @@ fn third_direction(member: &Member, j: &Array2<f64>, losses: &[f64]) -> Array1<f
 #[test]
 fn no_task_is_opposed_by_those_that_promise_it() {
     let mut rng = ChaCha8Rng::seed_from_u64(15);
-    let jacobians: Vec<_> = (0..40).map(|_| matrix(&mut rng, TASKS, 6, TASKS)).collect();
+    let mut jacobians: Vec<_> = (0..40).map(|_| matrix(&mut rng, TASKS, 6, TASKS)).collect();
+    for _ in 0..20 {
+        let lengths = Array2::from_shape_fn((TASKS, 1), |_| 10_f64.powf(rng.random_range(-2.0..2.0)));
+        jacobians.push(matrix(&mut rng, TASKS, 6, TASKS) * lengths);
+    }
     for member in members() {
         let mut breach = 0.0_f64;
         for j in &jacobians {
@@ -326,6 +330,32 @@ fn a_strongly_stationary_point_and_no_other_stops_upgrad() {
 }
 
 #[test]
+fn a_state_with_lists_of_the_wrong_length_does_no_harm() {
+    for member in members() {
+        let mut balancer = for_tasks(&member, TASKS).unwrap();
+        let step = |balancer: &mut Balancer| {
+            let weights = balancer.weights(&mut Observed::from_gramian(&Array2::eye(TASKS))).shared.clone();
+            balancer.after_step(&[0.5; TASKS]);
+            balancer.end_epoch();
+            weights
+        };
+        (0..3).for_each(|_| drop(step(&mut balancer)));
+        let state = balancer.state();
+        for list in 1..state.len() {
+            for length in [0, 1, 3, 5, 20] {
+                let mut hurt = state.clone();
+                hurt[list].1.resize(length, 0.5);
+                balancer.restore(&hurt).unwrap();
+                balancer.after_step(&[0.5; TASKS]);
+                balancer.end_epoch();
+                let weights = [step(&mut balancer), step(&mut balancer)];
+                assert!(weights.iter().flatten().all(|w| w.is_finite()), "{:?}", member.method);
+            }
+        }
+    }
+}
+
+#[test]
 fn wrong_settings_and_states_are_told() {
     let error = Balancer::new(Fixed::new(&[1.0]), 2).unwrap_err().to_string();
     assert!(error.starts_with("fixed weights: expected one number for each of 2 tasks"), "{error}");
@@ -345,6 +375,8 @@ fn wrong_settings_and_states_are_told() {
         assert!(Balancer::new(bad.clone(), 2).is_err(), "{bad:?}");
     }
     let mut balancer = Balancer::new(Uncertainty::new(), 2).unwrap();
+    let of_three = Balancer::new(Uncertainty::new(), 3).unwrap().state();
+    assert!(balancer.restore(&of_three).unwrap_err().to_string().contains("a state of 2 tasks, found [3.0]"));
     let other = Balancer::new(polytask::balance::PcGrad::new(), 2).unwrap().state();
     assert!(balancer.restore(&other).is_err());
 }

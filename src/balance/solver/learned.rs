@@ -31,11 +31,9 @@ impl Learned {
 
     /// Makes room for `n` tasks, at the first step.
     pub(in crate::balance) fn ready(&mut self, n: usize) {
-        if self.values.len() != n {
-            self.values = vec![self.initial; n];
-            for list in [&mut self.first, &mut self.second, &mut self.steps] {
-                *list = vec![0.0; n];
-            }
+        self.values.resize(n, self.initial);
+        for list in [&mut self.first, &mut self.second, &mut self.steps] {
+            list.resize(n, 0.0);
         }
     }
 

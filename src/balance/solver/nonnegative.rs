@@ -104,14 +104,12 @@ impl Nonnegative {
             self.factorise();
             return false;
         }
-        while self.trial.iter().any(|&s| s <= 0.0) {
-            let part = self.free.iter().zip(&self.trial).filter(|&(_, &s)| s <= 0.0);
-            let part = part.map(|(&i, s)| self.z[i] / (self.z[i] - s)).fold(1.0, f64::min);
+        while let Some((first, part)) = self.first_to_leave() {
             for (&i, s) in self.free.iter().zip(&self.trial) {
-                let z = self.z[i] + part * (s - self.z[i]);
-                // What reaches 0 does so up to rounding: nothing that heads there may be left just above it.
-                self.z[i] = if *s <= 0.0 && z <= f64::EPSILON * self.z[i].max(s.abs()) { 0.0 } else { z };
+                self.z[i] += part * (s - self.z[i]);
             }
+            // Up to rounding it is there; others may have got there at the same time.
+            self.z[first] = 0.0;
             let z = &self.z;
             self.free.retain(|&i| z[i] > 0.0);
             self.factorise();
@@ -121,6 +119,15 @@ impl Nonnegative {
             self.z[i] = s;
         }
         true
+    }
+
+    /// The free entry that reaches 0 first on the way to the trial solution, and after what part of the way.
+    fn first_to_leave(&self) -> Option<(usize, f64)> {
+        let leaving = self.free.iter().zip(&self.trial).filter(|&(_, &s)| s <= 0.0);
+        // An entry that has just come in is at 0 already.
+        let parts =
+            leaving.map(|(&i, s)| (i, if self.z[i] > 0.0 { self.z[i] / (self.z[i] - s) } else { 0.0 }));
+        parts.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     fn push(&mut self, j: usize) -> bool {
