@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod allocation;
+mod formulas;
 mod golden;
 mod members;
 mod promises;
