@@ -2,12 +2,137 @@
 //!
 //! Every method here sees only small things: K losses, which tasks have labels, and, if it asks, the K × K
 //! Gramian of the task gradients, `G[k, l] = ⟨∇ₖ, ∇ₗ⟩` over the shared parameters. From these it makes the
-//! weights of the step. A plain matrix and a plain slice serve as evidence, so that the methods are useful
-//! without the rest of the crate.
+//! weights of the step; the direction of the step is then `d = Σₖ wₖ ∇ₖ`. So the methods serve anyone who
+//! has losses and gradients, with or without the rest of the crate:
+//!
+//! ```
+//! use polytask::balance::{Balancer, Mgda, Observed};
+//! use polytask::ndarray::array;
+//!
+//! // Two gradients in conflict: one row per task, one column per shared parameter.
+//! let jacobian = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
+//! let mut balancer = Balancer::new(Mgda::new(), 2)?;
+//! let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian));
+//! assert!((weights.shared[0] - 0.6).abs() < 1e-12 && (weights.shared[1] - 0.4).abs() < 1e-12);
+//! # Ok::<(), polytask::Error>(())
+//! ```
+//!
+//! # The nouns
+//!
+//! - [`Evidence`] is what one batch tells; [`Observed`] is evidence made of plain numbers.
+//! - [`Balance`] is a method: its settings and what it has learned so far. It only ever sees the tasks that
+//!   have labels, as [`Tasks`], and writes one weight for each.
+//! - [`Balancer`] is a method at work on K tasks: it leaves out the tasks without labels, owns the buffers,
+//!   and hands out [`Weights`] for all K.
+//! - [`Aggregate`] and [`Aggregator`] are the same pair for the few methods that need the K × P matrix of
+//!   gradients itself and answer with a direction.
+//!
+//! # The methods
+//!
+//! | reads | methods |
+//! |---|---|
+//! | nothing | [`Equal`], [`Fixed`], [`Rlw`] |
+//! | losses | [`ScaleInvariant`], [`Uncertainty`], [`ImtlL`], [`Dwa`], [`Gls`], [`Stch`], [`Famo`] |
+//! | the Gramian | [`Mgda`], [`PcGrad`], [`GradVac`], [`CaGrad`], [`NashMtl`], [`FairGrad`], [`ImtlG`], [`AlignedMtl`], [`UpGrad`], [`DualProj`], [`ConFig`] |
+//! | losses and the Gramian | [`Imtl`], [`GradNorm`], [`DbMtl`] |
+//! | the matrix of gradients | [`GradDrop`], [`MoCo`], [`ExcessMtl`], [`DbMtlMomentum`] |
+//! | another method | [`Smoothed`], [`Every`], [`ScaleHeads`] |
+//!
+//! # What holds for all of them
+//!
+//! - Weights are finite for every finite Gramian, at any scale, of any rank, zero included. Gramians are
+//!   divided by their trace before a method sees them, and every threshold is relative to it.
+//! - A task without a label in the batch, or whose loss is not finite, gets weight 0 and changes no state.
+//! - A method that learns on the side (log-variances, logits) has an optimiser of its own for these numbers,
+//!   without the network's learning rate or weight decay.
+//! - What is random depends on the seed and the number of steps taken, and on nothing else.
+//! - After the first step, asking for weights allocates nothing.
+//!
+//! Under Adam the length of `d` hardly matters; under plain SGD a method whose weights sum to K takes steps K
+//! times as long as one whose weights sum to 1. Each method says which it is.
 
 use std::fmt::Debug;
 
 use ndarray::ArrayView2;
+
+use crate::Result;
+
+mod aggregate;
+mod balancer;
+mod gramian;
+mod observed;
+mod order;
+mod preference;
+mod setting;
+mod solver;
+
+mod dwa;
+mod equal;
+mod famo;
+mod fixed;
+mod gls;
+mod rlw;
+mod scale_invariant;
+mod stch;
+mod uncertainty;
+
+mod aligned_mtl;
+mod cagrad;
+mod con_fig;
+mod db_mtl;
+mod dual_proj;
+mod fairgrad;
+mod gradnorm;
+mod gradvac;
+mod imtl;
+mod mgda;
+mod nash_mtl;
+mod pcgrad;
+mod upgrad;
+
+mod excess_mtl;
+mod graddrop;
+mod moco;
+
+mod every;
+mod scale_heads;
+mod smoothed;
+
+pub mod diagnostics;
+
+pub use aggregate::{Aggregate, Aggregator, Rows};
+pub use aligned_mtl::{AlignedMtl, CommonScale};
+pub use balancer::{Balancer, State, Tasks};
+pub use cagrad::{CaGrad, Rescale};
+pub use con_fig::ConFig;
+pub use db_mtl::{DbMtl, DbMtlMomentum};
+pub use dual_proj::DualProj;
+pub use dwa::Dwa;
+pub use equal::Equal;
+pub use every::Every;
+pub use excess_mtl::ExcessMtl;
+pub use fairgrad::FairGrad;
+pub use famo::Famo;
+pub use fixed::Fixed;
+pub use gls::Gls;
+pub use graddrop::GradDrop;
+pub use gradnorm::GradNorm;
+pub use gradvac::GradVac;
+pub use gramian::Gramian;
+pub use imtl::{Imtl, ImtlG, ImtlL};
+pub use mgda::{Mgda, Normalisation};
+pub use moco::MoCo;
+pub use nash_mtl::NashMtl;
+pub use observed::Observed;
+pub use order::Order;
+pub use pcgrad::PcGrad;
+pub use rlw::Rlw;
+pub use scale_heads::ScaleHeads;
+pub use scale_invariant::ScaleInvariant;
+pub use smoothed::Smoothed;
+pub use stch::Stch;
+pub use uncertainty::Uncertainty;
+pub use upgrad::UpGrad;
 
 /// What a balancing method may know of one batch. All of it is in `f64`, whatever the network computes in.
 pub trait Evidence {
@@ -15,7 +140,7 @@ pub trait Evidence {
     fn losses(&self) -> &[f64];
 
     /// For each task, whether the batch has a label for it. A task without one has loss 0 and gradient 0 and
-    /// must be left out of the balance.
+    /// is left out of the balance.
     fn labelled(&self) -> &[bool];
 
     /// The K × K Gramian of the task gradients. It is computed when it is asked for.
@@ -26,7 +151,7 @@ pub trait Evidence {
 ///
 /// There are two of each task, because loss weighting scales a head's gradient too and gradient surgery
 /// does not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// Scales a task's contribution to the gradient of the shared parameters.
     pub shared: Vec<f64>,
@@ -39,10 +164,172 @@ impl Weights {
     pub fn ones(n_tasks: usize) -> Self {
         Self { shared: vec![1.0; n_tasks], own: vec![1.0; n_tasks] }
     }
+
+    /// Scales what belongs to each task as its contribution to the shared parameters is scaled: what a
+    /// weighted sum of losses does.
+    pub fn scale_heads(&mut self) {
+        self.own.copy_from_slice(&self.shared);
+    }
 }
 
-/// A balancing method: evidence in, weights out, with whatever state the method keeps.
-pub trait Balance: Debug + Send {
-    /// The weights of this step.
-    fn weights(&mut self, evidence: &mut dyn Evidence) -> &Weights;
+/// A balancing method: its settings, and what it carries from one step to the next.
+///
+/// A member writes [`weigh`](Self::weigh), for the tasks with labels only; a [`Balancer`] does the rest.
+/// `Clone` gives it [`boxed`](BoxedBalance::boxed), so that settings can hold a method and each run can
+/// start from a copy of it.
+///
+/// ```
+/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+///
+/// /// Trains the task with the largest loss, and no other.
+/// #[derive(Clone, Debug)]
+/// struct WorstFirst;
+///
+/// impl Balance for WorstFirst {
+///     fn needs(&self) -> Needs {
+///         Needs::LOSSES
+///     }
+///
+///     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+///         let losses = tasks.losses();
+///         let worst = losses.iter().cloned().fold(f64::MIN, f64::max);
+///         for (weight, &loss) in weights.shared.iter_mut().zip(losses) {
+///             *weight = if loss == worst { 1.0 } else { 0.0 };
+///         }
+///         weights.scale_heads();
+///     }
+/// }
+///
+/// let mut balancer = Balancer::new(WorstFirst, 3)?;
+/// let weights = balancer.weights(&mut Observed::from_losses(&[0.2, 0.9, 0.5]));
+/// assert_eq!(weights.shared, [0.0, 1.0, 0.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+pub trait Balance: BoxedBalance + Debug + Send + Sync {
+    /// What the method has to be shown.
+    fn needs(&self) -> Needs;
+
+    /// The weights of this step, one for each task of `tasks` in their order. Both lists of `weights` come
+    /// with that length and filled with 1. At least one task has a label.
+    fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights);
+
+    /// What the last step did: the losses of the same batch after it. `tasks` are the indices of the tasks
+    /// that [`weigh`](Self::weigh) saw and whose new loss is finite, `losses` their losses now.
+    fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
+        let _ = (tasks, losses);
+    }
+
+    /// Says that the epoch has ended.
+    fn end_epoch(&mut self) {}
+
+    /// The numbers that the method carries from one step to the next, each list under its name. All lists
+    /// are empty in a method that has not begun, and a method whose lists are emptied begins anew.
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        Vec::new()
+    }
+
+    /// Whether the settings make sense for `n_tasks` tasks.
+    ///
+    /// # Errors
+    /// For a setting outside its range, or a list with not one entry for each task.
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        let _ = n_tasks;
+        Ok(())
+    }
+
+    /// The same method with weights that change slowly: each is mixed with `momentum` parts of its last
+    /// value. See [`Smoothed`].
+    fn smoothed(self, momentum: f64) -> Smoothed<Self>
+    where
+        Self: Sized,
+    {
+        Smoothed::new(self, momentum)
+    }
+
+    /// The same method asked at every `n`th step only; between, its last weights serve. See [`Every`].
+    fn every(self, n: usize) -> Every<Self>
+    where
+        Self: Sized,
+    {
+        Every::new(self, n)
+    }
+
+    /// The same method with heads scaled as the shared part is (`true`) or not at all (`false`), whatever the
+    /// method's paper does. See [`ScaleHeads`].
+    fn scale_heads(self, scale: bool) -> ScaleHeads<Self>
+    where
+        Self: Sized,
+    {
+        ScaleHeads::new(self, scale)
+    }
+}
+
+/// What a method has to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// It asks for the Gramian.
+    pub gramian: bool,
+    /// It has to be told the losses of the same batch after the step: one more forward pass.
+    pub losses_after_step: bool,
+}
+
+impl Needs {
+    /// The losses, or not even these.
+    pub const LOSSES: Self = Self { gramian: false, losses_after_step: false };
+    /// The losses and the Gramian.
+    pub const GRAMIAN: Self = Self { gramian: true, losses_after_step: false };
+    /// The losses before and after the step.
+    pub const LOSSES_AFTER_STEP: Self = Self { gramian: false, losses_after_step: true };
+}
+
+/// Copies a method whose type is hidden. Every method that is `Clone` has it.
+pub trait BoxedBalance {
+    /// A copy of the method, settings and state, in a box.
+    fn boxed(&self) -> Box<dyn Balance>;
+}
+
+impl<B: Balance + Clone + 'static> BoxedBalance for B {
+    fn boxed(&self) -> Box<dyn Balance> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Balance> {
+    fn clone(&self) -> Self {
+        (**self).boxed()
+    }
+}
+
+impl Balance for Box<dyn Balance> {
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+        (**self).weigh(tasks, weights);
+    }
+
+    fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
+        (**self).after_step(tasks, losses);
+    }
+
+    fn end_epoch(&mut self) {
+        (**self).end_epoch();
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        (**self).state()
+    }
+
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        (**self).check(n_tasks)
+    }
+}
+
+/// A loss below this counts as this where a method divides by losses or takes their logarithm.
+const SMALLEST_LOSS: f64 = 1e-8;
+
+/// The loss, for methods that are only defined for losses above 0.
+fn positive(loss: f64) -> f64 {
+    loss.max(SMALLEST_LOSS)
 }

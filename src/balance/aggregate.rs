@@ -1,0 +1,215 @@
+//! The wider contract, for methods that need the gradients themselves: the K × P matrix in, one direction out.
+
+use std::fmt::Debug;
+
+use ndarray::{ArrayView1, ArrayView2, Axis};
+
+use super::balancer::{State, read, write};
+use crate::{Error, ErrorKind, Result};
+
+/// A method that makes one direction from the gradients of all tasks. As with [`Balance`](super::Balance), it
+/// sees the tasks with labels only; an [`Aggregator`] does the rest.
+pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
+    /// Writes the direction of this step to every entry of `direction`, one for each shared parameter, and the
+    /// weights of what belongs to each task alone to `own`, which comes filled with 1. At least one task has a
+    /// label.
+    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]);
+
+    /// The numbers that the method carries from one step to the next: see
+    /// [`Balance::state`](super::Balance::state).
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        Vec::new()
+    }
+
+    /// Whether the settings make sense for `n_tasks` tasks.
+    ///
+    /// # Errors
+    /// For a setting outside its range, or a list with not one entry for each task.
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        let _ = n_tasks;
+        Ok(())
+    }
+}
+
+/// Copies a method whose type is hidden. Every method that is `Clone` has it.
+pub trait BoxedAggregate {
+    /// A copy of the method, settings and state, in a box.
+    fn boxed(&self) -> Box<dyn Aggregate>;
+}
+
+impl<A: Aggregate + Clone + 'static> BoxedAggregate for A {
+    fn boxed(&self) -> Box<dyn Aggregate> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Aggregate> {
+    fn clone(&self) -> Self {
+        (**self).boxed()
+    }
+}
+
+impl Aggregate for Box<dyn Aggregate> {
+    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
+        (**self).aggregate(rows, direction, own);
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        (**self).state()
+    }
+
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        (**self).check(n_tasks)
+    }
+}
+
+/// The gradients of the tasks that take part in a step. All lists are in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    all: usize,
+    index: &'a [usize],
+    losses: &'a [f64],
+    jacobian: ArrayView2<'a, f64>,
+}
+
+impl<'a> Rows<'a> {
+    /// How many tasks there are in all, with and without labels.
+    pub fn all(&self) -> usize {
+        self.all
+    }
+
+    /// For each task that takes part, its place among all tasks: where its state is kept.
+    pub fn index(&self) -> &'a [usize] {
+        self.index
+    }
+
+    /// Their losses, all finite.
+    pub fn losses(&self) -> &'a [f64] {
+        self.losses
+    }
+
+    /// The number of shared parameters, P.
+    pub fn width(&self) -> usize {
+        self.jacobian.ncols()
+    }
+
+    /// The gradient of the `i`th task that takes part; all its entries are finite.
+    pub fn row(&self, i: usize) -> ArrayView1<'a, f64> {
+        self.jacobian.index_axis_move(Axis(0), self.index[i])
+    }
+
+    /// The gradients of all that take part.
+    pub fn rows(&self) -> impl Iterator<Item = ArrayView1<'a, f64>> + '_ {
+        (0..self.index.len()).map(|i| self.row(i))
+    }
+}
+
+/// A method of the wider contract at work on K tasks.
+///
+/// ```
+/// use polytask::balance::{Aggregator, GradDrop};
+/// use polytask::ndarray::array;
+///
+/// let jacobian = array![[1.0, 2.0, -3.0], [1.0, 2.0, 3.0]];
+/// let mut aggregator = Aggregator::new(GradDrop::new(1), 2)?;
+/// let mut d = [0.0; 3];
+/// aggregator.direction(&[1.0, 1.0], &[true, true], jacobian.view(), &mut d);
+/// assert_eq!(d[..2], [2.0, 4.0]);                    // where all agree the gradients are summed
+/// assert!(d[2] == 3.0 || d[2] == -3.0);              // where they do not one sign is drawn
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Aggregator {
+    method: Box<dyn Aggregate>,
+    index: Vec<usize>,
+    losses: Vec<f64>,
+    reduced: Vec<f64>,
+    own: Vec<f64>,
+}
+
+impl Aggregator {
+    /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
+    ///
+    /// # Errors
+    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    pub fn new(method: impl Aggregate + 'static, n_tasks: usize) -> Result<Self> {
+        if n_tasks == 0 {
+            return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
+        }
+        method.check(n_tasks)?;
+        let mut aggregator = Self {
+            method: Box::new(method),
+            index: Vec::with_capacity(n_tasks),
+            losses: Vec::with_capacity(n_tasks),
+            reduced: Vec::with_capacity(n_tasks),
+            own: vec![1.0; n_tasks],
+        };
+        aggregator.reset();
+        Ok(aggregator)
+    }
+
+    /// Writes the direction of this step and gives the weights of what belongs to each of the K tasks alone.
+    ///
+    /// `jacobian` is K × P, one gradient per row. A task without a label, or whose loss or gradient is not
+    /// finite, takes no part and has own weight 0; if none takes part the direction is zero.
+    ///
+    /// # Panics
+    /// If the shapes do not fit each other and the number of tasks.
+    #[track_caller]
+    pub fn direction(
+        &mut self,
+        losses: &[f64],
+        labelled: &[bool],
+        jacobian: ArrayView2<'_, f64>,
+        direction: &mut [f64],
+    ) -> &[f64] {
+        let n_tasks = self.own.len();
+        assert_eq!(
+            (losses.len(), labelled.len()),
+            (n_tasks, n_tasks),
+            "losses and labels of {n_tasks} tasks"
+        );
+        assert_eq!(
+            jacobian.dim(),
+            (n_tasks, direction.len()),
+            "one gradient as long as the direction for each task"
+        );
+        let finite = |k: usize| losses[k].is_finite() && jacobian.row(k).iter().all(|g| g.is_finite());
+        self.index.clear();
+        self.index.extend((0..n_tasks).filter(|&k| labelled[k] && finite(k)));
+        self.losses.clear();
+        self.losses.extend(self.index.iter().map(|&k| losses[k]));
+        self.reduced.clear();
+        self.reduced.resize(self.index.len(), 1.0);
+        if self.index.is_empty() {
+            direction.fill(0.0);
+        } else {
+            let rows = Rows { all: n_tasks, index: &self.index, losses: &self.losses, jacobian };
+            self.method.aggregate(&rows, direction, &mut self.reduced);
+        }
+        self.own.fill(0.0);
+        for (&k, &weight) in self.index.iter().zip(&self.reduced) {
+            self.own[k] = weight;
+        }
+        &self.own
+    }
+
+    /// Forgets what was learned.
+    pub fn reset(&mut self) {
+        self.method.state().into_iter().for_each(|(_, list)| list.clear());
+        self.own.fill(1.0);
+    }
+
+    /// A copy of all that the method carries from step to step: what a checkpoint saves.
+    pub fn state(&self) -> State {
+        read(self.own.len(), self.method.clone().state())
+    }
+
+    /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
+    ///
+    /// # Errors
+    /// If the state is that of another method or number of tasks; then nothing is changed.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        write(self.own.len(), self.method.state(), state)
+    }
+}

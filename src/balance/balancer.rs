@@ -1,0 +1,235 @@
+//! A method at work: tasks without labels are left out here, once for all methods.
+
+use super::{Balance, Evidence, Gramian, Needs, Weights};
+use crate::{Error, ErrorKind, Result};
+
+/// A balancing method at work on K tasks.
+///
+/// ```
+/// use polytask::balance::{Balancer, Observed, PcGrad};
+/// use polytask::ndarray::array;
+///
+/// let mut balancer = Balancer::new(PcGrad::new(), 3)?;
+/// let gramian = array![[18.0, -22.0, 5.0], [-22.0, 38.0, 1.0], [5.0, 1.0, 9.0]];
+/// let mut evidence = Observed::from_gramian(&gramian).with_labels(&[true, true, false]);
+/// let weights = balancer.weights(&mut evidence);
+/// assert!((weights.shared[0] - (1.0 + 22.0 / 18.0)).abs() < 1e-12);
+/// assert_eq!((weights.shared[2], weights.own[2]), (0.0, 0.0));   // no label, no weight
+/// assert_eq!(weights.own[..2], [1.0, 1.0]);                      // surgery leaves the heads alone
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    method: Box<dyn Balance>,
+    /// The tasks with labels in the last batch.
+    index: Vec<usize>,
+    losses: Vec<f64>,
+    gramian: Gramian,
+    reduced: Weights,
+    weights: Weights,
+}
+
+/// What a method carries from one step to the next, each list of numbers under its name: first the number of
+/// tasks, then the lists of [`Balance::state`], which are empty if the method has not begun.
+pub type State = Vec<(String, Vec<f64>)>;
+
+impl Balancer {
+    /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
+    ///
+    /// # Errors
+    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    pub fn new(method: impl Balance + 'static, n_tasks: usize) -> Result<Self> {
+        if n_tasks == 0 {
+            return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
+        }
+        method.check(n_tasks)?;
+        let mut balancer = Self {
+            method: Box::new(method),
+            index: Vec::with_capacity(n_tasks),
+            losses: Vec::with_capacity(n_tasks),
+            gramian: Gramian::default(),
+            reduced: Weights::ones(n_tasks),
+            weights: Weights::ones(n_tasks),
+        };
+        balancer.reset();
+        Ok(balancer)
+    }
+
+    /// The weights of this step for all K tasks; 0 for tasks without a label.
+    ///
+    /// # Panics
+    /// If the evidence is not of K tasks.
+    #[track_caller]
+    pub fn weights(&mut self, evidence: &mut dyn Evidence) -> &Weights {
+        let n_tasks = self.weights.shared.len();
+        let (losses, labelled) = (evidence.losses(), evidence.labelled());
+        assert_eq!(
+            (losses.len(), labelled.len()),
+            (n_tasks, n_tasks),
+            "losses and labels of {n_tasks} tasks"
+        );
+        self.index.clear();
+        self.index.extend((0..n_tasks).filter(|&k| labelled[k] && losses[k].is_finite()));
+        self.losses.clear();
+        self.losses.extend(self.index.iter().map(|&k| losses[k]));
+
+        for list in [&mut self.reduced.shared, &mut self.reduced.own] {
+            list.clear();
+            list.resize(self.index.len(), 1.0);
+        }
+        if !self.index.is_empty() {
+            let mut tasks = Tasks {
+                all: n_tasks,
+                index: &self.index,
+                losses: &self.losses,
+                gramian: &mut self.gramian,
+                evidence: Some(evidence),
+            };
+            self.method.weigh(&mut tasks, &mut self.reduced);
+        }
+        self.weights.shared.fill(0.0);
+        self.weights.own.fill(0.0);
+        for (i, &k) in self.index.iter().enumerate() {
+            self.weights.shared[k] = self.reduced.shared[i];
+            self.weights.own[k] = self.reduced.own[i];
+        }
+        &self.weights
+    }
+
+    /// The weights of the last step: 1 before the first.
+    pub fn last(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// What the method has to be shown.
+    pub fn needs(&self) -> Needs {
+        self.method.needs()
+    }
+
+    /// Tells the method the losses of all K tasks on the same batch after the step. Only methods with
+    /// [`Needs::losses_after_step`] make use of it.
+    ///
+    /// # Panics
+    /// If there are not K losses.
+    #[track_caller]
+    pub fn after_step(&mut self, losses: &[f64]) {
+        assert_eq!(losses.len(), self.weights.shared.len(), "one loss for each task");
+        self.index.retain(|&k| losses[k].is_finite());
+        self.losses.clear();
+        self.losses.extend(self.index.iter().map(|&k| losses[k]));
+        self.method.after_step(&self.index, &self.losses);
+    }
+
+    /// Tells the method that the epoch has ended.
+    pub fn end_epoch(&mut self) {
+        self.method.end_epoch();
+    }
+
+    /// Forgets what was learned.
+    pub fn reset(&mut self) {
+        self.method.state().into_iter().for_each(|(_, list)| list.clear());
+        self.index.clear();
+        self.weights.shared.fill(1.0);
+        self.weights.own.fill(1.0);
+    }
+
+    /// A copy of all that the method carries from step to step: what a checkpoint saves.
+    pub fn state(&self) -> State {
+        read(self.weights.shared.len(), self.method.clone().state())
+    }
+
+    /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
+    ///
+    /// # Errors
+    /// If the state is that of another method or number of tasks; then nothing is changed.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        write(self.weights.shared.len(), self.method.state(), state)?;
+        // The step that this balancer may be in the middle of is not the state's.
+        self.index.clear();
+        Ok(())
+    }
+}
+
+/// Copies the lists of a method for `n_tasks` tasks.
+pub(super) fn read(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>) -> State {
+    let mut state = vec![("tasks".to_owned(), vec![n_tasks as f64])];
+    state.extend(lists.into_iter().map(|(name, list)| (name.to_owned(), list.clone())));
+    state
+}
+
+/// Writes a copy back to the lists of a method for `n_tasks` tasks.
+pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, state: &State) -> Result<()> {
+    let names = |state: &State| state.iter().map(|list| list.0.clone()).collect::<Vec<_>>();
+    let expected: Vec<_> = std::iter::once("tasks").chain(lists.iter().map(|list| list.0)).collect();
+    let fault = |expected: String, found: String| {
+        Error::new(ErrorKind::Value, "state of the balance", expected, found)
+            .advise("restore it with the method and the tasks it was saved from")
+    };
+    if names(state) != expected {
+        return Err(fault(format!("the lists {expected:?}"), format!("{:?}", names(state))));
+    }
+    if state[0].1 != [n_tasks as f64] {
+        return Err(fault(format!("a state of {n_tasks} tasks"), format!("{:?}", state[0].1)));
+    }
+    for ((_, list), (_, saved)) in lists.into_iter().zip(&state[1..]) {
+        list.clone_from(saved);
+    }
+    Ok(())
+}
+
+/// The tasks that take part in a step: those that have labels. All lists are in their order.
+pub struct Tasks<'a> {
+    all: usize,
+    index: &'a [usize],
+    losses: &'a [f64],
+    gramian: &'a mut Gramian,
+    /// Taken when the Gramian is asked for.
+    evidence: Option<&'a mut dyn Evidence>,
+}
+
+impl<'a> Tasks<'a> {
+    /// How many tasks there are in all, with and without labels.
+    pub fn all(&self) -> usize {
+        self.all
+    }
+
+    /// For each task that takes part, its place among all tasks: where its state is kept.
+    pub fn index(&self) -> &'a [usize] {
+        self.index
+    }
+
+    /// How many tasks take part; at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a task")]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Their losses, all finite.
+    pub fn losses(&self) -> &'a [f64] {
+        self.losses
+    }
+
+    /// Their Gramian. It is computed when it is asked for the first time.
+    ///
+    /// # Panics
+    /// If the evidence has a Gramian that is not K × K.
+    #[track_caller]
+    pub fn gramian(&mut self) -> &Gramian {
+        if let Some(evidence) = self.evidence.take() {
+            let full = evidence.gramian();
+            let (all, index) = (self.all, self.index);
+            assert_eq!(full.dim(), (all, all), "the Gramian of {all} tasks is {all} × {all}");
+            self.gramian.fill(index.len(), |k, l| full[[index[k], index[l]]]);
+        }
+        self.gramian
+    }
+}
+
+impl std::fmt::Debug for Tasks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tasks")
+            .field("index", &self.index)
+            .field("losses", &self.losses)
+            .finish_non_exhaustive()
+    }
+}

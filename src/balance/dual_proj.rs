@@ -1,0 +1,77 @@
+//! The mean gradient, projected such that it opposes no task.
+//!
+//! ```text
+//! w = argmin vᵀ G v   over  v ≥ p
+//! ```
+//!
+//! Lopez-Paz and Ranzato (Gradient episodic memory, NeurIPS 2017), equation 11, with all tasks of one batch in
+//! place of the remembered ones, as Quinton and Rey (arXiv 2406.16232) have it. p is the preference: 1 / K each.
+
+use super::preference::Preference;
+use super::setting::require_not_negative;
+use super::solver::DualCone;
+use super::{Balance, Needs, Tasks, Weights};
+use crate::Result;
+
+/// Dual projection of the mean gradient.
+///
+/// - Heads: not scaled. Scale: a mean; where the mean opposes no task w = p.
+/// - No task is opposed. One task: weight p. Opposite gradients: d = 0. A zero gradient: weight p.
+/// - Unlike [`UpGrad`](super::UpGrad), one long gradient decides for all.
+///
+/// ```
+/// use polytask::balance::{Balancer, DualProj, Observed};
+/// use polytask::ndarray::array;
+///
+/// let mut balancer = Balancer::new(DualProj::new(), 2)?;
+/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// assert!((weights[0] - 11.0 / 18.0).abs() < 1e-12 && (weights[1] - 0.5).abs() < 1e-12);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct DualProj {
+    preference: Preference,
+    ridge: f64,
+    solver: DualCone,
+    lower: Vec<f64>,
+}
+
+impl DualProj {
+    /// Every task matters alike, and the projection is exact.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how much each task matters, p; 1 / K each unless set.
+    #[must_use]
+    pub fn preference(mut self, preference: &[f64]) -> Self {
+        self.preference = Preference::given(preference);
+        self
+    }
+
+    /// Sets what is added to the diagonal of the Gramian divided by its trace; 0 unless set, 10⁻⁴ in TorchJD.
+    #[must_use]
+    pub fn ridge(mut self, ridge: f64) -> Self {
+        self.ridge = ridge;
+        self
+    }
+}
+
+impl Balance for DualProj {
+    fn needs(&self) -> Needs {
+        Needs::GRAMIAN
+    }
+
+    fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+        let (n, index) = (tasks.len(), tasks.index());
+        self.lower.clear();
+        self.lower.extend(index.iter().map(|&k| self.preference.of(k, 1.0 / n as f64)));
+        weights.shared.fill(0.0);
+        self.solver.add_projection(tasks.gramian(), self.ridge, &self.lower, &mut weights.shared);
+    }
+
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        require_not_negative(self.ridge, "ridge of DualProj")?;
+        self.preference.check(n_tasks, "preference of DualProj")
+    }
+}

@@ -1,0 +1,92 @@
+//! A method asked now and then, its last weights serving in between.
+
+use super::order::count;
+use super::setting::require;
+use super::{Balance, Needs, Tasks, Weights};
+use crate::Result;
+
+/// A method asked at the first and then at every nth step.
+///
+/// In between nothing is asked of it, so that neither the Gramian nor losses after the step are needed. A task
+/// that had no label when the method was last asked keeps the weight it had before; 1 if it never had one.
+///
+/// ```
+/// use polytask::balance::{Balance, Balancer, Observed, ScaleInvariant};
+///
+/// let mut balancer = Balancer::new(ScaleInvariant::new().every(2), 1)?;
+/// let mut weight = |loss: f64| balancer.weights(&mut Observed::from_losses(&[loss])).shared[0];
+/// assert_eq!([weight(1.0), weight(0.5), weight(0.25)], [1.0, 1.0, 4.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Every<B> {
+    method: B,
+    n: usize,
+    steps: Vec<f64>,
+    shared: Vec<f64>,
+    own: Vec<f64>,
+}
+
+impl<B: Balance> Every<B> {
+    /// `method`, asked at every `n`th step.
+    pub fn new(method: B, n: usize) -> Self {
+        let [steps, shared, own] = [const { Vec::new() }; 3];
+        Self { method, n, steps, shared, own }
+    }
+
+    fn is_asked_at(&self, step: u64) -> bool {
+        step.is_multiple_of(self.n as u64)
+    }
+}
+
+impl<B: Balance + Clone + 'static> Balance for Every<B> {
+    fn needs(&self) -> Needs {
+        self.method.needs()
+    }
+
+    fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+        self.shared.resize(tasks.all(), 1.0);
+        self.own.resize(tasks.all(), 1.0);
+        let step = count(&mut self.steps);
+        let asked = self.is_asked_at(step);
+        if asked {
+            self.method.weigh(tasks, weights);
+        }
+        for (kept, now) in [(&mut self.shared, &mut weights.shared), (&mut self.own, &mut weights.own)] {
+            for (now, &k) in now.iter_mut().zip(tasks.index()) {
+                if asked {
+                    kept[k] = *now;
+                } else {
+                    *now = kept[k];
+                }
+            }
+        }
+    }
+
+    fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
+        let last = self.steps.first().map_or(0.0, |steps| steps - 1.0);
+        if self.is_asked_at(last as u64) {
+            self.method.after_step(tasks, losses);
+        }
+    }
+
+    fn end_epoch(&mut self) {
+        self.method.end_epoch();
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        let mut state = self.method.state();
+        let kept = [
+            ("steps", &mut self.steps),
+            ("kept weights", &mut self.shared),
+            ("kept own weights", &mut self.own),
+        ];
+        state.extend(kept);
+        state
+    }
+
+    fn check(&self, n_tasks: usize) -> Result<()> {
+        require(self.n > 0, "steps between weights", "at least 1", self.n)?;
+        self.method.check(n_tasks)
+    }
+}
