@@ -241,13 +241,10 @@ impl<F: Scalar> Model<F> {
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(batch, trace);
-        let fill = |rows: std::ops::Range<usize>, mut x: ArrayViewMut2<'_, F>| {
-            for (mut to, &row) in x.rows_mut().into_iter().zip(&batch.rows[rows]) {
-                let to = to.as_slice_mut().expect("rows of an arena are contiguous");
-                to.copy_from_slice(data.feature_row(row));
-                if let Some(scaling) = &self.scaling.features {
-                    scaling.apply_row(to);
-                }
+        let fill = |i: usize, row: &mut [F]| {
+            row.copy_from_slice(data.feature_row(batch.rows[i]));
+            if let Some(scaling) = &self.scaling.features {
+                scaling.apply_row(row);
             }
         };
         self.network.forward(theta, mode, fill, trace);
@@ -372,10 +369,10 @@ impl<F: Scalar> Model<F> {
             return Err(Error::new(ErrorKind::Value, place, "a finite number", x));
         }
         trace.begin(features.nrows());
-        let fill = |rows: std::ops::Range<usize>, mut x: ArrayViewMut2<'_, F>| {
-            x.assign(&features.slice(s![rows, ..]));
+        let fill = |i: usize, row: &mut [F]| {
+            row.iter_mut().zip(features.row(i)).for_each(|(to, &x)| *to = x);
             if let Some(scaling) = &self.scaling.features {
-                scaling.apply_matrix(x);
+                scaling.apply_row(row);
             }
         };
         self.network.forward(&self.theta, Mode::Predict, fill, trace);
@@ -444,13 +441,12 @@ impl<F: Scalar> Model<F> {
         let binding = trace.binding.take().expect("the table was bound to the trace");
         for (k, columns) in binding.columns.iter().enumerate() {
             let mut targets = trace.targets_mut(k);
-            for (mut to, &row) in targets.rows_mut().into_iter().zip(batch.rows) {
+            let targets = targets.as_slice_mut().expect("row-major");
+            for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
                 let from = data.target_row(row);
-                for (i, (to, &column)) in to.iter_mut().zip(columns).enumerate() {
-                    *to = match &self.scaling.targets[k] {
-                        None => from[column],
-                        Some(scaling) => scaling.apply(i, from[column]),
-                    };
+                to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
+                if let Some(scaling) = &self.scaling.targets[k] {
+                    scaling.apply_row(to);
                 }
             }
         }

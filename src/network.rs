@@ -20,7 +20,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, s};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
@@ -28,7 +28,7 @@ use crate::balance::Weights;
 use crate::layer::{Activation, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Plan, Slot, Stage, Trace};
+use crate::trace::{Chunk, Plan, Slot, Stage, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
@@ -137,7 +137,7 @@ impl<F: Scalar> Network<F> {
     }
 
     /// Computes the outputs of every head for the batch that `trace` has begun. `fill` writes the features of
-    /// some rows of the batch, `rows × features`.
+    /// one row of the batch.
     ///
     /// # Panics
     /// If θ has not the layout's length.
@@ -146,13 +146,14 @@ impl<F: Scalar> Network<F> {
         &self,
         theta: &[F],
         mode: Mode,
-        fill: impl Fn(Range<usize>, ArrayViewMut2<'_, F>) + Sync,
+        fill: impl Fn(usize, &mut [F]) + Sync,
         trace: &mut Trace<F>,
     ) {
         self.check(theta);
         trace.stage = Stage::Empty;
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            fill(chunk.batch_rows(), chunk.values.get_mut(self.input));
+            let first = chunk.first_row;
+            chunk.values.fill_rows(self.input, |i, row| fill(first + i, row));
             self.sharing.forward(theta, mode, &mut chunk.values);
             for head in &self.heads {
                 head.layers.forward(theta, mode, &mut chunk.values);
@@ -161,7 +162,9 @@ impl<F: Scalar> Network<F> {
         for (head, task) in self.heads.iter().zip(&mut trace.tasks) {
             let slot = head.layers.output();
             for chunk in trace.chunks.in_use() {
-                task.outputs.slice_mut(s![chunk.batch_rows(), ..]).assign(&chunk.values.get(slot));
+                let mut outputs = rows_mut(&mut task.outputs, chunk.batch_rows().end);
+                let outputs = outputs.as_slice_mut().expect("row-major");
+                chunk.values.copy_to(slot, &mut outputs[chunk.first_row * slot.width()..]);
             }
         }
     }
@@ -172,11 +175,8 @@ impl<F: Scalar> Network<F> {
         for (k, head) in self.heads.iter().enumerate() {
             let mut delta = std::mem::take(&mut trace.tasks[k].delta);
             let labels = trace.labels(k);
-            let loss = head.loss.value_and_delta(
-                trace.outputs(k),
-                &labels,
-                delta.slice_mut(s![..trace.examples.n, ..]),
-            );
+            let loss =
+                head.loss.value_and_delta(trace.outputs(k), &labels, rows_mut(&mut delta, trace.examples.n));
             trace.labelled[k] = head.loss.total(&labels) > 0.0;
             trace.tasks[k].delta = delta;
             trace.tasks[k].loss = loss;
@@ -445,9 +445,9 @@ impl<F: Scalar> Head<F> {
 
     /// Writes the chunk's rows of the delta, times `factor`, where the head's layers expect it.
     fn seed(&self, delta: &ndarray::Array2<F>, factor: F, chunk: &mut Chunk<F>) {
-        let rows = chunk.batch_rows();
-        let mut to = chunk.deltas.get_mut(self.layers.output());
-        to.zip_mut_with(&delta.slice(s![rows, ..]), |to, &d| *to = factor * d);
+        let (slot, rows) = (self.layers.output(), chunk.batch_rows());
+        let delta = &delta.as_slice().expect("row-major")[rows.start * slot.width()..rows.end * slot.width()];
+        chunk.deltas.scale_from(slot, factor, delta);
     }
 }
 

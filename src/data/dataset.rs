@@ -334,8 +334,10 @@ fn row_major<F: Scalar>(matrix: Array2<F>) -> Array2<F> {
     if matrix.is_standard_layout() { matrix } else { matrix.as_standard_layout().into_owned() }
 }
 
+#[inline]
 #[track_caller]
 fn row_of<F: Scalar>(matrix: &Array2<F>, row: usize) -> &[F] {
-    assert!(row < matrix.nrows(), "row {row} of a table of {} rows", matrix.nrows());
-    matrix.row(row).to_slice().expect("a table is row-major")
+    let (n, width) = matrix.dim();
+    assert!(row < n, "row {row} of a table of {n} rows");
+    &matrix.as_slice().expect("a table is row-major")[row * width..(row + 1) * width]
 }

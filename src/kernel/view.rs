@@ -1,4 +1,7 @@
-//! Cutting a slice into a matrix.
+//! Cutting a slice into a matrix: the one place where it is done, some twenty times a step.
+//!
+//! A step on 32 rows of a small network takes about a microsecond, of which ndarray's own checked constructor
+//! would take a quarter; the two checks below are all that a row-major matrix needs.
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
@@ -6,16 +9,63 @@ use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 ///
 /// # Panics
 /// If the rows do not lie inside the slice.
+#[inline]
 #[track_caller]
 pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> ArrayView2<'_, F> {
-    ArrayView2::from_shape((rows, cols).strides((stride, 1)), numbers).expect("rows lie inside the slice")
+    check(numbers.len(), rows, cols, stride);
+    // SAFETY: `check` made sure that the last number of the last row lies inside the slice, which is borrowed
+    // for as long as the view lives.
+    unsafe { ArrayView2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_ptr()) }
 }
 
 /// A row-major matrix, to write, over a slice whose rows start `stride` numbers apart.
 ///
 /// # Panics
 /// If the rows do not lie inside the slice, or overlap.
+#[inline]
 #[track_caller]
 pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize) -> ArrayViewMut2<'_, F> {
-    ArrayViewMut2::from_shape((rows, cols).strides((stride, 1)), numbers).expect("rows lie inside the slice")
+    check(numbers.len(), rows, cols, stride);
+    // SAFETY: `check` made sure that the last number of the last row lies inside the slice and that no number is
+    // in two rows; the slice is borrowed for writing for as long as the view lives.
+    unsafe { ArrayViewMut2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_mut_ptr()) }
+}
+
+#[inline]
+#[track_caller]
+fn check(len: usize, rows: usize, cols: usize, stride: usize) {
+    let fits =
+        rows == 0 || (stride >= cols && (rows - 1).checked_mul(stride).is_some_and(|end| end + cols <= len));
+    assert!(fits, "{rows} rows of {cols} numbers, {stride} apart, in a slice of {len}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_where_the_stride_says() {
+        let numbers: Vec<i32> = (0..11).collect();
+        let view = matrix(&numbers, 3, 3, 4);
+        assert_eq!(
+            view.rows().into_iter().map(|row| row.to_vec()).collect::<Vec<_>>(),
+            [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
+        );
+        let mut numbers = numbers;
+        matrix_mut(&mut numbers, 2, 1, 5).fill(-1);
+        assert_eq!(numbers[..7], [-1, 1, 2, 3, 4, -1, 6]);
+        assert_eq!(matrix(&numbers, 0, 3, 1).dim(), (0, 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "3 rows of 3 numbers, 4 apart, in a slice of 10")]
+    fn a_row_outside_the_slice_is_refused() {
+        matrix(&[0; 10], 3, 3, 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "2 rows of 3 numbers, 2 apart")]
+    fn rows_that_overlap_are_refused() {
+        matrix_mut(&mut [0; 10], 2, 3, 2);
+    }
 }

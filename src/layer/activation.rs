@@ -19,10 +19,52 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use ndarray::{ArrayView2, ArrayViewMut2, Zip};
+use ndarray::ArrayView2;
 
-use crate::kernel::Finish;
+use crate::kernel::{self, Finish, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
+
+/// Runs a body with the activation as a constant, so that the loop inside is compiled for it alone; the identity
+/// changes nothing and needs no loop.
+macro_rules! each_of {
+    ($activation:expr, $phi:ident => $body:expr) => {
+        match $activation {
+            Activation::Identity => {}
+            Activation::Relu => {
+                let $phi = Activation::Relu;
+                $body
+            }
+            Activation::LeakyRelu { slope } => {
+                let $phi = Activation::LeakyRelu { slope };
+                $body
+            }
+            Activation::Elu { alpha } => {
+                let $phi = Activation::Elu { alpha };
+                $body
+            }
+            Activation::Gelu => {
+                let $phi = Activation::Gelu;
+                $body
+            }
+            Activation::Silu => {
+                let $phi = Activation::Silu;
+                $body
+            }
+            Activation::Tanh => {
+                let $phi = Activation::Tanh;
+                $body
+            }
+            Activation::Sigmoid => {
+                let $phi = Activation::Sigmoid;
+                $body
+            }
+            Activation::Softplus => {
+                let $phi = Activation::Softplus;
+                $body
+            }
+        }
+    };
+}
 
 /// A function applied to every entry of a layer's output.
 ///
@@ -137,23 +179,17 @@ impl Activation {
 
     /// Replaces each z by φ(z).
     pub(crate) fn apply_in_place<F: Scalar>(self, z: &mut [F]) {
-        if self == Self::Identity {
-            return;
-        }
-        z.iter_mut().for_each(|z| *z = self.value(*z));
+        kernel::vectorize(ApplyInPlace { activation: self, z });
     }
 
     /// Writes φ(z) to `y`.
-    pub(crate) fn apply<F: Scalar>(self, z: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>) {
-        Zip::from(&mut y).and(&z).for_each(|y, &z| *y = self.value(z));
+    pub(crate) fn apply<F: Scalar>(self, z: &[F], y: &mut [F]) {
+        kernel::vectorize(Apply { activation: self, z, y });
     }
 
     /// Multiplies each delta by φ′, from what was kept of the same entry.
     pub(crate) fn multiply_derivative<F: Scalar>(self, kept: &[F], delta: &mut [F]) {
-        if self == Self::Identity {
-            return;
-        }
-        delta.iter_mut().zip(kept).for_each(|(d, &k)| *d *= self.slope(k));
+        kernel::vectorize(MultiplyDerivative { activation: self, kept, delta });
     }
 
     /// Records for each entry with a kink which side it is on and how far from it.
@@ -175,6 +211,56 @@ impl Activation {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::Setting, format!("{name} of the activation"), range, value)),
         }
+    }
+}
+
+/// `z ← φ(z)`.
+struct ApplyInPlace<'a, F> {
+    activation: Activation,
+    z: &'a mut [F],
+}
+
+impl<F: Scalar> Pass for ApplyInPlace<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        each_of!(self.activation, phi => for z in self.z {
+            *z = phi.value(*z);
+        });
+    }
+}
+
+/// `y ← φ(z)`.
+struct Apply<'a, F> {
+    activation: Activation,
+    z: &'a [F],
+    y: &'a mut [F],
+}
+
+impl<F: Scalar> Pass for Apply<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        each_of!(self.activation, phi => for (y, &z) in self.y.iter_mut().zip(self.z) {
+            *y = phi.value(z);
+        });
+    }
+}
+
+/// `δ ← δ φ′`.
+struct MultiplyDerivative<'a, F> {
+    activation: Activation,
+    kept: &'a [F],
+    delta: &'a mut [F],
+}
+
+impl<F: Scalar> Pass for MultiplyDerivative<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        each_of!(self.activation, phi => for (delta, &kept) in self.delta.iter_mut().zip(self.kept) {
+            *delta *= phi.slope(kept);
+        });
     }
 }
 

@@ -100,7 +100,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
             None if finish != Finish::Nothing => {}
             None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
             Some(z) => {
-                let (z, y) = values.pair((z, 0..1), (self.output, 0..1));
+                let (z, y) = values.padded_pair(z, self.output);
                 self.activation.apply(z, y);
             }
         }

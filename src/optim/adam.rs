@@ -26,6 +26,7 @@ use super::{
     RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
     flush,
 };
+use crate::kernel::{Pass, vectorize};
 use crate::{Result, Scalar};
 
 /// Adam (Kingma and Ba 2015, algorithm 1), the same as PyTorch's.
@@ -135,7 +136,7 @@ impl<F: Scalar> UpdateRule<F> for Adam {
             constants.epsilon = F::from_f64(self.epsilon);
         }
         constants.coupled_decay = F::from_f64(step.decay_scale * self.weight_decay);
-        sweep(constants, theta, gradient, m, v);
+        vectorize(Sweep { constants, theta, gradient, m, v });
     }
 }
 
@@ -189,12 +190,24 @@ fn power(mut beta: f64, mut t: u64) -> f64 {
 }
 
 /// One pass: each number is read once and written once.
-#[inline(always)]
-pub(super) fn sweep<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], m: &mut [F], v: &mut [F]) {
-    for (((theta, &gradient), m), v) in theta.iter_mut().zip(gradient).zip(m).zip(v) {
-        let g = c.gradient_scale * gradient + c.coupled_decay * *theta;
-        *m = flush(c.beta1 * *m + c.one_minus_beta1 * g);
-        *v = c.beta2 * *v + c.one_minus_beta2 * g * g;
-        *theta = c.shrink * *theta - c.rate * *m / (v.sqrt() + c.epsilon);
+pub(super) struct Sweep<'a, F> {
+    pub(super) constants: Constants<F>,
+    pub(super) theta: &'a mut [F],
+    pub(super) gradient: &'a [F],
+    pub(super) m: &'a mut [F],
+    pub(super) v: &'a mut [F],
+}
+
+impl<F: Scalar> Pass for Sweep<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let c = self.constants;
+        for (((theta, &gradient), m), v) in self.theta.iter_mut().zip(self.gradient).zip(self.m).zip(self.v) {
+            let g = c.gradient_scale * gradient + c.coupled_decay * *theta;
+            *m = flush(c.beta1 * *m + c.one_minus_beta1 * g);
+            *v = c.beta2 * *v + c.one_minus_beta2 * g * g;
+            *theta = c.shrink * *theta - c.rate * *m / (v.sqrt() + c.epsilon);
+        }
     }
 }

@@ -11,10 +11,11 @@
 //! Adam with a coupled decay divides λ θ by √v like the rest of the gradient, so parameters with large
 //! gradients decay less than others. Decoupled, all decay at the same rate.
 
-use super::adam::{Constants, sweep};
+use super::adam::{Constants, Sweep};
 use super::{
     RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
 };
+use crate::kernel::vectorize;
 use crate::{Result, Scalar};
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), the same as PyTorch's.
@@ -107,6 +108,6 @@ impl<F: Scalar> UpdateRule<F> for AdamW {
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [m, v]: [&mut [F]; 2]) {
         let mut constants = Constants::new(step, self.beta1, self.beta2, self.epsilon);
         constants.shrink = F::from_f64(1.0 - step.learning_rate * step.decay_scale * self.weight_decay);
-        sweep(constants, theta, gradient, m, v);
+        vectorize(Sweep { constants, theta, gradient, m, v });
     }
 }

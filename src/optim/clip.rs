@@ -11,6 +11,7 @@
 //! TensorFlow's `clip_by_global_norm` is the same; PyTorch's `clip_grad_norm_` adds 1e-6 to the norm first.
 
 use crate::Scalar;
+use crate::kernel::{Pass, vectorize};
 
 /// The Euclidean norm of a whole gradient, |g| = √Σ gᵢ², summed in `f64` in a fixed order.
 ///
@@ -37,19 +38,31 @@ pub fn global_norm<F: Scalar>(gradient: &[F]) -> f64 {
 ///
 /// assert_eq!(sum_of_squares(&[1.0_f32, 2.0]) + sum_of_squares(&[3.0_f32]), 14.0);
 /// ```
-#[inline(always)]
 pub fn sum_of_squares<F: Scalar>(gradient: &[F]) -> f64 {
-    // Sixteen running sums fill the vector units; a single one would wait for each addition.
-    const LANES: usize = 16;
-    let (rows, rest) = gradient.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for row in rows {
-        for (sum, &g) in sums.iter_mut().zip(row) {
-            *sum += g.to_f64() * g.to_f64();
+    vectorize(SumOfSquares { gradient })
+}
+
+struct SumOfSquares<'a, F> {
+    gradient: &'a [F],
+}
+
+impl<F: Scalar> Pass for SumOfSquares<'_, F> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let Self { gradient } = self;
+        // Sixteen running sums fill the vector units; a single one would wait for each addition.
+        const LANES: usize = 16;
+        let (rows, rest) = gradient.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for row in rows {
+            for (sum, &g) in sums.iter_mut().zip(row) {
+                *sum += g.to_f64() * g.to_f64();
+            }
         }
+        let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
+        sums.iter().sum::<f64>() + tail
     }
-    let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
-    sums.iter().sum::<f64>() + tail
 }
 
 /// What a gradient of this norm is multiplied by.

@@ -15,6 +15,7 @@
 use super::{
     RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush, require,
 };
+use crate::kernel::{Pass, vectorize};
 use crate::{Result, Scalar};
 
 /// Stochastic gradient descent, the same as PyTorch's with dampening 0.
@@ -119,8 +120,8 @@ impl<F: Scalar> UpdateRule<F> for Sgd {
             velocity_rate: F::from_f64(step.learning_rate * q),
         };
         match self.n_moments() {
-            0 => sweep_plain(constants, theta, gradient),
-            _ => sweep_momentum(constants, theta, gradient, velocity),
+            0 => vectorize(Plain { constants, theta, gradient }),
+            _ => vectorize(WithVelocity { constants, theta, gradient, velocity }),
         }
     }
 }
@@ -135,19 +136,42 @@ struct Constants<F> {
     velocity_rate: F,
 }
 
-#[inline(always)]
-fn sweep_plain<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F]) {
-    for (theta, &gradient) in theta.iter_mut().zip(gradient) {
-        let g = c.gradient_scale * gradient + c.decay * *theta;
-        *theta -= c.gradient_rate * g;
+/// One pass without a velocity.
+struct Plain<'a, F> {
+    constants: Constants<F>,
+    theta: &'a mut [F],
+    gradient: &'a [F],
+}
+
+impl<F: Scalar> Pass for Plain<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let c = self.constants;
+        for (theta, &gradient) in self.theta.iter_mut().zip(self.gradient) {
+            let g = c.gradient_scale * gradient + c.decay * *theta;
+            *theta -= c.gradient_rate * g;
+        }
     }
 }
 
-#[inline(always)]
-fn sweep_momentum<F: Scalar>(c: Constants<F>, theta: &mut [F], gradient: &[F], velocity: &mut [F]) {
-    for ((theta, &gradient), u) in theta.iter_mut().zip(gradient).zip(velocity) {
-        let g = c.gradient_scale * gradient + c.decay * *theta;
-        *u = flush(c.momentum * *u + g);
-        *theta -= c.gradient_rate * g + c.velocity_rate * *u;
+/// One pass with a velocity.
+struct WithVelocity<'a, F> {
+    constants: Constants<F>,
+    theta: &'a mut [F],
+    gradient: &'a [F],
+    velocity: &'a mut [F],
+}
+
+impl<F: Scalar> Pass for WithVelocity<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let c = self.constants;
+        for ((theta, &gradient), u) in self.theta.iter_mut().zip(self.gradient).zip(self.velocity) {
+            let g = c.gradient_scale * gradient + c.decay * *theta;
+            *u = flush(c.momentum * *u + g);
+            *theta -= c.gradient_rate * g + c.velocity_rate * *u;
+        }
     }
 }

@@ -81,7 +81,6 @@ pub struct Arena<F> {
     buffer: Vec<F>,
     /// First number used: the buffer's first 64-byte boundary.
     start: usize,
-    row_len: usize,
     capacity: usize,
     lanes: usize,
     rows: usize,
@@ -92,7 +91,7 @@ impl<F: Scalar> Arena<F> {
         let line = 64 / size_of::<F>().min(64);
         let buffer = vec![F::ZERO; plan.row_len * capacity * lanes + line];
         let start = buffer.as_ptr().align_offset(64).min(line);
-        Self { buffer, start, row_len: plan.row_len, capacity, lanes, rows: capacity }
+        Self { buffer, start, capacity, lanes, rows: capacity }
     }
 
     /// How many rows are in use.
@@ -163,6 +162,44 @@ impl<F: Scalar> Arena<F> {
             kernel::matrix(source, n_read, read.width, read.stride),
             kernel::matrix_mut(target, n_write, write.width, write.stride),
         )
+    }
+
+    /// One slot to read and a later one to write, of the same width, as they lie in memory, padding included.
+    pub fn padded_pair(&mut self, read: Slot, write: Slot) -> (&[F], &mut [F]) {
+        let (from, to) = (self.range(read, 0..1), self.range(write, 0..1));
+        let (front, back) = self.buffer.split_at_mut(to.start);
+        (&front[from], &mut back[..to.end - to.start])
+    }
+
+    /// Copies the values of `slot` to `rows`, which has no padding, row by row.
+    pub(crate) fn copy_to(&self, slot: Slot, rows: &mut [F]) {
+        let from = self.padded(slot, 0..1);
+        if slot.stride == slot.width {
+            return rows.copy_from_slice(from);
+        }
+        for (from, to) in from.chunks_exact(slot.stride).zip(rows.chunks_exact_mut(slot.width)) {
+            to.copy_from_slice(&from[..slot.width]);
+        }
+    }
+
+    /// Writes `factor` times `rows`, which has no padding, to the first lane of `slot`, row by row.
+    pub(crate) fn scale_from(&mut self, slot: Slot, factor: F, rows: &[F]) {
+        let to = self.padded_mut(slot, 0..1);
+        let scale = |from: &[F], to: &mut [F]| from.iter().zip(to).for_each(|(&x, to)| *to = factor * x);
+        if slot.stride == slot.width {
+            return scale(rows, to);
+        }
+        for (from, to) in rows.chunks_exact(slot.width).zip(to.chunks_exact_mut(slot.stride)) {
+            scale(from, &mut to[..slot.width]);
+        }
+    }
+
+    /// Writes one row after the other to `slot`: as many as there are rows in use.
+    pub(crate) fn fill_rows(&mut self, slot: Slot, mut write: impl FnMut(usize, &mut [F])) {
+        let rows = self.rows;
+        for (i, row) in self.padded_mut(slot, 0..1).chunks_exact_mut(slot.stride).take(rows).enumerate() {
+            write(i, &mut row[..slot.width]);
+        }
     }
 
     fn range(&self, slot: Slot, lanes: Range<usize>) -> Range<usize> {

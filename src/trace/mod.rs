@@ -16,7 +16,7 @@ pub(crate) use arena::Chunks;
 pub use arena::{Arena, Chunk, Plan, Slot};
 
 use crate::Scalar;
-use crate::kernel::Crew;
+use crate::kernel::{self, Crew};
 use crate::loss::Labels;
 
 /// Activations, deltas and losses of one batch.
@@ -138,19 +138,19 @@ impl<F: Scalar> Trace<F> {
 
     /// The outputs of a task's head, `batch × output width`, after forward.
     pub fn outputs(&self, task: usize) -> ArrayView2<'_, F> {
-        self.tasks[task].outputs.slice(s![..self.examples.n, ..])
+        rows(&self.tasks[task].outputs, self.examples.n)
     }
 
     /// The derivative of a task's unweighted loss with respect to its outputs, `batch × output width`.
     pub fn delta(&self, task: usize) -> ArrayView2<'_, F> {
-        self.tasks[task].delta.slice(s![..self.examples.n, ..])
+        rows(&self.tasks[task].delta, self.examples.n)
     }
 
     /// What a task's loss compares the outputs with.
     pub fn labels(&self, task: usize) -> Labels<'_, F> {
         let n = self.examples.n;
         Labels {
-            targets: self.tasks[task].targets.slice(s![..n, ..]),
+            targets: rows(&self.tasks[task].targets, n),
             weights: self.examples.weights.as_ref().map(|weights| weights.slice(s![..n])),
             groups: self.examples.groups.as_deref().map(|groups| &groups[..n]),
         }
@@ -158,7 +158,7 @@ impl<F: Scalar> Trace<F> {
 
     /// A task's targets, `batch × target width`, to write before the losses are computed.
     pub fn targets_mut(&mut self, task: usize) -> ArrayViewMut2<'_, F> {
-        self.tasks[task].targets.slice_mut(s![..self.examples.n, ..])
+        rows_mut(&mut self.tasks[task].targets, self.examples.n)
     }
 
     /// The unweighted loss of each task.
@@ -191,4 +191,16 @@ impl<F: Scalar> Examples<F> {
         self.weights = weights.then(|| Array1::zeros(self.capacity));
         self.groups = groups.then(|| vec![0; self.capacity]);
     }
+}
+
+/// The first `n` rows of a row-major matrix.
+pub(crate) fn rows<F>(matrix: &Array2<F>, n: usize) -> ArrayView2<'_, F> {
+    let (width, numbers) = (matrix.ncols(), matrix.as_slice().expect("row-major"));
+    kernel::matrix(&numbers[..n * width], n, width, width)
+}
+
+/// The first `n` rows of a row-major matrix, to write.
+pub(crate) fn rows_mut<F>(matrix: &mut Array2<F>, n: usize) -> ArrayViewMut2<'_, F> {
+    let (width, numbers) = (matrix.ncols(), matrix.as_slice_mut().expect("row-major"));
+    kernel::matrix_mut(&mut numbers[..n * width], n, width, width)
 }
