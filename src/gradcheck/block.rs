@@ -137,6 +137,18 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         observations
     }
 
+    /// Two more directions for a block that failed, so that explanations have more to answer for.
+    pub fn observe_more(&mut self, area: &Area<'_>, trial: &mut Trial) {
+        if matches!(self.settings.mode, Mode::Directions(_)) && area.block.len() > 1 {
+            for extra in 1..=2 {
+                let stream = ((area.number as u64) << 32) | (u32::MAX as u64 - extra);
+                let direction = Direction::random(area.block.range(), self.settings.seed, stream);
+                let observation = self.observe(direction, trial.report.norm, trial.report.step);
+                trial.observations.push(observation);
+            }
+        }
+    }
+
     fn along_entries(&mut self, entries: Vec<usize>, rms: f64) -> Vec<Observation> {
         entries.into_iter().map(|index| self.entry(index, rms)).collect()
     }

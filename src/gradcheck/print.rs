@@ -248,7 +248,11 @@ impl fmt::Display for Cause {
                 f,
                 "the product of input and delta: the bias beside it is right, so its delta is right"
             ),
-            Self::Delta => write!(f, "the delta that reaches this layer: weight and bias are wrong alike"),
+            Self::Delta => write!(
+                f,
+                "the delta that reaches this layer, as weight and bias are wrong alike: the derivative of its \
+                 activation (a mask of another layer?), or what comes between it and the loss"
+            ),
             Self::Follows { block } => {
                 write!(f, "{block} is nearer to the loss and wrong as well; look there first")
             }

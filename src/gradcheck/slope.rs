@@ -126,7 +126,7 @@ impl<F: Scalar, L: super::Function<F>> Subject<'_, F, L> {
             }
             let enough = wanted * scale.max(slope.value.abs());
             let too_long = 4.0 * slope.truncation > enough && slope.truncation > slope.roundoff;
-            let too_short = 4.0 * slope.roundoff > enough && slope.truncation < slope.roundoff;
+            let too_short = 4.0 * slope.roundoff > 5.0 * enough && slope.truncation < slope.roundoff;
             if too_long && step > 5.0 * smallest {
                 (step, grows) = (step / 10.0, false);
             } else if too_short && grows && step < 0.5 * largest {
