@@ -116,13 +116,14 @@ fn a_mistake_larger_than_the_kink_fails_even_there() {
 
 #[test]
 fn too_rough_is_not_a_pass() {
-    // A loss computed in single precision has noise of 1e-7 of its value.
-    let report = check(&[1.0, 2.0, -3.0], |theta, probe| {
-        let loss = bowl(theta, probe, |_| {});
-        f64::from(loss as f32) + 1e5
-    });
-    assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
-    assert_eq!(report.blocks[0].doubt, Some(Doubt::Rough), "{report}");
+    // A loss rounded to single precision has noise of 1e-7 of its value, and is flat over shorter distances.
+    let rounded = |offset: f64| {
+        check(&[1.0, 2.0, -3.0], |theta, probe| f64::from((bowl(theta, probe, |_| {}) + offset) as f32))
+    };
+    let near = rounded(0.0);
+    assert!(near.verdict != Verdict::Fail && near.blocks[0].resolution > 1e-4, "{near}");
+    let far = rounded(1e4);
+    assert_eq!((far.verdict, far.blocks[0].doubt), (Verdict::Inconclusive, Some(Doubt::Rough)), "{far}");
 }
 
 #[test]
@@ -248,13 +249,22 @@ fn settings_are_checked() {
     panics(&|| drop(start().only("no such block").run()));
 }
 
+/// The report without the errors of what passed, which are rounding and so differ between processors.
+fn without_noise(report: &str) -> String {
+    let quiet = |line: &str| match line.strip_suffix("  pass") {
+        Some(row) => format!("{}.......{}  pass", &row[..row.len() - 15], &row[row.len() - 8..]),
+        None => line.to_owned(),
+    };
+    report.lines().map(quiet).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_report_reads_like_this() {
     let net = Net::new(SMALL, Activation::Relu);
     let (theta, batch) = net.draw(1, 8);
     let text = |bug, mode| {
         let check = gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, bug, probe));
-        check.named(&net.layout).mode(mode).run().to_string()
+        without_noise(&check.named(&net.layout).mode(mode).run().to_string())
     };
     let recorded = include_str!("gradcheck_reports.txt");
     let now = [

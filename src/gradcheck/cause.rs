@@ -27,10 +27,10 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let last = trials.iter().rposition(failed).expect("explained after a failure");
     for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
         let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
-        if causes.is_empty() || matches!(causes[..], [Cause::Factor(_)] | [Cause::TaskWeight { .. }]) {
+        if causes.is_empty() {
             causes.extend(confined(examiner, &areas[at], &trials[at]));
         }
-        if causes.is_empty() || matches!(causes[..], [Cause::Factor(c)] if canonical(c, None).is_none()) {
+        if causes.is_empty() {
             causes.extend(structural(examiner, areas, trials, at, last));
         }
         trials[at].report.causes = causes;

@@ -59,6 +59,10 @@ pub use subject::Function;
 
 use subject::Subject;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/book/src/check-your-own-backward.md")]
+mod book {}
+
 /// Up to this length every entry is differenced by default.
 const EVERY_UP_TO: usize = 2000;
 /// Directions per block by default. Two keep the cost at 8 losses a block; the bound on what they miss is
