@@ -137,15 +137,13 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         observations
     }
 
-    /// Two more directions for a block that failed, so that explanations have more to answer for.
+    /// One more direction for a block that is wrong throughout, so that explanations have more to answer for.
     pub fn observe_more(&mut self, area: &Area<'_>, trial: &mut Trial) {
-        if matches!(self.settings.mode, Mode::Directions(_)) && area.block.len() > 1 {
-            for extra in 1..=2 {
-                let stream = ((area.number as u64) << 32) | (u32::MAX as u64 - extra);
-                let direction = Direction::random(area.block.range(), self.settings.seed, stream);
-                let observation = self.observe(direction, trial.report.norm, trial.report.step);
-                trial.observations.push(observation);
-            }
+        let sparse = trial.observations.iter().any(|o| o.direction.components.len() == 1 && o.verdict == Verdict::Pass);
+        if matches!(self.settings.mode, Mode::Directions(_)) && area.block.len() > 1 && !sparse {
+            let stream = ((area.number as u64) << 32) | u32::MAX as u64;
+            let direction = Direction::random(area.block.range(), self.settings.seed, stream);
+            trial.observations.push(self.observe(direction, trial.report.norm, trial.report.step));
         }
     }
 
