@@ -151,7 +151,9 @@ fn what_was_not_tested_is_said() {
         assert!(only.passed() && only.blocks.len() == 1, "{only}");
     }
     // A gradient that should not be 0 is a failure, not a doubt.
-    let report = gradcheck::check(&theta, |theta, probe| bowl(theta, probe, |g| g[1..].fill(0.0))).named(&layout).run();
+    let report = gradcheck::check(&theta, |theta, probe| bowl(theta, probe, |g| g[1..].fill(0.0)))
+        .named(&layout)
+        .run();
     assert_eq!(report.block("unused").unwrap().verdict, Verdict::Fail, "{report}");
 }
 
@@ -275,7 +277,8 @@ fn a_report_reads_like_this() {
     ]
     .join("\n\n----\n\n");
     if std::env::var_os("RECORD").is_some() {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gradcheck_reports.txt"), now + "\n").unwrap();
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gradcheck_reports.txt"), now + "\n")
+            .unwrap();
     } else {
         assert_eq!(now.trim(), recorded.trim(), "record anew with RECORD=1, and read the difference\n{now}");
     }

@@ -22,7 +22,12 @@ const PLANTED: [Planted; 34] = [
     ("bias of the last example only, head", Bug::BiasOfLastRow(2), "head.bias", "not summed over the batch"),
     ("one task missing in the trunk", Bug::ChurnInTrunk(0.0), "trunk.1.weight", "task 'churn' is missing"),
     ("one task twice in the trunk", Bug::ChurnInTrunk(2.0), "trunk.0.weight", "task 'churn' is in it twice"),
-    ("one task at 0.3 of its weight", Bug::ChurnInTrunk(0.3), "trunk.0.bias", "'churn' is in it 0.3000 times"),
+    (
+        "one task at 0.3 of its weight",
+        Bug::ChurnInTrunk(0.3),
+        "trunk.0.bias",
+        "'churn' is in it 0.3000 times",
+    ),
     ("square weight transposed", Bug::Transposed(1), "trunk.1.weight", "transposed"),
     ("rectangular weight transposed", Bug::Transposed(0), "trunk.0.weight", "transposed"),
     ("head weight transposed", Bug::Transposed(2), "head.weight", "transposed"),
@@ -31,7 +36,12 @@ const PLANTED: [Planted; 34] = [
     ("bias decay missing", Bug::Decay(5, -0.01), "head.bias", "weight decay is missing"),
     ("mask of another layer", Bug::MaskOfNextLayer, "trunk.0.weight", "the delta that reaches"),
     ("mask left out", Bug::MaskMissing, "trunk.0.weight", "the delta that reaches"),
-    ("values before the activation used", Bug::InputBeforeActivation, "trunk.1.weight", "product of input and delta"),
+    (
+        "values before the activation used",
+        Bug::InputBeforeActivation,
+        "trunk.1.weight",
+        "product of input and delta",
+    ),
     ("label not subtracted from softmax", Bug::LabelForgotten, "head.weight", "the delta that reaches"),
     ("delta through a wrong weight", Bug::RowsExchanged, "trunk.0.weight", "the delta that reaches"),
     ("one entry is 0", Bug::Entry(144 + 37, 0.0), "trunk.1.weight", "this entry alone"),
@@ -46,7 +56,14 @@ const PLANTED: [Planted; 34] = [
     ("head bias twice too small", Bug::Scaled(5, 0.5), "head.bias", "a factor 2 is missing"),
 ];
 
-fn check(widths: [usize; 4], activation: Activation, batch: usize, bug: Option<Bug>, seed: u64, mode: Mode) -> Report {
+fn check(
+    widths: [usize; 4],
+    activation: Activation,
+    batch: usize,
+    bug: Option<Bug>,
+    seed: u64,
+    mode: Mode,
+) -> Report {
     let net = Net::new(widths, activation);
     let (theta, batch) = net.draw(seed, batch);
     gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, bug, probe))
@@ -61,7 +78,11 @@ fn check(widths: [usize; 4], activation: Activation, batch: usize, bug: Option<B
 fn spoils_others(bug: Bug) -> bool {
     matches!(
         bug,
-        Bug::ChurnInTrunk(_) | Bug::MaskOfNextLayer | Bug::MaskMissing | Bug::LabelForgotten | Bug::RowsExchanged
+        Bug::ChurnInTrunk(_)
+            | Bug::MaskOfNextLayer
+            | Bug::MaskMissing
+            | Bug::LabelForgotten
+            | Bug::RowsExchanged
     )
 }
 

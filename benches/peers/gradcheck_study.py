@@ -17,6 +17,10 @@ from jax.test_util import check_grads
 
 DECAY, CHURN = 1e-2, 0.5
 
+# Once the fast check has failed, PyTorch differences every entry of the block to write its message: hours for a
+# million entries. The verdict stands by then, so the message is skipped.
+sys.modules["torch.autograd.gradcheck"]._run_slow_mode_and_get_error = lambda *_, **__: ""
+
 
 def numbers(path):
     return np.fromfile(path, dtype="<f8")

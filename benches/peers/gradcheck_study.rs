@@ -64,7 +64,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (what, tally) in &tallies {
             let Tally { flagged, inconclusive, losses, seconds } = tally;
             let n = draws as f64;
-            println!("| {what} | {flagged} | {inconclusive} | {:.0} | {:.2} |", *losses as f64 / n, seconds / n);
+            println!(
+                "| {what} | {flagged} | {inconclusive} | {:.0} | {:.2} |",
+                *losses as f64 / n,
+                seconds / n
+            );
         }
     }
     Ok(())
@@ -102,7 +106,10 @@ fn cases(net: &Net, right: &[f64]) -> Vec<(&'static str, Option<Bug>)> {
         ("zero-sum noise, 0.1 % of the norm", Some(Bug::ZeroSumNoise(WEIGHT, 1e-3))),
         ("weight times 2", Some(Bug::Scaled(WEIGHT, 2.0))),
         ("weight times -1", Some(Bug::Scaled(WEIGHT, -1.0))),
-        ("bias a mean, not a sum", Some(Bug::Scaled(BIAS, if right.len() > 1000 { 1.0 / 32.0 } else { 0.125 }))),
+        (
+            "bias a mean, not a sum",
+            Some(Bug::Scaled(BIAS, if right.len() > 1000 { 1.0 / 32.0 } else { 0.125 })),
+        ),
         ("bias missing", Some(Bug::Scaled(BIAS, 0.0))),
     ]
 }

@@ -6,10 +6,10 @@
 //! less than 1e-4 of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
 //! and columns are right.
 
-use super::Function;
 use super::block::{Area, Examiner, Observation, Trial};
 use super::report::{Cause, Mode, Verdict};
 use super::slope::Direction;
+use super::subject::Function;
 use crate::Scalar;
 
 /// Fills in the causes of every trial that failed.
@@ -179,7 +179,8 @@ fn confined<F: Scalar, L: Function<F>>(
     let (rows, cols) = area.block.shape();
     let at = worst.index - area.block.range().start;
     let (row, column) = (at / cols, at % cols);
-    let whole = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
+    // A part that is all of the block tells nothing.
+    let confined_to = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
     if let Mode::Directions(_) = examiner.settings.mode {
         let loudest = trial
             .observations
@@ -192,13 +193,13 @@ fn confined<F: Scalar, L: Function<F>>(
             (examiner.residual(&part, step) - all).abs() <= 1e-3 * all.abs() + loudest.budget
         };
         if holds_all(&|i| i == at) {
-            return whole(Cause::OneEntry, 1);
+            return confined_to(Cause::OneEntry, 1);
         }
         if rows > 1 && holds_all(&|i| i / cols == row) {
-            return whole(Cause::OneRow { row }, cols);
+            return confined_to(Cause::OneRow { row }, cols);
         }
         if cols > 1 && rows > 1 && holds_all(&|i| i % cols == column) {
-            return whole(Cause::OneColumn { column }, rows);
+            return confined_to(Cause::OneColumn { column }, rows);
         }
         return None;
     }
@@ -211,13 +212,13 @@ fn confined<F: Scalar, L: Function<F>>(
         failed.map(|o| o.direction.start - start)
     };
     if wrong().count() == 1 {
-        return whole(Cause::OneEntry, 1);
+        return confined_to(Cause::OneEntry, 1);
     }
     if rows > 1 && wrong().all(|i| i / cols == row) {
-        return whole(Cause::OneRow { row }, cols);
+        return confined_to(Cause::OneRow { row }, cols);
     }
     if rows > 1 && wrong().all(|i| i % cols == column) {
-        return whole(Cause::OneColumn { column }, rows);
+        return confined_to(Cause::OneColumn { column }, rows);
     }
     None
 }

@@ -55,7 +55,6 @@ mod subject;
 pub use precision::{BlockPrecision, Comparison, Precision, compare};
 pub use probe::Probe;
 pub use report::{BlockReport, Cause, Doubt, Entry, Fault, Mode, Report, Verdict};
-pub use subject::Function;
 
 use subject::Subject;
 

@@ -8,9 +8,7 @@ use super::slope::Direction;
 use crate::{Layout, Scalar};
 
 /// A function that can be checked: a loss of θ that fills the probe's gradient when it is wanted.
-///
-/// Every closure `FnMut(&[F], &mut Probe<F>) -> F` is one.
-pub trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
+pub(super) trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
 
 impl<F, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Function<F> for L {}
 

@@ -127,7 +127,13 @@ impl Net {
         }
     }
 
-    pub fn probe<F: Scalar>(&self, theta: &[F], batch: &Batch<F>, bug: Option<Bug>, probe: &mut Probe<'_, F>) -> F {
+    pub fn probe<F: Scalar>(
+        &self,
+        theta: &[F],
+        batch: &Batch<F>,
+        bug: Option<Bug>,
+        probe: &mut Probe<'_, F>,
+    ) -> F {
         let n = F::from_f64(batch.x.nrows() as f64);
         let affine = |input: &Array2<F>, layer: usize| {
             input.dot(&self.blocks[2 * layer].of(theta)) + self.blocks[2 * layer + 1].of(theta)
@@ -155,12 +161,17 @@ impl Net {
             let weight = F::from_f64(CHURN) / n;
             loss += weight * (total.ln() + largest - row[1 + batch.churn[i]]);
             for (class, &o) in row.iter().skip(1).enumerate() {
-                let label = if class == batch.churn[i] && bug != Some(Bug::LabelForgotten) { F::ONE } else { F::ZERO };
+                let label = if class == batch.churn[i] && bug != Some(Bug::LabelForgotten) {
+                    F::ONE
+                } else {
+                    F::ZERO
+                };
                 churn_delta[[i, 1 + class]] = weight * ((o - largest).exp() / total - label);
             }
         }
         let decay = F::from_f64(self.decay);
-        loss += half * decay * theta.chunks(512).map(|part| part.iter().map(|&x| x * x).sum::<F>()).sum::<F>();
+        loss +=
+            half * decay * theta.chunks(512).map(|part| part.iter().map(|&x| x * x).sum::<F>()).sum::<F>();
 
         let caches = [(&batch.x, &batch.x), (&z0, &a0), (&z1, &a1)];
         if let Some(gradient) = probe.gradient() {
@@ -238,7 +249,14 @@ impl Net {
     }
 
     /// Writes the gradient of one block, decay included.
-    fn write<F: Scalar>(&self, theta: &[F], block: usize, values: ArrayView2<'_, F>, bug: Option<Bug>, gradient: &mut [F]) {
+    fn write<F: Scalar>(
+        &self,
+        theta: &[F],
+        block: usize,
+        values: ArrayView2<'_, F>,
+        bug: Option<Bug>,
+        gradient: &mut [F],
+    ) {
         if bug == Some(Bug::NotWritten(block)) {
             return;
         }
