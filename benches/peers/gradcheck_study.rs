@@ -103,7 +103,7 @@ fn cases(net: &Net, right: &[f64]) -> Vec<(&'static str, Option<Bug>)> {
         ("one entry off by 1 % of the norm", Some(Bug::EntryOff(median, 0.01))),
         ("two weight entries exchanged", Some(Bug::Swapped(median, order[order.len() * 9 / 10]))),
         ("one weight row zeroed", Some(Bug::RowZero(WEIGHT, row))),
-        ("zero-sum noise, 0.1 % of the norm", Some(Bug::ZeroSumNoise(WEIGHT, 1e-3))),
+        ("zero-sum noise, a thousandth of the norm", Some(Bug::ZeroSumNoise(WEIGHT, 1e-3))),
         ("weight times 2", Some(Bug::Scaled(WEIGHT, 2.0))),
         ("weight times -1", Some(Bug::Scaled(WEIGHT, -1.0))),
         (
