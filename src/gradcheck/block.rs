@@ -7,8 +7,8 @@ use rand::{Rng, SeedableRng};
 
 use super::report::{BlockReport, Doubt, Entry, Mode, Verdict};
 use super::slope::{Direction, Slope};
-use super::subject::Subject;
-use super::{Function, Settings, cause};
+use super::subject::{Function, Subject};
+use super::{Settings, cause};
 use crate::{Block, Layout, Scalar};
 
 /// A block of θ under check.
@@ -112,29 +112,36 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
     }
 
     fn along_directions(&mut self, area: &Area<'_>, norm: f64, k: usize) -> Vec<Observation> {
-        let mut observations: Vec<Observation> = Vec::new();
         let mut step = self.first_step(area.block.range());
-        // A direction that crosses kinks at every step tells nothing; two more are tried in its place.
+        let (mut told, mut crossing) = (Vec::new(), Vec::new());
+        // A direction that crosses kinks at every step tells nothing; up to two more are tried in its place.
         for probe in 0..k + 2 {
             let stream = ((area.number as u64) << 32) | probe as u64;
             let direction = Direction::random(area.block.range(), self.settings.seed, stream);
             let observation = self.observe(direction, norm, step);
-            if observation.slope.step < step && !observation.slope.crossed {
-                step = observation.slope.step;
+            if observation.doubt == Some(Doubt::Crossing) {
+                crossing.push(observation);
+                continue;
             }
-            let crossed = observation.doubt == Some(Doubt::Crossing);
-            observations.push(observation);
-            let told = observations.iter().filter(|o| o.doubt != Some(Doubt::Crossing)).count();
-            if told == k || (!crossed && observations.len() == k + 2) {
-                break;
+            step = step.min(observation.slope.step);
+            told.push(observation);
+            if told.len() == k {
+                return told;
             }
         }
-        if observations.len() > k
-            && observations.iter().filter(|o| o.doubt != Some(Doubt::Crossing)).count() == k
-        {
-            observations.retain(|o| o.doubt != Some(Doubt::Crossing));
+        told.extend(crossing);
+        told
+    }
+
+    /// One more direction for a block that is wrong throughout, so that explanations have more to answer for.
+    pub fn observe_more(&mut self, area: &Area<'_>, trial: &mut Trial) {
+        let right = |o: &Observation| o.direction.components.len() == 1 && o.verdict == Verdict::Pass;
+        let sparse = trial.observations.iter().any(right);
+        if matches!(self.settings.mode, Mode::Directions(_)) && area.block.len() > 1 && !sparse {
+            let stream = ((area.number as u64) << 32) | u32::MAX as u64;
+            let direction = Direction::random(area.block.range(), self.settings.seed, stream);
+            trial.observations.push(self.observe(direction, trial.report.norm, trial.report.step));
         }
-        observations
     }
 
     fn along_entries(&mut self, entries: Vec<usize>, rms: f64) -> Vec<Observation> {

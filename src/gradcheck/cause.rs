@@ -3,13 +3,13 @@
 //! An observation is a direction `v` with the numeric derivative along it. A cause predicts the true gradient
 //! as `a + c·u` (or `c·u`) from the gradient by hand `a` and some vector `u`: a task's gradient, θ, the
 //! transposed block. `c` is fitted over all observations of a block by least squares; the cause stands if it leaves
-//! less than a thousandth of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
+//! less than 1e-4 of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
 //! and columns are right.
 
-use super::Function;
 use super::block::{Area, Examiner, Observation, Trial};
 use super::report::{Cause, Mode, Verdict};
 use super::slope::Direction;
+use super::subject::Function;
 use crate::Scalar;
 
 /// Fills in the causes of every trial that failed.
@@ -21,13 +21,16 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
     let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
+    for (area, trial) in areas.iter().zip(&mut *trials).filter(|(_, trial)| failed(trial)) {
+        examiner.observe_more(area, trial);
+    }
     let last = trials.iter().rposition(failed).expect("explained after a failure");
     for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
         let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
-        if causes.is_empty() || matches!(causes[..], [Cause::Factor(_)] | [Cause::TaskWeight { .. }]) {
+        if causes.is_empty() {
             causes.extend(confined(examiner, &areas[at], &trials[at]));
         }
-        if causes.is_empty() || matches!(causes[..], [Cause::Factor(c)] if canonical(c, None).is_none()) {
+        if causes.is_empty() {
             causes.extend(structural(examiner, areas, trials, at, last));
         }
         trials[at].report.causes = causes;
@@ -57,15 +60,36 @@ fn canonical(factor: f64, batch: Option<usize>) -> Option<Cause> {
     }
 }
 
-/// The `c` of `target = c · v·u` over all observations, if it explains the differences.
-fn fit(observations: &[Observation], target: impl Fn(&Observation) -> f64, u: &[f64]) -> Option<f64> {
-    let pairs = || observations.iter().map(|o| (o.direction.dot(u), target(o)));
-    let square: f64 = pairs().map(|(x, _)| x * x).sum();
-    let c = pairs().map(|(x, t)| x * t).sum::<f64>() / square;
-    let unexplained: f64 = pairs().map(|(x, t)| (t - c * x).powi(2)).sum();
+/// The coefficients of `target = c₀ v·u₀ + c₁ v·u₁ + ..` over all observations by least squares, if they explain the
+/// differences.
+fn fit<const N: usize>(
+    observations: &[Observation],
+    target: impl Fn(&Observation) -> f64,
+    vectors: [&[f64]; N],
+) -> Option<[f64; N]> {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    // Gram–Schmidt on the columns, each kept with the combination of vectors that it is.
+    let mut rest: Vec<f64> = observations.iter().map(target).collect();
+    let mut coefficients = [0.0; N];
+    let mut basis: Vec<(Vec<f64>, [f64; N])> = Vec::new();
+    for (number, u) in vectors.into_iter().enumerate() {
+        let mut column: Vec<f64> = observations.iter().map(|o| o.direction.dot(u)).collect();
+        let mut combination = [0.0; N];
+        combination[number] = 1.0;
+        for (earlier, of) in &basis {
+            let share = dot(&column, earlier) / dot(earlier, earlier);
+            column.iter_mut().zip(earlier).for_each(|(x, e)| *x -= share * e);
+            combination.iter_mut().zip(of).for_each(|(x, e)| *x -= share * e);
+        }
+        let share = dot(&rest, &column) / dot(&column, &column);
+        rest.iter_mut().zip(&column).for_each(|(x, e)| *x -= share * e);
+        coefficients.iter_mut().zip(&combination).for_each(|(x, e)| *x += share * e);
+        basis.push((column, combination));
+    }
     let difference: f64 = observations.iter().map(|o| o.residual().powi(2)).sum();
     let noise: f64 = observations.iter().map(|o| o.budget.powi(2)).sum();
-    (c.is_finite() && unexplained <= 1e-6 * difference + noise).then_some(c)
+    let explained = dot(&rest, &rest) <= 1e-8 * difference + noise;
+    (explained && coefficients.iter().all(|c| c.is_finite())).then_some(coefficients)
 }
 
 fn fitted<F: Scalar, L: Function<F>>(
@@ -75,53 +99,74 @@ fn fitted<F: Scalar, L: Function<F>>(
     tasks: &[(String, Vec<f64>)],
     theta: &[f64],
 ) -> Vec<Cause> {
-    let gradient = examiner.gradient;
-    // With one unknown and one equation anything fits, so a single entry is only explained by special numbers.
-    let overdetermined = area.block.len() > 1 && observations.len() > 1;
-    let parts: Vec<(&String, f64)> = tasks
-        .iter()
-        .filter_map(|(task, u)| Some((task, fit(observations, Observation::residual, u)?)))
-        .collect();
-    for &(task, c) in &parts {
-        // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
-        if tasks.len() > 1 && is(c, 1.0) {
-            return vec![Cause::TaskMissing { task: task.clone() }];
-        }
-        if tasks.len() > 1 && is(c, -1.0) {
-            return vec![Cause::TaskTwice { task: task.clone() }];
+    let (gradient, batch) = (examiner.gradient, examiner.settings.batch);
+    let equations = observations.len().min(area.block.len());
+    let mut weighted = None;
+    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
+    for (task, part) in tasks.iter().filter(|_| tasks.len() > 1) {
+        match fit(observations, Observation::residual, [part]) {
+            Some([c]) if is(c, 1.0) => return vec![Cause::TaskMissing { task: task.clone() }],
+            Some([c]) if is(c, -1.0) => return vec![Cause::TaskTwice { task: task.clone() }],
+            Some([c]) if weighted.is_none() => {
+                weighted = Some(Cause::TaskWeight { task: task.clone(), times: 1.0 - c });
+            }
+            _ => {}
         }
     }
     if gradient[area.block.range()].iter().all(|g| *g == 0.0) {
         return vec![Cause::Missing];
     }
-    let factor = fit(observations, |o| o.slope.value, gradient);
-    if let Some(cause) = factor.and_then(|c| canonical(c, examiner.settings.batch)) {
+    let factor = fit(observations, |o| o.slope.value, [gradient]).map(|[c]| c);
+    if let Some(cause) = factor.and_then(|c| canonical(c, batch)) {
         return vec![cause];
     }
-    if !overdetermined {
+    // With as many unknowns as equations anything fits.
+    if equations < 2 {
         return Vec::new();
     }
-    if let Some(lambda) = fit(observations, Observation::residual, theta) {
+    if let Some([lambda]) = fit(observations, Observation::residual, [theta]) {
         return match lambda > 0.0 {
             true => vec![Cause::DecayMissing { lambda }],
             false => vec![Cause::DecayExtra { lambda: -lambda }],
         };
     }
-    let (rows, cols) = area.block.shape();
-    if rows > 1 && cols > 1 {
-        let mut transposed = gradient.to_vec();
-        let block = &gradient[area.block.range()];
-        for (i, entry) in transposed[area.block.range()].iter_mut().enumerate() {
+    let transposed = |vector: &[f64]| {
+        let (rows, cols) = area.block.shape();
+        let mut turned = vector.to_vec();
+        let block = &vector[area.block.range()];
+        for (i, entry) in turned[area.block.range()].iter_mut().enumerate() {
             *entry = block[i % cols * rows + i / cols];
         }
-        if fit(observations, |o| o.slope.value, &transposed).is_some_and(|c| is(c, 1.0)) {
+        turned
+    };
+    let (rows, cols) = area.block.shape();
+    let turned = (rows > 1 && cols > 1).then(|| [transposed(gradient), transposed(theta)]);
+    let numeric = |o: &Observation| o.slope.value;
+    if let Some([gradient, _]) = &turned
+        && fit(observations, numeric, [gradient]).is_some_and(|[c]| is(c, 1.0))
+    {
+        return vec![Cause::Transposed];
+    }
+    if let Some(cause) = weighted {
+        return vec![cause];
+    }
+    if let Some(factor) = factor {
+        return vec![Cause::Factor(factor)];
+    }
+    // The same again beside a correct weight decay, which the mistake does not reach.
+    if equations >= 3 {
+        let factor = fit(observations, numeric, [gradient, theta]);
+        if let Some(cause) = factor.and_then(|[c, _]| canonical(c, batch)) {
+            return vec![cause];
+        }
+        if let Some([gradient, decay]) = &turned
+            && equations >= 4
+            && fit(observations, numeric, [gradient, decay, theta]).is_some_and(|[c, ..]| is(c, 1.0))
+        {
             return vec![Cause::Transposed];
         }
     }
-    if let (Some((task, c)), true) = (parts.first(), tasks.len() > 1) {
-        return vec![Cause::TaskWeight { task: (*task).clone(), times: 1.0 - c }];
-    }
-    factor.map(Cause::Factor).into_iter().collect()
+    Vec::new()
 }
 
 /// Whether all of the difference sits in the entry, row or column of the worst entry.
@@ -134,7 +179,8 @@ fn confined<F: Scalar, L: Function<F>>(
     let (rows, cols) = area.block.shape();
     let at = worst.index - area.block.range().start;
     let (row, column) = (at / cols, at % cols);
-    let whole = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
+    // A part that is all of the block tells nothing.
+    let confined_to = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
     if let Mode::Directions(_) = examiner.settings.mode {
         let loudest = trial
             .observations
@@ -147,13 +193,13 @@ fn confined<F: Scalar, L: Function<F>>(
             (examiner.residual(&part, step) - all).abs() <= 1e-3 * all.abs() + loudest.budget
         };
         if holds_all(&|i| i == at) {
-            return whole(Cause::OneEntry, 1);
+            return confined_to(Cause::OneEntry, 1);
         }
         if rows > 1 && holds_all(&|i| i / cols == row) {
-            return whole(Cause::OneRow { row }, cols);
+            return confined_to(Cause::OneRow { row }, cols);
         }
         if cols > 1 && rows > 1 && holds_all(&|i| i % cols == column) {
-            return whole(Cause::OneColumn { column }, rows);
+            return confined_to(Cause::OneColumn { column }, rows);
         }
         return None;
     }
@@ -166,13 +212,13 @@ fn confined<F: Scalar, L: Function<F>>(
         failed.map(|o| o.direction.start - start)
     };
     if wrong().count() == 1 {
-        return whole(Cause::OneEntry, 1);
+        return confined_to(Cause::OneEntry, 1);
     }
     if rows > 1 && wrong().all(|i| i / cols == row) {
-        return whole(Cause::OneRow { row }, cols);
+        return confined_to(Cause::OneRow { row }, cols);
     }
     if rows > 1 && wrong().all(|i| i % cols == column) {
-        return whole(Cause::OneColumn { column }, rows);
+        return confined_to(Cause::OneColumn { column }, rows);
     }
     None
 }

@@ -55,9 +55,12 @@ mod subject;
 pub use precision::{BlockPrecision, Comparison, Precision, compare};
 pub use probe::Probe;
 pub use report::{BlockReport, Cause, Doubt, Entry, Fault, Mode, Report, Verdict};
-pub use subject::Function;
 
 use subject::Subject;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/book/src/check-your-own-backward.md")]
+mod book {}
 
 /// Up to this length every entry is differenced by default.
 const EVERY_UP_TO: usize = 2000;

@@ -25,8 +25,9 @@ impl fmt::Display for Report {
             Verdict::Pass => (n, "passed"),
         };
         writeln!(f, "gradient check {outcome}: {count} of {n} {}\n", plural(n, "block"))?;
-        for block in self.failed().take(DESCRIBED) {
-            describe(f, block)?;
+        let failed: Vec<_> = self.failed().take(DESCRIBED).collect();
+        for alike in failed.chunk_by(|a, b| a.causes == b.causes) {
+            describe(f, alike)?;
         }
         let more = self.failed().count().saturating_sub(DESCRIBED);
         if more > 0 {
@@ -46,13 +47,15 @@ impl fmt::Display for Report {
     }
 }
 
-/// The worst entry of a failed block, and what would explain it.
-fn describe(f: &mut fmt::Formatter<'_>, block: &BlockReport) -> fmt::Result {
-    match &block.worst {
-        Some(entry) => writeln!(f, "{}", wrapped(&entry.to_string(), 2))?,
-        None => writeln!(f, "{}: wrong along a random direction, no entry stands out", block.name)?,
+/// The worst entries of failed blocks, and what would explain them alike.
+fn describe(f: &mut fmt::Formatter<'_>, alike: &[&BlockReport]) -> fmt::Result {
+    for block in alike {
+        match &block.worst {
+            Some(entry) => writeln!(f, "{}", wrapped(&entry.to_string(), 2))?,
+            None => writeln!(f, "{}: wrong along a random direction, no entry stands out", block.name)?,
+        }
     }
-    for cause in &block.causes {
+    for cause in &alike[0].causes {
         writeln!(f, "{}", wrapped(&format!("  likely cause: {cause}"), 4))?;
     }
     Ok(())
@@ -248,7 +251,11 @@ impl fmt::Display for Cause {
                 f,
                 "the product of input and delta: the bias beside it is right, so its delta is right"
             ),
-            Self::Delta => write!(f, "the delta that reaches this layer: weight and bias are wrong alike"),
+            Self::Delta => write!(
+                f,
+                "the delta that reaches this layer, as weight and bias are wrong alike: the derivative of its \
+                 activation (a mask of another layer?), or what comes between it and the loss"
+            ),
             Self::Follows { block } => {
                 write!(f, "{block} is nearer to the loss and wrong as well; look there first")
             }
@@ -261,14 +268,12 @@ impl fmt::Display for Cause {
 
 /// `x` to `digits` significant digits: plain from 0.001 to 10 000, else with an exponent.
 pub(super) fn number(x: f64, digits: usize) -> String {
-    let size = x.abs();
-    if x == 0.0 {
-        "0".to_owned()
-    } else if (1e-3..1e4).contains(&size) {
-        let before_point = size.log10().floor() as i32 + 1;
-        format!("{x:.*}", (digits as i32 - before_point).max(0) as usize)
-    } else {
-        format!("{x:.*e}", digits - 1)
+    let scientific = format!("{x:.*e}", digits - 1);
+    let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok());
+    match exponent {
+        _ if x == 0.0 => "0".to_owned(),
+        Some(exponent @ -3..4) => format!("{x:.*}", (digits as i32 - 1 - exponent).max(0) as usize),
+        _ => scientific,
     }
 }
 

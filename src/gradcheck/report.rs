@@ -308,11 +308,12 @@ impl BlockReport {
     /// the random choices of the check.
     ///
     /// ```text
-    /// every entry          0 if the error of an entry can be as small as size · norm / √n and is seen, else 1
-    /// m of n entries       1 − m/n            (an error in one entry)
+    /// every entry          0 if resolution < size, else 1
+    /// m of n entries       1 − m/n                            for an error in one entry
     /// k directions         min(1, √2 · resolution / size)ᵏ
     /// ```
     ///
+    /// For every entry: the largest entry of the error is at least size times the root mean square of the gradient.
     /// For a direction: the product of an error e with random components, each of density at most ½, has a
     /// density of at most √2 / (2|e|) (Ball, "Cube slicing in ℝⁿ", 1986; Rogozin 1987), and the error passes if the
     /// product lies in an interval of width 2 · resolution · norm.
@@ -321,7 +322,6 @@ impl BlockReport {
         match mode {
             Mode::Directions(k) => (2.0_f64.sqrt() * self.resolution / size).min(1.0).powi(k as i32),
             Mode::Sample(m) => 1.0 - (m as f64 / n).min(1.0),
-            // The largest entry of the error is at least size · norm/√n, and so size × the root mean square.
             Mode::Every | Mode::Auto if self.resolution < size => 0.0,
             Mode::Every | Mode::Auto => 1.0,
         }

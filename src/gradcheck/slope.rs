@@ -14,7 +14,7 @@ use std::ops::Range;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-use super::subject::Subject;
+use super::subject::{Function, Subject};
 use crate::Scalar;
 
 /// A direction `v` in the space of θ, zero outside one contiguous range.
@@ -102,7 +102,7 @@ impl Slope {
 const SHRINK: i32 = 4;
 const GROW: i32 = 3;
 
-impl<F: Scalar, L: super::Function<F>> Subject<'_, F, L> {
+impl<F: Scalar, L: Function<F>> Subject<'_, F, L> {
     /// The derivative along `direction`, to `wanted` (relative to itself or to `scale`) if it can be had.
     pub fn slope(&mut self, direction: &Direction, start: f64, wanted: f64, scale: f64) -> Slope {
         let (smallest, largest) = (start * 10.0_f64.powi(-SHRINK), start * 10.0_f64.powi(GROW));
@@ -126,7 +126,7 @@ impl<F: Scalar, L: super::Function<F>> Subject<'_, F, L> {
             }
             let enough = wanted * scale.max(slope.value.abs());
             let too_long = 4.0 * slope.truncation > enough && slope.truncation > slope.roundoff;
-            let too_short = 4.0 * slope.roundoff > enough && slope.truncation < slope.roundoff;
+            let too_short = 4.0 * slope.roundoff > 5.0 * enough && slope.truncation < slope.roundoff;
             if too_long && step > 5.0 * smallest {
                 (step, grows) = (step / 10.0, false);
             } else if too_short && grows && step < 0.5 * largest {

@@ -8,9 +8,7 @@ use super::slope::Direction;
 use crate::{Layout, Scalar};
 
 /// A function that can be checked: a loss of θ that fills the probe's gradient when it is wanted.
-///
-/// Every closure `FnMut(&[F], &mut Probe<F>) -> F` is one.
-pub trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
+pub(super) trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
 
 impl<F, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Function<F> for L {}
 
@@ -25,6 +23,8 @@ pub(super) struct Subject<'t, F, L> {
     sides: u64,
     pub n_sides: usize,
     pub margin: Option<f64>,
+    /// Whether the loss is rounded to `f32` on its way, whatever `F` is.
+    single: bool,
     /// The standard deviation of the loss from rounding.
     pub noise: f64,
     pub n_losses: usize,
@@ -41,6 +41,7 @@ impl<'t, F: Scalar, L: Function<F>> Subject<'t, F, L> {
             sides: 0,
             n_sides: 0,
             margin: None,
+            single: false,
             noise: 0.0,
             n_losses: 0,
             n_gradients: 0,
@@ -108,7 +109,8 @@ impl<'t, F: Scalar, L: Function<F>> Subject<'t, F, L> {
         }
         let mean = differences.iter().map(|d| d * d).sum::<f64>() / differences.len() as f64;
         // Five differences are a rough estimate: doubled, and never below the spacing of numbers there.
-        self.noise = (2.0 * (mean / 20.0).sqrt()).max(F::EPSILON * self.loss.abs()).max(f64::MIN_POSITIVE);
+        let spacing = if self.single { f64::from(f32::EPSILON) } else { F::EPSILON };
+        self.noise = (2.0 * (mean / 20.0).sqrt()).max(spacing * self.loss.abs()).max(f64::MIN_POSITIVE);
     }
 
     /// Everything that must hold before a difference means anything; the gradient by hand, if it does.
@@ -136,7 +138,9 @@ impl<'t, F: Scalar, L: Function<F>> Subject<'t, F, L> {
             return Err(Fault::GradientNotRepeatable { name: layout.name_of(index), first, second });
         }
         let far = Direction::random(0..self.theta.len(), 0, 0);
-        self.moved(&far, 0.1);
+        let elsewhere = self.moved(&far, 1e-3 * self.scale(0..self.theta.len())).0;
+        // At a random point no honest f64 loss happens to be a number of f32.
+        self.single = elsewhere != self.loss && f64::from(elsewhere as f32) == elsewhere;
         let again = self.moved(&Direction { start: 0, components: Vec::new() }, 0.0).0;
         if again.to_bits() != self.loss.to_bits() {
             return Err(Fault::LossRemembers { before: self.loss, after: again });
