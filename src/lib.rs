@@ -1,5 +1,4 @@
-//! Multi-task learning on one machine's CPU: a shared trunk, one head per task, every derivative
-//! written by hand and checked.
+#![doc = include_str!("../README.md")]
 
 pub use ndarray;
 
