@@ -8,6 +8,7 @@
 //! - the same code in `f32` computes the same gradient, but for rounding.
 
 mod custom;
+mod kinks;
 mod members;
 mod table;
 mod tasks;
