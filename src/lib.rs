@@ -23,6 +23,9 @@ pub mod sharing;
 pub mod trace;
 pub mod train;
 
+#[cfg(test)]
+mod witness;
+
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
 pub use layer::{Activation, Layer};

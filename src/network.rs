@@ -255,28 +255,13 @@ impl<F: Scalar> Network<F> {
     /// If the losses of the batch have not been computed.
     #[track_caller]
     pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
-        let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
         if trace.stage != Stage::TaskGradients {
             assert_eq!(
                 trace.stage,
                 Stage::Forward,
                 "the Gramian is of a batch whose losses have been computed"
             );
-            self.reserve_lanes(trace);
-            self.propagate_lanes(theta, trace);
-            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
-            trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
-                self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
-            });
-            for k in 0..n_tasks {
-                for l in 0..=k {
-                    let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
-                    let product: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
-                    (lanes.gramian[[k, l]], lanes.gramian[[l, k]]) = (product, product);
-                }
-            }
-            trace.stage = Stage::TaskGradients;
+            self.keep_task_gradients(theta, trace);
         }
         trace.lanes.gramian.view()
     }
@@ -322,6 +307,35 @@ impl<F: Scalar> Network<F> {
         }
     }
 
+    /// Sends each task's delta back in a lane of its own, and keeps the gradients of the shared parameters and
+    /// their Gramian.
+    fn keep_task_gradients(&self, theta: &[F], trace: &mut Trace<F>) {
+        let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
+        self.reserve_lanes(trace);
+        self.propagate_lanes(theta, trace);
+        let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
+        let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
+        trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
+            self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
+        });
+        for k in 0..n_tasks {
+            for l in 0..=k {
+                let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
+                let product: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
+                (lanes.gramian[[k, l]], lanes.gramian[[l, k]]) = (product, product);
+            }
+        }
+        trace.stage = Stage::TaskGradients;
+    }
+
+    /// Whether one sweep cannot carry what a task asks: it passes through the task's own parts of the sharing
+    /// form into shared ones, with a weight that is 0 only there.
+    fn needs_lanes(&self, weights: &Weights) -> bool {
+        let splits = |k: usize| weights.shared[k] == 0.0 && weights.own[k] != 0.0;
+        let passes = |k: usize| !self.heads[k].reads.is_shared && self.layout.n_shared() > 0;
+        (0..self.n_tasks()).any(|k| splits(k) && passes(k))
+    }
+
     /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane.
     #[track_caller]
     fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) {
@@ -332,25 +346,28 @@ impl<F: Scalar> Network<F> {
         if trace.stage == Stage::TaskGradients {
             return;
         }
+        if self.needs_lanes(weights) {
+            return self.keep_task_gradients(theta, trace);
+        }
         let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            let mut first = true;
             for (k, head) in self.heads.iter().enumerate() {
-                let crosses = weights.shared[k] != 0.0;
-                let seed = if crosses { weights.shared[k] } else { weights.own[k] };
+                let crosses = |task: usize| weights.shared[task] != 0.0;
+                let seed = if crosses(k) { weights.shared[k] } else { weights.own[k] };
                 head.seed(&tasks[k].delta, F::from_f64(seed), chunk);
-                let into = match (head.reads.is_shared, crosses) {
+                let any_sends = |mut tasks: Range<usize>| {
+                    tasks.any(|task| crosses(task) && self.heads[task].reads == head.reads)
+                };
+                let into = match (head.reads.is_shared, crosses(k)) {
                     (true, false) => Into::Nowhere,
-                    (true, true) if !first => Into::Add(0),
+                    (true, true) if any_sends(0..k) => Into::Add(0),
                     _ => Into::Set(0),
                 };
-                first &= !head.reads.is_shared || into == Into::Nowhere;
+                if head.reads.is_shared && !any_sends(0..self.n_tasks()) {
+                    chunk.deltas.padded_mut(head.reads.slot, 0..1).fill(F::ZERO);
+                }
                 let Chunk { values, deltas, .. } = chunk;
                 head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
-            }
-            let shared = self.heads.iter().find(|head| head.reads.is_shared);
-            if let (true, Some(head)) = (first, shared) {
-                chunk.deltas.padded_mut(head.reads.slot, 0..1).fill(F::ZERO);
             }
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
         });
@@ -366,6 +383,9 @@ impl<F: Scalar> Network<F> {
                 let into = Into::Set(if head.reads.is_shared { k } else { 0 });
                 let Chunk { values, deltas, .. } = chunk;
                 head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+                for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
+                    chunk.deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
+                }
             }
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
         });

@@ -192,12 +192,20 @@ impl Activation {
         kernel::vectorize(MultiplyDerivative { activation: self, kept, delta });
     }
 
-    /// Records for each entry with a kink which side it is on and how far from it.
+    /// Records for each entry with a kink which side it is on and how far |z| is from it; how far a rectifier is
+    /// that is off cannot be told from y = 0.
     pub(crate) fn branches<F: Scalar>(self, kept: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
         // ELU has no kink in its value for α = 1, but a jump in its second derivative, which also spoils a
         // difference quotient that spans it.
+        let distance_below = |y: f64| match self {
+            Self::LeakyRelu { slope } => -y / slope,
+            Self::Elu { alpha } => -(y / alpha).ln_1p(),
+            _ => f64::INFINITY,
+        };
         if matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. }) {
-            kept.iter().for_each(|&k| record(i64::from(k > F::ZERO), k.to_f64().abs()));
+            for y in kept.iter().map(|y| y.to_f64()) {
+                if y > 0.0 { record(1, y) } else { record(0, distance_below(y)) }
+            }
         }
     }
 

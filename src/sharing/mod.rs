@@ -72,7 +72,7 @@ impl Sharing {
 pub struct Representation {
     /// Where it lies.
     pub slot: Slot,
-    /// Whether other tasks read it too: then its delta has a lane per task when lanes are kept apart.
+    /// Whether other tasks read it too, all or some: then its delta has a lane per task when lanes are kept apart.
     pub is_shared: bool,
 }
 
@@ -88,8 +88,8 @@ pub struct Piece {
 /// A sharing form with its addresses, over one scalar type.
 ///
 /// # Contract
-/// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `lanes` lanes, of a
-///    task's own in lane 0. It leaves, for shared layers, `lanes` lanes; for a task's own layers, lane 0.
+/// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `lanes` lanes (0 in
+///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `lanes` lanes; for a task's own layers, lane 0.
 /// 2. The blocks shared by all tasks are taken from the site first, and
 ///    [`end_shared`](crate::Layout::end_shared) is called after them.
 pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {

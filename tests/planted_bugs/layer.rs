@@ -1,0 +1,223 @@
+//! The crate's dense layer with one thing wrong.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ndarray::ArrayView2;
+use polytask::kernel::{self, Start};
+use polytask::layer::{BuildLayer, BuiltLayer, Dense, Flow, Into, Mode, Site};
+use polytask::trace::{Arena, Chunk, Slot};
+use polytask::{Result, Scalar};
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LayerBug {
+    /// The weight gradient is multiplied.
+    Weight(f64),
+    /// The bias gradient is multiplied.
+    Bias(f64),
+    /// Both are.
+    Both(f64),
+    /// The bias gradient is the delta of the last row.
+    BiasOfLastRow,
+    /// The weight gradient is `dzᵀ x`.
+    Transposed,
+    /// One row of the weight gradient is 0.
+    RowZero(usize),
+    /// One column of the weight gradient is 0.
+    ColumnZero(usize),
+    /// One entry of the weight gradient is multiplied.
+    Entry(usize, f64),
+    /// One entry of the weight gradient is NaN.
+    EntryNan(usize),
+    /// The gradient is summed over the first chunk of rows alone.
+    FirstChunkOnly,
+    /// The gradient is added to what the buffer held.
+    AddedToBuffer,
+    /// The bias gradient is not written.
+    BiasNotWritten,
+    /// The gradient is off by something else every time.
+    GradientDrifts,
+    /// ∂L/∂x is left as it was.
+    InputForgotten,
+    /// ∂L/∂x is added to what was there, although nothing belongs there.
+    InputAdded,
+    /// ∂L/∂x overwrites that of another layer that reads the same input.
+    InputOverwritten,
+    /// ∂L/∂x of the last row of each chunk is 0.
+    InputLastRowZero,
+    /// ∂L/∂x is `dz W`, with W not transposed.
+    InputThroughW,
+    /// dz = dy.
+    DerivativeForgotten,
+    /// dz = dy ∘ φ′(z)².
+    DerivativeTwice,
+    /// dz = dy ∘ [x > 0], the mask of the layer before.
+    MaskOfInput,
+    /// The output is another one every time.
+    OutputDrifts,
+    /// The output depends on what θ was before.
+    OutputRemembers,
+}
+
+/// A dense layer to be built with a bug.
+#[derive(Clone, Debug)]
+pub struct Spoiled(pub Dense, pub LayerBug);
+
+#[derive(Debug)]
+struct BuiltSpoiled<F> {
+    dense: Box<dyn BuiltLayer<F>>,
+    bug: LayerBug,
+    input: Slot,
+    weight: Range<usize>,
+    calls: AtomicU64,
+    /// Σθ of the last call, and of the last one that was at another θ.
+    seen: Mutex<[f64; 2]>,
+}
+
+impl<F: Scalar> BuildLayer<F> for Spoiled {
+    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        let input = site.input();
+        let dense: Box<dyn BuiltLayer<F>> = self.0.build(site)?;
+        let pieces = dense.pieces();
+        assert_eq!(pieces.len(), 1, "the bugs are planted in small layers");
+        let start = pieces[0].start;
+        let weight = start..start + input.width() * dense.output().width();
+        Ok(Box::new(BuiltSpoiled {
+            dense,
+            bug: self.1,
+            input,
+            weight,
+            calls: AtomicU64::new(0),
+            seen: Mutex::new([0.0; 2]),
+        }))
+    }
+}
+
+impl<F: Scalar> BuiltSpoiled<F> {
+    fn w<'t>(&self, theta: &'t [F]) -> ArrayView2<'t, F> {
+        let shape = (self.input.width(), self.dense.output().width());
+        ArrayView2::from_shape(shape, &theta[self.weight.clone()]).expect("in × out")
+    }
+
+    /// `∂L/∂x = dz · w` of one lane, to where `flow` wants it.
+    fn into_input(&self, w: ArrayView2<'_, F>, deltas: &mut Arena<F>, flow: &Flow) {
+        let (lane, start) = match flow.into {
+            Into::Nowhere => return,
+            Into::Set(lane) => (lane, Start::Zero),
+            Into::Add(lane) => (lane, Start::Keep),
+        };
+        let (dz, dx) = deltas.pair((self.dense.output(), 0..1), (self.input, lane..lane + 1));
+        kernel::product(dz, w, start, dx);
+    }
+
+    fn next_call(&self) -> F {
+        F::from_f64(1e-3 * self.calls.fetch_add(1, Ordering::Relaxed) as f64)
+    }
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
+    fn output(&self) -> Slot {
+        self.dense.output()
+    }
+
+    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+        self.dense.forward(theta, mode, values);
+        let wrong = match self.bug {
+            LayerBug::OutputDrifts => self.next_call(),
+            LayerBug::OutputRemembers => {
+                let now = theta.iter().map(|x| x.to_f64()).sum();
+                let mut seen = self.seen.lock().expect("no thread has panicked");
+                if seen[0] != now {
+                    *seen = [now, seen[0]];
+                }
+                F::from_f64(1e-3 * seen[1])
+            }
+            _ => return,
+        };
+        values.get_mut(self.output())[[0, 0]] += wrong;
+    }
+
+    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+        let ended = Flow { into: Into::Nowhere, ..flow.clone() };
+        match self.bug {
+            LayerBug::InputForgotten => self.dense.propagate(theta, values, deltas, &ended),
+            LayerBug::InputAdded => {
+                let adds = Flow { into: Into::Add(0), ..flow.clone() };
+                self.dense.propagate(theta, values, deltas, &adds);
+            }
+            LayerBug::InputOverwritten => {
+                let sets = Flow { into: Into::Set(0), ..flow.clone() };
+                self.dense.propagate(theta, values, deltas, &sets);
+            }
+            LayerBug::InputLastRowZero => {
+                self.dense.propagate(theta, values, deltas, flow);
+                let last = values.rows() - 1;
+                deltas.get_mut(self.input).row_mut(last).fill(F::ZERO);
+            }
+            LayerBug::InputThroughW => {
+                self.dense.propagate(theta, values, deltas, &ended);
+                self.into_input(self.w(theta), deltas, flow);
+            }
+            LayerBug::DerivativeForgotten => {
+                self.into_input(self.w(theta).reversed_axes(), deltas, flow);
+            }
+            LayerBug::DerivativeTwice => {
+                self.dense.propagate(theta, values, deltas, &ended);
+                self.dense.propagate(theta, values, deltas, flow);
+            }
+            LayerBug::MaskOfInput => {
+                let x = values.get(self.input);
+                deltas.get_mut(self.output()).zip_mut_with(&x, |dz, &x| {
+                    if x <= F::ZERO {
+                        *dz = F::ZERO;
+                    }
+                });
+                self.into_input(self.w(theta).reversed_axes(), deltas, flow);
+            }
+            _ => self.dense.propagate(theta, values, deltas, flow),
+        }
+    }
+
+    fn pieces(&self) -> Vec<Range<usize>> {
+        self.dense.pieces()
+    }
+
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+        let before = gradient.to_vec();
+        let chunks = if self.bug == LayerBug::FirstChunkOnly { &chunks[..1] } else { chunks };
+        self.dense.gradient(chunks, lane, piece, gradient);
+        let (dw, db) = gradient.split_at_mut(self.weight.len());
+        let n = self.output().width();
+        let times = |part: &mut [F], factor: f64| part.iter_mut().for_each(|g| *g *= F::from_f64(factor));
+        match self.bug {
+            LayerBug::Weight(factor) => times(dw, factor),
+            LayerBug::Bias(factor) => times(db, factor),
+            LayerBug::Both(factor) => {
+                times(dw, factor);
+                times(db, factor);
+            }
+            LayerBug::BiasOfLastRow => {
+                let last = chunks.last().expect("a batch has rows").deltas.get(self.output());
+                db.iter_mut().zip(last.row(last.nrows() - 1)).for_each(|(g, &d)| *g = d);
+            }
+            LayerBug::Transposed => {
+                let right = dw.to_vec();
+                dw.iter_mut().enumerate().for_each(|(i, g)| *g = right[i % n * n + i / n]);
+            }
+            LayerBug::RowZero(row) => times(&mut dw[row * n..(row + 1) * n], 0.0),
+            LayerBug::ColumnZero(column) => dw.iter_mut().skip(column).step_by(n).for_each(|g| *g = F::ZERO),
+            LayerBug::Entry(i, factor) => times(&mut dw[i..=i], factor),
+            LayerBug::EntryNan(i) => dw[i] = F::NAN,
+            LayerBug::AddedToBuffer => gradient.iter_mut().zip(before).for_each(|(g, b)| *g += b),
+            LayerBug::BiasNotWritten => db.copy_from_slice(&before[before.len() - n..]),
+            LayerBug::GradientDrifts => dw[0] += self.next_call(),
+            _ => {}
+        }
+    }
+
+    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.dense.branches(theta, values, record);
+    }
+}
