@@ -58,6 +58,7 @@ mod regression;
 mod spec;
 
 pub use labels::Labels;
+pub(crate) use logistic::softmax;
 pub use regression::MeanSquaredError;
 pub use spec::{CustomLoss, ListTarget, Loss};
 
