@@ -35,6 +35,7 @@ use crate::balance::{Evidence, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
 use crate::layer::Mode;
+use crate::loss::{Kind, Labels};
 use crate::trace::{Binding, Trace};
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
 
@@ -136,10 +137,11 @@ impl ModelBuilder {
         }
         let network = Network::new(self.n_features, &self.sharing, &self.tasks)?;
         for (k, task) in self.tasks.iter().enumerate() {
-            let (_, predictions) = network.widths(k);
+            let (targets, predictions) = network.widths(k);
+            let (predictions, targets) = network.loss(k).kind().judged_widths(predictions, targets);
             for metric in task.added_metrics() {
                 metric
-                    .check(predictions, task.columns_list().len())
+                    .check(predictions, targets)
                     .map_err(|e| e.within(format!("task {:?}", task.name())))?;
             }
         }
@@ -394,6 +396,11 @@ impl<F: Scalar> Model<F> {
         }
     }
 
+    /// Whether the network learns the targets of a task brought to mean 0 and deviation 1.
+    pub(crate) fn standardizes_targets(&self, task: usize) -> bool {
+        self.scaling.targets[task].is_some()
+    }
+
     /// How many columns the predictions of a task have.
     pub fn prediction_width(&self, task: usize) -> usize {
         self.network.widths(task).1
@@ -406,33 +413,63 @@ impl<F: Scalar> Model<F> {
         }
         trace.binding = None;
         let columns = self.columns(data)?;
-        for (k, columns) in columns.iter().enumerate() {
-            let targets = data.targets().select(ndarray::Axis(1), columns);
-            let labels = crate::loss::Labels {
-                targets: targets.view(),
-                weights: data.weights(),
-                groups: data.groups(),
-            };
-            self.network
-                .loss(k)
-                .check(&labels)
-                .map_err(|e| e.within(format!("task {:?}", self.tasks()[k].name())))?;
+        for k in 0..columns.len() {
+            self.check_labels(k, &columns[k], data)?;
         }
         trace.examples.reserve(data.weights().is_some(), data.groups().is_some());
         trace.binding = Some(Binding { dataset: data.id(), columns });
         Ok(())
     }
 
-    /// The positions of each task's target columns in `data`.
+    /// The positions of each task's target columns in `data`; none, if a task without a loss has not all of
+    /// them there.
     pub(crate) fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
         self.check_width(data.n_features())?;
         let names: &Names = data.names();
         let of = |task: &Task| {
             let columns: Result<Vec<usize>> =
                 task.columns_list().iter().map(|column| names.target(column)).collect();
-            columns.map_err(|e| e.within(format!("task {:?}", task.name())))
+            match columns {
+                Err(_) if !task.has_loss() => Ok(Vec::new()),
+                columns => columns.map_err(|e| e.within(format!("task {:?}", task.name()))),
+            }
         };
         self.tasks().iter().map(of).collect()
+    }
+
+    /// Checks that every task with a loss can learn from `data`: that its labels are what the loss takes, and
+    /// that there are any.
+    pub(crate) fn check_trainable(&self, data: &Dataset<F>) -> Result<()> {
+        for (k, columns) in self.columns(data)?.iter().enumerate() {
+            let total = self.check_labels(k, columns, data)?;
+            if self.tasks()[k].has_loss() && total == 0.0 {
+                let (expected, advice) = match self.network.loss(k).kind() {
+                    Kind::Ranking => (
+                        "a query group with two labels that differ, and a weight above 0",
+                        "check that the table has the right groups",
+                    ),
+                    _ => ("a label with a weight above 0", "leave the task out, or check its column"),
+                };
+                let found = format!("none in {} rows", data.n_rows());
+                return Err(Error::new(ErrorKind::Value, self.place(k), expected, found).advise(advice));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the loss of task `k` takes its labels, and returns the sum of the weights of those present.
+    fn check_labels(&self, k: usize, columns: &[usize], data: &Dataset<F>) -> Result<f64> {
+        if columns.is_empty() {
+            return Ok(0.0);
+        }
+        let targets = data.targets().select(ndarray::Axis(1), columns);
+        let labels = Labels { targets: targets.view(), weights: data.weights(), groups: data.groups() };
+        self.network.loss(k).check(&labels).map_err(|e| e.within(self.place(k)))?;
+        Ok(self.network.loss(k).total(&labels))
+    }
+
+    fn place(&self, task: usize) -> String {
+        format!("task {:?}", self.tasks()[task].name())
     }
 
     /// Copies the labels of a batch to the trace, scaled as the network is to learn them.
@@ -441,6 +478,10 @@ impl<F: Scalar> Model<F> {
         let binding = trace.binding.take().expect("the table was bound to the trace");
         for (k, columns) in binding.columns.iter().enumerate() {
             let mut targets = trace.targets_mut(k);
+            if columns.is_empty() {
+                targets.fill(F::NAN);
+                continue;
+            }
             let targets = targets.as_slice_mut().expect("row-major");
             for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
                 let from = data.target_row(row);

@@ -17,6 +17,14 @@
 //! Two weights belong to a task: `shared` scales what it asks of the shared parameters, `own` what it asks of
 //! its own. Where they differ the sweep carries the shared weight, and the gradient of the task's own
 //! parameters is rescaled by `own / shared` at the end.
+//!
+//! A task that is the product of two others has no head: see [`product`]. Its delta goes through the heads of
+//! its factors, so that what is a factor's own serves several losses, and no single ratio is right for it. In
+//! such a network each task's gradient is one sweep with weight 1 for that task and 0 for all others, and
+//! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
+//! a sweep with the own weights.
+
+mod product;
 
 use std::ops::Range;
 
@@ -28,8 +36,10 @@ use crate::balance::Weights;
 use crate::layer::{Activation, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Plan, Slot, Stage, Trace, rows_mut};
+use crate::trace::{Chunk, Plan, Slot, Stage, TaskTrace, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
+
+use product::Product;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
 #[derive(Debug)]
@@ -39,18 +49,29 @@ pub struct Network<F: Scalar> {
     inits: Vec<(Block, Init)>,
     input: Slot,
     sharing: Box<dyn BuiltSharing<F>>,
+    goals: Vec<Goal<F>>,
     heads: Vec<Head<F>>,
+    /// In the order in which the tasks were declared: a product may be a factor of a later one.
+    products: Vec<Product>,
+    /// Their owners are heads.
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
 }
 
-/// What belongs to one task: its layers and its loss.
+/// What the outputs of a task are compared with, and how.
 #[derive(Debug)]
-struct Head<F> {
-    reads: Representation,
-    layers: Chain<F>,
+struct Goal<F> {
     loss: Box<dyn LossFunction<F>>,
     target_width: usize,
+    has_loss: bool,
+}
+
+/// The layers of a task's own that compute its outputs.
+#[derive(Debug)]
+struct Head<F> {
+    task: usize,
+    reads: Representation,
+    layers: Chain<F>,
 }
 
 impl<F: Scalar> Network<F> {
@@ -63,17 +84,19 @@ impl<F: Scalar> Network<F> {
         let input = plan.slot(n_features);
         let mut site =
             Site { layout: &mut layout, plan: &mut plan, inits: &mut inits, name: String::new(), input };
-        let names: Vec<&str> = tasks.iter().map(Task::name).collect();
+        let goals = tasks.iter().map(Goal::build).collect::<Result<Vec<_>>>()?;
+        let products = Product::all_of(tasks)?;
+        let with_head: Vec<usize> = (0..tasks.len()).filter(|&k| tasks[k].factors().is_none()).collect();
+        let names: Vec<&str> = with_head.iter().map(|&k| tasks[k].name()).collect();
         let sharing = sharing.build::<F>(&names, &mut site)?;
-        let heads = tasks
-            .iter()
-            .enumerate()
-            .map(|(k, task)| Head::build(task, sharing.representation(k), &mut site))
-            .collect::<Result<Vec<_>>>()?;
+        let mut heads = Vec::with_capacity(with_head.len());
+        for (h, &k) in with_head.iter().enumerate() {
+            heads.push(Head::build(k, &tasks[k], &goals[k], sharing.representation(h), &mut site)?);
+        }
 
         let mut pieces = sharing.pieces();
-        for (k, head) in heads.iter().enumerate() {
-            pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(k) }));
+        for (h, head) in heads.iter().enumerate() {
+            pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(h) }));
         }
         let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
         let mut end = 0;
@@ -82,7 +105,7 @@ impl<F: Scalar> Network<F> {
             end = cut.end;
         }
         assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
-        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts })
+        Ok(Self { layout, plan, inits, input, sharing, goals, heads, products, pieces, cuts })
     }
 
     /// The table of contents of θ.
@@ -97,18 +120,18 @@ impl<F: Scalar> Network<F> {
 
     /// How many tasks there are.
     pub fn n_tasks(&self) -> usize {
-        self.heads.len()
+        self.goals.len()
     }
 
     /// The loss of a task.
     pub fn loss(&self, task: usize) -> &dyn LossFunction<F> {
-        self.heads[task].loss.as_ref()
+        self.goals[task].loss.as_ref()
     }
 
     /// How many columns the targets and the predictions of a task have.
     pub fn widths(&self, task: usize) -> (usize, usize) {
-        let head = &self.heads[task];
-        (head.target_width, head.loss.prediction_width(head.target_width))
+        let goal = &self.goals[task];
+        (goal.target_width, goal.loss.prediction_width(goal.target_width))
     }
 
     /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
@@ -126,8 +149,12 @@ impl<F: Scalar> Network<F> {
 
     /// Room for the activations and deltas of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
-        let widths: Vec<_> = self.heads.iter().map(|h| (h.layers.output().width(), h.target_width)).collect();
-        Trace::new(&self.plan, &widths, batch_size)
+        let widths: Vec<_> = self.goals.iter().map(|goal| (goal.output_width(), goal.target_width)).collect();
+        let mut trace = Trace::new(&self.plan, &widths, batch_size);
+        if !self.products.is_empty() {
+            trace.tasks.iter_mut().for_each(|task| task.seed = task.delta.clone());
+        }
+        trace
     }
 
     /// Whether a step on so many rows is long enough for a second thread to be worth waking: waking and waiting
@@ -159,25 +186,31 @@ impl<F: Scalar> Network<F> {
                 head.layers.forward(theta, mode, &mut chunk.values);
             }
         });
-        for (head, task) in self.heads.iter().zip(&mut trace.tasks) {
-            let slot = head.layers.output();
+        for head in &self.heads {
+            let (slot, outputs) = (head.layers.output(), &mut trace.tasks[head.task].outputs);
             for chunk in trace.chunks.in_use() {
-                let mut outputs = rows_mut(&mut task.outputs, chunk.batch_rows().end);
+                let mut outputs = rows_mut(outputs, chunk.batch_rows().end);
                 let outputs = outputs.as_slice_mut().expect("row-major");
                 chunk.values.copy_to(slot, &mut outputs[chunk.first_row * slot.width()..]);
             }
+        }
+        for product in &self.products {
+            product.forward(&mut trace.tasks, trace.examples.n);
         }
     }
 
     /// Computes each task's loss and its delta from the outputs and the labels in `trace`, which is ready
     /// for backward then.
     pub fn losses(&self, trace: &mut Trace<F>) {
-        for (k, head) in self.heads.iter().enumerate() {
+        for (k, goal) in self.goals.iter().enumerate() {
+            if !goal.has_loss {
+                continue;
+            }
             let mut delta = std::mem::take(&mut trace.tasks[k].delta);
             let labels = trace.labels(k);
             let loss =
-                head.loss.value_and_delta(trace.outputs(k), &labels, rows_mut(&mut delta, trace.examples.n));
-            trace.labelled[k] = head.loss.total(&labels) > 0.0;
+                goal.loss.value_and_delta(trace.outputs(k), &labels, rows_mut(&mut delta, trace.examples.n));
+            trace.labelled[k] = goal.loss.total(&labels) > 0.0;
             trace.tasks[k].delta = delta;
             trace.tasks[k].loss = loss;
             trace.losses[k] = loss.to_f64();
@@ -302,8 +335,8 @@ impl<F: Scalar> Network<F> {
                 head.layers.branches(theta, &chunk.values, record);
             }
         }
-        for (k, head) in self.heads.iter().enumerate() {
-            head.loss.branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
+        for (k, goal) in self.goals.iter().enumerate().filter(|(_, goal)| goal.has_loss) {
+            goal.loss.branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
         }
     }
 
@@ -312,12 +345,25 @@ impl<F: Scalar> Network<F> {
     fn keep_task_gradients(&self, theta: &[F], trace: &mut Trace<F>) {
         let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
         self.reserve_lanes(trace);
-        self.propagate_lanes(theta, trace);
-        let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
         let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
-        trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
-            self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
-        });
+        if self.products.is_empty() {
+            self.propagate_lanes(theta, trace);
+            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
+            trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
+                self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
+            });
+        } else {
+            // A product's delta goes through several heads, so that one lane is not enough for it.
+            for k in 0..n_tasks {
+                self.sweep(theta, trace, |task| if task == k { (1.0, true) } else { (0.0, true) });
+                let (chunks, row) = (trace.chunks.in_use(), k * n_shared..(k + 1) * n_shared);
+                let row = &mut trace.lanes.jacobian[row];
+                trace.crew.for_each_part(&self.cuts[..shared], [row], |i, [part]| {
+                    self.sharing.gradient(chunks, 0, &self.pieces[i], part);
+                });
+            }
+        }
+        let lanes = &mut trace.lanes;
         for k in 0..n_tasks {
             for l in 0..=k {
                 let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
@@ -343,27 +389,44 @@ impl<F: Scalar> Network<F> {
         let k = self.n_tasks();
         assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
         assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
+        if !self.products.is_empty() {
+            if weights.shared != weights.own {
+                self.gramian(theta, trace);
+            }
+            return self.sweep(theta, trace, |k| (weights.own[k], true));
+        }
         if trace.stage == Stage::TaskGradients {
             return;
         }
         if self.needs_lanes(weights) {
             return self.keep_task_gradients(theta, trace);
         }
+        self.sweep(theta, trace, |k| match weights.shared[k] {
+            0.0 => (weights.own[k], false),
+            shared => (shared, true),
+        });
+    }
+
+    /// Sends the deltas of all tasks back to every layer, summed. `weight` says what a task's delta is
+    /// multiplied by, and whether it goes on from the task's own layers to what is shared.
+    fn sweep(&self, theta: &[F], trace: &mut Trace<F>, weight: impl Fn(usize) -> (f64, bool) + Sync) {
+        if !self.products.is_empty() {
+            product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
+        }
         let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for (k, head) in self.heads.iter().enumerate() {
-                let crosses = |task: usize| weights.shared[task] != 0.0;
-                let seed = if crosses(k) { weights.shared[k] } else { weights.own[k] };
-                head.seed(&tasks[k].delta, F::from_f64(seed), chunk);
-                let any_sends = |mut tasks: Range<usize>| {
-                    tasks.any(|task| crosses(task) && self.heads[task].reads == head.reads)
+            for (h, head) in self.heads.iter().enumerate() {
+                let (factor, crosses) = weight(head.task);
+                head.seed(&tasks[head.task], F::from_f64(factor), chunk);
+                let any_sends = |heads: &[Head<F>]| {
+                    heads.iter().any(|other| weight(other.task).1 && other.reads == head.reads)
                 };
-                let into = match (head.reads.is_shared, crosses(k)) {
+                let into = match (head.reads.is_shared, crosses) {
                     (true, false) => Into::Nowhere,
-                    (true, true) if any_sends(0..k) => Into::Add(0),
+                    (true, true) if any_sends(&self.heads[..h]) => Into::Add(0),
                     _ => Into::Set(0),
                 };
-                if head.reads.is_shared && !any_sends(0..self.n_tasks()) {
+                if head.reads.is_shared && !any_sends(&self.heads) {
                     chunk.deltas.padded_mut(head.reads.slot, 0..1).fill(F::ZERO);
                 }
                 let Chunk { values, deltas, .. } = chunk;
@@ -378,13 +441,13 @@ impl<F: Scalar> Network<F> {
         self.check(theta);
         let tasks = &trace.tasks;
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for (k, head) in self.heads.iter().enumerate() {
-                head.seed(&tasks[k].delta, F::ONE, chunk);
-                let into = Into::Set(if head.reads.is_shared { k } else { 0 });
+            for head in &self.heads {
+                head.seed(&tasks[head.task], F::ONE, chunk);
+                let into = Into::Set(if head.reads.is_shared { head.task } else { 0 });
                 let Chunk { values, deltas, .. } = chunk;
                 head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
                 for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
-                    chunk.deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
+                    chunk.deltas.padded_mut(other.reads.slot, head.task..head.task + 1).fill(F::ZERO);
                 }
             }
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
@@ -402,7 +465,7 @@ impl<F: Scalar> Network<F> {
         gradient: &mut [F],
     ) {
         let lanes_kept = stage == Stage::TaskGradients;
-        let Some(task) = piece.owner else {
+        let Some(head) = piece.owner.map(|h| &self.heads[h]) else {
             if lanes_kept {
                 let rows = jacobian.chunks_exact(self.layout.n_shared());
                 gradient.fill(F::ZERO);
@@ -415,11 +478,14 @@ impl<F: Scalar> Network<F> {
             }
             return;
         };
-        match self.heads[task].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
+        match head.layers.gradient(chunks, 0, piece.range.clone(), gradient) {
             Some(()) => {}
             None => self.sharing.gradient(chunks, 0, piece, gradient),
         }
-        let (shared, own) = (weights.shared[task], weights.own[task]);
+        if !self.products.is_empty() {
+            return;
+        }
+        let (shared, own) = (weights.shared[head.task], weights.own[head.task]);
         let ratio = match (lanes_kept, shared != 0.0) {
             (true, _) => own,
             (false, true) => own / shared,
@@ -433,7 +499,7 @@ impl<F: Scalar> Network<F> {
 
     fn reserve_lanes(&self, trace: &mut Trace<F>) {
         let (k, n) = (self.n_tasks(), self.layout.n_shared());
-        trace.chunks.reserve_lanes(k);
+        trace.chunks.reserve_lanes(if self.products.is_empty() { k } else { 1 });
         if trace.lanes.gramian.nrows() != k {
             let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
             let shifted =
@@ -450,24 +516,41 @@ impl<F: Scalar> Network<F> {
     }
 }
 
+impl<F: Scalar> Goal<F> {
+    fn build(task: &Task) -> Result<Self> {
+        let (loss, target_width) = (task.loss().build::<F>()?, task.columns_list().len());
+        Ok(Self { loss, target_width, has_loss: task.has_loss() })
+    }
+
+    fn output_width(&self) -> usize {
+        self.loss.output_width(self.target_width)
+    }
+}
+
 impl<F: Scalar> Head<F> {
     /// The task's own layers, then a linear layer as wide as the loss wants.
-    fn build(task: &Task, reads: Representation, site: &mut Site<'_>) -> Result<Self> {
-        let loss = task.loss().build::<F>()?;
-        let target_width = task.columns_list().len();
+    fn build(
+        k: usize,
+        task: &Task,
+        goal: &Goal<F>,
+        reads: Representation,
+        site: &mut Site<'_>,
+    ) -> Result<Self> {
         let mut layers = task.layers().to_vec();
-        layers.push(Layer::dense(loss.output_width(target_width), Activation::Identity));
+        layers.push(Layer::dense(goal.output_width(), Activation::Identity));
         let layers = site.reading(reads.slot, |site| {
             site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
         })?;
-        Ok(Self { reads, layers, loss, target_width })
+        Ok(Self { task: k, reads, layers })
     }
 
-    /// Writes the chunk's rows of the delta, times `factor`, where the head's layers expect it.
-    fn seed(&self, delta: &ndarray::Array2<F>, factor: F, chunk: &mut Chunk<F>) {
+    /// Writes the chunk's rows of the task's delta, times `factor`, where the head's layers expect it; where
+    /// products had something to add, of the sum that [`product::seed`] has made.
+    fn seed(&self, task: &TaskTrace<F>, factor: F, chunk: &mut Chunk<F>) {
         let (slot, rows) = (self.layers.output(), chunk.batch_rows());
-        let delta = &delta.as_slice().expect("row-major")[rows.start * slot.width()..rows.end * slot.width()];
-        chunk.deltas.scale_from(slot, factor, delta);
+        let (from, factor) = if task.seed.is_empty() { (&task.delta, factor) } else { (&task.seed, F::ONE) };
+        let from = &from.as_slice().expect("row-major")[rows.start * slot.width()..rows.end * slot.width()];
+        chunk.deltas.scale_from(slot, factor, from);
     }
 }
 

@@ -1,36 +1,56 @@
 //! Judging a model over all its tasks.
 
-use std::fmt;
+mod table;
+
 use std::ops::Index;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
 use crate::data::{Batch, Dataset};
 use crate::layer::Mode;
-use crate::loss::{Kind, Labels};
-use crate::metric::{Average, Metric, Score};
+use crate::loss::{Kind, Labels, Loss};
+use crate::metric::{Average, Gain, Metric, Score, weighted_average};
 use crate::trace::Trace;
-use crate::{Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 /// How good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
 ///
-/// Printed, it is a table; read by a program, `report["price"].loss`.
-#[derive(Clone, Debug)]
+/// Printed, it is a table of at most 100 columns; read by a program, `report["price"].loss`.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::mixed_tasks::<f64>(200, 0.4, 1);
+/// let model = Model::builder(data.n_features())
+///     .task(Task::regression("value"))
+///     .task(Task::binary("accepted"))
+///     .build::<f64>()?;
+/// let report = model.evaluate(&data)?;
+/// assert!(report["value"].loss > 0.0 && report["value"].n_labels < 200);
+/// assert!(report["accepted"].score("roc_auc").is_some());
+/// assert!(report.to_string().contains("rmse ↓"));
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     tasks: Vec<TaskReport>,
+    n_rows: usize,
     total: f64,
 }
 
 /// How good a model is at one task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskReport {
     /// The task's name.
     pub name: String,
-    /// The unweighted loss as the network learns it: of standardised targets, if the model standardises.
+    /// The unweighted loss as the network learns it; NaN if the data has no label for it or the task has no
+    /// loss.
     pub loss: f64,
-    /// The task's metrics, on the scale of the targets.
+    /// Whether the loss is of standardised targets. Metrics are always on the scale of the targets.
+    pub is_standardized: bool,
+    /// The task's metrics. Of a task of several target columns, each is the mean over the columns.
     pub scores: Vec<Score>,
-    /// How many labels there were.
+    /// How many labels there are, over all the task's target columns.
     pub n_labels: usize,
 }
 
@@ -40,7 +60,12 @@ impl Report {
         &self.tasks
     }
 
-    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`.
+    /// How many rows the data has.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks that have one.
     pub fn total_loss(&self) -> f64 {
         self.total
     }
@@ -48,6 +73,45 @@ impl Report {
     /// The report of the task of that name.
     pub fn get(&self, task: &str) -> Option<&TaskReport> {
         self.tasks.iter().find(|report| report.name == task)
+    }
+
+    /// The weighted mean of chosen metrics, each said as `(task, metric, weight)`: one number to compare
+    /// models by. What is undefined is left out.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(100, 0.05, 1);
+    /// let model = Model::builder(data.n_features())
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow"))
+    ///     .build::<f64>()?;
+    /// let report = model.evaluate(&data)?;
+    /// let r2 = |task: &str| report[task].score("r2").unwrap();
+    /// let average = report.average(&[("shoulder", "r2", 3.0), ("elbow", "r2", 1.0)])?;
+    /// assert!((average.value.unwrap() - (3.0 * r2("shoulder") + r2("elbow")) / 4.0).abs() < 1e-12);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such task or metric, a weight is negative or not finite, or of some metrics higher is
+    /// better and of others lower.
+    pub fn average(&self, terms: &[(&str, &str, f64)]) -> Result<Score> {
+        let chosen: Result<Vec<(&Score, f64)>> = (terms.iter())
+            .map(|&(task, metric, weight)| {
+                let report = self.get(task).ok_or_else(|| {
+                    let there: Vec<&str> = self.tasks.iter().map(|task| task.name.as_str()).collect();
+                    Error::new(ErrorKind::Name, "task to average", format!("one of {there:?}"), task)
+                })?;
+                let score = report.scores.iter().find(|score| score.name == metric).ok_or_else(|| {
+                    let there: Vec<&str> = report.scores.iter().map(|score| score.name.as_str()).collect();
+                    let place = format!("task {task:?}, metric to average");
+                    Error::new(ErrorKind::Name, place, format!("one of {there:?}"), metric)
+                })?;
+                Ok((score, weight))
+            })
+            .collect();
+        weighted_average(&chosen?)
     }
 }
 
@@ -73,25 +137,16 @@ impl Index<&str> for Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |task: &TaskReport| task.name.chars().count();
-        let width = self.tasks.iter().map(name).max().unwrap_or(0).max(5);
-        writeln!(f, "{:width$}  {:>8}  {:>12}  metrics", "task", "labels", "loss")?;
-        for task in &self.tasks {
-            write!(f, "{:width$}  {:>8}  {:>12.6} ", task.name, task.n_labels, task.loss)?;
-            for score in &task.scores {
-                write!(f, " {score}")?;
-            }
-            writeln!(f)?;
-        }
-        write!(f, "{:width$}  {:>8}  {:>12.6}", "total", "", self.total)
-    }
-}
-
 impl<F: Scalar> Model<F> {
     /// Judges the model on a data set, over all its rows at once: the loss of each task, and the metrics of its
     /// kind and those that were added to it.
+    ///
+    /// ```text
+    /// quantities     rmse, mae, r2; of predicted quantiles, the pinball loss of each as well
+    /// yes or no      accuracy, f1, roc_auc, average_precision; of several columns all but the last
+    /// classes        accuracy, f1_macro, log_loss
+    /// ranking        ndcg@10, mrr
+    /// ```
     ///
     /// # Errors
     /// If the data set does not fit the model.
@@ -109,44 +164,54 @@ impl<F: Scalar> Model<F> {
         let columns = self.columns(data)?;
         let weights = data.weights().map(|weights| weights.mapv(Scalar::to_f64));
         let mut tasks = Vec::with_capacity(losses.len());
+        let mut total = 0.0;
         for (k, task) in self.tasks().iter().enumerate() {
-            let columns = &columns[k];
-            let targets = data.targets().select(Axis(1), columns).mapv(Scalar::to_f64);
+            let targets = match columns[k].as_slice() {
+                [] => Array2::from_elem((data.n_rows(), task.columns_list().len()), f64::NAN),
+                columns => data.targets().select(Axis(1), columns).mapv(Scalar::to_f64),
+            };
             let weights = weights.as_ref().map(|weights| weights.view());
             let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
-            let all = predictions[k].mapv(Scalar::to_f64);
+            let predictions = predictions[k].mapv(Scalar::to_f64);
             let kind = self.network().loss(k).kind();
-            let judged = point_predictions(&all, kind);
-            let defaults = default_metrics(kind, judged.ncols(), targets.ncols());
-            let scores = defaults
+            let mut scores: Vec<Score> = default_metrics(kind, targets.ncols())
                 .iter()
                 .chain(task.added_metrics())
-                .map(|metric| metric.score(judged.view(), &labels));
+                .map(|metric| score(metric, kind, predictions.view(), &labels))
+                .collect();
+            if let Loss::Quantile { quantiles } = task.loss() {
+                scores.extend(quantiles.iter().enumerate().map(|(i, &quantile)| {
+                    let kind = Kind::Quantity { parts: quantiles.len(), point: i };
+                    score(&Metric::Pinball { quantile }, kind, predictions.view(), &labels)
+                }));
+            }
+            total += task.loss_weight() * losses[k].unwrap_or(0.0);
             tasks.push(TaskReport {
                 name: task.name().to_owned(),
-                loss: losses[k],
-                scores: scores.collect(),
+                loss: losses[k].unwrap_or(f64::NAN),
+                is_standardized: self.standardizes_targets(k),
+                scores,
                 n_labels: targets.iter().filter(|t| !t.is_nan()).count(),
             });
         }
-        let total = self.tasks().iter().zip(&losses).map(|(task, loss)| task.loss_weight() * loss).sum();
-        Ok(Report { tasks, total })
+        Ok(Report { tasks, n_rows: data.n_rows(), total })
     }
 
-    /// The loss of each task over a whole data set, batch by batch; `visit` is shown each batch's rows and trace.
+    /// The loss of each task over a whole data set, batch by batch, or nothing if the task has no loss or no
+    /// label; `visit` is shown each batch's rows and trace.
     pub(crate) fn mean_losses(
         &self,
         data: &Dataset<F>,
         trace: &mut Trace<F>,
         mut visit: impl FnMut(std::ops::Range<usize>, &Trace<F>),
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Vec<Option<f64>>> {
         let n_tasks = self.tasks().len();
         let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
         let rows: Vec<usize> = (0..data.n_rows()).collect();
         let mut first = 0;
         for rows in rows.chunks(trace.capacity()) {
             self.forward_at(self.parameters(), Mode::Predict, &Batch { dataset: data, rows }, trace)?;
-            for k in 0..n_tasks {
+            for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
                 let total = self.network().loss(k).total(&trace.labels(k));
                 sums[k] += total * trace.losses()[k];
                 totals[k] += total;
@@ -154,7 +219,7 @@ impl<F: Scalar> Model<F> {
             visit(first..first + rows.len(), trace);
             first += rows.len();
         }
-        Ok(sums.iter().zip(totals).map(|(&sum, total)| if total > 0.0 { sum / total } else { 0.0 }).collect())
+        Ok(sums.iter().zip(totals).map(|(&sum, total)| (total > 0.0).then(|| sum / total)).collect())
     }
 }
 
@@ -166,29 +231,39 @@ pub(crate) fn evaluation_rows<F: Scalar>(data: &Dataset<F>) -> usize {
     }
 }
 
-/// Of predictions with several columns per target, those that estimate the target itself.
-fn point_predictions(all: &Array2<f64>, kind: Kind) -> Array2<f64> {
+/// The metric of those prediction columns that it is about: of quantities, those that estimate the quantity
+/// itself; of classes and rankings, those of each target column by itself, meaned where it is defined.
+fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Score {
+    let n_targets = labels.targets.ncols();
     match kind {
-        Kind::Quantity { parts, point } => all.slice(s![.., point..;parts]).to_owned(),
-        _ => all.clone(),
+        Kind::Quantity { parts, point } => metric.score(predictions.slice(s![.., point..;parts]), labels),
+        Kind::Binary => metric.score(predictions, labels),
+        Kind::Classes { .. } | Kind::Ranking => {
+            let width = predictions.ncols() / n_targets;
+            let values: Vec<f64> = (0..n_targets)
+                .filter_map(|column| {
+                    let targets = labels.targets.slice(s![.., column..=column]);
+                    let predictions = predictions.slice(s![.., column * width..(column + 1) * width]);
+                    metric.evaluate(predictions, &Labels { targets, ..*labels })
+                })
+                .collect();
+            let value = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+            Score { name: metric.name(), value, direction: metric.direction() }
+        }
     }
 }
 
 /// The metrics that people expect for a task of that kind.
-fn default_metrics(kind: Kind, prediction_width: usize, target_width: usize) -> Vec<Metric> {
+fn default_metrics(kind: Kind, n_targets: usize) -> Vec<Metric> {
     match kind {
         Kind::Quantity { .. } => vec![Metric::RootMeanSquaredError, Metric::MeanAbsoluteError, Metric::R2],
-        Kind::Binary if target_width == 1 => {
+        Kind::Binary if n_targets == 1 => {
             vec![Metric::Accuracy, Metric::F1(Average::Binary), Metric::RocAuc, Metric::AveragePrecision]
         }
         Kind::Binary => vec![Metric::Accuracy, Metric::F1(Average::Macro), Metric::RocAuc],
-        Kind::Classes { .. } if prediction_width > 1 => {
-            vec![Metric::Accuracy, Metric::F1(Average::Macro), Metric::LogLoss]
+        Kind::Classes { .. } => vec![Metric::Accuracy, Metric::F1(Average::Macro), Metric::LogLoss],
+        Kind::Ranking => {
+            vec![Metric::Ndcg { k: Some(10), gain: Gain::Exponential }, Metric::MeanReciprocalRank]
         }
-        Kind::Classes { .. } => vec![Metric::Accuracy],
-        Kind::Ranking => vec![
-            Metric::Ndcg { k: Some(10), gain: crate::metric::Gain::Exponential },
-            Metric::MeanReciprocalRank,
-        ],
     }
 }

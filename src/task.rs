@@ -9,13 +9,28 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A task learns from the target columns that bear its name, or those that
 /// [`columns`](Self::columns) names. Its head is the layers given here, if any, and a linear layer as wide as
-/// the loss wants.
+/// the loss wants. There is a constructor for each common kind of task, and [`Task::new`] for any loss:
+///
+/// ```text
+/// constructor   a label is                  loss                   a prediction is
+/// regression    a quantity                  mean squared error     the quantity
+/// binary        0 or 1                      cross-entropy          the probability of 1
+/// multi_label   0 or 1 in each column       cross-entropy          the probability of 1, each column
+/// classes       a class index 0 … n − 1     cross-entropy          the probability of each class
+/// ordinal       the same, in order          cumulative logits      the probability of each class
+/// count         a count 0, 1, 2 …           Poisson, log link      the rate
+/// ranking       a relevance                 RankNet                a score, higher is earlier
+/// product       0 or 1                      cross-entropy          the product of two probabilities
+/// ```
+///
+/// A label may be missing (NaN) in any row. The row then teaches this task nothing, and the others what it
+/// always did.
 ///
 /// ```
 /// use polytask::{Activation, Layer, Task, loss::Loss};
 ///
 /// let price = Task::regression("price").head([Layer::dense(64, Activation::Relu)]).weight(2.0);
-/// let position = Task::new("position", Loss::MeanSquaredError).columns(["x", "y"]);
+/// let position = Task::new("position", Loss::smooth_l1(0.1)).columns(["x", "y"]);
 /// assert_eq!(price.columns_list(), ["price"]);
 /// assert_eq!(position.columns_list(), ["x", "y"]);
 /// ```
@@ -27,18 +42,131 @@ pub struct Task {
     layers: Vec<Layer>,
     metrics: Vec<Metric>,
     weight: f64,
+    factors: Option<[String; 2]>,
+    has_loss: bool,
 }
 
 impl Task {
     /// A task with any loss.
     pub fn new(name: impl Into<String>, loss: Loss) -> Self {
         let name = name.into();
-        Self { columns: vec![name.clone()], name, loss, layers: Vec::new(), metrics: Vec::new(), weight: 1.0 }
+        Self {
+            columns: vec![name.clone()],
+            name,
+            loss,
+            layers: Vec::new(),
+            metrics: Vec::new(),
+            weight: 1.0,
+            factors: None,
+            has_loss: true,
+        }
     }
 
     /// A quantity to predict, learnt by mean squared error.
     pub fn regression(name: impl Into<String>) -> Self {
         Self::new(name, Loss::MeanSquaredError)
+    }
+
+    /// A yes or no to predict: labels 0 and 1, learnt by cross-entropy on the logit.
+    ///
+    /// ```
+    /// use polytask::{Task, loss::Loss};
+    /// assert_eq!(Task::binary("bought").loss(), &Loss::binary_cross_entropy());
+    /// ```
+    pub fn binary(name: impl Into<String>) -> Self {
+        Self::new(name, Loss::binary_cross_entropy())
+    }
+
+    /// Several yes-or-no answers at once, one for each of `columns`, any number of which may be yes: labels 0
+    /// and 1, learnt by cross-entropy on the logits.
+    ///
+    /// ```
+    /// use polytask::Task;
+    /// assert_eq!(Task::multi_label("genres", ["comedy", "drama"]).columns_list(), ["comedy", "drama"]);
+    /// ```
+    pub fn multi_label(
+        name: impl Into<String>,
+        columns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self::binary(name).columns(columns)
+    }
+
+    /// One of `n` classes to predict: labels are class indices 0 … n − 1, learnt by cross-entropy on n logits.
+    /// A class that never occurs in training is fine.
+    ///
+    /// ```
+    /// use polytask::{Task, loss::Loss};
+    /// assert_eq!(Task::classes("species", 3).loss(), &Loss::cross_entropy(3));
+    /// ```
+    pub fn classes(name: impl Into<String>, n: usize) -> Self {
+        Self::new(name, Loss::cross_entropy(n))
+    }
+
+    /// One of `n` grades, whose order means something: labels are 0 … n − 1, learnt by cumulative logits on
+    /// n − 1 outputs. The prediction is the probability of each grade.
+    ///
+    /// ```
+    /// use polytask::{Task, loss::Loss};
+    /// assert_eq!(Task::ordinal("stars", 5).loss(), &Loss::ordinal(5));
+    /// ```
+    pub fn ordinal(name: impl Into<String>, n: usize) -> Self {
+        Self::new(name, Loss::ordinal(n))
+    }
+
+    /// How often something happens: labels are counts, learnt by Poisson's likelihood on the logarithm of the
+    /// rate. The prediction is the rate.
+    ///
+    /// ```
+    /// use polytask::{Task, loss::Loss};
+    /// assert_eq!(Task::count("visits").loss(), &Loss::poisson());
+    /// ```
+    pub fn count(name: impl Into<String>) -> Self {
+        Self::new(name, Loss::poisson())
+    }
+
+    /// An order to predict within each query group: labels are relevances, any finite numbers of which higher
+    /// ones belong earlier; the prediction is a score. The table must have groups
+    /// ([`with_groups`](crate::data::Dataset::with_groups)), else a batch is one group.
+    ///
+    /// The loss is RankNet: beside other tasks it is the easiest to live with. It is a mean over pairs and
+    /// so starts near ln 2, however long the lists are; it is a true loss, of which the delta is the
+    /// derivative; and it asks nothing of the relevances but their order. [`Loss::lambda_rank`] and
+    /// [`Loss::approx_ndcg`] care more for the first places.
+    ///
+    /// ```
+    /// use polytask::{Task, loss::Loss};
+    /// assert_eq!(Task::ranking("relevance").loss(), &Loss::rank_net());
+    /// ```
+    pub fn ranking(name: impl Into<String>) -> Self {
+        Self::new(name, Loss::rank_net())
+    }
+
+    /// A yes or no whose probability is the product of those of two other yes-or-no tasks, which were added to
+    /// the model before it: a chain of events, of which the second can only follow the first.
+    ///
+    /// ```text
+    /// P(clicked and bought) = P(clicked) · P(bought | clicked)
+    /// ```
+    /// It has no parameters: its loss teaches the two factors, through the product. In the entire-space model of
+    /// Ma et al. (SIGIR 2018) the second factor has [no loss of its own](Self::without_loss): labels of
+    /// purchases exist where there was a click, and learning from those rows alone would be biased.
+    ///
+    /// ```
+    /// use polytask::ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let model = Model::builder(2)
+    ///     .task(Task::binary("clicked"))
+    ///     .task(Task::binary("bought_if_clicked").without_loss())
+    ///     .task(Task::product("bought", ["clicked", "bought_if_clicked"]))
+    ///     .build::<f64>()?;
+    /// let predicted = model.predict(array![[0.3, -1.2]].view())?;
+    /// let p = |task: &str| predicted[task][[0, 0]];
+    /// assert!((p("bought") - p("clicked") * p("bought_if_clicked")).abs() < 1e-15);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn product(name: impl Into<String>, factors: [&str; 2]) -> Self {
+        Self { factors: Some(factors.map(str::to_owned)), ..Self::binary(name) }
     }
 
     /// The target columns that the task learns from, in order, instead of the one that bears its name.
@@ -59,6 +187,14 @@ impl Task {
     #[must_use]
     pub fn weight(mut self, weight: f64) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// The task has no loss: it learns as a factor of a [`product`](Self::product) alone. Its target columns
+    /// may be absent from a table; where they are there, the task's metrics are reported.
+    #[must_use]
+    pub fn without_loss(mut self) -> Self {
+        self.has_loss = false;
         self
     }
 
@@ -94,6 +230,16 @@ impl Task {
         self.weight
     }
 
+    /// Whether the task has a loss of its own.
+    pub fn has_loss(&self) -> bool {
+        self.has_loss
+    }
+
+    /// The names of the two tasks of which this one is the product, if it is one.
+    pub fn factors(&self) -> Option<[&str; 2]> {
+        self.factors.as_ref().map(|[first, second]| [first.as_str(), second.as_str()])
+    }
+
     pub(crate) fn added_metrics(&self) -> &[Metric] {
         &self.metrics
     }
@@ -109,6 +255,10 @@ impl Task {
         if !(self.weight.is_finite() && self.weight >= 0.0) {
             let place = format!("weight of {}", place());
             return Err(Error::new(ErrorKind::Setting, place, "a finite number, 0 or more", self.weight));
+        }
+        if self.factors.is_some() && !self.layers.is_empty() {
+            let expected = "no layers, because a product has no head of its own";
+            return Err(Error::new(ErrorKind::Setting, place(), expected, self.layers.len()));
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) fn sigmoid<F: Scalar>(z: F) -> F {
 ///
 /// The largest logit, m, is taken out: ln Σ e^z = m + ln(1 + Σ over the others of e^(z − m)), which keeps all
 /// digits of a loss near 0.
-pub(super) fn softmax<F: Scalar>(z: &[F], p: &mut [F]) -> F {
+pub(crate) fn softmax<F: Scalar>(z: &[F], p: &mut [F]) -> F {
     let largest = (1..z.len()).fold(0, |best, c| if z[c] > z[best] { c } else { best });
     let mut others = F::ZERO;
     for (c, (p, &z_c)) in p.iter_mut().zip(z).enumerate() {

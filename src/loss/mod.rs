@@ -58,6 +58,7 @@ mod regression;
 mod spec;
 
 pub use labels::Labels;
+pub(crate) use logistic::softmax;
 pub use regression::MeanSquaredError;
 pub use spec::{CustomLoss, ListTarget, Loss};
 
@@ -176,6 +177,19 @@ pub enum Kind {
     },
     /// A label is the relevance of an item in its query group; predictions are scores whose order counts.
     Ranking,
+}
+
+impl Kind {
+    /// How many prediction columns and target columns a metric sees at once, where the task has `predictions`
+    /// and `targets`: of quantities those that estimate the quantity itself; of classes and rankings those of
+    /// one target column.
+    pub(crate) fn judged_widths(self, predictions: usize, targets: usize) -> (usize, usize) {
+        match self {
+            Self::Quantity { parts, .. } => (predictions / parts, targets),
+            Self::Binary => (predictions, targets),
+            Self::Classes { .. } | Self::Ranking => (predictions / targets, 1),
+        }
+    }
 }
 
 impl<F: Scalar, L: LossFunction<F> + ?Sized> LossFunction<F> for Arc<L> {

@@ -286,6 +286,11 @@ impl Loss {
         )
     }
 
+    /// Whether the outputs are the logits of probabilities.
+    pub(crate) fn is_of_logits(&self) -> bool {
+        matches!(self, Self::BinaryCrossEntropy { .. } | Self::BinaryFocal { .. })
+    }
+
     /// The loss over one scalar type.
     ///
     /// # Errors

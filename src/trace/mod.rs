@@ -66,6 +66,8 @@ pub(crate) struct TaskTrace<F> {
     pub(crate) targets: Array2<F>,
     /// ∂(unweighted loss)/∂outputs.
     pub(crate) delta: Array2<F>,
+    /// In a network with products: the weighted delta, and what products add to it. Else empty.
+    pub(crate) seed: Array2<F>,
     pub(crate) loss: F,
 }
 
@@ -96,6 +98,7 @@ impl<F: Scalar> Trace<F> {
             outputs: matrix(outputs),
             targets: matrix(targets),
             delta: matrix(outputs),
+            seed: matrix(0),
             loss: F::ZERO,
         });
         Self {

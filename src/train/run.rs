@@ -53,6 +53,7 @@ pub struct Progress<'a> {
 
 impl<F: Scalar> Run<F> {
     pub(super) fn new(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<Self> {
+        model.check_trainable(data)?;
         let mut optimizer = Optimizer::from_rule(&*trainer.rule, model.n_parameters())?;
         if let Some(schedule) = &trainer.schedule {
             optimizer = optimizer.schedule(schedule.clone())?;
@@ -142,7 +143,7 @@ impl<F: Scalar> Run<F> {
     pub fn validate(&mut self, model: &Model<F>, validation: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         let trace = desk.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
         let losses = model.mean_losses(validation, trace, |_, _| {})?;
-        self.history.validate(losses);
+        self.history.validate(losses.into_iter().map(|loss| loss.unwrap_or(0.0)).collect());
         Ok(())
     }
 

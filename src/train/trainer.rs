@@ -158,8 +158,8 @@ impl Trainer {
         data: &Dataset<F>,
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
-        model.fit_scaling(data)?;
         let mut run = self.start(model, data)?;
+        model.fit_scaling(data)?;
         let mut desk = run.desk(model, validation);
         while !run.is_finished() {
             run.step(model, data, &mut desk)?;
