@@ -243,8 +243,10 @@ impl<F: Scalar> Model<F> {
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(batch, trace);
+        let (features, width) = (data.flat_features(), data.n_features());
         let fill = |i: usize, row: &mut [F]| {
-            row.copy_from_slice(data.feature_row(batch.rows[i]));
+            let at = batch.rows[i] * width;
+            row.copy_from_slice(&features[at..at + width]);
             if let Some(scaling) = &self.scaling.features {
                 scaling.apply_row(row);
             }
@@ -475,6 +477,7 @@ impl<F: Scalar> Model<F> {
     /// Copies the labels of a batch to the trace, scaled as the network is to learn them.
     fn gather_labels(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) {
         let data = batch.dataset;
+        let (all, width) = (data.flat_targets(), data.n_targets());
         let binding = trace.binding.take().expect("the table was bound to the trace");
         for (k, columns) in binding.columns.iter().enumerate() {
             let mut targets = trace.targets_mut(k);
@@ -484,11 +487,11 @@ impl<F: Scalar> Model<F> {
             }
             let targets = targets.as_slice_mut().expect("row-major");
             for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
-                let from = data.target_row(row);
+                let from = &all[row * width..(row + 1) * width];
                 to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
-                if let Some(scaling) = &self.scaling.targets[k] {
-                    scaling.apply_row(to);
-                }
+            }
+            if let Some(scaling) = &self.scaling.targets[k] {
+                targets.chunks_exact_mut(columns.len()).for_each(|row| scaling.apply_row(row));
             }
         }
         trace.binding = Some(binding);

@@ -256,6 +256,16 @@ impl<F: Scalar> Dataset<F> {
         row_of(&self.targets, row)
     }
 
+    /// All features, row after row: `rows × features` numbers.
+    pub(crate) fn flat_features(&self) -> &[F] {
+        self.features.as_slice().expect("a table is row-major")
+    }
+
+    /// All targets, row after row: `rows × targets` numbers.
+    pub(crate) fn flat_targets(&self) -> &[F] {
+        self.targets.as_slice().expect("a table is row-major")
+    }
+
     /// The weight of each row, if rows have weights.
     pub fn weights(&self) -> Option<ArrayView1<'_, F>> {
         self.weights.as_ref().map(|weights| weights.view())

@@ -1,0 +1,113 @@
+//! Settings that cannot work, and tables that do not fit a model, are errors that say what was expected, what was
+//! found and where; nothing panics, and what was there before is kept.
+
+use ndarray::{Array2, array};
+use polytask::optim::{Adam, AdamW, Schedule, Sgd};
+use polytask::prelude::*;
+use polytask::{ErrorKind, ModelBuilder, Result};
+
+fn table() -> Dataset<f64> {
+    let x = Array2::from_shape_fn((8, 3), |(i, j)| (i * 3 + j) as f64 / 7.0);
+    let y = Array2::from_shape_fn((8, 2), |(i, j)| (i + j) as f64 / 5.0);
+    Dataset::new(x, y).and_then(|data| data.with_target_names(["a", "b"])).expect("a table")
+}
+
+fn builder() -> ModelBuilder {
+    Model::builder(3).trunk([Layer::dense(4, Activation::Relu)]).task(Task::regression("a"))
+}
+
+/// Asserts that `result` is an error of `kind` whose text has all of `words`.
+#[track_caller]
+fn refused<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
+    let Err(error) = result else { panic!("no error, though {words:?} were expected") };
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(words.iter().all(|word| text.contains(word)), "{text:?} does not say {words:?}");
+}
+
+#[test]
+fn a_model_that_cannot_be_built_says_why() {
+    use ErrorKind::{Name, Setting};
+    let build = |builder: ModelBuilder| builder.build::<f64>();
+    refused(build(Model::builder(0).task(Task::regression("a"))), Setting, &["number of features", "at least 1", "0"]);
+    refused(build(Model::builder(3)), Setting, &["tasks", "at least 1", ".task("]);
+    refused(build(builder().task(Task::regression("a"))), Name, &["tasks", "\"a\" twice"]);
+    refused(build(builder().task(Task::regression(""))), Name, &["name of a task"]);
+    for weight in [f64::NAN, -1.0, f64::INFINITY] {
+        refused(build(builder().task(Task::regression("b").weight(weight))), Setting, &["weight", "\"b\""]);
+    }
+    refused(build(builder().trunk([Layer::dense(0, Activation::Relu)])), Setting, &["trunk.0", "width", "0"]);
+    let slope = |slope| Layer::dense(4, Activation::LeakyRelu { slope });
+    refused(build(builder().trunk([slope(f64::NAN)])), Setting, &["trunk.0", "slope", "NaN"]);
+    refused(build(builder().trunk([slope(1.0)])), Setting, &["slope", "1"]);
+    let elu = Layer::dense(4, Activation::Elu { alpha: -1.0 });
+    refused(build(builder().task(Task::regression("b").head([elu]))), Setting, &["head.b.0", "alpha", "-1"]);
+    refused(build(builder().task(Task::new("b", Loss::huber(-1.0)))), Setting, &["-1"]);
+}
+
+#[test]
+fn a_training_that_cannot_start_says_why() {
+    use ErrorKind::Setting;
+    let data = table();
+    let fit = |trainer: Trainer| {
+        let mut model = builder().build::<f64>().expect("valid settings");
+        let before = model.parameters().to_vec();
+        let result = trainer.fit(&mut model, &data);
+        assert_eq!(model.parameters(), before, "a refused training changes nothing");
+        result
+    };
+    refused(fit(Trainer::new(Adam::new(0.01)).batch_size(0)), Setting, &["batch size", "at least 1", "0"]);
+    for rate in [f64::NAN, 0.0, -0.1, f64::INFINITY] {
+        refused(fit(Trainer::new(Adam::new(rate))), Setting, &["learning rate"]);
+        refused(fit(Trainer::new(AdamW::new(rate))), Setting, &["learning rate"]);
+        refused(fit(Trainer::new(Sgd::new(rate))), Setting, &["learning rate"]);
+    }
+    refused(fit(Trainer::new(Adam::new(0.01)).clip_norm(0.0)), Setting, &["norm"]);
+    refused(fit(Trainer::new(Adam::new(0.01)).clip_norm(f64::NAN)), Setting, &["norm"]);
+    refused(fit(Trainer::new(Adam::new(0.01)).schedule(Schedule::exponential(f64::NAN))), Setting, &["NaN"]);
+}
+
+#[test]
+fn a_table_that_does_not_fit_says_why() {
+    use ErrorKind::{Name, Shape, Value};
+    let mut model = builder().build::<f64>().expect("valid settings");
+    let trainer = Trainer::new(Adam::new(0.01)).steps(3);
+    let wide = Dataset::new(Array2::<f64>::zeros((4, 5)), Array2::zeros((4, 1))).expect("a table");
+    refused(trainer.fit(&mut model, &wide), Shape, &["number of features", "3", "5"]);
+    refused(model.evaluate(&wide), Shape, &["number of features", "3", "5"]);
+    let unnamed = Dataset::new(Array2::<f64>::zeros((4, 3)), Array2::zeros((4, 1))).expect("a table");
+    refused(trainer.fit(&mut model, &unnamed), Name, &["task \"a\"", "a column named `a`", "y0"]);
+    refused(model.predict(array![[1.0, 2.0]].view()), Shape, &["number of features", "3", "2"]);
+    refused(model.predict(array![[1.0, f64::NAN, 2.0]].view()), Value, &["row 0, feature 1", "NaN"]);
+    let data = table();
+    let mut trace = model.trace(4);
+    refused(model.forward(&data.all(), &mut trace), Shape, &["rows of a batch", "at most 4", "8"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_with_the_last_good_parameters() {
+    let x = Array2::from_shape_fn((8, 3), |(i, j)| (i * 3 + j) as f32 * 1e6);
+    let y = Array2::from_shape_fn((8, 1), |(i, _)| i as f32 * 1e18);
+    let data = Dataset::new(x, y).and_then(|data| data.with_target_names(["a"])).expect("a table");
+    let mut model = builder().build::<f32>().expect("valid settings");
+    let result = Trainer::new(Sgd::new(1.0)).steps(100).fit(&mut model, &data);
+    refused(result.map(|_| ()), ErrorKind::Value, &["loss of task \"a\" at step", "learning rate"]);
+}
+
+#[test]
+fn odd_but_possible_settings_work() {
+    let data = table();
+    let mut model = builder().task(Task::regression("b").weight(0.0)).build::<f64>().expect("valid settings");
+    let history = Trainer::new(Adam::new(0.01)).batch_size(1000).epochs(3).fit(&mut model, &data).expect("a training");
+    assert_eq!(history.n_steps(), 3, "a batch larger than the table is the whole table");
+    assert_eq!(Trainer::new(Adam::new(0.01)).steps(0).fit(&mut model, &data).expect("no step").n_steps(), 0);
+    assert!(model.predict(Array2::zeros((0, 3)).view()).expect("no rows")["a"].is_empty());
+
+    let constant = Dataset::new(array![[1.0, 0.0, 5.0], [1.0, 2.0, 4.0]], array![[1.0], [2.0]])
+        .and_then(|data| data.with_target_names(["a"]))
+        .expect("a table");
+    let mut model = builder().standardize().build::<f64>().expect("valid settings");
+    Trainer::new(Adam::new(0.01)).steps(3).fit(&mut model, &constant).expect("a training");
+    assert_eq!(model.constant_features(), [0], "a constant column is scaled by 1 and listed");
+    assert!(model.parameters().iter().all(|p| p.is_finite()));
+}
