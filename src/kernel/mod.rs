@@ -19,6 +19,6 @@ mod x86;
 
 pub use crew::Crew;
 pub use product::{Finish, Start, column_sums, product, product_then};
-pub(crate) use vector::Registers;
+pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};
 pub use view::{matrix, matrix_mut};
