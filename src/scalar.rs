@@ -93,7 +93,7 @@ pub trait Scalar:
 }
 
 pub(crate) mod sealed {
-    pub trait Sealed: crate::kernel::Registers {}
+    pub trait Sealed: crate::kernel::Native {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }

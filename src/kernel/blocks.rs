@@ -14,12 +14,12 @@ use std::marker::PhantomData;
 use super::dots::Dots;
 use super::product::Finish;
 use super::scratch;
-use super::tile::{Origin, Tiles, heights};
+use super::tile::{Origin, Step, Tiles, heights};
 use super::vector::{Number, Vector};
 use super::vectorize::{self, Pass};
 
 /// A matrix in memory; steps are counted in numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Grid<F> {
     pub ptr: *const F,
     /// From a row to the next one.
@@ -48,7 +48,7 @@ impl<F> Grid<F> {
 }
 
 /// A product, `c ← finish(start + a b)`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Operands<F> {
     pub m: usize,
     pub k: usize,
@@ -66,8 +66,8 @@ pub struct Operands<F> {
 const BLOCK_K: usize = 256;
 /// How many bytes of `b` a block has: half of a second cache of 1 MB.
 const BLOCK_B: usize = 512 * 1024;
-/// How many rows of `a` a block has.
-const BLOCK_M: usize = 96;
+/// How many tiles of `a` are copied together when its columns are contiguous, to use whole cache lines.
+const TILES_TOGETHER: usize = 8;
 
 /// Computes a product.
 ///
@@ -134,8 +134,8 @@ impl<F: Number> Operands<F> {
             n: self.n,
             a: self.a.ptr,
             a_down: self.a.down,
-            a_across: Some(self.a.across),
-            a_step: self.a.down,
+            a_across: self.a.across,
+            a_step: Step::ByRow(self.a.down),
             b: self.b.ptr,
             b_down: self.b.down,
             b_panel: 2 * V::LANES as isize,
@@ -156,7 +156,7 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
             entry.c = o.c.wrapping_offset(i as isize * o.c_down + j as isize * o.c_across);
             (entry.a, entry.b) = (o.a.from(i, 0), o.b.from(0, j));
             // SAFETY: the entry's row, column and place are inside the operands.
-            unsafe { entry.tiles::<V>().run::<V>(1, 1) }
+            unsafe { entry.tiles::<V>().run::<V>(1) }
         }
     }
 }
@@ -164,25 +164,32 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
 /// Computes a product with contiguous rows of `c`, with or without copies.
 #[inline(always)]
 unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
-    let is_tall = o.m > V::ROWS_OF_TWO;
+    let is_tall = o.m > V::ROWS && o.n > V::LANES;
     let bytes = |rows: usize, columns: usize| rows * columns * size_of::<F>();
-    let copy_b = o.b.across != 1 && o.n > 1 || is_tall && bytes(o.k, o.n) > BLOCK_B;
-    let copy_a = copy_b && is_tall && bytes(o.m, o.k) > BLOCK_B / 2;
+    let is_large = o.k > 2 * BLOCK_K || bytes(o.k, o.n) > BLOCK_B;
+    let copy_b = o.b.across != 1 && o.n > 1 || is_tall && is_large;
     if !copy_b {
         // SAFETY: the caller's promise.
-        return unsafe { o.tiles::<V>().run::<V>(o.m, Tiles::<F>::tallest::<V>(o.n)) };
+        return unsafe { o.tiles::<V>().run::<V>(o.m) };
     }
+    let copy_a = is_tall && bytes(o.m, o.k) > BLOCK_B / 2;
     let panel = 2 * V::LANES;
     let block_k = o.k.min(BLOCK_K);
     let block_n = (BLOCK_B / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
-    let block_m = if copy_a { o.m.min(BLOCK_M) } else { o.m };
-    // Rows a multiple of 4096 bytes apart would fall on one another in the first cache.
-    let a_stride = block_k + 64 / size_of::<F>();
-    let a_room = if copy_a { block_m * a_stride } else { 0 };
-    scratch::with(block_k * block_n + a_room, |b_room: *mut F| {
-        let a_room = copy_a.then(|| b_room.wrapping_add(block_k * block_n));
-        let blocks =
-            Blocks::<F, V> { o, block_m, block_k, block_n, a_stride, a_room, b_room, of: PhantomData };
+    let block_m = match copy_a {
+        false => o.m,
+        true if o.a.across == 1 => V::ROWS,
+        true => TILES_TOGETHER * V::ROWS,
+    };
+    // Rows or panels a multiple of 4096 bytes apart would fall on one another in the first cache.
+    let b_panel = block_k * panel + panel;
+    let a_down = block_k + 64 / size_of::<F>();
+    let b_len = b_panel * block_n.div_ceil(panel);
+    let a_len = if copy_a { block_m * a_down + V::LANES } else { 0 };
+    scratch::with(b_len + a_len, |b_room: *mut F| {
+        let a_room = copy_a.then(|| b_room.wrapping_add(b_len));
+        let of = PhantomData;
+        let blocks = Blocks::<F, V> { o, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
         // SAFETY: the caller's promise about the processor.
         unsafe { vectorize::on(V::PATH, blocks) }
     });
@@ -194,7 +201,8 @@ struct Blocks<F, V> {
     block_m: usize,
     block_k: usize,
     block_n: usize,
-    a_stride: usize,
+    b_panel: usize,
+    a_down: usize,
     a_room: Option<*mut F>,
     b_room: *mut F,
     of: PhantomData<V>,
@@ -205,41 +213,19 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { o, block_m, block_k, block_n, a_stride, a_room, b_room, .. } = self;
-        let panel = 2 * V::LANES;
-        let tall = Tiles::<F>::tallest::<V>(o.n);
-        for j in (0..o.n).step_by(block_n) {
-            let n = block_n.min(o.n - j);
+        let o = self.o;
+        for j in (0..o.n).step_by(self.block_n) {
+            let n = self.block_n.min(o.n - j);
             let mut p = 0;
             loop {
-                let k = block_k.min(o.k - p);
-                // SAFETY: the block is inside b, and the room holds it.
-                unsafe { copy_panels::<F, V>(k, n, o.b.from(p, j), b_room) };
-                for i in (0..o.m).step_by(block_m) {
-                    let m = block_m.min(o.m - i);
-                    let c = o.c.wrapping_offset(i as isize * o.c_down).wrapping_add(j);
-                    let start = if p == 0 { o.start.from_column(j) } else { Origin::Kept };
-                    let finish = if p + k == o.k { o.finish } else { Finish::Nothing };
-                    let block = Operands { m, k, n, a: o.a.from(i, p), start, finish, c, ..o };
-                    let mut tiles = block.tiles::<V>();
-                    (tiles.b, tiles.b_down, tiles.b_panel) = (b_room, panel as isize, (panel * k) as isize);
-                    // SAFETY: the block is inside the operands, and the room holds it.
-                    unsafe {
-                        match a_room {
-                            Some(room) if block.a.across == 1 => {
-                                copy_rows(m, k, block.a, a_stride, room);
-                                (tiles.a, tiles.a_down, tiles.a_step) =
-                                    (room, a_stride as isize, a_stride as isize);
-                            }
-                            Some(room) => {
-                                copy_tiles(m, k, tall, block.a, room);
-                                (tiles.a, tiles.a_down, tiles.a_across) = (room, 1, None);
-                                tiles.a_step = k as isize;
-                            }
-                            None => {}
-                        }
-                        tiles.run::<V>(m, tall);
-                    }
+                let k = self.block_k.min(o.k - p);
+                let start = if p == 0 { o.start.from_column(j) } else { Origin::Kept };
+                let finish = if p + k == o.k { o.finish } else { Finish::Nothing };
+                let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
+                // SAFETY: the blocks are inside the operands, and the room holds that of b.
+                unsafe {
+                    copy_panels::<F, V>(k, n, b, self.b_room, self.b_panel);
+                    self.rows(Operands { k, n, a, b, start, finish, c, ..o });
                 }
                 p += k;
                 if p == o.k {
@@ -250,65 +236,122 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
     }
 }
 
-/// Copies `b` to panels two registers wide, each with its rows one after the other.
-#[inline(always)]
-unsafe fn copy_panels<F: Number, V: Vector<F>>(k: usize, n: usize, b: Grid<F>, to: *mut F) {
-    let width = 2 * V::LANES;
-    // SAFETY: the caller's promise: rows below k and columns below n are inside b, and a panel of k rows
-    // begins at every multiple of the width.
-    unsafe {
-        for j in (0..n).step_by(width) {
-            let panel = to.add(j * k);
-            let n = width.min(n - j);
-            if b.across == 1 && n == width {
-                for p in 0..k {
-                    let (from, to) = (b.at(p, j), panel.add(p * width));
-                    V::load(from).store(to);
-                    V::load(from.add(V::LANES)).store(to.add(V::LANES));
-                }
-            } else if b.down == 1 {
-                let (k_squares, n_squares) = (k - k % V::SIDE, n - n % V::SIDE);
-                for l in (0..n_squares).step_by(V::SIDE) {
-                    for p in (0..k_squares).step_by(V::SIDE) {
-                        V::transpose(b.at(p, j + l), b.across, panel.add(p * width + l), width as isize);
+impl<F: Number, V: Vector<F>> Blocks<F, V> {
+    /// All rows of `a` times the block of `b` in the room.
+    #[inline(always)]
+    unsafe fn rows(&self, o: Operands<F>) {
+        let mut i = 0;
+        // Heights as equal as possible: the blocks of rows are cut as the tiles are.
+        let (n_blocks, low, n_high) = heights(o.m, self.block_m);
+        for block in 0..n_blocks {
+            let m = low + usize::from(block < n_high);
+            let a = o.a.from(i, 0);
+            let c = o.c.wrapping_offset(i as isize * o.c_down);
+            let mut tiles = Operands { m, a, c, ..o }.tiles::<V>();
+            tiles.b = self.b_room;
+            (tiles.b_down, tiles.b_panel) = (2 * V::LANES as isize, self.b_panel as isize);
+            i += m;
+            // SAFETY: the block is inside the operands, and the room holds it.
+            unsafe {
+                match self.a_room {
+                    Some(room) if a.across == 1 => {
+                        copy_rows::<F, V>(m, o.k, a, self.a_down, room, low.min(o.m - i));
+                        (tiles.a, tiles.a_down) = (room, self.a_down as isize);
+                        tiles.a_step = Step::ByRow(tiles.a_down);
                     }
-                }
-                for l in 0..n {
-                    for p in if l < n_squares { k_squares..k } else { 0..k } {
-                        *panel.add(p * width + l) = *b.at(p, j + l);
+                    Some(room) => {
+                        copy_tiles::<F, V>(m, o.k, a, room);
+                        (tiles.a, tiles.a_down, tiles.a_across) = (room, 1, V::ROWS as isize);
+                        tiles.a_step = Step::ByTile((V::ROWS * o.k) as isize);
                     }
+                    None => {}
                 }
-            } else {
-                for p in 0..k {
-                    for l in 0..n {
-                        *panel.add(p * width + l) = *b.at(p, j + l);
-                    }
-                }
+                tiles.run::<V>(m);
             }
         }
     }
 }
 
-/// Copies the rows of `a` to rows that are `stride` apart.
+/// Copies `b` to panels two registers wide, `step` apart, each with its rows one after the other.
 #[inline(always)]
-unsafe fn copy_rows<F: Number>(m: usize, k: usize, a: Grid<F>, stride: usize, to: *mut F) {
-    for i in 0..m {
-        // SAFETY: the caller's promise.
-        unsafe { std::ptr::copy_nonoverlapping(a.at(i, 0), to.add(i * stride), k) }
+unsafe fn copy_panels<F: Number, V: Vector<F>>(k: usize, n: usize, b: Grid<F>, to: *mut F, step: usize) {
+    let width = 2 * V::LANES;
+    // SAFETY: the caller's promise: rows below k and columns below n are inside b, and there is room for a
+    // panel of k rows at every step.
+    unsafe {
+        let place = |p: usize, j: usize| to.add(j / width * step + p * width + j % width);
+        if b.across == 1 {
+            for p in 0..k {
+                for j in (0..n).step_by(V::LANES) {
+                    let mask = V::mask(V::LANES.min(n - j));
+                    V::load_part(b.at(p, j), mask).store(place(p, j));
+                }
+            }
+            return;
+        }
+        let (mut k_squares, mut n_squares) = (0, 0);
+        if b.down == 1 {
+            (k_squares, n_squares) = (k - k % V::SIDE, n - n % V::SIDE);
+            for j in (0..n_squares).step_by(V::SIDE) {
+                for p in (0..k_squares).step_by(V::SIDE) {
+                    V::transpose(b.at(p, j), b.across, place(p, j), width as isize);
+                }
+            }
+        }
+        for j in 0..n {
+            for p in if j < n_squares { k_squares..k } else { 0..k } {
+                *place(p, j) = *b.at(p, j);
+            }
+        }
     }
 }
 
-/// Copies `a` tile by tile, each with its columns one after the other.
+/// Copies rows of `a` to rows that are `step` apart, and has the `n_next` rows behind them brought near.
 #[inline(always)]
-unsafe fn copy_tiles<F: Number>(m: usize, k: usize, tall: usize, a: Grid<F>, to: *mut F) {
-    let (n_tiles, low, n_high) = heights(m, tall);
+unsafe fn copy_rows<F: Number, V: Vector<F>>(
+    m: usize,
+    k: usize,
+    a: Grid<F>,
+    step: usize,
+    to: *mut F,
+    n_next: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for i in 0..m {
+            std::ptr::copy_nonoverlapping(a.at(i, 0), to.add(i * step), k);
+        }
+        for i in m..m + n_next {
+            for p in (0..k).step_by(64 / size_of::<F>()) {
+                V::prefetch(a.at(i, p));
+            }
+        }
+    }
+}
+
+/// Copies `a` tile by tile, each with its columns `V::ROWS` apart.
+#[inline(always)]
+unsafe fn copy_tiles<F: Number, V: Vector<F>>(m: usize, k: usize, a: Grid<F>, to: *mut F) {
+    let (n_tiles, low, n_high) = heights(m, V::ROWS);
     let mut i = 0;
     for tile in 0..n_tiles {
         let rows = low + usize::from(tile < n_high);
+        let to = to.wrapping_add(tile * V::ROWS * k);
         for p in 0..k {
-            for r in 0..rows {
-                // SAFETY: the caller's promise.
-                unsafe { *to.add(i * k + p * rows + r) = *a.at(i + r, p) };
+            let to = to.wrapping_add(p * V::ROWS);
+            // SAFETY: the caller's promise. A whole register may reach into the next column, which is
+            // written later, or into the lanes that the room has to spare at its end.
+            unsafe {
+                if a.down == 1 {
+                    for r in (0..rows).step_by(V::LANES) {
+                        let mask = V::mask(V::LANES.min(rows - r));
+                        V::load_part(a.at(i + r, p), mask).store(to.add(r));
+                    }
+                } else {
+                    for r in 0..rows {
+                        *to.add(r) = *a.at(i + r, p);
+                    }
+                }
             }
         }
         i += rows;

@@ -10,7 +10,7 @@ use super::tile::Origin;
 use super::vector::{Number, Vector};
 
 /// `c[i] ← finish(start + Σₚ a[i, p] b[p])`, rows of `a` and all of `b` contiguous.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Dots<F>(Operands<F>);
 
 impl<F: Number> Dots<F> {

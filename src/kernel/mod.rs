@@ -18,5 +18,5 @@ mod x86;
 
 pub use crew::Crew;
 pub use product::{Finish, Start, column_sums, product, product_then};
-pub(crate) use vector::Registers;
+pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};

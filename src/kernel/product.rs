@@ -15,9 +15,8 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::blocks::{self, Grid, Operands};
+use super::blocks::{Grid, Operands};
 use super::tile::Origin;
-use super::vector::{Number, Registers, Vector};
 use super::vectorize::{self, Pass, Path, vectorize};
 use crate::Scalar;
 
@@ -147,31 +146,7 @@ pub(super) unsafe fn product_on<F: Scalar>(
     };
     // SAFETY: the views make the operands valid, `c` is borrowed for writing, and the processor has the
     // path's instructions.
-    unsafe {
-        match path {
-            Path::Portable => vectorize::on(path, Multiply::<F, <F as Registers>::Portable>::new(operands)),
-            Path::Avx2 => vectorize::on(path, Multiply::<F, <F as Registers>::Avx2>::new(operands)),
-            Path::Avx512 => vectorize::on(path, Multiply::<F, <F as Registers>::Avx512>::new(operands)),
-        }
-    }
-}
-
-/// A product in registers of type `V`.
-struct Multiply<F, V>(Operands<F>, std::marker::PhantomData<V>);
-
-impl<F, V> Multiply<F, V> {
-    fn new(operands: Operands<F>) -> Self {
-        Self(operands, std::marker::PhantomData)
-    }
-}
-
-impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        // SAFETY: `product_on` makes operands of views, and calls on a path that the processor has.
-        unsafe { blocks::multiply::<F, V>(self.0) }
-    }
+    unsafe { F::multiply(path, operands) }
 }
 
 /// The sums of the columns, `sums ← start + 1ᵀ a`, of a matrix `m × n`: the gradient of a bias.

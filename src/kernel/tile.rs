@@ -14,7 +14,7 @@ use super::vector::Vector;
 use super::vectorize::{self, Pass};
 
 /// What the entries of `c` start from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Origin<F> {
     /// Zeros.
     Zero,
@@ -35,20 +35,39 @@ impl<F> Origin<F> {
     }
 }
 
+/// How far the rows of `a` are apart that two neighbouring tiles begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// As far as the rows between them say.
+    ByRow(isize),
+    /// This far, whatever their height.
+    ByTile(isize),
+}
+
+impl Step {
+    #[inline(always)]
+    fn over(self, n_tiles: usize, rows: usize) -> isize {
+        match self {
+            Step::ByRow(step) => (n_tiles * rows) as isize * step,
+            Step::ByTile(step) => n_tiles as isize * step,
+        }
+    }
+}
+
 /// The operands of all tiles of a block: rows of `b` and of `c` are contiguous.
 ///
 /// Steps are counted in numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tiles<F> {
     pub k: usize,
     pub n: usize,
     pub a: *const F,
     /// From a row of `a` to the next one inside a tile.
     pub a_down: isize,
-    /// From a column of `a` to the next one; nothing if that is as many as the tile has rows.
-    pub a_across: Option<isize>,
-    /// From a row of `a` to the next one, counted from tile to tile.
-    pub a_step: isize,
+    /// From a column of `a` to the next one.
+    pub a_across: isize,
+    /// From one tile's rows of `a` to the next one's.
+    pub a_step: Step,
     pub b: *const F,
     /// From a row of `b` to the next one.
     pub b_down: isize,
@@ -61,27 +80,24 @@ pub struct Tiles<F> {
 }
 
 impl<F: Copy> Tiles<F> {
-    /// How many rows a tile may have in a product with `n` columns.
-    #[inline(always)]
-    pub fn tallest<V: Vector<F>>(n: usize) -> usize {
-        if n <= V::LANES { V::ROWS_OF_ONE } else { V::ROWS_OF_TWO }
-    }
-
-    /// Computes `m` rows, in as few tiles as `tall` allows and of heights as equal as possible.
+    /// Computes `m` rows, in as few tiles as possible and of heights as equal as possible.
     ///
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and
-    /// `m × n` numbers; `c` is nobody else's; `tall` is at most [`tallest`](Self::tallest).
+    /// `m × n` numbers; `c` is nobody else's.
     #[inline(always)]
-    pub unsafe fn run<V: Vector<F>>(mut self, m: usize, tall: usize) {
-        let (n_tiles, low, n_high) = heights(m, tall);
+    pub unsafe fn run<V: Vector<F>>(mut self, m: usize) {
+        let tallest = match self.a_step {
+            Step::ByRow(_) if self.n <= V::LANES => V::ROWS_OF_ONE,
+            _ => V::ROWS,
+        };
+        let (n_tiles, low, n_high) = heights(m, tallest);
         // SAFETY: the caller's promise: together these are m rows.
         unsafe {
             if n_high > 0 {
                 self.of_height::<V>(low + 1, n_high);
-                let n_done = (n_high * (low + 1)) as isize;
-                self.a = self.a.wrapping_offset(n_done * self.a_step);
-                self.c = self.c.wrapping_offset(n_done * self.c_down);
+                self.a = self.a.wrapping_offset(self.a_step.over(n_high, low + 1));
+                self.c = self.c.wrapping_offset((n_high * (low + 1)) as isize * self.c_down);
             }
             self.of_height::<V>(low, n_tiles - n_high);
         }
@@ -104,7 +120,8 @@ impl<F: Copy> Tiles<F> {
         match V::ROWS_OF_ONE {
             16 => height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16),
             12 => height!(1 2 3 4 5 6 7 8 9 10 11 12),
-            _ => height!(1 2 3 4 5 6 7 8),
+            6 => height!(1 2 3 4 5 6),
+            _ => height!(1 2 3 4),
         }
     }
 }
@@ -128,83 +145,58 @@ impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
     fn run(self) {
         let Self(mut o, n_tiles, _) = self;
         for _ in 0..n_tiles {
-            let mut tile = Tile::<F> {
-                k: o.k,
-                a: o.a,
-                a_down: o.a_down,
-                a_across: o.a_across.unwrap_or(R as isize),
-                b: o.b,
-                b_down: o.b_down,
-                start: o.start,
-                finish: o.finish,
-                c: o.c,
-                c_down: o.c_down,
-            };
+            let mut tile = Tile(o);
             let mut left = o.n;
             // SAFETY: `Tiles::run` passes its caller's promise on; a tile is as wide as what is left allows.
             unsafe {
-                if R <= 3 && o.b_panel == 2 * V::LANES as isize {
-                    while left >= 4 * V::LANES {
-                        tile.run::<V, R, 4, true>(V::LANES);
-                        tile.move_by(4 * V::LANES, 2 * o.b_panel);
-                        left -= 4 * V::LANES;
+                if R <= V::ROWS {
+                    if R <= 3 && o.b_panel == 2 * V::LANES as isize {
+                        while left >= 4 * V::LANES {
+                            tile.run::<V, R, 4>(V::LANES);
+                            tile.move_by(4 * V::LANES, 2 * o.b_panel);
+                            left -= 4 * V::LANES;
+                        }
                     }
-                }
-                if R <= V::ROWS_OF_TWO {
-                    while left >= 2 * V::LANES {
-                        tile.run::<V, R, 2, true>(V::LANES);
+                    while left > V::LANES {
+                        let last = (left - V::LANES).min(V::LANES);
+                        tile.run::<V, R, 2>(last);
                         tile.move_by(2 * V::LANES, o.b_panel);
-                        left -= 2 * V::LANES;
-                    }
-                    if left > V::LANES {
-                        tile.run::<V, R, 2, false>(left - V::LANES);
-                        left = 0;
+                        left -= V::LANES + last;
                     }
                 }
                 if left > 0 {
-                    tile.run::<V, R, 1, false>(left);
+                    tile.run::<V, R, 1>(left);
                 }
             }
-            o.a = o.a.wrapping_offset(R as isize * o.a_step);
+            o.a = o.a.wrapping_offset(o.a_step.over(1, R));
             o.c = o.c.wrapping_offset(R as isize * o.c_down);
         }
     }
 }
 
-/// One tile.
-struct Tile<F> {
-    k: usize,
-    a: *const F,
-    a_down: isize,
-    a_across: isize,
-    b: *const F,
-    b_down: isize,
-    start: Origin<F>,
-    finish: Finish,
-    c: *mut F,
-    c_down: isize,
-}
+/// One tile: the operands from its first row and column on.
+struct Tile<F>(Tiles<F>);
 
 impl<F: Copy> Tile<F> {
     /// Moves on to the columns of the next tile.
     #[inline(always)]
     fn move_by(&mut self, columns: usize, b_step: isize) {
-        self.b = self.b.wrapping_offset(b_step);
-        self.c = self.c.wrapping_add(columns);
-        self.start = self.start.from_column(columns);
+        self.0.b = self.0.b.wrapping_offset(b_step);
+        self.0.c = self.0.c.wrapping_add(columns);
+        self.0.start = self.0.start.from_column(columns);
     }
 
-    /// Computes a tile of `R` rows and `C` registers, the last of which is `WHOLE` or has `last` lanes.
+    /// Computes a tile of `R` rows and `C` registers, the last of which has `last` lanes.
     #[inline(always)]
-    unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
-        let &Self { k, a, a_down, a_across, b, b_down, start, finish, c, c_down } = self;
+    unsafe fn run<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
+        let Tiles { k, a, a_down, a_across, mut b, b_down, start, finish, c, c_down, .. } = self.0;
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
         // and partial loads and stores keep to the width.
         unsafe {
             let mask = V::mask(last);
             let load = |from: *const F, column: usize| {
                 let from = from.add(column * V::LANES);
-                if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
+                if column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
             };
             let mut sums = [[V::zero(); C]; R];
             match start {
@@ -229,7 +221,6 @@ impl<F: Copy> Tile<F> {
             // there are rows, one for each cycle of the loop.
             let mut fours: [*const F; 4] =
                 std::array::from_fn(|i| a.wrapping_offset(4 * i as isize * a_down));
-            let mut b = b;
             for _ in 0..k {
                 let mut factors = [V::zero(); C];
                 for (column, factor) in factors.iter_mut().enumerate() {
@@ -254,7 +245,7 @@ impl<F: Copy> Tile<F> {
             for (row, sums) in sums.into_iter().enumerate() {
                 for (column, sum) in sums.into_iter().enumerate() {
                     let to = c.offset(row as isize * c_down).add(column * V::LANES);
-                    if WHOLE || column + 1 < C { sum.store(to) } else { sum.store_part(to, mask) }
+                    if column + 1 < C || last == V::LANES { sum.store(to) } else { sum.store_part(to, mask) }
                 }
             }
         }

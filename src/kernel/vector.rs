@@ -5,16 +5,20 @@
 
 use ndarray::LinalgScalar;
 
+use super::blocks::{Operands, multiply};
 use super::vectorize::Path;
 
-/// The register types of a number type, one for each path.
-pub trait Registers: Sized + Copy + 'static {
-    /// For [`Path::Portable`].
-    type Portable: Vector<Self>;
-    /// For [`Path::Avx2`].
-    type Avx2: Vector<Self>;
-    /// For [`Path::Avx512`].
-    type Avx512: Vector<Self>;
+/// A number type that products can be computed in; the default is the portable path, for any type.
+pub trait Native: Number {
+    /// Computes a product.
+    ///
+    /// # Safety
+    /// The processor has the path's instructions; the operands are as [`multiply`] wants them.
+    unsafe fn multiply(path: Path, operands: Operands<Self>) {
+        let _ = path;
+        // SAFETY: the caller's promise.
+        unsafe { multiply::<Self, Lanes<Self, 4>>(operands) }
+    }
 }
 
 /// What a product asks of its numbers.
@@ -33,10 +37,10 @@ pub trait Vector<F>: Copy {
     const LANES: usize;
     /// The path whose instructions the methods use.
     const PATH: Path;
-    /// How many rows a tile has that is one register wide.
+    /// How many rows a tile may have that is several registers wide; 0 if there are none so wide.
+    const ROWS: usize;
+    /// How many rows a tile may have that is one register wide.
     const ROWS_OF_ONE: usize;
-    /// How many rows a tile has that is two registers wide.
-    const ROWS_OF_TWO: usize;
     /// How many rows and columns [`transpose`](Self::transpose) takes.
     const SIDE: usize;
     /// The register for matrices of at most half the lanes, if a narrower one is faster.
@@ -66,6 +70,8 @@ pub trait Vector<F>: Copy {
     unsafe fn relu(self) -> Self;
     /// The sum of each register's lanes: the upper half is added to the lower until one lane is left.
     unsafe fn sums(registers: [Self; 4]) -> [F; 4];
+    /// Has the memory's line brought near, if the processor can.
+    unsafe fn prefetch(_from: *const F) {}
     /// Copies a square matrix of `SIDE` rows to its transpose; rows are `step` and `to_step` apart.
     unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize);
 }
@@ -77,8 +83,8 @@ pub struct Lanes<F, const N: usize>([F; N]);
 impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     const LANES: usize = N;
     const PATH: Path = Path::Portable;
-    const ROWS_OF_ONE: usize = 8;
-    const ROWS_OF_TWO: usize = 6;
+    const ROWS: usize = 4;
+    const ROWS_OF_ONE: usize = 4;
     const SIDE: usize = 4;
     type Half = Self;
     type Mask = usize;
@@ -102,6 +108,10 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     }
     #[inline(always)]
     unsafe fn load_part(from: *const F, n: usize) -> Self {
+        if n == N {
+            // SAFETY: the caller's promise.
+            return unsafe { Self::load(from) };
+        }
         let mut lanes = [F::zero(); N];
         for (i, lane) in lanes.iter_mut().enumerate().take(n) {
             // SAFETY: i < n, and the caller promises n numbers.
@@ -166,15 +176,6 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-impl Registers for f32 {
-    type Portable = Lanes<f32, 4>;
-    type Avx2 = Lanes<f32, 4>;
-    type Avx512 = Lanes<f32, 4>;
-}
-
+impl Native for f32 {}
 #[cfg(not(target_arch = "x86_64"))]
-impl Registers for f64 {
-    type Portable = Lanes<f64, 2>;
-    type Avx2 = Lanes<f64, 2>;
-    type Avx512 = Lanes<f64, 2>;
-}
+impl Native for f64 {}

@@ -1,20 +1,51 @@
 //! The registers of AVX2 and AVX-512.
 
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
-use super::vector::{Lanes, Registers, Vector};
-use super::vectorize::Path;
+use super::blocks::{Operands, multiply};
+use super::vector::{Lanes, Native, Number, Vector};
+use super::vectorize::{Pass, Path, on};
 
-impl Registers for f32 {
-    type Portable = Lanes<f32, 4>;
-    type Avx2 = Avx2F32;
-    type Avx512 = Avx512F32;
+/// Chooses the registers of a number type.
+macro_rules! native {
+    ($float:ident, $portable:ty, $avx2:ty, $avx512:ty) => {
+        impl Native for $float {
+            unsafe fn multiply(path: Path, operands: Operands<Self>) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match path {
+                        Path::Portable => on(path, Multiply::<Self, $portable>::new(operands)),
+                        Path::Avx2 => on(path, Multiply::<Self, $avx2>::new(operands)),
+                        Path::Avx512 => on(path, Multiply::<Self, $avx512>::new(operands)),
+                    }
+                }
+            }
+        }
+    };
 }
 
-impl Registers for f64 {
-    type Portable = Lanes<f64, 2>;
-    type Avx2 = Avx2F64;
-    type Avx512 = Avx512F64;
+native!(f32, Lanes<f32, 4>, Avx2F32, Avx512F32);
+native!(f64, Lanes<f64, 2>, Avx2F64, Avx512F64);
+
+/// A product in registers of type `V`.
+struct Multiply<F, V>(Operands<F>, PhantomData<V>);
+
+impl<F, V> Multiply<F, V> {
+    /// # Safety
+    /// The operands are as [`multiply`] wants them, and the pass runs on the path of `V`.
+    unsafe fn new(operands: Operands<F>) -> Self {
+        Self(operands, PhantomData)
+    }
+}
+
+impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        // SAFETY: the promise made to `new`.
+        unsafe { multiply::<F, V>(self.0) }
+    }
 }
 
 /// Implements [`Vector`] for a register type: each method is one instruction.
@@ -22,7 +53,7 @@ macro_rules! vector {
     (
         $(#[$doc:meta])*
         $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident,
-        rows $rows_of_one:literal and $rows_of_two:literal,
+        rows $rows:literal and $rows_of_one:literal,
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
         store_part |$to:ident, $store_mask:ident, $value:ident| $store_part:expr,
@@ -40,8 +71,8 @@ macro_rules! vector {
         impl Vector<$float> for $name {
             const LANES: usize = $lanes;
             const PATH: Path = Path::$path;
+            const ROWS: usize = $rows;
             const ROWS_OF_ONE: usize = $rows_of_one;
-            const ROWS_OF_TWO: usize = $rows_of_two;
             const SIDE: usize = $side;
             type Half = $half;
             type Mask = $mask;
@@ -93,6 +124,10 @@ macro_rules! vector {
                 unsafe { $sums4(registers.map(|register| { let $whole = register.0; $four })) }
             }
             #[inline(always)]
+            unsafe fn prefetch(from: *const $float) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+            }
+            #[inline(always)]
             unsafe fn transpose(from: *const $float, step: isize, to: *mut $float, to_step: isize) {
                 unsafe { $transpose(from, step, to, to_step) }
             }
@@ -103,7 +138,7 @@ macro_rules! vector {
 vector! {
     /// Sixteen `f32` in a 512-bit register.
     Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512,
-    rows 16 and 12,
+    rows 12 and 16,
     mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
     load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_ps(to, mask, value),
@@ -116,7 +151,7 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
     HalfF32: 8 of f32 in __m256, half Self, path Avx512,
-    rows 16 and 12,
+    rows 0 and 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_ps(to, mask, value),
@@ -129,7 +164,7 @@ vector! {
 vector! {
     /// Eight `f64` in a 512-bit register.
     Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512,
-    rows 16 and 12,
+    rows 12 and 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_pd(to, mask, value),
@@ -142,7 +177,7 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register, with the masks of AVX-512.
     HalfF64: 4 of f64 in __m256d, half Self, path Avx512,
-    rows 16 and 12,
+    rows 0 and 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_pd(to, mask, value),
@@ -155,7 +190,7 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register.
     Avx2F32: 8 of f32 in __m256, half Self, path Avx2,
-    rows 12 and 6,
+    rows 6 and 6,
     mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) },
     load_part |from, mask| _mm256_maskload_ps(from, mask),
     store_part |to, mask, value| _mm256_maskstore_ps(to, mask, value),
@@ -168,7 +203,7 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register.
     Avx2F64: 4 of f64 in __m256d, half Self, path Avx2,
-    rows 12 and 6,
+    rows 6 and 6,
     mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) },
     load_part |from, mask| _mm256_maskload_pd(from, mask),
     store_part |to, mask, value| _mm256_maskstore_pd(to, mask, value),
