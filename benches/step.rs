@@ -46,7 +46,13 @@ fn fit<F: Scalar>(size: &Size, threads: usize) -> polytask::Result<impl FnMut()>
 }
 
 /// Measures a step; returns its median in seconds, or nothing if it was filtered out.
-fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, flops: u64, mut step: impl FnMut()) -> Option<f64> {
+fn measure(
+    criterion: &mut Criterion,
+    group: &str,
+    id: BenchmarkId,
+    flops: u64,
+    mut step: impl FnMut(),
+) -> Option<f64> {
     let mut samples = Vec::new();
     let mut group = criterion.benchmark_group(group);
     group.throughput(Throughput::Elements(flops)).bench_function(id, |bencher| {
@@ -95,7 +101,13 @@ fn growth(criterion: &mut Criterion) {
             let mut size = middle.clone();
             change(&mut size, value);
             let step = fit::<f32>(&size, 1).expect("valid settings");
-            measure(criterion, &format!("growth/{what}"), BenchmarkId::from_parameter(value), size.flops(), step);
+            measure(
+                criterion,
+                &format!("growth/{what}"),
+                BenchmarkId::from_parameter(value),
+                size.flops(),
+                step,
+            );
         }
     };
     grow("width", &[16, 32, 64, 128, 256, 512], |size, width| size.trunk = vec![width; 2]);

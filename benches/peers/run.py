@@ -13,12 +13,13 @@ installed or not built is skipped, and said so.
 """
 import argparse
 import datetime
+import importlib.metadata
 import importlib.util
 import json
 import os
 import random
 import re
-import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,6 @@ import tempfile
 import time
 from array import array
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -111,7 +111,8 @@ def numbers_file(workload):
     """x and the ys, standard normal; for each layer the weight, normal with variance 2 / inputs, and the bias, 0."""
     generator = random.Random(1)
     normal = lambda n, deviation=1.0: [generator.gauss(0.0, deviation) for _ in range(n)]
-    stack = lambda widths: [number for i, o in zip(widths, widths[1:]) for number in normal(i * o, (2 / i) ** 0.5) + [0.0] * o]
+    layer = lambda i, o: normal(i * o, (2 / i) ** 0.5) + [0.0] * o
+    stack = lambda widths: [number for i, o in zip(widths, widths[1:]) for number in layer(i, o)]
     numbers = normal(workload.batch * (workload.inputs + workload.tasks * workload.outputs))
     numbers += stack([workload.inputs, *workload.trunk])
     for _ in range(workload.tasks):
@@ -130,7 +131,7 @@ class Worker:
 
     def __init__(self, peer, workload, threads, numbers):
         command, self.fault = peer.command()
-        self.peer, self.block, self.us, self.process = peer, 0, [], None
+        self.peer, self.block, self.us, self.process = peer, 1, [], None
         if self.fault:
             return
         for name in ("batch", "inputs", "trunk", "tasks", "head", "outputs", "rate"):
@@ -145,15 +146,18 @@ class Worker:
             preexec_fn=lambda: os.sched_setaffinity(0, CPUS[-threads:]))
 
     def tell(self, command):
-        """Sends a command and returns the answer; a peer that dies is out, with the last line it said."""
+        """Sends a command and returns the answer; a peer that dies is out, with the last line it said. Between
+        answer and next command the process is stopped: some libraries' threads spin for a while after their work."""
         if self.fault:
             return {}
         try:
+            self.process.send_signal(signal.SIGCONT)
             if command:
                 self.process.stdin.write(command + "\n")
                 self.process.stdin.flush()
             for line in self.process.stdout:
                 if line.startswith("{"):
+                    self.process.send_signal(signal.SIGSTOP)
                     return json.loads(line)
         except BrokenPipeError:
             pass
@@ -166,13 +170,18 @@ class Worker:
         return answer.get("seconds", 1.0) / answer.get("steps", 1)
 
     def end(self):
-        """Ends the process; returns its peak memory in MiB and its processor time in seconds."""
-        if not self.process:
+        """Ends the process; returns its peak memory in MiB and its processor time in seconds, 0 if it died before."""
+        if not self.process or self.process.poll() is not None:
             return 0, 0
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         _, _, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = 0
         return usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+
+
+def say(line):
+    print(line, file=sys.stderr, flush=True)
 
 
 def busy():
@@ -195,20 +204,15 @@ class Others:
 
 
 def measure(peers, workload, threads, settings):
-    """Trains with every peer in turn, block after block. Returns the workers, and how busy the machine was otherwise."""
+    """Trains with every peer in turn, block after block. Returns the workers, and how busy other programs were."""
     with numbers_file(workload) as numbers:
         others = Others()
         workers = [Worker(peer, workload, threads, numbers) for peer in peers]
         for worker in workers:
             worker.tell("")
-            worker.first_loss = worker.tell("loss").get("loss")
-            worker.run(1)
-        for worker in workers:
-            seconds = worker.run(1)
-            while seconds * (worker.block or 1) < settings.block / 4 and not worker.fault:
-                worker.block = min(4 * (worker.block or 1), int(settings.block / seconds) or 1)
-                seconds = worker.run(worker.block)
-            worker.block = max(1, round(settings.block / seconds))
+            for _ in range(4):  # the first time is compilation, the second a guess from one step
+                worker.block = max(1, round(settings.block / worker.run(worker.block)))
+            say(f"{worker.peer.name}: {worker.fault or f'{worker.block} steps a block'}")
         for turn in range(settings.rounds):
             for worker in workers[turn % len(workers):] + workers[:turn % len(workers)]:
                 worker.us.append(1e6 * worker.run(worker.block))
@@ -248,7 +252,8 @@ def table(peers, name, settings, ratio_header, base_of):
 
 
 def said_skipped(skipped):
-    return ["", "Skipped: " + "; ".join(f"{name} ({fault[:120]})" for name, fault in skipped.items()) + "."] if skipped else []
+    names = "; ".join(f"{name} ({fault[:120]})" for name, fault in skipped.items())
+    return ["", f"Skipped: {names}."] if skipped else []
 
 
 def step_table(name, settings):
@@ -258,7 +263,8 @@ def step_table(name, settings):
 
 
 def task_table(name, settings):
-    plain = lambda peer, medians: medians.get(("polytask" if peer.program == "polytask" else "PyTorch") + ", summed loss")
+    library = lambda peer: "polytask" if peer.program == "polytask" else "PyTorch"
+    plain = lambda peer, medians: medians.get(f"{library(peer)}, summed loss")
     return table(chosen(TASK_PEERS, settings), name, settings, "to summed loss", plain)
 
 
@@ -276,6 +282,7 @@ def start_table(settings):
                 last = worker.tell("loss").get("loss")
                 memory, cpu = worker.end()
                 used += cpu
+                say(f"{peer.name}: {worker.fault or f'{first:.6f} → {last:.6e}'}")
                 if worker.fault:
                     skipped[peer.name] = worker.fault
                 else:
@@ -284,8 +291,8 @@ def start_table(settings):
     for name, runs in results.items():
         seconds, memory, first, last = (statistics.median(values) for values in zip(*runs))
         lines.append(f"| {name} | {seconds:.2f} | {memory:,.0f} | {first:.4f} | {last:.3e} |")
-    lines += ["", f"{today()}; median of {settings.starts} processes; other programs used {others.share(used):.0%} of the "
-              "processors meanwhile."]
+    lines += ["", f"{today()}; median of {settings.starts} processes; other programs used "
+              f"{others.share(used):.0%} of the processors meanwhile."]
     return lines + said_skipped(skipped)
 
 
@@ -301,7 +308,7 @@ def machine(settings):
     versions = [f"Python {sys.version.split()[0]}"]
     for package in VERSIONS:
         try:
-            versions.append(f"{package} {version(package)}")
+            versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             pass
     for package, crate in CRATES:

@@ -27,7 +27,8 @@ def session():
     v1 = tf.compat.v1
     with tf.Graph().as_default():
         feeds = [v1.placeholder(tf.float32, array.shape) for array in [x, *ys]]
-        variables = lambda stack: [(v1.Variable(w, use_resource=True), v1.Variable(b, use_resource=True)) for w, b in stack]
+        variable = lambda numbers: v1.Variable(numbers, use_resource=True)
+        variables = lambda stack: [(variable(w), variable(b)) for w, b in stack]
         loss = total_loss(variables(trunk), [variables(head) for head in heads], feeds[0], feeds[1:])
         train = v1.train.AdamOptimizer(RATE, BETA1, BETA2, EPSILON).minimize(loss)
         threads = dict(intra_op_parallelism_threads=workload.threads, inter_op_parallelism_threads=workload.threads)

@@ -6,6 +6,7 @@ use std::io::BufRead;
 use std::time::Instant;
 
 /// A network, a batch to train it on, and the numbers that all peers begin with.
+#[allow(dead_code)] // not every peer has modes, or sets its threads itself
 pub struct Workload {
     pub batch: usize,
     pub inputs: usize,
@@ -30,7 +31,8 @@ impl Workload {
     /// Reads the command line, and the file that it names.
     pub fn from_args() -> Self {
         let words: Vec<String> = std::env::args().skip(1).collect();
-        let args: HashMap<&str, &str> = words.chunks(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+        let args: HashMap<&str, &str> =
+            words.chunks(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
         let number = |name: &str| args[name].parse().unwrap();
         let numbers = |name: &str| args[name].split(',').filter_map(|width| width.parse().ok()).collect();
         let (batch, inputs, tasks, outputs) =

@@ -27,7 +27,15 @@ impl Size {
     }
 
     pub fn large() -> Self {
-        Self { name: "L", batch: 1024, inputs: 784, trunk: vec![1024; 2], tasks: 8, head: vec![128], outputs: 10 }
+        Self {
+            name: "L",
+            batch: 1024,
+            inputs: 784,
+            trunk: vec![1024; 2],
+            tasks: 8,
+            head: vec![128],
+            outputs: 10,
+        }
     }
 
     pub fn model<F: Scalar>(&self) -> Result<Model<F>> {
@@ -47,7 +55,8 @@ impl Size {
         let targets = self.tasks * self.outputs;
         let features = Array2::from_shape_fn((rows, self.inputs), |(i, j)| number(i, j));
         let targets_table = Array2::from_shape_fn((rows, targets), |(i, j)| number(i, self.inputs + j));
-        Dataset::new(features, targets_table)?.with_target_names((0..targets).map(|column| column.to_string()))
+        Dataset::new(features, targets_table)?
+            .with_target_names((0..targets).map(|column| column.to_string()))
     }
 
     /// Multiplications and additions of the products in one step: forward, the weights' gradients, and the deltas,

@@ -35,7 +35,8 @@ impl Net {
 
 fn main() -> Result<()> {
     let workload = Workload::from_args();
-    let matrix = |numbers: &[f32], cols| Tensor::from_slice(numbers, (numbers.len() / cols, cols), &Device::Cpu);
+    let matrix =
+        |numbers: &[f32], cols| Tensor::from_slice(numbers, (numbers.len() / cols, cols), &Device::Cpu);
     let mut variables = Vec::new();
     let mut variable = |tensor: Tensor| {
         let variable = Var::from_tensor(&tensor).unwrap();
@@ -48,7 +49,8 @@ fn main() -> Result<()> {
     });
     let x = matrix(&workload.x, workload.inputs)?;
     let ys = workload.ys.iter().map(|y| matrix(y, workload.outputs)).collect::<Result<_>>()?;
-    let settings = ParamsAdamW { lr: workload.learning_rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+    let settings =
+        ParamsAdamW { lr: workload.learning_rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
     serve(
         (Net { trunk, heads, x, ys }, AdamW::new(variables, settings)?),
         |(net, adam)| adam.backward_step(&net.loss().unwrap()).unwrap(),

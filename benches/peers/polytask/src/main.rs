@@ -34,7 +34,10 @@ fn main() -> polytask::Result<()> {
         "gramian" => {
             let optimizer = Optimizer::new(adam, model.n_parameters())?;
             let gradient = vec![0.0; model.n_parameters()];
-            let mean = Weights { shared: vec![1.0 / workload.tasks as f64; workload.tasks], own: vec![1.0; workload.tasks] };
+            let mean = Weights {
+                shared: vec![1.0 / workload.tasks as f64; workload.tasks],
+                own: vec![1.0; workload.tasks],
+            };
             serve(
                 (model.clone(), trace(), optimizer, gradient),
                 |(model, trace, optimizer, gradient)| {
@@ -53,7 +56,8 @@ fn main() -> polytask::Result<()> {
 
 /// The batch as a table: task k learns the columns `k.0`, `k.1`, …
 fn table(workload: &Workload) -> polytask::Result<Dataset<f32>> {
-    let matrix = |cols, numbers| ArrayView2::from_shape((workload.batch, cols), numbers).expect("rows × cols numbers");
+    let matrix =
+        |cols, numbers| ArrayView2::from_shape((workload.batch, cols), numbers).expect("rows × cols numbers");
     let targets: Vec<_> = workload.ys.iter().map(|y| matrix(workload.outputs, y)).collect();
     let targets: Array2<f32> = concatenate(Axis(1), &targets).expect("as many labels of each task");
     Dataset::new(matrix(workload.inputs, &workload.x).to_owned(), targets)?
