@@ -169,6 +169,15 @@ class Worker:
         answer = self.tell(f"run {steps}")
         return answer.get("seconds", 1.0) / answer.get("steps", 1)
 
+    def settle(self, seconds):
+        """Finds how many steps take so long: first from one step, then from as many as that suggests."""
+        before = None
+        while self.block != before and not self.fault:
+            before, took = self.block, self.run(self.block)
+            self.block = max(1, round(seconds / took))
+            if took * before > seconds / 2:
+                return
+
     def end(self):
         """Ends the process; returns its peak memory in MiB and its processor time in seconds, 0 if it died before."""
         if not self.process or self.process.poll() is not None:
@@ -210,8 +219,8 @@ def measure(peers, workload, threads, settings):
         workers = [Worker(peer, workload, threads, numbers) for peer in peers]
         for worker in workers:
             worker.tell("")
-            for _ in range(4):  # the first time is compilation, the second a guess from one step
-                worker.block = max(1, round(settings.block / worker.run(worker.block)))
+            worker.run(1)  # which compiles
+            worker.settle(settings.block)
             say(f"{worker.peer.name}: {worker.fault or f'{worker.block} steps a block'}")
         for turn in range(settings.rounds):
             for worker in workers[turn % len(workers):] + workers[:turn % len(workers)]:
