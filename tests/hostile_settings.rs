@@ -29,7 +29,11 @@ fn refused<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
 fn a_model_that_cannot_be_built_says_why() {
     use ErrorKind::{Name, Setting};
     let build = |builder: ModelBuilder| builder.build::<f64>();
-    refused(build(Model::builder(0).task(Task::regression("a"))), Setting, &["number of features", "at least 1", "0"]);
+    refused(
+        build(Model::builder(0).task(Task::regression("a"))),
+        Setting,
+        &["number of features", "at least 1", "0"],
+    );
     refused(build(Model::builder(3)), Setting, &["tasks", "at least 1", ".task("]);
     refused(build(builder().task(Task::regression("a"))), Name, &["tasks", "\"a\" twice"]);
     refused(build(builder().task(Task::regression(""))), Name, &["name of a task"]);
@@ -98,7 +102,8 @@ fn a_loss_that_is_not_finite_stops_with_the_last_good_parameters() {
 fn odd_but_possible_settings_work() {
     let data = table();
     let mut model = builder().task(Task::regression("b").weight(0.0)).build::<f64>().expect("valid settings");
-    let history = Trainer::new(Adam::new(0.01)).batch_size(1000).epochs(3).fit(&mut model, &data).expect("a training");
+    let history =
+        Trainer::new(Adam::new(0.01)).batch_size(1000).epochs(3).fit(&mut model, &data).expect("a training");
     assert_eq!(history.n_steps(), 3, "a batch larger than the table is the whole table");
     assert_eq!(Trainer::new(Adam::new(0.01)).steps(0).fit(&mut model, &data).expect("no step").n_steps(), 0);
     assert!(model.predict(Array2::zeros((0, 3)).view()).expect("no rows")["a"].is_empty());

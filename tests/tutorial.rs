@@ -4,13 +4,8 @@ use polytask::prelude::*;
 
 /// Losses of both tasks before the update of these steps, recorded from a run. The instruction paths differ in the
 /// order of summation, which 1000 steps in f64 magnify to no more than 1e-10 of a loss here.
-const RECORDED: [(usize, [f64; 2]); 5] = [
-    (0, [0.0, 0.0]),
-    (1, [0.0, 0.0]),
-    (10, [0.0, 0.0]),
-    (100, [0.0, 0.0]),
-    (999, [0.0, 0.0]),
-];
+const RECORDED: [(usize, [f64; 2]); 5] =
+    [(0, [0.0, 0.0]), (1, [0.0, 0.0]), (10, [0.0, 0.0]), (100, [0.0, 0.0]), (999, [0.0, 0.0])];
 
 #[test]
 fn ten_losses_of_the_tutorial() {
@@ -23,14 +18,24 @@ fn ten_losses_of_the_tutorial() {
         .seed(42)
         .build::<f64>()
         .expect("valid settings");
-    let history = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000).fit(&mut model, &train).expect("a training");
+    let history = Trainer::new(Adam::new(0.01))
+        .batch_size(32)
+        .steps(1_000)
+        .fit(&mut model, &train)
+        .expect("a training");
     for (step, recorded) in RECORDED {
         for (task, recorded) in recorded.into_iter().enumerate() {
             let found = history.losses()[[step, task]];
             println!("step {step}, task {task}: {found:.12}");
-            assert!((found - recorded).abs() < 1e-9 * recorded, "step {step}, task {task}: {found:.12}, was {recorded}");
+            assert!(
+                (found - recorded).abs() < 1e-9 * recorded,
+                "step {step}, task {task}: {found:.12}, was {recorded}"
+            );
         }
     }
     let report = model.evaluate(&test).expect("an evaluation");
-    assert!(report["shoulder"].score("r2") > Some(0.85) && report["elbow"].score("r2") > Some(0.85), "{report}");
+    assert!(
+        report["shoulder"].score("r2") > Some(0.85) && report["elbow"].score("r2") > Some(0.85),
+        "{report}"
+    );
 }

@@ -1,0 +1,66 @@
+//! What the processor can do at most, to be measured in the same run as what is compared with it.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::Instant;
+
+use polytask::kernel::{self, Pass, Path};
+
+/// The most `f32` operations per second of `threads` threads together, where a fused multiply-add is two: the
+/// best of several runs of a loop that does nothing else and touches no memory. In `f64` it is half as many.
+pub fn peak_flops(threads: usize) -> f64 {
+    let begin = Barrier::new(threads);
+    let rate = || {
+        begin.wait();
+        let start = Instant::now();
+        black_box(kernel::vectorize(Chains { turns: TURNS, factor: black_box(0.999) }));
+        (2 * TURNS * CHAINS * LANES) as f64 / start.elapsed().as_secs_f64()
+    };
+    let together = || -> f64 {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(rate)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a loop that ends")).sum()
+        })
+    };
+    (0..30).map(|_| together()).fold(0.0, f64::max)
+}
+
+/// A few milliseconds: short enough to fall between two turns of another program.
+const TURNS: usize = 1_000_000;
+/// A result is there about four cycles after it was begun, and two units begin one each cycle: eight chains of
+/// the widest registers keep them busy, and twelve leave some slack.
+const CHAINS: usize = 12;
+/// One 512-bit register.
+const LANES: usize = 16;
+
+/// Independent chains of `x ← x · factor + factor`.
+struct Chains {
+    turns: usize,
+    factor: f32,
+}
+
+impl Pass for Chains {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        // Without the instruction, `mul_add` is a slow call into a library.
+        match kernel::path() {
+            Path::Portable => self.chains(|x, a| x * a + a),
+            _ => self.chains(|x, a| x.mul_add(a, a)),
+        }
+    }
+}
+
+impl Chains {
+    #[inline(always)]
+    fn chains(self, multiply_add: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut chains = [[1.0_f32; LANES]; CHAINS];
+        for _ in 0..self.turns {
+            for x in chains.as_flattened_mut() {
+                *x = multiply_add(*x, self.factor);
+            }
+        }
+        chains.as_flattened().iter().sum()
+    }
+}
