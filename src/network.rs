@@ -518,8 +518,8 @@ impl<F: Scalar> Network<F> {
 
 impl<F: Scalar> Goal<F> {
     fn build(task: &Task) -> Result<Self> {
-        let (loss, target_width) = (task.loss().build::<F>()?, task.columns_list().len());
-        Ok(Self { loss, target_width, has_loss: task.has_loss() })
+        let loss = task.loss().build::<F>().map_err(|e| e.within(format!("task {:?}", task.name())))?;
+        Ok(Self { loss, target_width: task.columns_list().len(), has_loss: task.has_loss() })
     }
 
     fn output_width(&self) -> usize {
