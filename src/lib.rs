@@ -23,6 +23,8 @@ pub mod sharing;
 pub mod trace;
 pub mod train;
 
+#[cfg(doctest)]
+mod book;
 #[cfg(test)]
 mod witness;
 

@@ -1,0 +1,149 @@
+//! The trainings behind the figures and tables: fixed seeds, a few seconds in all.
+
+use polytask::balance::Evidence;
+use polytask::balance::diagnostics::diagnose;
+use polytask::ndarray::{Array2, s};
+use polytask::optim::Optimizer;
+use polytask::prelude::*;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::StandardNormal;
+
+/// Mean and standard error.
+pub fn summary(values: &[f64]) -> [f64; 2] {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    [mean, (variance / n).sqrt()]
+}
+
+/// Two regressions on 20 normal features, t = tanh(2 wₖ·x) + 0.5 ε, |wₖ| = 1, w₁·w₂ = `cosine`.
+fn relatives(n: usize, cosine: f64, seed: u64) -> Dataset<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = || rng.sample::<f64, _>(StandardNormal);
+    let mut first: Vec<f64> = (0..20).map(|_| normal()).collect();
+    let mut other: Vec<f64> = (0..20).map(|_| normal()).collect();
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let length = product(&first, &first).sqrt();
+    first.iter_mut().for_each(|w| *w /= length);
+    let along = product(&first, &other);
+    other.iter_mut().zip(&first).for_each(|(o, f)| *o -= along * f);
+    let length = product(&other, &other).sqrt();
+    let sine = (1.0 - cosine * cosine).max(0.0).sqrt();
+    let second: Vec<f64> = first.iter().zip(&other).map(|(f, o)| cosine * f + sine * o / length).collect();
+    let x = Array2::from_shape_fn((n, 20), |_| normal());
+    let t = Array2::from_shape_fn((n, 2), |(row, k)| {
+        let w = if k == 0 { &first } else { &second };
+        let z: f64 = x.row(row).iter().zip(w).map(|(x, w)| x * w).sum();
+        (2.0 * z).tanh()
+    });
+    let t = t.mapv(|t| t + 0.5 * normal());
+    Dataset::new(x, t).expect("a table of finite numbers")
+}
+
+fn two_tasks(sharing: Sharing, names: [&str; 2], seed: u64) -> polytask::ModelBuilder {
+    let n_features = if names[0] == "y0" { 20 } else { 10 };
+    let builder = Model::builder(n_features).sharing(sharing).seed(seed);
+    builder.task(Task::regression(names[0])).task(Task::regression(names[1]))
+}
+
+fn trunk() -> [Layer; 1] {
+    [Layer::dense(16, Activation::Tanh)]
+}
+
+/// Errors on unseen rows with a shared and with separate trunks, seed by seed, and the mean cosine of the tasks'
+/// gradients in the shared one, step by step.
+pub struct Fight {
+    pub shared: Vec<f64>,
+    pub separate: Vec<f64>,
+    pub cosines: Vec<f64>,
+}
+
+pub const FIGHT_STEPS: usize = 200;
+
+pub fn fight(cosine: f64) -> Fight {
+    let mut found = Fight { shared: vec![], separate: vec![], cosines: vec![0.0; FIGHT_STEPS] };
+    for seed in 0..8 {
+        let data = relatives(600, cosine, 20 + seed);
+        let rows: Vec<usize> = (0..600).collect();
+        let (train, test) = (data.select(&rows[..100]), data.select(&rows[100..]));
+        for is_shared in [true, false] {
+            let sharing = if is_shared { Sharing::shared_trunk(trunk()) } else { Sharing::independent(trunk()) };
+            let mut model = two_tasks(sharing, ["y0", "y1"], seed).build::<f64>().expect("valid settings");
+            let mut adam = Optimizer::new(Adam::new(0.01), model.n_parameters()).expect("valid settings");
+            let (mut trace, mut gradient) = (model.trace(100), vec![0.0; model.n_parameters()]);
+            let weights = model.loss_weights();
+            for cosines in &mut found.cosines {
+                model.forward(&train.all(), &mut trace).expect("a batch that fits");
+                if is_shared {
+                    let report = diagnose(model.evidence(&mut trace).gramian());
+                    *cosines += report.cosines[[0, 1]] / 8.0;
+                }
+                model.backward(&mut trace, &weights, &mut gradient);
+                adam.step(model.parameters_mut(), &gradient);
+            }
+            let error = model.evaluate(&test).expect("an evaluation").total_loss() / 2.0;
+            if is_shared { found.shared.push(error) } else { found.separate.push(error) }
+        }
+    }
+    found
+}
+
+/// Losses of the tutorial program on the robot arm: steps × tasks.
+pub fn tutorial() -> Array2<f64> {
+    let data = datasets::robot_arm::<f64>(2_000, 0.05, 42);
+    let model = two_tasks(Sharing::shared_trunk([Layer::dense(10, Activation::Relu)]), ["shoulder", "elbow"], 42);
+    let mut model = model.build::<f64>().expect("valid settings");
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000);
+    let history = trainer.fit(&mut model, &data).expect("a training");
+    history.losses().to_owned()
+}
+
+/// R² of the elbow's torque with 60 labels: alone, and beside the shoulder's 2 000; five seeds each.
+pub fn few_labels() -> [Vec<f64>; 2] {
+    let mut found = [vec![], vec![]];
+    for seed in 0..5 {
+        let data = datasets::robot_arm::<f64>(3_000, 0.05, 60 + seed);
+        let rows: Vec<usize> = (0..3_000).collect();
+        let test = data.select(&rows[2_000..]);
+        let mut targets = data.targets().slice(s![..2_000, ..]).to_owned();
+        targets.slice_mut(s![60.., 1]).fill(f64::NAN);
+        let joint = Dataset::new(data.features().slice(s![..2_000, ..]).to_owned(), targets)
+            .and_then(|table| table.with_target_names(["shoulder", "elbow"]))
+            .expect("a table");
+        let alone = data.select(&rows[..60]);
+        let builder = Model::builder(10).trunk([Layer::dense(32, Activation::Tanh)]).standardize().seed(seed);
+        for (place, table) in [alone, joint].iter().enumerate() {
+            let builder = match place {
+                0 => builder.clone().task(Task::regression("elbow")),
+                _ => builder.clone().task(Task::regression("elbow")).task(Task::regression("shoulder")),
+            };
+            // As many looks at the 60 labels for both: 40 epochs of the long table are 1 280 steps.
+            let (batch, epochs) = if place == 0 { (20, 40) } else { (64, 40) };
+            let mut model = builder.build::<f64>().expect("valid settings");
+            let trainer = Trainer::new(Adam::new(0.005)).batch_size(batch).epochs(epochs).seed(seed);
+            trainer.fit(&mut model, table).expect("a training");
+            let report = model.evaluate(&test).expect("an evaluation");
+            found[place].push(report["elbow"].score("r2").expect("targets that differ"));
+        }
+    }
+    found
+}
+
+/// Gains in per cent of mean RMSE of a shared over separate trunks on the robot arm, seed by seed.
+pub fn gains(n_train: usize) -> Vec<f64> {
+    let gain = |seed: u64| {
+        let data = datasets::robot_arm::<f64>(n_train + 1_000, 0.05, 300 + seed);
+        let rows: Vec<usize> = (0..data.n_rows()).collect();
+        let (train, test) = (data.select(&rows[..n_train]), data.select(&rows[n_train..]));
+        let errors = [Sharing::shared_trunk(trunk()), Sharing::independent(trunk())].map(|sharing| {
+            let builder = two_tasks(sharing, ["shoulder", "elbow"], seed).standardize();
+            let mut model = builder.build::<f64>().expect("valid settings");
+            Trainer::new(Adam::new(0.01)).batch_size(25).steps(400).seed(seed).fit(&mut model, &train).expect("a training");
+            let report = model.evaluate(&test).expect("an evaluation");
+            ["shoulder", "elbow"].map(|task| report[task].score("rmse").expect("targets"))
+        });
+        50.0 * (0..2).map(|k| 1.0 - errors[0][k] / errors[1][k]).sum::<f64>()
+    };
+    (0..8).map(gain).collect()
+}

@@ -1,0 +1,251 @@
+//! One function per figure or table of the book.
+
+use polytask::Activation;
+use polytask::balance::{Balance, Balancer, CaGrad, Equal, Mgda, NashMtl, Observed, Order, PcGrad};
+use polytask::ndarray::array;
+use polytask::optim::{Adam, Optimizer, Sgd};
+
+use crate::experiments;
+use crate::svg::{Axis, COLOURS, Chart, Drawing};
+
+/// File names and what makes their content.
+pub const ALL: [(&str, fn() -> String); 9] = [
+    ("difference-error.svg", difference_error),
+    ("valley.svg", valley),
+    ("first-training.svg", first_training),
+    ("two-heads.svg", two_heads),
+    ("missing-labels.txt", missing_labels),
+    ("fight.svg", fight_picture),
+    ("fight.txt", fight_table),
+    ("surgery.svg", surgery),
+    ("gains.svg", gains),
+];
+
+/// Median error of central differences over points near z, so that one lucky rounding does not show.
+fn median_error(activation: Activation, z: f64, h: f64) -> f64 {
+    let at = |z: f64| {
+        let numeric = (activation.value(z + h) - activation.value(z - h)) / (2.0 * h);
+        (numeric - activation.derivative(z)).abs()
+    };
+    let mut errors: Vec<f64> = (0..101).map(|i| at(z * (1.0 + 1e-3 * f64::from(i - 50)))).collect();
+    errors.sort_by(f64::total_cmp);
+    errors[50]
+}
+
+fn difference_error() -> String {
+    let x = Axis::log([-12, -1], 1, "step h");
+    let mut chart = Chart::new(360.0, x, Axis::log([-16, 0], 4, "error of the central difference"));
+    let points = [(Activation::Tanh, 0.3, "tanh at 0.3"), (Activation::Relu, 1e-4, "ReLU at 0.0001")];
+    for (k, (activation, z, name)) in points.into_iter().enumerate() {
+        let line: Vec<_> = (0..=44)
+            .map(|i| 10_f64.powf(-1.0 - 0.25 * f64::from(i)))
+            .map(|h| [h, median_error(activation, z, h).max(1e-16)])
+            .collect();
+        chart.line(&line, COLOURS[k], "");
+        chart.name(COLOURS[k], name);
+    }
+    chart.drawing.finish("Error of a central difference against the step h")
+}
+
+fn valley() -> String {
+    let (x, y) = (Axis::linear([-4.5, 1.5], &[-4.0, -2.0, 0.0], "x"), Axis::linear([-1.5, 1.5], &[-1.0, 0.0, 1.0], "y"));
+    let mut chart = Chart::new(320.0, x, y);
+    for level in [0.5_f64, 2.0, 8.0, 20.0] {
+        // ½ (x² + 50 y²) = level
+        let ellipse: Vec<_> = (0..=96)
+            .map(|i| f64::from(i) * std::f64::consts::TAU / 96.0)
+            .map(|a| [(2.0 * level).sqrt() * a.cos(), (2.0 * level / 50.0).sqrt() * a.sin()])
+            .collect();
+        chart.line(&ellipse, "#cccccc", "stroke-dasharray=\"3 3\"");
+    }
+    let runs: [(&str, Optimizer<f64>); 3] = [
+        ("SGD, 0.035", Optimizer::new(Sgd::new(0.035), 2).expect("valid settings")),
+        ("momentum 0.9, 0.01", Optimizer::new(Sgd::new(0.01).momentum(0.9), 2).expect("valid settings")),
+        ("Adam, 0.3", Optimizer::new(Adam::new(0.3), 2).expect("valid settings")),
+    ];
+    for (k, (name, mut optimizer)) in runs.into_iter().enumerate() {
+        let mut theta = [-4.0, 1.0];
+        let mut path = vec![theta];
+        for _ in 0..40 {
+            let gradient = [theta[0], 50.0 * theta[1]];
+            optimizer.step(&mut theta, &gradient);
+            path.push(theta);
+        }
+        chart.line(&path, COLOURS[k], "stroke-opacity=\"0.8\"");
+        path.iter().for_each(|&point| chart.dot(point, 2.2, COLOURS[k]));
+        chart.name(COLOURS[k], name);
+    }
+    chart.drawing.finish("Forty steps of three optimisers in a narrow valley")
+}
+
+fn first_training() -> String {
+    let losses = experiments::tutorial();
+    let ticks = [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0];
+    let mut chart =
+        Chart::new(340.0, Axis::linear([0.0, 1000.0], &ticks, "step"), Axis::log([-1, 2], 1, "loss, (N m)²"));
+    for (k, task) in ["shoulder", "elbow"].into_iter().enumerate() {
+        // The mean of 20 steps at a time: single batches jump.
+        let line: Vec<_> = (0..50)
+            .map(|i| {
+                let mean = (20 * i..20 * i + 20).map(|step| losses[[step, k]]).sum::<f64>() / 20.0;
+                [20.0 * i as f64 + 10.0, mean]
+            })
+            .collect();
+        chart.line(&line, COLOURS[k], "");
+        chart.name(COLOURS[k], task);
+    }
+    chart.drawing.finish("Losses of the tutorial program")
+}
+
+fn two_heads() -> String {
+    let mut drawing = Drawing::new(300.0);
+    let (ink, forward, backward) = ("#333333", COLOURS[0], COLOURS[1]);
+    let boxes = [
+        ([20.0, 120.0], [70.0, 60.0], "x", "B × I"),
+        ([150.0, 120.0], [110.0, 60.0], "trunk", "W, b"),
+        ([330.0, 120.0], [70.0, 60.0], "h", "B × H"),
+        ([450.0, 35.0], [80.0, 60.0], "head 1", "V₁, c₁"),
+        ([450.0, 205.0], [80.0, 60.0], "head 2", "V₂, c₂"),
+        ([575.0, 35.0], [50.0, 60.0], "L₁", ""),
+        ([575.0, 205.0], [50.0, 60.0], "L₂", ""),
+    ];
+    for ([x, y], [width, height], name, below) in boxes {
+        drawing.frame([x, y], [width, height], r##"fill="#f4f6f8" stroke="#888888""##);
+        let middle = x + width / 2.0;
+        drawing.text([middle, y + if below.is_empty() { 35.0 } else { 27.0 }], "middle", ink, name);
+        drawing.text([middle, y + 47.0], "middle", "#777777", below);
+    }
+    for (from, to) in [
+        ([90.0, 140.0], [150.0, 140.0]),
+        ([260.0, 140.0], [330.0, 140.0]),
+        ([385.0, 120.0], [450.0, 72.0]),
+        ([385.0, 180.0], [450.0, 228.0]),
+        ([530.0, 55.0], [575.0, 55.0]),
+        ([530.0, 225.0], [575.0, 225.0]),
+    ] {
+        drawing.arrow(from, to, forward, 2.0);
+    }
+    for (from, to) in [
+        ([575.0, 78.0], [530.0, 78.0]),
+        ([575.0, 248.0], [530.0, 248.0]),
+        ([450.0, 88.0], [400.0, 127.0]),
+        ([450.0, 212.0], [400.0, 173.0]),
+        ([330.0, 162.0], [260.0, 162.0]),
+    ] {
+        drawing.arrow(from, to, backward, 2.0);
+    }
+    drawing.text([552.0, 112.0], "middle", backward, "w₁ dy₁");
+    drawing.text([552.0, 196.0], "middle", backward, "w₂ dy₂");
+    drawing.text([412.0, 155.0], "start", backward, "dh = w₁ dy₁ V₁ᵀ + w₂ dy₂ V₂ᵀ");
+    drawing.text([205.0, 215.0], "middle", backward, "dW = xᵀ dz, once");
+    drawing.text([20.0, 25.0], "start", forward, "forward: h goes to both heads");
+    drawing.text([20.0, 45.0], "start", backward, "backward: what comes back adds up");
+    drawing.finish("Forward and backward through one trunk and two heads")
+}
+
+fn missing_labels() -> String {
+    let [alone, beside] = experiments::few_labels();
+    let mut text = String::from("```text\nR² of the elbow's torque on unseen rows\n");
+    for (name, values) in [("60 labels, alone", alone), ("60 labels, beside 2000 of the shoulder", beside)] {
+        let [mean, error] = experiments::summary(&values);
+        let listed: Vec<String> = values.iter().map(|v| format!("{v:.2}")).collect();
+        text += &format!("{name:39} {mean:.2} ± {error:.2}   ({})\n", listed.join(" "));
+    }
+    text + "```\n"
+}
+
+const RELATIONS: [(f64, &str); 3] = [(1.0, "p = 1, the same"), (0.0, "p = 0, unrelated"), (-1.0, "p = −1, opposed")];
+
+fn fight_picture() -> String {
+    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 50.0, 100.0, 150.0, 200.0], "step");
+    let y = Axis::linear([-1.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], "cosine of the two gradients");
+    let mut chart = Chart::new(340.0, x, y);
+    for (k, (cosine, name)) in RELATIONS.into_iter().enumerate() {
+        let cosines = experiments::fight(cosine).cosines;
+        let line: Vec<_> = cosines.iter().enumerate().step_by(4).map(|(step, &c)| [step as f64, c]).collect();
+        chart.line(&line, COLOURS[k], "");
+        chart.name(COLOURS[k], name);
+    }
+    chart.drawing.finish("Cosine between the tasks' gradients during training")
+}
+
+fn fight_table() -> String {
+    let mut text = String::from(
+        "```text\n                    shared trunk     separate trunks   shared − separate   mean cosine\n",
+    );
+    for (cosine, name) in RELATIONS {
+        let found = experiments::fight(cosine);
+        let differences: Vec<f64> = found.shared.iter().zip(&found.separate).map(|(a, b)| a - b).collect();
+        let [shared, separate, difference] =
+            [&found.shared, &found.separate, &differences].map(|values| experiments::summary(values));
+        let mean = found.cosines.iter().sum::<f64>() / found.cosines.len() as f64;
+        text += &format!(
+            "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {mean:>+11.2}\n",
+            shared[0], shared[1], separate[0], separate[1], difference[0], difference[1]
+        );
+    }
+    text + "```\n"
+}
+
+fn surgery() -> String {
+    let (first, second): ([f64; 2], [f64; 2]) = ([1.0, 0.25], [-2.0, 1.4]);
+    let jacobian = array![[first[0], first[1]], [second[0], second[1]]];
+    let mut drawing = Drawing::new(400.0);
+    let origin = [360.0, 330.0];
+    let at = |[x, y]: [f64; 2]| [origin[0] + 150.0 * x, origin[1] - 150.0 * y];
+    let ink = "#333333";
+    // Where a direction serves task k: the side of its gradient of the line at right angles to it.
+    for (k, g) in [first, second].into_iter().enumerate() {
+        let length = g[0].hypot(g[1]);
+        let across = [-g[1] / length * 1.9, g[0] / length * 1.9];
+        let ends = [at(across), at([-across[0], -across[1]])];
+        drawing.line(ends[0], ends[1], r##"stroke="#bbbbbb" stroke-dasharray="4 4""##);
+        drawing.arrow(at([0.0, 0.0]), at(g), ink, 3.0);
+        let tip = at(g);
+        drawing.text([tip[0] + if k == 0 { 8.0 } else { -8.0 }, tip[1] - 6.0], if k == 0 { "start" } else { "end" }, ink, ["∇₁", "∇₂"][k]);
+    }
+    let methods: [(&str, Box<dyn Balance>); 5] = [
+        ("sum", Box::new(Equal::sum())),
+        ("MGDA", Box::new(Mgda::new())),
+        ("PCGrad", Box::new(PcGrad::new().order(Order::Ascending))),
+        ("CAGrad 0.4", Box::new(CaGrad::new(0.4))),
+        ("Nash-MTL", Box::new(NashMtl::new())),
+    ];
+    for (k, (name, method)) in methods.into_iter().enumerate() {
+        let mut balancer = Balancer::new(method, 2).expect("valid settings");
+        let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian));
+        let d = [0, 1].map(|i| weights.shared[0] * first[i] + weights.shared[1] * second[i]);
+        let length = d[0].hypot(d[1]);
+        let unit = d.map(|x| 1.3 * x / length);
+        drawing.arrow(at([0.0, 0.0]), at(unit), COLOURS[k], 2.0);
+        let y = 40.0 + 18.0 * k as f64;
+        drawing.line([470.0, y - 4.0], [492.0, y - 4.0], &format!(r#"stroke="{}" stroke-width="3""#, COLOURS[k]));
+        let served = [first, second].map(|g| (g[0] * d[0] + g[1] * d[1]) / length);
+        let words = format!("{name}: {:+.2}, {:+.2}", served[0], served[1]);
+        drawing.text([500.0, y], "start", ink, &words);
+    }
+    drawing.text([470.0, 20.0], "start", "#777777", "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
+    drawing.text([20.0, 385.0], "start", "#777777", "dashed: below its line a direction opposes that task");
+    drawing.finish("Two gradients in conflict and the directions of five methods")
+}
+
+fn gains() -> String {
+    let sizes = [50, 200, 800];
+    let mut x = Axis::linear([0.0, 3.0], &[], "training rows");
+    x.ticks = sizes.iter().enumerate().map(|(i, size)| (i as f64 + 0.5, size.to_string())).collect();
+    let mut chart = Chart::new(320.0, x, Axis::linear([-20.0, 20.0], &[-20.0, -10.0, 0.0, 10.0, 20.0], "gain, per cent"));
+    chart.line(&[[0.0, 0.0], [3.0, 0.0]], "#999999", "");
+    for (i, size) in sizes.into_iter().enumerate() {
+        let values = experiments::gains(size);
+        let centre = i as f64 + 0.5;
+        for (seed, &value) in values.iter().enumerate() {
+            chart.dot([centre - 0.14 + 0.04 * seed as f64, value], 4.0, COLOURS[0]);
+        }
+        let [mean, error] = experiments::summary(&values);
+        chart.line(&[[centre + 0.3, mean - 2.0 * error], [centre + 0.3, mean + 2.0 * error]], COLOURS[1], "");
+        chart.dot([centre + 0.3, mean], 5.0, COLOURS[1]);
+    }
+    chart.name(COLOURS[0], "one seed each");
+    chart.name(COLOURS[1], "mean ± 2 standard errors");
+    chart.drawing.finish("Gain of a shared trunk over separate trunks, seed by seed")
+}

@@ -1,0 +1,29 @@
+//! The pages of the book, so that `cargo test --doc` runs every Rust block in them.
+
+macro_rules! pages {
+    ($($page:literal => $name:ident),* $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../docs/book/src/", $page))]
+            pub struct $name;
+        )*
+    };
+}
+
+pages! {
+    "one-neuron.md" => OneNeuron,
+    "dense-layer.md" => DenseLayer,
+    "activations.md" => Activations,
+    "losses.md" => Losses,
+    "checking-gradients.md" => CheckingGradients,
+    "optimisers.md" => Optimisers,
+    "first-training.md" => FirstTraining,
+    "two-heads.md" => TwoHeads,
+    "from-tensorflow.md" => FromTensorFlow,
+    "missing-labels.md" => MissingLabels,
+    "kinds-of-task.md" => KindsOfTask,
+    "when-tasks-fight.md" => WhenTasksFight,
+    "weighting-losses.md" => WeightingLosses,
+    "gradient-surgery.md" => GradientSurgery,
+    "numbers.md" => Numbers,
+    "honest-evaluation.md" => HonestEvaluation,
+}
