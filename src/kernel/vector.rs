@@ -7,7 +7,7 @@ use ndarray::LinalgScalar;
 
 use super::blocks::Operands;
 use super::vectorize::Path;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(test, not(target_arch = "x86_64")))]
 use super::{product::Multiply, vectorize};
 
 /// The register types of a number type, one for each path.
@@ -204,5 +204,14 @@ impl Registers for f64 {
     type Portable = Lanes<f64, 2>;
     type Avx2 = Lanes<f64, 2>;
     type Avx512 = Lanes<f64, 2>;
+    multiply_on_each_path!();
+}
+
+/// The tests' dual numbers go the portable way on every path.
+#[cfg(test)]
+impl Registers for crate::witness::Dual {
+    type Portable = Lanes<Self, 2>;
+    type Avx2 = Lanes<Self, 2>;
+    type Avx512 = Lanes<Self, 2>;
     multiply_on_each_path!();
 }
