@@ -152,7 +152,7 @@ impl<F: Number> Operands<F> {
 unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
     for i in 0..o.m {
         for j in 0..o.n {
-            let mut entry = Operands { m: 1, n: 1, start: o.start.from_column(j), ..o };
+            let mut entry = Operands { m: 1, n: 1, start: o.start.at_column(j), ..o };
             entry.c = o.c.wrapping_offset(i as isize * o.c_down + j as isize * o.c_across);
             (entry.a, entry.b) = (o.a.from(i, 0), o.b.from(0, j));
             // SAFETY: the entry's row, column and place are inside the operands.
@@ -219,7 +219,7 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
             let mut p = 0;
             loop {
                 let k = self.block_k.min(o.k - p);
-                let start = if p == 0 { o.start.from_column(j) } else { Origin::Kept };
+                let start = if p == 0 { o.start.at_column(j) } else { Origin::Kept };
                 let finish = if p + k == o.k { o.finish } else { Finish::Nothing };
                 let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
                 // SAFETY: the blocks are inside the operands, and the room holds that of b.

@@ -27,7 +27,7 @@ pub enum Origin<F> {
 impl<F> Origin<F> {
     /// The same start, for the columns from `j` on.
     #[inline(always)]
-    pub fn from_column(self, j: usize) -> Self {
+    pub fn at_column(self, j: usize) -> Self {
         match self {
             Origin::Row(row) => Origin::Row(row.wrapping_add(j)),
             start => start,
@@ -183,7 +183,7 @@ impl<F: Copy> Tile<F> {
     fn move_by(&mut self, columns: usize, b_step: isize) {
         self.0.b = self.0.b.wrapping_offset(b_step);
         self.0.c = self.0.c.wrapping_add(columns);
-        self.0.start = self.0.start.from_column(columns);
+        self.0.start = self.0.start.at_column(columns);
     }
 
     /// Computes a tile of `R` rows and `C` registers, the last of which has `last` lanes.

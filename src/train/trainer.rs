@@ -39,8 +39,11 @@ pub struct Trainer {
     pub(super) seed: u64,
     pub(super) shuffles: bool,
     pub(super) threads: Option<usize>,
-    pub(super) observer: Option<Arc<dyn Fn(&Progress<'_>) + Send + Sync>>,
+    pub(super) observer: Option<Arc<Observer>>,
 }
+
+/// What is shown every step's progress.
+type Observer = dyn Fn(&Progress<'_>) + Send + Sync;
 
 /// When a training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ mod tests;
 
 /// `value + slope·ε`.
 #[derive(Clone, Copy, Debug, Default)]
-struct Dual {
+pub(crate) struct Dual {
     value: f64,
     slope: f64,
 }

@@ -1,6 +1,6 @@
 //! What the witness says: of itself, of each activation, of each loss, of whole networks.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, array, s};
+use ndarray::{Array1, Array2, ArrayView2, array};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -236,9 +236,7 @@ impl Case {
             trace.targets_mut(k).assign(&targets.map(number));
         }
         trace.examples.weights = Some(self.weights.map(number));
-        let fill = |rows: std::ops::Range<usize>, mut to: ArrayViewMut2<'_, F>| {
-            to.assign(&x.slice(s![rows, ..]));
-        };
+        let fill = |row: usize, to: &mut [F]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
         network.forward(theta, Mode::Train, fill, trace);
         network.losses(trace);
     }

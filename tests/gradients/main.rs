@@ -13,9 +13,7 @@ mod members;
 mod table;
 mod tasks;
 
-use std::ops::Range;
-
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2};
 use polytask::data::Dataset;
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report};
 use polytask::layer::Mode;
@@ -87,7 +85,7 @@ impl<'a, F: Scalar> Inputs<'a, F> {
         let network = self.model.network();
         let (theta, weights) = (self.model.parameters(), self.model.loss_weights());
         let x = ArrayView2::from_shape(self.x.dim(), x).expect("as many numbers as features");
-        let fill = |rows: Range<usize>, mut to: ArrayViewMut2<'_, F>| to.assign(&x.slice(s![rows, ..]));
+        let fill = |row: usize, to: &mut [F]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
         network.forward(theta, Mode::Train, fill, &mut self.trace);
         network.losses(&mut self.trace);
         network.branches(theta, &self.trace, &mut |side, distance| probe.branch_at(side, distance));

@@ -109,6 +109,7 @@ pub fn table() -> Vec<Row> {
     rows.extend(losses().into_iter().flat_map(with_loss));
     rows.extend(sharing_forms());
     rows.extend(batches());
+    rows.extend(products());
     rows
 }
 
@@ -272,6 +273,31 @@ fn batches() -> Vec<Row> {
     let standardized = Batch { rows: 65, gaps: true, weighted: true, ..PLAIN };
     rows.push(Row { standardizes: true, ..Row::new("standardized", trunk(), mixed()).on(standardized) });
     rows
+}
+
+/// Tasks whose outputs are made of those of others: a product, one of a product, and factors without a loss, in each
+/// sharing form, with gaps and several chunks.
+fn products() -> Vec<Row> {
+    let trunk = || vec![dense(4, Activation::Tanh)];
+    let tasks = || {
+        vec![
+            Task::binary("clicked").weight(0.4).head([dense(3, Activation::Silu)]),
+            Task::binary("bought_if_clicked").without_loss(),
+            Task::product("bought", ["clicked", "bought_if_clicked"]).weight(1.5),
+            Task::regression("price"),
+            Task::binary("kept_if_bought").weight(0.7),
+            Task::product("kept", ["bought", "kept_if_bought"]).weight(2.5),
+        ]
+    };
+    let batch = Batch { rows: 65, gaps: true, weighted: true, ..PLAIN };
+    [
+        ("SharedTrunk", Sharing::shared_trunk(trunk())),
+        ("Independent", Sharing::independent(trunk())),
+        ("Custom", Sharing::custom(Gated(trunk()))),
+    ]
+    .into_iter()
+    .map(|(name, sharing)| Row::new(format!("{name}, products of tasks"), sharing, tasks()).on(batch))
+    .collect()
 }
 
 fn dense(width: usize, activation: Activation) -> Layer {

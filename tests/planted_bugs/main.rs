@@ -11,9 +11,7 @@ mod page;
 
 mod sharing;
 
-use std::ops::Range;
-
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, s};
 use polytask::balance::Weights;
 use polytask::data::{Dataset, datasets};
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report, Verdict};
@@ -119,7 +117,7 @@ fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
     let (network, theta, weights) = (model.network(), model.parameters(), model.loss_weights());
     let loss = |x: &[f64], probe: &mut Probe<'_, f64>| {
         let x = ArrayView2::from_shape((data.n_rows(), data.n_features()), x).expect("the features");
-        let fill = |rows: Range<usize>, mut to: ArrayViewMut2<'_, f64>| to.assign(&x.slice(s![rows, ..]));
+        let fill = |row: usize, to: &mut [f64]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
         network.forward(theta, Mode::Train, fill, &mut trace);
         network.losses(&mut trace);
         network.branches(theta, &trace, &mut |side, distance| probe.branch_at(side, distance));

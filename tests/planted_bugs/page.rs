@@ -96,8 +96,8 @@ fn printed(planted: &Planted, report: &Report) -> String {
     finding.map(|(_, line)| format!("`{line}`")).collect::<Vec<_>>().join("<br>")
 }
 
-/// The line with `#` for the numbers that were measured: those before an explanation, in a fault, and in the table of
-/// the full report.
+/// The line with `#` for the numbers that were measured (those before an explanation, in a fault, and in the table of
+/// the full report) and one space for several.
 fn without_measurements(line: &str) -> String {
     let (measured, explained) = line.split_once("likely cause").unwrap_or((line, ""));
     let mut masked = String::new();
@@ -105,6 +105,7 @@ fn without_measurements(line: &str) -> String {
         match c {
             '0'..='9' | '-' | '.' if masked.ends_with('#') => {}
             '0'..='9' | '-' => masked.push('#'),
+            ' ' if masked.ends_with(' ') => {}
             _ => masked.push(c),
         }
     }

@@ -68,7 +68,8 @@ pub fn fight(cosine: f64) -> Fight {
         let rows: Vec<usize> = (0..600).collect();
         let (train, test) = (data.select(&rows[..100]), data.select(&rows[100..]));
         for is_shared in [true, false] {
-            let sharing = if is_shared { Sharing::shared_trunk(trunk()) } else { Sharing::independent(trunk()) };
+            let sharing =
+                if is_shared { Sharing::shared_trunk(trunk()) } else { Sharing::independent(trunk()) };
             let mut model = two_tasks(sharing, ["y0", "y1"], seed).build::<f64>().expect("valid settings");
             let mut adam = Optimizer::new(Adam::new(0.01), model.n_parameters()).expect("valid settings");
             let (mut trace, mut gradient) = (model.trace(100), vec![0.0; model.n_parameters()]);
@@ -92,7 +93,8 @@ pub fn fight(cosine: f64) -> Fight {
 /// Losses of the tutorial program on the robot arm: steps × tasks.
 pub fn tutorial() -> Array2<f64> {
     let data = datasets::robot_arm::<f64>(2_000, 0.05, 42);
-    let model = two_tasks(Sharing::shared_trunk([Layer::dense(10, Activation::Relu)]), ["shoulder", "elbow"], 42);
+    let model =
+        two_tasks(Sharing::shared_trunk([Layer::dense(10, Activation::Relu)]), ["shoulder", "elbow"], 42);
     let mut model = model.build::<f64>().expect("valid settings");
     let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000);
     let history = trainer.fit(&mut model, &data).expect("a training");
@@ -139,7 +141,12 @@ pub fn gains(n_train: usize) -> Vec<f64> {
         let errors = [Sharing::shared_trunk(trunk()), Sharing::independent(trunk())].map(|sharing| {
             let builder = two_tasks(sharing, ["shoulder", "elbow"], seed).standardize();
             let mut model = builder.build::<f64>().expect("valid settings");
-            Trainer::new(Adam::new(0.01)).batch_size(25).steps(400).seed(seed).fit(&mut model, &train).expect("a training");
+            Trainer::new(Adam::new(0.01))
+                .batch_size(25)
+                .steps(400)
+                .seed(seed)
+                .fit(&mut model, &train)
+                .expect("a training");
             let report = model.evaluate(&test).expect("an evaluation");
             ["shoulder", "elbow"].map(|task| report[task].score("rmse").expect("targets"))
         });
