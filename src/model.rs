@@ -415,8 +415,8 @@ impl<F: Scalar> Model<F> {
         }
         trace.binding = None;
         let columns = self.columns(data)?;
-        for k in 0..columns.len() {
-            self.check_labels(k, &columns[k], data)?;
+        for (k, columns) in columns.iter().enumerate() {
+            self.check_labels(k, columns, data)?;
         }
         trace.examples.reserve(data.weights().is_some(), data.groups().is_some());
         trace.binding = Some(Binding { dataset: data.id(), columns });
