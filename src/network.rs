@@ -18,17 +18,19 @@
 //! its own. Where they differ the sweep carries the shared weight, and the gradient of the task's own
 //! parameters is rescaled by `own / shared` at the end.
 
+mod lanes;
+
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayViewMut2, s};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::balance::Weights;
-use crate::layer::{Activation, Chain, Flow, Into, Layer, Mode, Site};
+use crate::layer::{Activation, Affine, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Plan, Slot, Stage, Trace};
+use crate::trace::{Chunk, Lanes, Plan, Slot, Stage, Trace};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
@@ -42,6 +44,8 @@ pub struct Network<F: Scalar> {
     heads: Vec<Head<F>>,
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
+    /// The affine maps among the shared layers.
+    affine: Vec<Affine>,
 }
 
 /// What belongs to one task: its layers and its loss.
@@ -82,7 +86,8 @@ impl<F: Scalar> Network<F> {
             end = cut.end;
         }
         assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
-        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts })
+        let affine = sharing.affine();
+        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts, affine })
     }
 
     /// The table of contents of θ.
@@ -150,7 +155,7 @@ impl<F: Scalar> Network<F> {
         trace: &mut Trace<F>,
     ) {
         self.check(theta);
-        trace.stage = Stage::Empty;
+        trace.restart(Stage::Empty);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             fill(chunk.batch_rows(), chunk.values.get_mut(self.input));
             self.sharing.forward(theta, mode, &mut chunk.values);
@@ -182,7 +187,7 @@ impl<F: Scalar> Network<F> {
             trace.tasks[k].loss = loss;
             trace.losses[k] = loss.to_f64();
         }
-        trace.stage = Stage::Forward;
+        trace.restart(Stage::Forward);
     }
 
     /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
@@ -191,11 +196,10 @@ impl<F: Scalar> Network<F> {
     /// If the losses of the batch have not been computed, or a slice or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        self.propagate(theta, trace, weights);
+        let deltas = self.propagate(theta, trace, weights);
         let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        let stage = trace.stage;
         trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
-            self.gradient(&self.pieces[i], stage, chunks, &lanes.jacobian, weights, part);
+            self.gradient(i, deltas, chunks, lanes, weights, part);
         });
     }
 
@@ -211,10 +215,10 @@ impl<F: Scalar> Network<F> {
         moments: [&mut [F]; 2],
         then: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
     ) {
-        self.propagate(theta, trace, weights);
-        let (chunks, jacobian, stage) = (trace.chunks.in_use(), &trace.lanes.jacobian, trace.stage);
+        let deltas = self.propagate(theta, trace, weights);
+        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
         let compute = |i: usize, part: &mut [F]| {
-            self.gradient(&self.pieces[i], stage, chunks, jacobian, weights, part);
+            self.gradient(i, deltas, chunks, lanes, weights, part);
         };
         let [first, second] = moments;
         if trace.crew.n_threads() == 1 && self.layout.len() < SMALL {
@@ -248,50 +252,6 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// The K × K Gramian of the tasks' gradients with respect to the shared parameters,
-    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`, accumulated in f64. [`backward`](Self::backward) then needs no second sweep.
-    ///
-    /// # Panics
-    /// If the losses of the batch have not been computed.
-    #[track_caller]
-    pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
-        let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
-        if trace.stage != Stage::TaskGradients {
-            assert_eq!(
-                trace.stage,
-                Stage::Forward,
-                "the Gramian is of a batch whose losses have been computed"
-            );
-            self.reserve_lanes(trace);
-            self.propagate_lanes(theta, trace);
-            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
-            trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
-                self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
-            });
-            for k in 0..n_tasks {
-                for l in 0..=k {
-                    let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
-                    let product: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
-                    (lanes.gramian[[k, l]], lanes.gramian[[l, k]]) = (product, product);
-                }
-            }
-            trace.stage = Stage::TaskGradients;
-        }
-        trace.lanes.gramian.view()
-    }
-
-    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
-    ///
-    /// # Panics
-    /// If the losses of the batch have not been computed.
-    #[track_caller]
-    pub fn task_gradients<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
-        self.gramian(theta, trace);
-        let (k, n) = (self.n_tasks(), self.layout.n_shared());
-        ArrayView2::from_shape((k, n), &trace.lanes.jacobian).expect("one row per task")
-    }
-
     /// ∂L/∂x of the last backward, `batch × features`, for a trace made
     /// [`with_input_gradient`](Trace::with_input_gradient).
     ///
@@ -322,16 +282,18 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane.
+    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane: then
+    /// the lanes are summed. Says which it was: `Forward` if the weights are in the heads' deltas too.
     #[track_caller]
-    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) {
+    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) -> Stage {
         self.check(theta);
         let k = self.n_tasks();
         assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
         assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
-        if trace.stage == Stage::TaskGradients {
-            return;
+        if let Some(deltas) = self.sum_lanes(theta, trace, &weights.shared) {
+            return deltas;
         }
+        trace.stage = Stage::Forward;
         let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             let mut first = true;
@@ -354,73 +316,44 @@ impl<F: Scalar> Network<F> {
             }
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
         });
+        Stage::Forward
     }
 
-    /// Sends the delta of each task back in a lane of its own.
-    fn propagate_lanes(&self, theta: &[F], trace: &mut Trace<F>) {
-        self.check(theta);
-        let tasks = &trace.tasks;
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for (k, head) in self.heads.iter().enumerate() {
-                head.seed(&tasks[k].delta, F::ONE, chunk);
-                let into = Into::Set(if head.reads.is_shared { k } else { 0 });
-                let Chunk { values, deltas, .. } = chunk;
-                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
-            }
-            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
-        });
-    }
-
-    /// One piece of the gradient of the weighted sum.
+    /// One piece of the gradient of the weighted sum, from deltas of the kind that `propagate` told.
     fn gradient(
         &self,
-        piece: &Piece,
-        stage: Stage,
+        i: usize,
+        deltas: Stage,
         chunks: &[Chunk<F>],
-        jacobian: &[F],
+        lanes: &Lanes<F>,
         weights: &Weights,
         gradient: &mut [F],
     ) {
-        let lanes_kept = stage == Stage::TaskGradients;
+        let piece = &self.pieces[i];
         let Some(task) = piece.owner else {
-            if lanes_kept {
-                let rows = jacobian.chunks_exact(self.layout.n_shared());
-                gradient.fill(F::ZERO);
-                for (row, &w) in rows.zip(&weights.shared) {
-                    let w = F::from_f64(w);
-                    gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
-                }
-            } else {
-                self.sharing.gradient(chunks, 0, piece, gradient);
-            }
-            return;
+            return match deltas {
+                Stage::Lanes => self.combined_gradient(i, chunks, lanes, &weights.shared, gradient),
+                _ => self.sharing.gradient(chunks, 0, piece, gradient),
+            };
         };
+        let (shared, own) = (weights.shared[task], weights.own[task]);
+        let factor = match (deltas, shared != 0.0) {
+            (Stage::Lanes | Stage::Heads, _) => own,
+            (_, true) => own / shared,
+            (_, false) => 1.0,
+        };
+        self.own_gradient(piece, task, chunks, factor, gradient);
+    }
+
+    /// One piece of the gradient of what belongs to a task, times a factor.
+    fn own_gradient(&self, piece: &Piece, task: usize, chunks: &[Chunk<F>], factor: f64, gradient: &mut [F]) {
         match self.heads[task].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
             Some(()) => {}
             None => self.sharing.gradient(chunks, 0, piece, gradient),
         }
-        let (shared, own) = (weights.shared[task], weights.own[task]);
-        let ratio = match (lanes_kept, shared != 0.0) {
-            (true, _) => own,
-            (false, true) => own / shared,
-            (false, false) => 1.0,
-        };
-        if ratio != 1.0 {
-            let ratio = F::from_f64(ratio);
-            gradient.iter_mut().for_each(|g| *g *= ratio);
-        }
-    }
-
-    fn reserve_lanes(&self, trace: &mut Trace<F>) {
-        let (k, n) = (self.n_tasks(), self.layout.n_shared());
-        trace.chunks.reserve_lanes(k);
-        if trace.lanes.gramian.nrows() != k {
-            let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
-            let shifted =
-                |k: usize| shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n);
-            trace.lanes.cuts = (0..k).flat_map(shifted).collect();
-            trace.lanes.jacobian = vec![F::ZERO; k * n];
-            trace.lanes.gramian = ndarray::Array2::zeros((k, k));
+        if factor != 1.0 {
+            let factor = F::from_f64(factor);
+            gradient.iter_mut().for_each(|g| *g *= factor);
         }
     }
 
