@@ -46,6 +46,8 @@ pub struct Network<F: Scalar> {
     cuts: Vec<Range<usize>>,
     /// The affine maps among the shared layers.
     affine: Vec<Affine>,
+    /// The representation, if there is one that all heads read and all of the sharing form leads to.
+    common: Option<Slot>,
 }
 
 /// What belongs to one task: its layers and its loss.
@@ -87,7 +89,12 @@ impl<F: Scalar> Network<F> {
         }
         assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
         let affine = sharing.affine();
-        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts, affine })
+        let reads = heads.first().map(|head| head.reads).filter(|reads| {
+            let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
+            reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
+        });
+        let common = reads.map(|reads| reads.slot);
+        Ok(Self { layout, plan, inits, input, sharing, heads, pieces, cuts, affine, common })
     }
 
     /// The table of contents of θ.

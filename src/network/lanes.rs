@@ -84,7 +84,7 @@ impl<F: Scalar> Network<F> {
             Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)
                 .advise("compare them over all shared parameters"))
         };
-        if over != Over::SharedParameters && self.representation().is_none() {
+        if over != Over::SharedParameters && self.common.is_none() {
             return fault("one representation that all heads read", "several");
         }
         let has_layer = self.sharing.last_layer().is_some_and(|layer| !layer.pieces().is_empty());
@@ -104,7 +104,8 @@ impl<F: Scalar> Network<F> {
         if !trace.lanes.has_jacobian {
             self.check_ready(theta, trace);
             self.propagate_lanes(theta, trace);
-            let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
+            // What all tasks share comes first in θ.
+            let shared = &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())];
             if trace.lanes.jacobian.len() != k * n {
                 let shifted = |k: usize| {
                     shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n)
@@ -114,7 +115,7 @@ impl<F: Scalar> Network<F> {
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
             trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
-                self.sharing.gradient(chunks, i / shared.len(), shared[i % shared.len()], part);
+                self.sharing.gradient(chunks, i / shared.len(), &shared[i % shared.len()], part);
             });
             trace.lanes.has_jacobian = true;
         }
@@ -165,7 +166,7 @@ impl<F: Scalar> Network<F> {
                 Some(Stage::Lanes)
             }
             (Stage::Heads, _) => {
-                let slot = self.representation()?;
+                let slot = self.common?;
                 trace.crew.for_each_mut(chunks, |_, chunk| {
                     sum_lanes_of(slot, n, weights, chunk);
                     let lanes = chunk.deltas.padded_mut(slot, 0..n + 1);
@@ -195,14 +196,6 @@ impl<F: Scalar> Network<F> {
             Some(share) => kernel::weighted_sum(&share.room, weights, gradient),
             None => self.sharing.gradient(chunks, self.n_tasks(), &self.pieces[piece], gradient),
         }
-    }
-
-    /// The representation, if there is one that all heads read.
-    fn representation(&self) -> Option<Slot> {
-        let first = self.heads.first()?.reads;
-        let is_common = first.is_shared && self.heads.iter().all(|head| head.reads == first);
-        let is_all_shared = self.sharing.pieces().iter().all(|piece| piece.owner.is_none());
-        (is_common && is_all_shared).then_some(first.slot)
     }
 
     #[track_caller]
@@ -327,7 +320,7 @@ impl<F: Scalar> Network<F> {
                 }
             }
             Work::Deltas { chunk } => {
-                if let (Some(chunk), Some(slot)) = (chunks.get(chunk), self.representation()) {
+                if let (Some(chunk), Some(slot)) = (chunks.get(chunk), self.common) {
                     let delta = |k: usize| chunk.deltas.lanes_of(slot, k..k + 1);
                     for k in 0..n {
                         for l in 0..=k {
