@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
-use crate::balance::{Evidence, Weights};
+use crate::balance::{Evidence, Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
 use crate::layer::Mode;
@@ -336,9 +336,56 @@ impl<F: Scalar> Model<F> {
         Weights { shared: own.clone(), own }
     }
 
-    /// What a balancing method may know of the batch in the trace; the Gramian is computed if it asks.
+    /// What a balancing method may know of the batch in the trace; the Gramian is computed if it asks. So a training
+    /// step by hand is:
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, UpGrad};
+    /// use polytask::optim::Optimizer;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(256, 0.05, 42);
+    /// let mut model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow").weight(2.0))
+    ///     .build::<f32>()?;
+    /// let mut balancer = Balancer::new(UpGrad::new(), 2)?.scale_losses(&model.loss_weights().own)?;
+    /// let mut adam = Optimizer::new(Adam::new(0.01), model.n_parameters())?;
+    /// let mut gradient = vec![0.0; model.n_parameters()];
+    /// let mut trace = model.trace(32);
+    /// let mut batches = data.batches(32, 1);
+    /// while let Some(batch) = batches.next_batch()? {
+    ///     model.forward(&batch, &mut trace)?;
+    ///     let weights = balancer.weights(&mut model.evidence(&mut trace));
+    ///     model.backward(&mut trace, weights, &mut gradient);
+    ///     assert!(trace.gramian().is_some());                          // UPGrad asked for it
+    ///     adam.step(model.parameters_mut(), &gradient);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn evidence<'a>(&'a self, trace: &'a mut Trace<F>) -> BatchEvidence<'a, F> {
-        BatchEvidence { network: &self.network, theta: &self.theta, trace }
+        BatchEvidence { network: &self.network, theta: &self.theta, trace, over: Over::default() }
+    }
+
+    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`, of the batch in the trace.
+    ///
+    /// # Panics
+    /// If the trace holds no forward.
+    #[track_caller]
+    pub fn task_gradients<'t>(&self, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        self.network.task_gradients(&self.theta, trace)
+    }
+
+    /// A gradient laid out like θ whose shared part is `direction`, made of the
+    /// [`task_gradients`](Self::task_gradients) of the batch, and whose other parts are those of each task, times its
+    /// weight in `own`.
+    ///
+    /// # Panics
+    /// If the tasks' gradients have not been computed, or a slice has the wrong length.
+    #[track_caller]
+    pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
+        self.network.backward_along(trace, direction, own, gradient);
     }
 
     /// What the model predicts for `features` (`rows × features`), per task: quantities, probabilities or
@@ -534,6 +581,19 @@ pub struct BatchEvidence<'a, F: Scalar> {
     network: &'a Network<F>,
     theta: &'a [F],
     trace: &'a mut Trace<F>,
+    over: Over,
+}
+
+impl<F: Scalar> BatchEvidence<'_, F> {
+    /// The same with the Gramian over something else than all shared parameters.
+    ///
+    /// Asking for it panics if the network has nothing of the kind:
+    /// [`check_over`](Network::check_over) tells beforehand.
+    #[must_use]
+    pub fn over(mut self, over: Over) -> Self {
+        self.over = over;
+        self
+    }
 }
 
 impl<F: Scalar> Evidence for BatchEvidence<'_, F> {
@@ -546,7 +606,7 @@ impl<F: Scalar> Evidence for BatchEvidence<'_, F> {
     }
 
     fn gramian(&mut self) -> ArrayView2<'_, f64> {
-        self.network.gramian(self.theta, self.trace)
+        self.network.gramian_over(self.over, self.theta, self.trace)
     }
 }
 

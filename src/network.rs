@@ -26,17 +26,19 @@
 
 mod product;
 
+mod lanes;
+
 use std::ops::Range;
 
-use ndarray::{ArrayView2, s};
+use ndarray::s;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::balance::Weights;
-use crate::layer::{Activation, Chain, Flow, Into, Layer, Mode, Site};
+use crate::layer::{Activation, Affine, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Plan, Slot, Stage, TaskTrace, Trace, rows_mut};
+use crate::trace::{Chunk, Lanes, Plan, Slot, Stage, TaskTrace, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 use product::Product;
@@ -56,6 +58,10 @@ pub struct Network<F: Scalar> {
     /// Their owners are heads.
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
+    /// The affine maps among the shared layers.
+    affine: Vec<Affine>,
+    /// The representation, if there is one that all heads read and all of the sharing form leads to.
+    common: Option<Slot>,
 }
 
 /// What the outputs of a task are compared with, and how.
@@ -105,7 +111,13 @@ impl<F: Scalar> Network<F> {
             end = cut.end;
         }
         assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
-        Ok(Self { layout, plan, inits, input, sharing, goals, heads, products, pieces, cuts })
+        let affine = sharing.affine();
+        let reads = heads.first().map(|head| head.reads).filter(|reads| {
+            let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
+            reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
+        });
+        let common = reads.map(|reads| reads.slot);
+        Ok(Self { layout, plan, inits, input, sharing, goals, heads, products, pieces, cuts, affine, common })
     }
 
     /// The table of contents of θ.
@@ -177,7 +189,7 @@ impl<F: Scalar> Network<F> {
         trace: &mut Trace<F>,
     ) {
         self.check(theta);
-        trace.stage = Stage::Empty;
+        trace.restart(Stage::Empty);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             let first = chunk.first_row;
             chunk.values.fill_rows(self.input, |i, row| fill(first + i, row));
@@ -215,7 +227,7 @@ impl<F: Scalar> Network<F> {
             trace.tasks[k].loss = loss;
             trace.losses[k] = loss.to_f64();
         }
-        trace.stage = Stage::Forward;
+        trace.restart(Stage::Forward);
     }
 
     /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
@@ -224,11 +236,10 @@ impl<F: Scalar> Network<F> {
     /// If the losses of the batch have not been computed, or a slice or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        self.propagate(theta, trace, weights);
+        let deltas = self.propagate(theta, trace, weights);
         let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        let stage = trace.stage;
         trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
-            self.gradient(&self.pieces[i], stage, chunks, &lanes.jacobian, weights, part);
+            self.gradient(i, deltas, chunks, lanes, weights, part);
         });
     }
 
@@ -244,10 +255,10 @@ impl<F: Scalar> Network<F> {
         moments: [&mut [F]; 2],
         then: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
     ) {
-        self.propagate(theta, trace, weights);
-        let (chunks, jacobian, stage) = (trace.chunks.in_use(), &trace.lanes.jacobian, trace.stage);
+        let deltas = self.propagate(theta, trace, weights);
+        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
         let compute = |i: usize, part: &mut [F]| {
-            self.gradient(&self.pieces[i], stage, chunks, jacobian, weights, part);
+            self.gradient(i, deltas, chunks, lanes, weights, part);
         };
         let [first, second] = moments;
         if trace.crew.n_threads() == 1 && self.layout.len() < SMALL {
@@ -281,35 +292,6 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// The K × K Gramian of the tasks' gradients with respect to the shared parameters,
-    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`, accumulated in f64. [`backward`](Self::backward) then needs no second sweep.
-    ///
-    /// # Panics
-    /// If the losses of the batch have not been computed.
-    #[track_caller]
-    pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
-        if trace.stage != Stage::TaskGradients {
-            assert_eq!(
-                trace.stage,
-                Stage::Forward,
-                "the Gramian is of a batch whose losses have been computed"
-            );
-            self.keep_task_gradients(theta, trace);
-        }
-        trace.lanes.gramian.view()
-    }
-
-    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
-    ///
-    /// # Panics
-    /// If the losses of the batch have not been computed.
-    #[track_caller]
-    pub fn task_gradients<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
-        self.gramian(theta, trace);
-        let (k, n) = (self.n_tasks(), self.layout.n_shared());
-        ArrayView2::from_shape((k, n), &trace.lanes.jacobian).expect("one row per task")
-    }
-
     /// ∂L/∂x of the last backward, `batch × features`, for a trace made
     /// [`with_input_gradient`](Trace::with_input_gradient).
     ///
@@ -340,76 +322,47 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Sends each task's delta back in a lane of its own, and keeps the gradients of the shared parameters and
-    /// their Gramian.
-    fn keep_task_gradients(&self, theta: &[F], trace: &mut Trace<F>) {
-        let (n_tasks, n_shared) = (self.n_tasks(), self.layout.n_shared());
-        self.reserve_lanes(trace);
-        let shared = self.pieces.iter().filter(|piece| piece.owner.is_none()).count();
-        if self.products.is_empty() {
-            self.propagate_lanes(theta, trace);
-            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
-                self.sharing.gradient(chunks, i / shared, &self.pieces[i % shared], part);
-            });
-        } else {
-            // A product's delta goes through several heads, so that one lane is not enough for it.
-            for k in 0..n_tasks {
-                self.sweep(theta, trace, |task| if task == k { (1.0, true) } else { (0.0, true) });
-                let (chunks, row) = (trace.chunks.in_use(), k * n_shared..(k + 1) * n_shared);
-                let row = &mut trace.lanes.jacobian[row];
-                trace.crew.for_each_part(&self.cuts[..shared], [row], |i, [part]| {
-                    self.sharing.gradient(chunks, 0, &self.pieces[i], part);
-                });
-            }
-        }
-        let lanes = &mut trace.lanes;
-        for k in 0..n_tasks {
-            for l in 0..=k {
-                let row = |k: usize| &lanes.jacobian[k * n_shared..(k + 1) * n_shared];
-                let product: f64 = row(k).iter().zip(row(l)).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
-                (lanes.gramian[[k, l]], lanes.gramian[[l, k]]) = (product, product);
-            }
-        }
-        trace.stage = Stage::TaskGradients;
-    }
-
     /// Whether one sweep cannot carry what a task asks: it passes through the task's own parts of the sharing
     /// form into shared ones, with a weight that is 0 only there.
     fn needs_lanes(&self, weights: &Weights) -> bool {
         let splits = |k: usize| weights.shared[k] == 0.0 && weights.own[k] != 0.0;
-        let passes = |k: usize| !self.heads[k].reads.is_shared && self.layout.n_shared() > 0;
-        (0..self.n_tasks()).any(|k| splits(k) && passes(k))
+        let passes = |head: &Head<F>| !head.reads.is_shared && self.layout.n_shared() > 0;
+        self.heads.iter().any(|head| splits(head.task) && passes(head))
     }
 
-    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane.
+    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane: then
+    /// the lanes are summed. Says which it was: `Forward` if the weights are in the heads' deltas too.
     #[track_caller]
-    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) {
+    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) -> Stage {
         self.check(theta);
         let k = self.n_tasks();
         assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
         assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
         if !self.products.is_empty() {
-            if weights.shared != weights.own {
-                self.gramian(theta, trace);
+            let differ = weights.shared != weights.own;
+            if differ {
+                self.task_gradients(theta, trace);
             }
-            return self.sweep(theta, trace, |k| (weights.own[k], true));
+            self.sweep(theta, trace, |k| (weights.own[k], true));
+            return if differ { Stage::TaskGradients } else { Stage::Forward };
         }
-        if trace.stage == Stage::TaskGradients {
-            return;
+        if trace.stage == Stage::Forward && self.needs_lanes(weights) {
+            self.gramian(theta, trace);
         }
-        if self.needs_lanes(weights) {
-            return self.keep_task_gradients(theta, trace);
+        if let Some(deltas) = self.sum_lanes(theta, trace, &weights.shared) {
+            return deltas;
         }
         self.sweep(theta, trace, |k| match weights.shared[k] {
             0.0 => (weights.own[k], false),
             shared => (shared, true),
         });
+        Stage::Forward
     }
 
     /// Sends the deltas of all tasks back to every layer, summed. `weight` says what a task's delta is
     /// multiplied by, and whether it goes on from the task's own layers to what is shared.
     fn sweep(&self, theta: &[F], trace: &mut Trace<F>, weight: impl Fn(usize) -> (f64, bool) + Sync) {
+        trace.stage = Stage::Forward;
         if !self.products.is_empty() {
             product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
         }
@@ -436,77 +389,52 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends the delta of each task back in a lane of its own.
-    fn propagate_lanes(&self, theta: &[F], trace: &mut Trace<F>) {
-        self.check(theta);
-        let tasks = &trace.tasks;
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for head in &self.heads {
-                head.seed(&tasks[head.task], F::ONE, chunk);
-                let into = Into::Set(if head.reads.is_shared { head.task } else { 0 });
-                let Chunk { values, deltas, .. } = chunk;
-                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
-                for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
-                    chunk.deltas.padded_mut(other.reads.slot, head.task..head.task + 1).fill(F::ZERO);
-                }
-            }
-            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
-        });
-    }
-
-    /// One piece of the gradient of the weighted sum.
+    /// One piece of the gradient of the weighted sum, from deltas of the kind that `propagate` told.
     fn gradient(
         &self,
-        piece: &Piece,
-        stage: Stage,
+        i: usize,
+        deltas: Stage,
         chunks: &[Chunk<F>],
-        jacobian: &[F],
+        lanes: &Lanes<F>,
         weights: &Weights,
         gradient: &mut [F],
     ) {
-        let lanes_kept = stage == Stage::TaskGradients;
-        let Some(head) = piece.owner.map(|h| &self.heads[h]) else {
-            if lanes_kept {
-                let rows = jacobian.chunks_exact(self.layout.n_shared());
-                gradient.fill(F::ZERO);
-                for (row, &w) in rows.zip(&weights.shared) {
-                    let w = F::from_f64(w);
-                    gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
+        let piece = &self.pieces[i];
+        let Some(head) = piece.owner else {
+            return match deltas {
+                Stage::Lanes => self.combined_gradient(i, chunks, lanes, &weights.shared, gradient),
+                Stage::TaskGradients => {
+                    gradient.fill(F::ZERO);
+                    for (row, &w) in lanes.jacobian.chunks_exact(self.layout.n_shared()).zip(&weights.shared)
+                    {
+                        let w = F::from_f64(w);
+                        gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
+                    }
                 }
-            } else {
-                self.sharing.gradient(chunks, 0, piece, gradient);
-            }
-            return;
+                _ => self.sharing.gradient(chunks, 0, piece, gradient),
+            };
         };
-        match head.layers.gradient(chunks, 0, piece.range.clone(), gradient) {
+        let task = self.heads[head].task;
+        let (shared, own) = (weights.shared[task], weights.own[task]);
+        let factor = match (deltas, shared != 0.0) {
+            // The own weights are in the deltas of a network with products.
+            _ if !self.products.is_empty() => 1.0,
+            (Stage::Lanes | Stage::Heads, _) => own,
+            (_, true) => own / shared,
+            (_, false) => 1.0,
+        };
+        self.own_gradient(piece, head, chunks, factor, gradient);
+    }
+
+    /// One piece of the gradient of what belongs to a task, times a factor.
+    fn own_gradient(&self, piece: &Piece, head: usize, chunks: &[Chunk<F>], factor: f64, gradient: &mut [F]) {
+        match self.heads[head].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
             Some(()) => {}
             None => self.sharing.gradient(chunks, 0, piece, gradient),
         }
-        if !self.products.is_empty() {
-            return;
-        }
-        let (shared, own) = (weights.shared[head.task], weights.own[head.task]);
-        let ratio = match (lanes_kept, shared != 0.0) {
-            (true, _) => own,
-            (false, true) => own / shared,
-            (false, false) => 1.0,
-        };
-        if ratio != 1.0 {
-            let ratio = F::from_f64(ratio);
-            gradient.iter_mut().for_each(|g| *g *= ratio);
-        }
-    }
-
-    fn reserve_lanes(&self, trace: &mut Trace<F>) {
-        let (k, n) = (self.n_tasks(), self.layout.n_shared());
-        trace.chunks.reserve_lanes(if self.products.is_empty() { k } else { 1 });
-        if trace.lanes.gramian.nrows() != k {
-            let shared: Vec<_> = self.pieces.iter().filter(|piece| piece.owner.is_none()).collect();
-            let shifted =
-                |k: usize| shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n);
-            trace.lanes.cuts = (0..k).flat_map(shifted).collect();
-            trace.lanes.jacobian = vec![F::ZERO; k * n];
-            trace.lanes.gramian = ndarray::Array2::zeros((k, k));
+        if factor != 1.0 {
+            let factor = F::from_f64(factor);
+            gradient.iter_mut().for_each(|g| *g *= factor);
         }
     }
 

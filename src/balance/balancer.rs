@@ -1,5 +1,6 @@
 //! A method at work: tasks without labels are left out here, once for all methods.
 
+use super::setting::{require_not_negative, require_one_each};
 use super::{Balance, Evidence, Gramian, Needs, Weights};
 use crate::{Error, ErrorKind, Result};
 
@@ -21,6 +22,8 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub struct Balancer {
     method: Box<dyn Balance>,
+    /// What each task's loss is multiplied by before the method sees it.
+    factors: Vec<f64>,
     /// The tasks with labels in the last batch.
     index: Vec<usize>,
     losses: Vec<f64>,
@@ -45,6 +48,7 @@ impl Balancer {
         method.check(n_tasks)?;
         let mut balancer = Self {
             method: Box::new(method),
+            factors: vec![1.0; n_tasks],
             index: Vec::with_capacity(n_tasks),
             losses: Vec::with_capacity(n_tasks),
             gramian: Gramian::default(),
@@ -53,6 +57,35 @@ impl Balancer {
         };
         balancer.reset();
         Ok(balancer)
+    }
+
+    /// Balances the losses `fₖ Lₖ` instead of `Lₖ`, with one factor for each task: what the method is shown is
+    /// multiplied by the factors (losses by fₖ, entries of the Gramian by fₖ fₗ), and so are the weights it
+    /// gives, because `∇(fₖ Lₖ) = fₖ ∇ₖ`. A task with factor 0 takes no part.
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, Equal, Mgda, Observed};
+    /// use polytask::ndarray::array;
+    ///
+    /// let mut sum = Balancer::new(Equal::sum(), 2)?.scale_losses(&[1.0, 0.1])?;
+    /// assert_eq!(sum.weights(&mut Observed::from_losses(&[3.0, 3.0])).shared, [1.0, 0.1]);
+    ///
+    /// // The shortest mean of ∇₁ and 2 ∇₂, of lengths 1 and 2 at a right angle, has weights 4/5 and 1/5.
+    /// let mut mgda = Balancer::new(Mgda::new(), 2)?.scale_losses(&[1.0, 2.0])?;
+    /// let weights = mgda.weights(&mut Observed::from_jacobian(&array![[1.0, 0.0], [0.0, 1.0]]));
+    /// assert!((weights.shared[0] - 0.8).abs() < 1e-12 && (weights.shared[1] - 2.0 * 0.2).abs() < 1e-12);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is not one factor for each task, or one is negative or not finite.
+    pub fn scale_losses(mut self, factors: &[f64]) -> Result<Self> {
+        require_one_each(factors, self.factors.len(), "factors of the losses")?;
+        for &factor in factors {
+            require_not_negative(factor, "factor of a loss")?;
+        }
+        self.factors.copy_from_slice(factors);
+        Ok(self)
     }
 
     /// The weights of this step for all K tasks; 0 for tasks without a label.
@@ -69,9 +102,10 @@ impl Balancer {
             "losses and labels of {n_tasks} tasks"
         );
         self.index.clear();
-        self.index.extend((0..n_tasks).filter(|&k| labelled[k] && losses[k].is_finite()));
+        self.index
+            .extend((0..n_tasks).filter(|&k| labelled[k] && losses[k].is_finite() && self.factors[k] > 0.0));
         self.losses.clear();
-        self.losses.extend(self.index.iter().map(|&k| losses[k]));
+        self.losses.extend(self.index.iter().map(|&k| self.factors[k] * losses[k]));
 
         for list in [&mut self.reduced.shared, &mut self.reduced.own] {
             list.clear();
@@ -81,6 +115,7 @@ impl Balancer {
             let mut tasks = Tasks {
                 all: n_tasks,
                 index: &self.index,
+                factors: &self.factors,
                 losses: &self.losses,
                 gramian: &mut self.gramian,
                 evidence: Some(evidence),
@@ -90,8 +125,8 @@ impl Balancer {
         self.weights.shared.fill(0.0);
         self.weights.own.fill(0.0);
         for (i, &k) in self.index.iter().enumerate() {
-            self.weights.shared[k] = self.reduced.shared[i];
-            self.weights.own[k] = self.reduced.own[i];
+            self.weights.shared[k] = self.factors[k] * self.reduced.shared[i];
+            self.weights.own[k] = self.factors[k] * self.reduced.own[i];
         }
         &self.weights
     }
@@ -101,7 +136,7 @@ impl Balancer {
         &self.weights
     }
 
-    /// What the method has to be shown.
+    /// What the method has to be shown at the coming step.
     pub fn needs(&self) -> Needs {
         self.method.needs()
     }
@@ -116,7 +151,7 @@ impl Balancer {
         assert_eq!(losses.len(), self.weights.shared.len(), "one loss for each task");
         self.index.retain(|&k| losses[k].is_finite());
         self.losses.clear();
-        self.losses.extend(self.index.iter().map(|&k| losses[k]));
+        self.losses.extend(self.index.iter().map(|&k| self.factors[k] * losses[k]));
         self.method.after_step(&self.index, &self.losses);
     }
 
@@ -181,6 +216,8 @@ pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, s
 pub struct Tasks<'a> {
     all: usize,
     index: &'a [usize],
+    /// Of all tasks.
+    factors: &'a [f64],
     losses: &'a [f64],
     gramian: &'a mut Gramian,
     /// Taken when the Gramian is asked for.
@@ -217,9 +254,12 @@ impl<'a> Tasks<'a> {
     pub fn gramian(&mut self) -> &Gramian {
         if let Some(evidence) = self.evidence.take() {
             let full = evidence.gramian();
-            let (all, index) = (self.all, self.index);
+            let (all, index, factors) = (self.all, self.index, self.factors);
             assert_eq!(full.dim(), (all, all), "the Gramian of {all} tasks is {all} × {all}");
-            self.gramian.fill(index.len(), |k, l| full[[index[k], index[l]]]);
+            self.gramian.fill(index.len(), |i, j| {
+                let (k, l) = (index[i], index[j]);
+                factors[k] * factors[l] * full[[k, l]]
+            });
         }
         self.gramian
     }

@@ -41,7 +41,8 @@ impl<B: Balance> Every<B> {
 
 impl<B: Balance + Clone + 'static> Balance for Every<B> {
     fn needs(&self) -> Needs {
-        self.method.needs()
+        let step = self.steps.first().map_or(0.0, |&steps| steps);
+        if self.is_asked_at(step as u64) { self.method.needs() } else { Needs::LOSSES }
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

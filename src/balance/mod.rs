@@ -62,6 +62,7 @@ mod balancer;
 mod gramian;
 mod observed;
 mod order;
+mod over;
 mod preference;
 mod setting;
 mod solver;
@@ -125,6 +126,7 @@ pub use moco::MoCo;
 pub use nash_mtl::NashMtl;
 pub use observed::Observed;
 pub use order::Order;
+pub use over::Over;
 pub use pcgrad::PcGrad;
 pub use rlw::Rlw;
 pub use scale_heads::ScaleHeads;
@@ -206,7 +208,7 @@ impl Weights {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 pub trait Balance: BoxedBalance + Debug + Send + Sync {
-    /// What the method has to be shown.
+    /// What the method has to be shown at the coming step.
     fn needs(&self) -> Needs;
 
     /// The weights of this step, one for each task of `tasks` in their order. Both lists of `weights` come

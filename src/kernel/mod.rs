@@ -6,6 +6,7 @@
 mod blocks;
 mod crew;
 mod dots;
+mod gramian;
 mod product;
 mod scratch;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod view;
 mod x86;
 
 pub use crew::Crew;
+pub use gramian::{add_gramian, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BuiltLayer, Flow, Into, Layer, Mode, Site};
+use super::{Affine, BuiltLayer, Flow, Into, Layer, Mode, Site};
 use crate::trace::{Arena, Chunk, Slot};
 use crate::{Result, Scalar};
 
@@ -60,6 +60,16 @@ impl<F: Scalar> Chain<F> {
     /// The pieces of θ whose gradients can be computed apart.
     pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
         self.pieces.iter().map(|(_, piece)| piece.clone())
+    }
+
+    /// The affine maps of the layers.
+    pub fn affine(&self) -> impl Iterator<Item = Affine> {
+        self.layers.iter().filter_map(|layer| layer.affine())
+    }
+
+    /// The last layer, if there is any.
+    pub fn last(&self) -> Option<&dyn BuiltLayer<F>> {
+        self.layers.last().map(|layer| &**layer)
     }
 
     /// The gradient of one of the [`pieces`](Self::pieces), or `None` if it is none of this chain's.

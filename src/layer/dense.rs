@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use super::{Activation, BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+use super::{Activation, Affine, BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
 use crate::kernel::{self, Finish, Start};
 use crate::trace::{Arena, Chunk, Slot};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
@@ -155,6 +155,11 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
                 start = Start::Keep;
             }
         }
+    }
+
+    fn affine(&self) -> Option<Affine> {
+        let range = self.weight.range().start..self.bias.range().end;
+        Some(Affine { input: self.input, output: self.output, range, has_bias: true })
     }
 
     fn branches(&self, _theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

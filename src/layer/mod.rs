@@ -155,6 +155,26 @@ pub enum Into {
     Add(usize),
 }
 
+/// An affine map inside a layer, `Z = X W + 1 bᵀ`, for a batch of B rows.
+///
+/// With the deltas `Dₖ = ∂Lₖ/∂Z` (B × out) of K tasks, the gradients are `∇ₖ = Xᵀ Dₖ` for W and `1ᵀ Dₖ` for b, and
+/// their inner products need no gradient at all:
+///
+/// ```text
+/// ⟨∇ₖ, ∇ₗ⟩ = ⟨Xᵀ Dₖ, Xᵀ Dₗ⟩ + ⟨1ᵀ Dₖ, 1ᵀ Dₗ⟩ = ⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affine {
+    /// X, B × in.
+    pub input: Slot,
+    /// Whose deltas are ∂Lₖ/∂Z after `propagate`, B × out.
+    pub output: Slot,
+    /// Where W (in × out) and behind it b, if there is one, lie in θ: whole [`pieces`](BuiltLayer::pieces).
+    pub range: Range<usize>,
+    /// Whether there is a b.
+    pub has_bias: bool,
+}
+
 /// A layer with its addresses, over one scalar type.
 ///
 /// # Contract
@@ -179,6 +199,12 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
+
+    /// Where the layer's matrices lie, if its parameters are those of an affine map. What is said here saves work
+    /// where the tasks' gradients are compared; nothing needs to be said.
+    fn affine(&self) -> Option<Affine> {
+        None
+    }
 
     /// Reports which side of each of the layer's kinks the rows of a chunk are on, with the distance to the
     /// kink, after `forward`. A layer without kinks has nothing to report.

@@ -19,7 +19,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::layer::{Layer, Mode, Site};
+use crate::layer::{Affine, BuiltLayer, Layer, Mode, Site};
 use crate::trace::{Arena, Chunk, Slot};
 use crate::{Result, Scalar};
 
@@ -115,6 +115,18 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
+
+    /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. What is said
+    /// here saves work where the tasks' gradients are compared; nothing needs to be said.
+    fn affine(&self) -> Vec<Affine> {
+        Vec::new()
+    }
+
+    /// The layer that writes the representation that all tasks read, if there is one representation and one such
+    /// layer.
+    fn last_layer(&self) -> Option<&dyn BuiltLayer<F>> {
+        None
+    }
 
     /// Reports which side of each kink the rows of a chunk are on, with the distance to it, after `forward`.
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}

@@ -7,7 +7,7 @@
 //! From there on the trunk is an ordinary network: its gradient is the sum of what each task asks of it.
 
 use super::{BuiltSharing, Piece, Representation};
-use crate::layer::{Chain, Flow, Into, Layer, Mode, Site};
+use crate::layer::{Affine, BuiltLayer, Chain, Flow, Into, Layer, Mode, Site};
 use crate::trace::{Arena, Chunk};
 use crate::{Result, Scalar};
 
@@ -53,6 +53,14 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
         self.trunk
             .gradient(chunks, lane, piece.range.clone(), gradient)
             .expect("the piece is one of the trunk's");
+    }
+
+    fn affine(&self) -> Vec<Affine> {
+        self.trunk.affine().collect()
+    }
+
+    fn last_layer(&self) -> Option<&dyn BuiltLayer<F>> {
+        self.trunk.last()
     }
 
     fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

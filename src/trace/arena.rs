@@ -272,6 +272,11 @@ impl<F: Scalar> Chunks<F> {
         }
     }
 
+    /// How many chunks a batch has at most, and how many rows one of them has.
+    pub(crate) fn most(&self) -> (usize, usize) {
+        (self.all.len(), self.chunk_rows)
+    }
+
     pub(crate) fn in_use(&self) -> &[Chunk<F>] {
         &self.all[..self.in_use]
     }

@@ -16,6 +16,7 @@ pub(crate) use arena::Chunks;
 pub use arena::{Arena, Chunk, Plan, Slot};
 
 use crate::Scalar;
+use crate::balance::Over;
 use crate::kernel::{self, Crew};
 use crate::loss::Labels;
 
@@ -53,7 +54,12 @@ pub(crate) enum Stage {
     Empty,
     /// Losses and their deltas are there.
     Forward,
-    /// The gradient of each task with respect to the shared parameters is there.
+    /// Each task's delta lies in a lane of its own at the representation that all heads read.
+    Heads,
+    /// Each task's delta lies in a lane of its own at every shared layer.
+    Lanes,
+    /// The tasks' gradients of the shared parameters were kept, and the deltas are those of one sweep with the tasks'
+    /// own weights.
     TaskGradients,
 }
 
@@ -80,15 +86,54 @@ pub(crate) struct Examples<F> {
     pub(crate) groups: Option<Vec<u64>>,
 }
 
-/// The gradient of each task with respect to the shared parameters, and what is made of it.
+/// What is made of the tasks' deltas where they are kept apart.
 #[derive(Debug)]
 pub(crate) struct Lanes<F> {
-    /// Row k is ∇ₖ, `K × n_shared`.
-    pub(crate) jacobian: Vec<F>,
-    /// The pieces of `jacobian` that can be computed apart.
-    pub(crate) cuts: Vec<Range<usize>>,
     /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
     pub(crate) gramian: Array2<f64>,
+    /// Over what the Gramian of the batch is, once it has been computed.
+    pub(crate) known: Option<Over>,
+    /// The pieces of work that the Gramian is summed from, and over what that would be.
+    pub(crate) shares: Vec<Share<F>>,
+    pub(crate) shares_over: Option<Over>,
+    /// Row k is ∇ₖ, `K × n_shared`; and its pieces, row after row, that can be computed apart.
+    pub(crate) jacobian: Vec<F>,
+    pub(crate) cuts: Vec<Range<usize>>,
+    /// Whether the Jacobian is that of the batch.
+    pub(crate) has_jacobian: bool,
+    /// The one form in which all Gramians are computed, if the choice is not to be by cost.
+    pub(crate) form: Option<Form>,
+}
+
+/// Part of the Gramian, with the memory to compute it in.
+#[derive(Debug)]
+pub(crate) struct Share<F> {
+    pub(crate) work: Work,
+    /// K × K; the lower triangle is used.
+    pub(crate) gramian: Vec<f64>,
+    /// For a direct share the K gradients of its piece of θ, one after the other.
+    pub(crate) room: Vec<F>,
+}
+
+/// What a share of the Gramian is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A piece of θ, by its gradients.
+    Gradients { piece: usize },
+    /// All weights of an affine layer, by the products of a chunk's rows with all rows.
+    Products { layer: usize, chunk: usize },
+    /// A chunk's rows of the deltas at the representation.
+    Deltas { chunk: usize },
+}
+
+/// How the Gramian of a layer is computed: see [`Affine`](crate::layer::Affine).
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// From the gradients of all tasks.
+    Direct,
+    /// From the products of the batch's rows with each other, without any gradient.
+    Gram,
 }
 
 impl<F: Scalar> Trace<F> {
@@ -105,7 +150,16 @@ impl<F: Scalar> Trace<F> {
             chunks: Chunks::new(plan, batch_size),
             tasks: tasks.collect(),
             examples: Examples { n: 0, capacity: batch_size, weights: None, groups: None },
-            lanes: Lanes { jacobian: Vec::new(), cuts: Vec::new(), gramian: Array2::zeros((0, 0)) },
+            lanes: Lanes {
+                gramian: Array2::zeros((widths.len(), widths.len())),
+                known: None,
+                shares: Vec::new(),
+                shares_over: None,
+                jacobian: Vec::new(),
+                cuts: Vec::new(),
+                has_jacobian: false,
+                form: None,
+            },
             stage: Stage::Empty,
             losses: vec![0.0; widths.len()],
             labelled: vec![false; widths.len()],
@@ -126,6 +180,14 @@ impl<F: Scalar> Trace<F> {
     #[must_use]
     pub fn with_input_gradient(mut self) -> Self {
         self.keeps_input_delta = true;
+        self
+    }
+
+    /// Computes Gramians in one form, whatever the shapes: for tests and measurements.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gramian_form(mut self, form: Form) -> Self {
+        self.lanes.form = Some(form);
         self
     }
 
@@ -174,6 +236,11 @@ impl<F: Scalar> Trace<F> {
         &self.labelled
     }
 
+    /// The K × K Gramian of the tasks' gradients, if it has been computed of this batch.
+    pub fn gramian(&self) -> Option<ArrayView2<'_, f64>> {
+        self.lanes.known.map(|_| self.lanes.gramian.view())
+    }
+
     /// Begins a batch of `n_rows` rows, of which nothing is known yet.
     ///
     /// # Panics
@@ -184,7 +251,13 @@ impl<F: Scalar> Trace<F> {
         assert!(n_rows <= capacity, "a batch of {n_rows} rows in a trace for at most {capacity}");
         self.chunks.set_rows(n_rows);
         self.examples.n = n_rows;
-        self.stage = Stage::Empty;
+        self.restart(Stage::Empty);
+    }
+
+    /// Goes to a stage at which nothing is known of the tasks' gradients.
+    pub(crate) fn restart(&mut self, stage: Stage) {
+        self.stage = stage;
+        (self.lanes.known, self.lanes.has_jacobian) = (None, false);
     }
 }
 

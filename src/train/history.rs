@@ -1,8 +1,8 @@
 //! What happened during a training.
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2, s};
 
-/// The losses of every step and of every validation.
+/// The losses and weights of every step, and the losses of every validation.
 ///
 /// A training of more than 10 000 steps keeps the mean of several steps at a time, so that at most 10 000
 /// records are kept.
@@ -14,7 +14,21 @@ pub struct History {
     n_steps: u64,
     /// `records × tasks`; the last record may be of fewer steps.
     losses: Vec<f64>,
+    /// Laid out like `losses`.
+    weights: Vec<f64>,
+    gradients: Option<Gradients>,
     validations: Vec<Validation>,
+}
+
+/// What the Gramians told, for methods that ask for them.
+#[derive(Clone, Debug, PartialEq)]
+struct Gradients {
+    /// How many steps of the last record had a Gramian.
+    known: u64,
+    /// `records × tasks`.
+    norms: Vec<f64>,
+    /// `records × pairs`.
+    cosines: Vec<f64>,
 }
 
 /// The losses on the validation data after an epoch.
@@ -30,23 +44,25 @@ pub struct Validation {
 const RECORDS: u64 = 10_000;
 
 impl History {
-    pub(super) fn new(tasks: Vec<String>, planned_steps: u64) -> Self {
+    /// A history with room for all records of so many steps, so that recording allocates nothing.
+    pub(super) fn new(tasks: Vec<String>, planned_steps: u64, with_gradients: bool) -> Self {
         let interval = planned_steps.div_ceil(RECORDS).max(1);
         let records = planned_steps.div_ceil(interval) as usize;
-        let losses = Vec::with_capacity(records * tasks.len());
-        Self { tasks, interval, n_steps: 0, losses, validations: Vec::new() }
+        let room = |columns: usize| Vec::with_capacity(records * columns);
+        let k = tasks.len();
+        let gradients =
+            with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(k * (k - 1) / 2) });
+        let (losses, weights, validations) = (room(k), room(k), Vec::new());
+        Self { tasks, interval, n_steps: 0, losses, weights, gradients, validations }
     }
 
-    pub(super) fn record(&mut self, losses: &[f64]) {
-        let done = (self.n_steps % self.interval) as f64;
+    pub(super) fn record(&mut self, losses: &[f64], weights: &[f64], gramian: Option<ArrayView2<'_, f64>>) {
+        let before = self.n_steps % self.interval;
         self.n_steps += 1;
-        if done == 0.0 {
-            self.losses.extend_from_slice(losses);
-        } else {
-            let last = self.losses.len() - losses.len();
-            for (mean, loss) in self.losses[last..].iter_mut().zip(losses) {
-                *mean += (loss - *mean) / (done + 1.0);
-            }
+        mean_of_record(&mut self.losses, before, losses.iter().copied());
+        mean_of_record(&mut self.weights, before, weights.iter().copied());
+        if let Some(gradients) = &mut self.gradients {
+            gradients.record(before == 0, losses.len(), gramian);
         }
     }
 
@@ -75,8 +91,105 @@ impl History {
         ArrayView2::from_shape((self.losses.len() / k, k), &self.losses).expect("one number per task")
     }
 
+    /// The weights of the tasks, `records × tasks`: of each task's gradient in that of the shared parameters, or,
+    /// for a method that gives a direction instead, of the gradient of what belongs to the task alone.
+    pub fn weights(&self) -> ArrayView2<'_, f64> {
+        let k = self.tasks.len();
+        ArrayView2::from_shape((self.weights.len() / k, k), &self.weights).expect("one number per task")
+    }
+
+    /// The lengths of the gradients of the unweighted losses, ‖∇ₖ‖, `records × tasks`, for a method that asks for
+    /// the Gramian; over the shared parameters, or whatever the [balance is over](crate::balance::Over). NaN
+    /// in records without a step in which it was asked for; 0 for a task without a label.
+    pub fn gradient_norms(&self) -> Option<ArrayView2<'_, f64>> {
+        let k = self.tasks.len();
+        let norms = &self.gradients.as_ref()?.norms;
+        Some(ArrayView2::from_shape((norms.len() / k, k), norms).expect("one number per task"))
+    }
+
+    /// The cosine of the angle between the gradients of two tasks, one per record, where there are
+    /// [`gradient_norms`](Self::gradient_norms); 0 with a zero gradient.
+    ///
+    /// # Panics
+    /// If the tasks are the same, or there is no such task.
+    #[track_caller]
+    pub fn cosines(&self, task: usize, other: usize) -> Option<ArrayView1<'_, f64>> {
+        let k = self.tasks.len();
+        let (low, high) = (task.min(other), task.max(other));
+        assert!(low < high && high < k, "tasks {task} and {other}, two of {k}");
+        let cosines = &self.gradients.as_ref()?.cosines;
+        let pairs = k * (k - 1) / 2;
+        let all = ArrayView2::from_shape((cosines.len() / pairs, pairs), cosines).expect("one per pair");
+        Some(all.slice_move(s![.., pair(low, high)]))
+    }
+
     /// The validations, in order; empty if there was no validation data.
     pub fn validations(&self) -> &[Validation] {
         &self.validations
+    }
+}
+
+impl Gradients {
+    fn record(&mut self, is_new: bool, k: usize, gramian: Option<ArrayView2<'_, f64>>) {
+        if is_new {
+            self.known = 0;
+            self.norms.extend(std::iter::repeat_n(f64::NAN, k));
+            self.cosines.extend(std::iter::repeat_n(f64::NAN, k * (k - 1) / 2));
+        }
+        let Some(g) = gramian else { return };
+        let (at, pairs_at) = (self.norms.len() - k, self.cosines.len() - k * (k - 1) / 2);
+        let mean = |mean: &mut f64, value: f64| {
+            *mean = if self.known == 0 { value } else { *mean + (value - *mean) / (self.known + 1) as f64 };
+        };
+        for high in 0..k {
+            mean(&mut self.norms[at + high], g[[high, high]].max(0.0).sqrt());
+            for low in 0..high {
+                let norms = g[[low, low]].max(0.0).sqrt() * g[[high, high]].max(0.0).sqrt();
+                let cosine = if norms > 0.0 { (g[[low, high]] / norms).clamp(-1.0, 1.0) } else { 0.0 };
+                mean(&mut self.cosines[pairs_at + pair(low, high)], cosine);
+            }
+        }
+        self.known += 1;
+    }
+}
+
+/// The column of a pair of tasks, `low < high`: (0, 1), (0, 2), (1, 2), (0, 3), …
+fn pair(low: usize, high: usize) -> usize {
+    high * (high - 1) / 2 + low
+}
+
+/// Takes another step into the mean that the last record of `records` is; `before` steps are in it.
+fn mean_of_record(records: &mut Vec<f64>, before: u64, values: impl ExactSizeIterator<Item = f64>) {
+    if before == 0 {
+        return records.extend(values);
+    }
+    let last = records.len() - values.len();
+    for (mean, value) in records[last..].iter_mut().zip(values) {
+        *mean += (value - *mean) / (before + 1) as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_the_mean_of_its_steps() {
+        let mut history = History::new(vec!["a".into(), "b".into()], 3 * RECORDS, true);
+        let gramian = array![[4.0, -3.0], [-3.0, 9.0]];
+        for step in 0..7 {
+            let known = [1, 2, 6].contains(&step).then(|| gramian.view());
+            history.record(&[f64::from(step), 1.0], &[0.5, f64::from(step)], known);
+        }
+        assert_eq!(history.interval(), 3);
+        assert_eq!(history.losses(), array![[1.0, 1.0], [4.0, 1.0], [6.0, 1.0]]);
+        assert_eq!(history.weights(), array![[0.5, 1.0], [0.5, 4.0], [0.5, 6.0]]);
+        let (norms, cosines) = (history.gradient_norms().unwrap(), history.cosines(1, 0).unwrap());
+        for record in [0, 2] {
+            assert_eq!((norms[[record, 0]], norms[[record, 1]], cosines[record]), (2.0, 3.0, -0.5));
+        }
+        assert!(norms[[1, 0]].is_nan() && cosines[1].is_nan());
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Trainer`] is settings only. [`Trainer::start`] makes a [`Run`]: everything that changes from step to step
 //! besides the model itself. `fit` is a run taken to its end.
 
+mod balancing;
 mod history;
 mod run;
 mod trainer;

@@ -1,25 +1,27 @@
 //! A training under way.
 
+use super::balancing::{Balancing, Decision};
 use super::trainer::{Length, Trainer};
 use super::{History, Validation};
-use crate::balance::Weights;
+use crate::balance::Balancer;
 use crate::data::{Dataset, Sampler};
-use crate::optim::{Optimizer, global_norm};
+use crate::optim::Optimizer;
 use crate::report::evaluation_rows;
 use crate::trace::Trace;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
-/// All that a training changes from step to step besides the model: the optimiser's moments, the weights of the
-/// tasks, the position in the data, the history.
+/// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
+/// the tasks, the position in the data, the history.
 ///
 /// What a run works with but need not remember lies in a [`Desk`].
 #[derive(Debug)]
 pub struct Run<F: Scalar> {
     optimizer: Optimizer<F>,
-    weights: Weights,
+    balancing: Balancing,
     sampler: Sampler,
     history: History,
     last: Vec<f64>,
+    last_weights: Vec<f64>,
     /// How many steps there will be; an estimate where groups of rows make batches uneven.
     n_steps: u64,
     length: Length,
@@ -47,6 +49,8 @@ pub struct Progress<'a> {
     pub tasks: &'a [String],
     /// The unweighted loss of each task on the last batch, before the update.
     pub losses: &'a [f64],
+    /// The weight of each task in the last step, as in [`History::weights`].
+    pub weights: &'a [f64],
     /// The last validation, if there was one.
     pub validation: Option<&'a Validation>,
 }
@@ -70,12 +74,14 @@ impl<F: Scalar> Run<F> {
             Length::Steps(steps) => steps,
             Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
         };
-        let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
+        let names: Vec<_> = model.tasks().iter().map(|task| task.name().to_owned()).collect();
+        let balancing = Balancing::new(&trainer.method, trainer.over, model)?;
         Ok(Self {
             optimizer,
-            weights: model.loss_weights(),
-            last: vec![0.0; model.tasks().len()],
-            history: History::new(names, n_steps),
+            last: vec![0.0; names.len()],
+            last_weights: model.loss_weights().shared,
+            history: History::new(names, n_steps, balancing.needs().gramian),
+            balancing,
             sampler,
             n_steps,
             length: trainer.length,
@@ -99,7 +105,8 @@ impl<F: Scalar> Run<F> {
         }
     }
 
-    /// One step: the next batch, forward, the weights of the tasks, backward, the update of θ.
+    /// One step: the next batch, forward, the weights of the tasks, backward, the update of θ; one more forward
+    /// where the balancing method asks what the step did.
     ///
     /// # Errors
     /// If the data does not fit the model, or a loss is not finite; θ is then as it was before the step.
@@ -113,26 +120,35 @@ impl<F: Scalar> Run<F> {
             return Err(Error::new(ErrorKind::Value, place, "a finite number", self.last[k])
                 .advise("lower the learning rate, clip the gradient, or standardise the data"));
         }
-        if self.optimizer.max_norm().is_some() {
-            model.backward(&mut desk.trace, &self.weights, &mut desk.gradient);
-            let norm = global_norm(&desk.gradient);
-            let step = self.optimizer.begin(Some(norm));
-            let all = 0..desk.gradient.len();
-            self.optimizer.update(&step, all, model.parameters_mut(), &desk.gradient);
-        } else {
-            let step = self.optimizer.begin(None);
-            let (rule, moments) = self.optimizer.parts();
-            model.backward_then(
-                &mut desk.trace,
-                &self.weights,
-                &mut desk.gradient,
-                moments,
-                |theta, gradient, moments| {
+        let needs = self.balancing.needs();
+        let decision = self.balancing.decide(model, &mut desk.trace);
+        self.last_weights.copy_from_slice(decision.weights());
+        self.history.record(&self.last, &self.last_weights, desk.trace.gramian());
+        let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
+        match decision {
+            Decision::Sum(weights) if self.optimizer.max_norm().is_none() => {
+                let step = self.optimizer.begin(None);
+                let (rule, moments) = self.optimizer.parts();
+                model.backward_then(trace, weights, gradient, moments, |theta, gradient, moments| {
                     rule.update(&step, theta, gradient, moments);
-                },
-            );
+                });
+            }
+            Decision::Sum(weights) => {
+                model.backward(trace, weights, gradient);
+                self.optimizer.step(model.parameters_mut(), gradient);
+            }
+            Decision::Along { direction, own } => {
+                model.backward_along(trace, direction, own, gradient);
+                self.optimizer.step(model.parameters_mut(), gradient);
+            }
         }
-        self.history.record(&self.last);
+        if needs.losses_after_step {
+            model.forward(&batch, trace)?;
+            self.balancing.after_step(trace.losses());
+        }
+        if self.sampler.epoch_finished() {
+            self.balancing.end_epoch();
+        }
         Ok(())
     }
 
@@ -166,6 +182,14 @@ impl<F: Scalar> Run<F> {
         &self.optimizer
     }
 
+    /// The balancing method with what it has learned, if there is one.
+    pub fn balancer(&self) -> Option<&Balancer> {
+        match &self.balancing {
+            Balancing::Balance(balancer, _) => Some(balancer),
+            Balancing::Fixed(_) | Balancing::Aggregate(_) => None,
+        }
+    }
+
     /// Where the training stands.
     pub fn progress(&self) -> Progress<'_> {
         Progress {
@@ -174,6 +198,7 @@ impl<F: Scalar> Run<F> {
             epoch: self.sampler.epoch() + u64::from(self.sampler.epoch_finished()),
             tasks: self.history.tasks(),
             losses: &self.last,
+            weights: &self.last_weights,
             validation: self.history.validations().last(),
         }
     }

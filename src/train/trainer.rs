@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{History, Progress, Run};
+use crate::balance::{Aggregate, Balance, Over};
 use crate::data::Dataset;
 use crate::optim::{Rule, Schedule};
 use crate::{Error, ErrorKind, Model, Result, Scalar};
@@ -34,6 +35,8 @@ pub struct Trainer {
     pub(super) rule: Arc<dyn Rule>,
     pub(super) schedule: Option<Schedule>,
     pub(super) clip_norm: Option<f64>,
+    pub(super) method: Method,
+    pub(super) over: Over,
     pub(super) batch_size: usize,
     pub(super) length: Length,
     pub(super) seed: u64,
@@ -44,6 +47,15 @@ pub struct Trainer {
 
 /// What is shown every step's progress.
 type Observer = dyn Fn(&Progress<'_>) + Send + Sync;
+
+/// How the tasks are weighed.
+#[derive(Clone, Debug)]
+pub(super) enum Method {
+    /// By their own weights alone.
+    Fixed,
+    Balance(Box<dyn Balance>),
+    Aggregate(Box<dyn Aggregate>),
+}
 
 /// When a training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +71,8 @@ impl Trainer {
             rule: Arc::new(rule),
             schedule: None,
             clip_norm: None,
+            method: Method::Fixed,
+            over: Over::default(),
             batch_size: 32,
             length: Length::Steps(1000),
             seed: 0,
@@ -115,6 +129,68 @@ impl Trainer {
     #[must_use]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// Lets a method weigh the tasks anew in every step; without one they have their own weights
+    /// ([`Task::weight`](crate::Task::weight)) throughout.
+    ///
+    /// A task's own weight wₖ composes with every method: what is balanced are the losses `wₖ Lₖ`
+    /// ([`Balancer::scale_losses`](crate::balance::Balancer::scale_losses)). Each run starts with a fresh copy of
+    /// the method.
+    ///
+    /// ```
+    /// use polytask::balance::UpGrad;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(500, 0.05, 1);
+    /// let mut model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow").weight(0.5))
+    ///     .build::<f32>()?;
+    /// let history = Trainer::new(Adam::new(0.01)).balance(UpGrad::new()).steps(50).fit(&mut model, &data)?;
+    /// assert_eq!(history.weights().dim(), (50, 2));
+    /// let cosines = history.cosines(0, 1).expect("UPGrad asks for the Gramian");
+    /// assert!(cosines.iter().all(|cosine| cosine.abs() <= 1.0));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn balance(mut self, method: impl Balance + 'static) -> Self {
+        self.method = Method::Balance(Box::new(method));
+        self
+    }
+
+    /// Over what the gradients are compared where the method needs their Gramian: all shared parameters if
+    /// nothing is said.
+    #[must_use]
+    pub fn balance_over(mut self, over: Over) -> Self {
+        self.over = over;
+        self
+    }
+
+    /// Lets a method make the direction of the shared parameters from the gradients of all tasks, in every step.
+    /// It takes the place of a [`balance`](Self::balance), and the other way round; tasks' own weights compose
+    /// with it in the same way.
+    ///
+    /// ```
+    /// use polytask::balance::GradDrop;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(500, 0.05, 1);
+    /// let mut model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow"))
+    ///     .build::<f32>()?;
+    /// let before = model.evaluate(&data)?.total_loss();
+    /// Trainer::new(Adam::new(0.01)).aggregate(GradDrop::new(1)).epochs(5).fit(&mut model, &data)?;
+    /// assert!(model.evaluate(&data)?.total_loss() < before);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn aggregate(mut self, method: impl Aggregate + 'static) -> Self {
+        self.method = Method::Aggregate(Box::new(method));
         self
     }
 
@@ -194,6 +270,8 @@ impl fmt::Debug for Trainer {
             .field("rule", &self.rule)
             .field("schedule", &self.schedule)
             .field("clip_norm", &self.clip_norm)
+            .field("method", &self.method)
+            .field("over", &self.over)
             .field("batch_size", &self.batch_size)
             .field("length", &self.length)
             .field("seed", &self.seed)

@@ -7,6 +7,7 @@ mod golden;
 mod members;
 mod promises;
 mod toy;
+mod training;
 
 use ndarray::{Array1, Array2};
 use polytask::balance::{Balance, Balancer, Observed};

@@ -1,0 +1,429 @@
+//! The tasks' gradients kept apart: their Gramian, and the gradient that is combined from them.
+//!
+//! Backpropagation is linear in the delta. So the deltas of all K tasks go back through the shared layers side by
+//! side, each in a lane of its own, and everything else follows from the lanes. Of an affine layer `Z = X W + 1 bᵀ`
+//! with inputs X (B × I) and task deltas Dₖ (B × O) there are two ways to the Gramian:
+//!
+//! ```text
+//! direct    Jₖ = Xᵀ Dₖ                         K products, kept
+//!           G[k, l] += ⟨Jₖ, Jₗ⟩
+//!           then with the weights:  Σₖ wₖ Jₖ    one pass
+//!
+//! Gram      Mₗ = (X Xᵀ + 1 1ᵀ) Dₗ              over all rows of the batch; no gradient is formed
+//!           G[k, l] += ⟨Mₗ, Dₖ⟩                because ⟨Xᵀ Dₖ, Xᵀ Dₗ⟩ = tr(Dₖᵀ X Xᵀ Dₗ)
+//!           then with the weights:  Xᵀ Σₖ wₖ Dₖ   one product
+//! ```
+//! In neither is there a second sweep once the weights are known. Multiplications, with c for the inner products, whose
+//! numbers are widened to f64:
+//!
+//! ```text
+//! direct    K B I O                    + c K(K+1)/2 I O
+//! Gram      B² I + K B² O + B I O      + c K(K+1)/2 B O
+//! ```
+//! so that the Gram form pays for batches smaller than about (K − 1) I O / (I + K O). A layer that names no
+//! affine map takes the direct way. G is in f64 throughout; its error is that of the gradients, or of M, as they
+//! were computed.
+
+use ndarray::ArrayView2;
+
+use super::Network;
+use crate::balance::Over;
+use crate::kernel::{self, Start};
+use crate::layer::{Affine, Flow, Into};
+use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Trace, Work};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+impl<F: Scalar> Network<F> {
+    /// The K × K Gramian of the tasks' gradients with respect to the shared parameters,
+    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`, accumulated in f64. [`backward`](Self::backward) then needs no second sweep.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed.
+    #[track_caller]
+    pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
+        self.gramian_over(Over::SharedParameters, theta, trace)
+    }
+
+    /// The K × K Gramian of the tasks' gradients with respect to what `over` says.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed, or [`check_over`](Self::check_over) is an error.
+    #[track_caller]
+    pub fn gramian_over<'t>(&self, over: Over, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
+        if trace.lanes.known != Some(over) && !self.products.is_empty() {
+            self.gramian_of_products(over, theta, trace);
+        } else if trace.lanes.known != Some(over) {
+            self.check_ready(theta, trace);
+            self.reserve_shares(over, trace);
+            match over {
+                Over::SharedParameters => self.propagate_lanes(theta, trace),
+                Over::LastSharedLayer => self.propagate_to_last_layer(theta, trace),
+                Over::Representation => self.propagate_heads(theta, trace),
+            }
+            let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
+            trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(chunks, share));
+            lanes.gramian.fill(0.0);
+            for share in &lanes.shares {
+                for k in 0..self.n_tasks() {
+                    for l in 0..=k {
+                        lanes.gramian[[k, l]] += share.gramian[k * self.n_tasks() + l];
+                        lanes.gramian[[l, k]] = lanes.gramian[[k, l]];
+                    }
+                }
+            }
+            lanes.known = Some(over);
+        }
+        trace.lanes.gramian.view()
+    }
+
+    /// The Gramian of a network with products of tasks, from the tasks' gradients: a product's delta goes through
+    /// several heads, so that one lane is not enough for it.
+    fn gramian_of_products(&self, over: Over, theta: &[F], trace: &mut Trace<F>) {
+        if let Err(error) = self.check_over(over) {
+            panic!("{error}");
+        }
+        self.task_gradients(theta, trace);
+        let n = self.n_tasks();
+        let mut gramian = vec![0.0; n * n];
+        kernel::add_gramian(&trace.lanes.jacobian, n, &mut gramian);
+        trace.lanes.gramian.indexed_iter_mut().for_each(|((k, l), g)| *g = gramian[k.max(l) * n + k.min(l)]);
+        trace.lanes.known = Some(over);
+    }
+
+    /// Whether there is something to take the Gramian over.
+    ///
+    /// # Errors
+    /// Over a representation, if there is not one that all heads read; over the last shared layer, if the
+    /// layer in front of that representation is not one with parameters.
+    pub fn check_over(&self, over: Over) -> Result<()> {
+        let fault = |expected: &str, found: &str| {
+            Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)
+                .advise("compare them over all shared parameters"))
+        };
+        if over != Over::SharedParameters && !self.products.is_empty() {
+            return fault("tasks with a head each", "a product of tasks");
+        }
+        if over != Over::SharedParameters && self.common.is_none() {
+            return fault("one representation that all heads read", "several");
+        }
+        let has_layer = self.sharing.last_layer().is_some_and(|layer| !layer.pieces().is_empty());
+        if over == Over::LastSharedLayer && !has_layer {
+            return fault("a layer with parameters in front of the heads", "none");
+        }
+        Ok(())
+    }
+
+    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed.
+    #[track_caller]
+    pub fn task_gradients<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        let (k, n) = (self.n_tasks(), self.layout.n_shared());
+        if !trace.lanes.has_jacobian {
+            self.check_ready(theta, trace);
+            // What all tasks share comes first in θ.
+            let shared = &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())];
+            if trace.lanes.jacobian.len() != k * n {
+                let shifted = |k: usize| {
+                    shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n)
+                };
+                trace.lanes.cuts = (0..k).flat_map(shifted).collect();
+                trace.lanes.jacobian = vec![F::ZERO; k * n];
+            }
+            if self.products.is_empty() {
+                self.propagate_lanes(theta, trace);
+                let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
+                trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
+                    self.sharing.gradient(chunks, i / shared.len(), &shared[i % shared.len()], part);
+                });
+            } else {
+                for task in 0..k {
+                    self.sweep(theta, trace, |other| (if other == task { 1.0 } else { 0.0 }, true));
+                    let chunks = trace.chunks.in_use();
+                    let row = &mut trace.lanes.jacobian[task * n..(task + 1) * n];
+                    trace.crew.for_each_part(&self.cuts[..shared.len()], [row], |i, [part]| {
+                        self.sharing.gradient(chunks, 0, &shared[i], part);
+                    });
+                }
+            }
+            trace.lanes.has_jacobian = true;
+        }
+        ArrayView2::from_shape((k, n), &trace.lanes.jacobian).expect("one row per task")
+    }
+
+    /// A gradient laid out like θ whose shared part is `direction` and whose other parts are those of each task, times
+    /// its weight in `own`, after [`task_gradients`](Self::task_gradients).
+    ///
+    /// # Panics
+    /// If the tasks' gradients have not been computed since the last backward, or a slice has the wrong length.
+    #[track_caller]
+    pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
+        let is_ready = trace.lanes.has_jacobian && matches!(trace.stage, Stage::Lanes | Stage::Heads);
+        assert!(is_ready, "a direction is made of the tasks' gradients, before any backward");
+        assert_eq!(own.len(), self.n_tasks(), "one weight per task");
+        assert_eq!(direction.len(), self.layout.n_shared(), "one number for each shared parameter");
+        let chunks = trace.chunks.in_use();
+        trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
+            let piece = &self.pieces[i];
+            match piece.owner {
+                Some(head) => self.own_gradient(piece, head, chunks, own[self.heads[head].task], part),
+                None => {
+                    let direction = &direction[piece.range.clone()];
+                    part.iter_mut().zip(direction).for_each(|(to, &d)| *to = F::from_f64(d));
+                }
+            }
+        });
+    }
+
+    /// Makes the sum of the lanes with these weights, where it will be needed, and says what kind of deltas
+    /// the gradient is then to be computed from: `Lanes` or, of the summed loss, `Heads`. Nothing if there are no
+    /// lanes to be summed.
+    pub(super) fn sum_lanes(&self, theta: &[F], trace: &mut Trace<F>, weights: &[f64]) -> Option<Stage> {
+        let n = self.n_tasks();
+        let into_input = trace.keeps_input_delta;
+        let chunks = trace.chunks.in_use_mut();
+        match (trace.stage, trace.lanes.known) {
+            (Stage::Lanes, Some(Over::SharedParameters)) => {
+                let shares = &trace.lanes.shares;
+                trace.crew.for_each_mut(chunks, |_, chunk| {
+                    for share in shares {
+                        if let Work::Products { layer, chunk: 0 } = share.work {
+                            sum_lanes_of(self.affine[layer].output, n, weights, chunk);
+                        }
+                    }
+                });
+                Some(Stage::Lanes)
+            }
+            (Stage::Heads, _) => {
+                let slot = self.common?;
+                trace.crew.for_each_mut(chunks, |_, chunk| {
+                    sum_lanes_of(slot, n, weights, chunk);
+                    let lanes = chunk.deltas.padded_mut(slot, 0..n + 1);
+                    let len = lanes.len() / (n + 1);
+                    lanes.copy_within(n * len.., 0);
+                    self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
+                });
+                // The first lane is not a task's any more: what is known stays known, and no lane is used again.
+                trace.stage = Stage::Forward;
+                Some(Stage::Heads)
+            }
+            _ => None,
+        }
+    }
+
+    /// One shared piece of the gradient, from what [`sum_lanes`](Self::sum_lanes) made of the lanes or from the tasks'
+    /// gradients, if these were kept.
+    pub(super) fn combined_gradient(
+        &self,
+        piece: usize,
+        chunks: &[Chunk<F>],
+        lanes: &Lanes<F>,
+        weights: &[f64],
+        gradient: &mut [F],
+    ) {
+        match lanes.shares.iter().find(|share| share.work == Work::Gradients { piece }) {
+            Some(share) => kernel::weighted_sum(&share.room, weights, gradient),
+            None => self.sharing.gradient(chunks, self.n_tasks(), &self.pieces[piece], gradient),
+        }
+    }
+
+    #[track_caller]
+    fn check_ready(&self, theta: &[F], trace: &Trace<F>) {
+        self.check(theta);
+        assert_ne!(
+            trace.stage,
+            Stage::Empty,
+            "task gradients are of a batch whose losses have been computed"
+        );
+    }
+
+    /// Sends the delta of each task back through its head, to a lane of its own where tasks read the same.
+    fn propagate_heads(&self, theta: &[F], trace: &mut Trace<F>) {
+        // One lane more than there are tasks, for their sum.
+        trace.chunks.reserve_lanes(self.n_tasks() + 1);
+        let tasks = &trace.tasks;
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            for head in &self.heads {
+                let k = head.task;
+                head.seed(&tasks[k], F::ONE, chunk);
+                let into = Into::Set(if head.reads.is_shared { k } else { 0 });
+                let Chunk { values, deltas, .. } = &mut *chunk;
+                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+                for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
+                    deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
+                }
+            }
+        });
+        trace.stage = Stage::Heads;
+    }
+
+    /// Sends the delta of each task back through everything, in a lane of its own.
+    fn propagate_lanes(&self, theta: &[F], trace: &mut Trace<F>) {
+        if trace.stage == Stage::Lanes {
+            return;
+        }
+        self.propagate_heads(theta, trace);
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
+        });
+        trace.stage = Stage::Lanes;
+    }
+
+    /// Sends the delta of each task back as far as the last shared layer's gradient needs it.
+    fn propagate_to_last_layer(&self, theta: &[F], trace: &mut Trace<F>) {
+        self.propagate_heads(theta, trace);
+        let layer = self.sharing.last_layer().expect("the network was checked for a last shared layer");
+        let flow = Flow { lanes: self.n_tasks(), into: Into::Nowhere };
+        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+            layer.propagate(theta, &chunk.values, &mut chunk.deltas, &flow);
+        });
+        // Backward begins at the losses again: the layer's derivative is in these deltas already.
+        trace.stage = Stage::Forward;
+    }
+
+    /// Cuts the work on the Gramian into shares and takes the memory for them. The cut depends on shapes alone.
+    fn reserve_shares(&self, over: Over, trace: &mut Trace<F>) {
+        if trace.lanes.shares_over == Some(over) {
+            return;
+        }
+        if let Err(error) = self.check_over(over) {
+            panic!("{error}");
+        }
+        let n = self.n_tasks();
+        let (n_chunks, rows) = trace.chunks.most();
+        let share = |work, room: usize| Share { work, gramian: vec![0.0; n * n], room: vec![F::ZERO; room] };
+        let mut shares = Vec::new();
+        if over == Over::Representation {
+            shares.extend((0..n_chunks).map(|chunk| share(Work::Deltas { chunk }, 0)));
+        }
+        let within = match over {
+            Over::SharedParameters => 0..self.layout.n_shared(),
+            Over::LastSharedLayer => {
+                let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
+                pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
+            }
+            Over::Representation => 0..0,
+        };
+        let is_within =
+            |range: &std::ops::Range<usize>| within.start <= range.start && range.end <= within.end;
+        let by_products = |layer: &Affine| {
+            is_within(&layer.range)
+                && match trace.lanes.form {
+                    Some(form) => form == Form::Gram,
+                    None => gram_is_cheaper(n, trace.capacity(), layer),
+                }
+        };
+        let chosen: Vec<usize> = (0..self.affine.len()).filter(|&i| by_products(&self.affine[i])).collect();
+        let covered = |range: &std::ops::Range<usize>| {
+            let covers = |&i: &usize| {
+                self.affine[i].range.start <= range.start && range.end <= self.affine[i].range.end
+            };
+            chosen.iter().any(covers)
+        };
+        for (i, piece) in self.pieces.iter().enumerate() {
+            if piece.owner.is_none() && is_within(&piece.range) && !covered(&piece.range) {
+                shares.push(share(Work::Gradients { piece: i }, n * piece.range.len()));
+            }
+        }
+        for &layer in &chosen {
+            let room = rows + rows * rows + n * rows * row_room::<F>(self.affine[layer].output.width());
+            shares.extend((0..n_chunks).map(|chunk| share(Work::Products { layer, chunk }, room)));
+        }
+        (trace.lanes.shares, trace.lanes.shares_over) = (shares, Some(over));
+    }
+
+    /// Computes one share of the Gramian.
+    fn compute(&self, chunks: &[Chunk<F>], share: &mut Share<F>) {
+        let n = self.n_tasks();
+        share.gramian.fill(0.0);
+        match share.work {
+            Work::Gradients { piece } => {
+                let piece = &self.pieces[piece];
+                for (k, row) in share.room.chunks_exact_mut(piece.range.len().max(1)).enumerate() {
+                    self.sharing.gradient(chunks, k, piece, row);
+                }
+                kernel::add_gramian(&share.room, n, &mut share.gramian);
+            }
+            Work::Products { layer, chunk } => {
+                if chunk < chunks.len() {
+                    add_products(&self.affine[layer], n, chunks, chunk, share);
+                }
+            }
+            Work::Deltas { chunk } => {
+                if let (Some(chunk), Some(slot)) = (chunks.get(chunk), self.common) {
+                    let delta = |k: usize| chunk.deltas.lanes_of(slot, k..k + 1);
+                    for k in 0..n {
+                        for l in 0..=k {
+                            share.gramian[k * n + l] = kernel::inner_product(delta(k), delta(l));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The Gram form of one chunk's rows: `⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩`, of which the rows of the first X and of Dₖ are the
+/// chunk's, and the other rows are those of all chunks.
+fn add_products<F: Scalar>(
+    layer: &Affine,
+    n: usize,
+    chunks: &[Chunk<F>],
+    chunk: usize,
+    share: &mut Share<F>,
+) {
+    let Share { gramian, room, .. } = share;
+    let here = &chunks[chunk];
+    let (rows, outputs) = (here.values.rows(), layer.output.width());
+    let most = chunks.iter().map(|chunk| chunk.values.rows()).max().unwrap_or(0);
+    let (row_of_ones, room) = room.split_at_mut(most);
+    let (squares, room) = room.split_at_mut(rows * most);
+    row_of_ones.fill(if layer.has_bias { F::ONE } else { F::ZERO });
+    let stride = row_room::<F>(outputs);
+    for (i, there) in chunks.iter().enumerate() {
+        let width = there.values.rows();
+        let squares = &mut squares[..rows * width];
+        let (x, y) = (here.values.get(layer.input), there.values.get(layer.input));
+        let start = Start::Bias(&row_of_ones[..width]);
+        kernel::product(x, y.t(), start, kernel::matrix_mut(squares, rows, width, width));
+        let start = if i == 0 { Start::Zero } else { Start::Keep };
+        for (k, m) in room.chunks_exact_mut(rows * stride).take(n).enumerate() {
+            let squares = kernel::matrix(squares, rows, width, width);
+            let delta = there.deltas.lanes_of(layer.output, k..k + 1);
+            kernel::product(squares, delta, start, kernel::matrix_mut(m, rows, outputs, stride));
+        }
+    }
+    for (l, m) in room.chunks_exact(rows * stride).take(n).enumerate() {
+        let m = kernel::matrix(m, rows, outputs, stride);
+        for k in l..n {
+            gramian[k * n + l] = kernel::inner_product(m, here.deltas.lanes_of(layer.output, k..k + 1));
+        }
+    }
+}
+
+/// From a row of M to the next one: rows a multiple of 4096 bytes apart would fall on one another in the first cache.
+fn row_room<F>(width: usize) -> usize {
+    let line = 64 / size_of::<F>();
+    width.next_multiple_of(line) + line
+}
+
+/// The lanes of n tasks summed into the lane behind them.
+fn sum_lanes_of<F: Scalar>(slot: Slot, n: usize, weights: &[f64], chunk: &mut Chunk<F>) {
+    let lanes = chunk.deltas.padded_mut(slot, 0..n + 1);
+    let (lanes, sum) = lanes.split_at_mut(lanes.len() / (n + 1) * n);
+    kernel::weighted_sum(lanes, weights, sum);
+}
+
+/// Whether the Gram form costs less, for n tasks and a batch of so many rows.
+fn gram_is_cheaper(n: usize, rows: usize, layer: &Affine) -> bool {
+    let [n, rows, inputs, outputs] =
+        [n, rows, layer.input.width(), layer.output.width()].map(|count| count as f64);
+    let passes = INNER_PRODUCT * (n * (n + 1.0) / 2.0 + n);
+    let direct = n * rows * inputs * outputs + passes * inputs * outputs;
+    let gram = rows * rows * (inputs + n * outputs) + rows * inputs * outputs + passes * rows * outputs;
+    gram < direct
+}
+
+/// How many multiplications of a product take as long as one of an inner product.
+const INNER_PRODUCT: f64 = 8.0;

@@ -1,0 +1,138 @@
+//! How a step weighs its tasks: fixed weights, a balancing method, or a method that gives the direction itself.
+//!
+//! The tasks' own weights compose with all of them: what is balanced are the losses `wₖ Lₖ`. So a method sees
+//! losses, gradients and Gramian of the weighted losses, and what it gives is brought back to the unweighted ones
+//! that the network's backward is about.
+
+use ndarray::{Array2, Zip};
+
+use super::trainer::Method;
+use crate::balance::{Aggregator, Balancer, Needs, Over, Weights};
+use crate::trace::Trace;
+use crate::{Model, Result, Scalar};
+
+/// A method at work.
+#[derive(Debug)]
+pub(super) enum Balancing {
+    /// The tasks' own weights and nothing else.
+    Fixed(Weights),
+    Balance(Balancer, Over),
+    Aggregate(Box<Aggregation>),
+}
+
+/// What is decided of one step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Decision<'a> {
+    /// The gradient is the sum of the tasks' gradients with these weights.
+    Sum(&'a Weights),
+    /// The gradient of the shared parameters is this direction; what belongs to each task has these weights.
+    Along { direction: &'a [f64], own: &'a [f64] },
+}
+
+/// A method that sees the gradients themselves, and the matrix in which it sees them.
+#[derive(Debug)]
+pub(super) struct Aggregation {
+    aggregator: Aggregator,
+    task_weights: Vec<f64>,
+    losses: Vec<f64>,
+    labelled: Vec<bool>,
+    /// Row k is wₖ ∇ₖ.
+    jacobian: Array2<f64>,
+    direction: Vec<f64>,
+    own: Vec<f64>,
+}
+
+impl Balancing {
+    pub(super) fn new<F: Scalar>(method: &Method, over: Over, model: &Model<F>) -> Result<Self> {
+        let weights = model.loss_weights();
+        let n_tasks = weights.own.len();
+        Ok(match method {
+            Method::Fixed => Self::Fixed(weights),
+            Method::Balance(method) => {
+                let balancer = Balancer::new(method.clone(), n_tasks)?.scale_losses(&weights.own)?;
+                if balancer.needs().gramian {
+                    model.network().check_over(over)?;
+                }
+                Self::Balance(balancer, over)
+            }
+            Method::Aggregate(method) => {
+                let n_shared = model.network().layout().n_shared();
+                Self::Aggregate(Box::new(Aggregation {
+                    aggregator: Aggregator::new(method.clone(), n_tasks)?,
+                    task_weights: weights.own,
+                    losses: vec![0.0; n_tasks],
+                    labelled: vec![false; n_tasks],
+                    jacobian: Array2::zeros((n_tasks, n_shared)),
+                    direction: vec![0.0; n_shared],
+                    own: vec![0.0; n_tasks],
+                }))
+            }
+        })
+    }
+
+    /// What the method has to be shown at the coming step.
+    pub(super) fn needs(&self) -> Needs {
+        match self {
+            Self::Balance(balancer, _) => balancer.needs(),
+            Self::Fixed(_) | Self::Aggregate(_) => Needs::LOSSES,
+        }
+    }
+
+    /// Decides on the step of the batch in `trace`, whose losses have been computed.
+    pub(super) fn decide<F: Scalar>(&mut self, model: &Model<F>, trace: &mut Trace<F>) -> Decision<'_> {
+        match self {
+            Self::Fixed(weights) => Decision::Sum(weights),
+            Self::Balance(balancer, over) => {
+                Decision::Sum(balancer.weights(&mut model.evidence(trace).over(*over)))
+            }
+            Self::Aggregate(aggregation) => {
+                aggregation.decide(model, trace);
+                Decision::Along { direction: &aggregation.direction, own: &aggregation.own }
+            }
+        }
+    }
+
+    /// Tells the method the losses of the same batch after the step.
+    pub(super) fn after_step(&mut self, losses: &[f64]) {
+        if let Self::Balance(balancer, _) = self {
+            balancer.after_step(losses);
+        }
+    }
+
+    /// Tells the method that the epoch has ended.
+    pub(super) fn end_epoch(&mut self) {
+        if let Self::Balance(balancer, _) = self {
+            balancer.end_epoch();
+        }
+    }
+}
+
+impl Decision<'_> {
+    /// One number for each task: its weight in the gradient of the shared parameters, or, where that is a direction,
+    /// the weight of what belongs to the task alone.
+    pub(super) fn weights(&self) -> &[f64] {
+        match self {
+            Self::Sum(weights) => &weights.shared,
+            Self::Along { own, .. } => own,
+        }
+    }
+}
+
+impl Aggregation {
+    fn decide<F: Scalar>(&mut self, model: &Model<F>, trace: &mut Trace<F>) {
+        for (k, &weight) in self.task_weights.iter().enumerate() {
+            self.losses[k] = weight * trace.losses()[k];
+            self.labelled[k] = weight > 0.0 && trace.labelled()[k];
+        }
+        let gradients = model.task_gradients(trace);
+        for ((mut to, from), &weight) in
+            self.jacobian.rows_mut().into_iter().zip(gradients.rows()).zip(&self.task_weights)
+        {
+            Zip::from(&mut to).and(&from).for_each(|to, &from| *to = weight * from.to_f64());
+        }
+        let (losses, labelled, jacobian) = (&self.losses, &self.labelled, self.jacobian.view());
+        let own = self.aggregator.direction(losses, labelled, jacobian, &mut self.direction);
+        self.own.copy_from_slice(own);
+        self.own.iter_mut().zip(&self.task_weights).for_each(|(own, weight)| *own *= weight);
+    }
+}
