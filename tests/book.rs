@@ -114,7 +114,8 @@ fn figures_are_what_the_program_draws() {
 
 #[test]
 fn the_comparison_of_figures_can_fail() {
-    let moved = std::panic::catch_unwind(|| assert_same("a.svg", "<line x1=\"10.0\"/>", "<line x1=\"14.0\"/>"));
+    let moved =
+        std::panic::catch_unwind(|| assert_same("a.svg", "<line x1=\"10.0\"/>", "<line x1=\"14.0\"/>"));
     let renamed = std::panic::catch_unwind(|| assert_same("a.svg", "<text>h</text>", "<text>x</text>"));
     assert!(moved.is_err() && renamed.is_err());
     assert_same("a.svg", "<line x1=\"10.0\" y1=\"-0.1\"/>", "<line x1=\"11.0\" y1=\"0.1\"/>");

@@ -91,7 +91,9 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
 fn reexports() -> BTreeMap<String, String> {
     let mut from = BTreeMap::new();
     for line in read("src/lib.rs").lines().filter(|line| !line.starts_with(' ')) {
-        let Some(path) = line.strip_prefix("pub use ").and_then(|line| line.strip_suffix(';')) else { continue };
+        let Some(path) = line.strip_prefix("pub use ").and_then(|line| line.strip_suffix(';')) else {
+            continue;
+        };
         let Some((module, names)) = path.split_once("::") else { continue };
         for name in names.trim_matches(['{', '}']).split(',') {
             from.insert(name.trim().to_owned(), module.to_owned());
@@ -225,11 +227,13 @@ fn every_source_file_says_what_it_is_for() {
 
 #[test]
 fn nothing_is_unfinished() {
-    let words = [concat!("todo", "!"), concat!("unimplement", "ed!"), concat!("TO", "DO"), concat!("FIX", "ME")];
+    let words =
+        [concat!("todo", "!"), concat!("unimplement", "ed!"), concat!("TO", "DO"), concat!("FIX", "ME")];
     let mut faults = Vec::new();
     for path in rust_files().into_iter().filter(|path| !path.starts_with("docs/book/exercises/")) {
         let text = read(&path);
-        faults.extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{path}: {word}")));
+        faults
+            .extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{path}: {word}")));
     }
     assert_none(faults, "unfinished code");
 }
@@ -343,8 +347,12 @@ fn every_page_of_the_book_is_listed_and_run() {
             faults.push(format!("{path}: not in SUMMARY.md"));
         }
         let is_run = tests.contains(&format!("\"{name}\"")) || others.contains(&path);
-        if read(&path).contains("\n```rust\n") && !is_run {
+        let page = read(&path);
+        if page.contains("\n```rust\n") && !is_run {
             faults.push(format!("{path}: not in src/book.rs"));
+        }
+        if page.contains("```rust,") {
+            faults.push(format!("{path}: a Rust block that is not run"));
         }
     }
     assert_none(faults, "pages of the book");
@@ -357,7 +365,8 @@ fn programs_in_pages_are_the_examples() {
     for path in text_files().into_iter().filter(|path| path.ends_with(".md")) {
         for part in read(&path).split("<!-- docs/examples/").skip(1) {
             let (name, rest) = part.split_once(" -->").expect("the end of the comment");
-            let shown = rest.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+            let shown =
+                rest.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
             let example = read(&format!("docs/examples/{name}"));
             let program = example.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
             if shown.trim() != program.collect::<Vec<_>>().join("\n").trim() {

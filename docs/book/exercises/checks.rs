@@ -176,7 +176,10 @@ pub fn trunk_delta(answer: fn(&[Vec<f64>], &[Vec<f64>], &[f64]) -> Vec<f64>) {
     // L = Σₖ wₖ Σₙ dyₖ[n] · h[n] Vₖ.
     let loss = |h: &[f64]| {
         let output = |k: usize, n: usize| (0..hidden).map(|i| h[n * hidden + i] * v[k][i]).sum::<f64>();
-        (0..3 * batch).map(|at| (at / batch, at % batch)).map(|(k, n)| weights[k] * dy[k][n] * output(k, n)).sum()
+        (0..3 * batch)
+            .map(|at| (at / batch, at % batch))
+            .map(|(k, n)| weights[k] * dy[k][n] * output(k, n))
+            .sum()
     };
     assert_gradient("dh", loss, &h, &answer(&dy, &v, &weights));
 }
@@ -228,7 +231,8 @@ pub fn dynamic_weight_average(answer: fn(&[f64], &[f64], f64) -> Vec<f64>) {
 }
 
 pub fn min_norm_pair(answer: fn(f64, f64, f64) -> (f64, f64)) {
-    let norm = |(a, b, c): (f64, f64, f64), w: f64| w * w * a + 2.0 * w * (1.0 - w) * b + (1.0 - w) * (1.0 - w) * c;
+    let norm =
+        |(a, b, c): (f64, f64, f64), w: f64| w * w * a + 2.0 * w * (1.0 - w) * b + (1.0 - w) * (1.0 - w) * c;
     let corners = [(4.0, 0.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 2.0, 9.0), (9.0, 2.0, 1.0)];
     for g in corners.into_iter().chain([(18.0, -22.0, 38.0), (2.0, 0.0, 1.0), (1.0, -1.0, 1.0)]) {
         let (w1, w2) = answer(g.0, g.1, g.2);

@@ -48,7 +48,10 @@ fn difference_error() -> String {
 }
 
 fn valley() -> String {
-    let (x, y) = (Axis::linear([-4.5, 1.5], &[-4.0, -2.0, 0.0], "x"), Axis::linear([-1.5, 1.5], &[-1.0, 0.0, 1.0], "y"));
+    let (x, y) = (
+        Axis::linear([-4.5, 1.5], &[-4.0, -2.0, 0.0], "x"),
+        Axis::linear([-1.5, 1.5], &[-1.0, 0.0, 1.0], "y"),
+    );
     let mut chart = Chart::new(320.0, x, y);
     for level in [0.5_f64, 2.0, 8.0, 20.0] {
         // ½ (x² + 50 y²) = level
@@ -154,15 +157,16 @@ fn missing_labels() -> String {
     text + "```\n"
 }
 
-const RELATIONS: [(f64, &str); 3] = [(1.0, "p = 1, the same"), (0.0, "p = 0, unrelated"), (-1.0, "p = −1, opposed")];
+/// In the order of the fights.
+const RELATIONS: [&str; 3] = ["p = 1, the same", "p = 0, unrelated", "p = −1, opposed"];
 
 fn fight_picture() -> String {
-    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 50.0, 100.0, 150.0, 200.0], "step");
+    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 100.0, 200.0, 300.0, 400.0], "step");
     let y = Axis::linear([-1.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], "cosine of the two gradients");
     let mut chart = Chart::new(340.0, x, y);
-    for (k, (cosine, name)) in RELATIONS.into_iter().enumerate() {
-        let cosines = experiments::fight(cosine).cosines;
-        let line: Vec<_> = cosines.iter().enumerate().step_by(4).map(|(step, &c)| [step as f64, c]).collect();
+    for (k, (fight, name)) in experiments::FIGHTS.iter().zip(RELATIONS).enumerate() {
+        let line: Vec<_> =
+            fight.cosines.iter().enumerate().step_by(8).map(|(step, &c)| [step as f64, c]).collect();
         chart.line(&line, COLOURS[k], "");
         chart.name(COLOURS[k], name);
     }
@@ -171,16 +175,16 @@ fn fight_picture() -> String {
 
 fn fight_table() -> String {
     let mut text = String::from(
-        "```text\n                    shared trunk     separate trunks   shared − separate   mean cosine\n",
+        "```text\n                    shared trunk     separate trunks   shared − separate   cosine, first and last 20 steps\n",
     );
-    for (cosine, name) in RELATIONS {
-        let found = experiments::fight(cosine);
+    for (found, name) in experiments::FIGHTS.iter().zip(RELATIONS) {
         let differences: Vec<f64> = found.shared.iter().zip(&found.separate).map(|(a, b)| a - b).collect();
         let [shared, separate, difference] =
             [&found.shared, &found.separate, &differences].map(|values| experiments::summary(values));
-        let mean = found.cosines.iter().sum::<f64>() / found.cosines.len() as f64;
+        let early = found.cosines[..20].iter().sum::<f64>() / 20.0;
+        let late = found.cosines[380..].iter().sum::<f64>() / 20.0;
         text += &format!(
-            "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {mean:>+11.2}\n",
+            "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {early:>+8.2} {late:>+6.2}\n",
             shared[0], shared[1], separate[0], separate[1], difference[0], difference[1]
         );
     }
@@ -202,7 +206,12 @@ fn surgery() -> String {
         drawing.line(ends[0], ends[1], r##"stroke="#bbbbbb" stroke-dasharray="4 4""##);
         drawing.arrow(at([0.0, 0.0]), at(g), ink, 3.0);
         let tip = at(g);
-        drawing.text([tip[0] + if k == 0 { 8.0 } else { -8.0 }, tip[1] - 6.0], if k == 0 { "start" } else { "end" }, ink, ["∇₁", "∇₂"][k]);
+        drawing.text(
+            [tip[0] + if k == 0 { 8.0 } else { -8.0 }, tip[1] - 6.0],
+            if k == 0 { "start" } else { "end" },
+            ink,
+            ["∇₁", "∇₂"][k],
+        );
     }
     let methods: [(&str, Box<dyn Balance>); 5] = [
         ("sum", Box::new(Equal::sum())),
@@ -219,7 +228,11 @@ fn surgery() -> String {
         let unit = d.map(|x| 1.3 * x / length);
         drawing.arrow(at([0.0, 0.0]), at(unit), COLOURS[k], 2.0);
         let y = 40.0 + 18.0 * k as f64;
-        drawing.line([470.0, y - 4.0], [492.0, y - 4.0], &format!(r#"stroke="{}" stroke-width="3""#, COLOURS[k]));
+        drawing.line(
+            [470.0, y - 4.0],
+            [492.0, y - 4.0],
+            &format!(r#"stroke="{}" stroke-width="3""#, COLOURS[k]),
+        );
         let served = [first, second].map(|g| (g[0] * d[0] + g[1] * d[1]) / length);
         let words = format!("{name}: {:+.2}, {:+.2}", served[0], served[1]);
         drawing.text([500.0, y], "start", ink, &words);
@@ -233,7 +246,8 @@ fn gains() -> String {
     let sizes = [50, 200, 800];
     let mut x = Axis::linear([0.0, 3.0], &[], "training rows");
     x.ticks = sizes.iter().enumerate().map(|(i, size)| (i as f64 + 0.5, size.to_string())).collect();
-    let mut chart = Chart::new(320.0, x, Axis::linear([-20.0, 20.0], &[-20.0, -10.0, 0.0, 10.0, 20.0], "gain, per cent"));
+    let mut chart =
+        Chart::new(320.0, x, Axis::linear([-20.0, 20.0], &[-20.0, -10.0, 0.0, 10.0, 20.0], "gain, per cent"));
     chart.line(&[[0.0, 0.0], [3.0, 0.0]], "#999999", "");
     for (i, size) in sizes.into_iter().enumerate() {
         let values = experiments::gains(size);
