@@ -347,8 +347,12 @@ fn every_page_of_the_book_is_listed_and_run() {
             faults.push(format!("{path}: not in SUMMARY.md"));
         }
         let is_run = tests.contains(&format!("\"{name}\"")) || others.contains(&path);
-        if read(&path).contains("\n```rust\n") && !is_run {
+        let page = read(&path);
+        if page.contains("\n```rust\n") && !is_run {
             faults.push(format!("{path}: not in src/book.rs"));
+        }
+        if page.contains("```rust,") {
+            faults.push(format!("{path}: a Rust block that is not run"));
         }
     }
     assert_none(faults, "pages of the book");

@@ -26,7 +26,10 @@ fn ten_losses_of_the_tutorial() {
     for (step, recorded) in RECORDED {
         for (task, recorded) in recorded.into_iter().enumerate() {
             let found = history.losses()[[step, task]];
-            println!("step {step}, task {task}: {found:.12}");
+            println!("step {step}, task {task}: {found:.14}");
+            if std::env::var_os("RECORD").is_some() {
+                continue;
+            }
             assert!(
                 (found - recorded).abs() < 1e-9 * recorded,
                 "step {step}, task {task}: {found:.12}, was {recorded}"

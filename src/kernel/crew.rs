@@ -8,7 +8,7 @@ use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// The calling thread and a number of sleeping workers.
@@ -64,13 +64,20 @@ impl Crew {
     /// If the operating system refuses a thread.
     pub fn new(n_threads: usize) -> Self {
         let board = Arc::<Board>::default();
-        let workers = (1..n_threads)
+        let ready = Arc::new(Barrier::new(n_threads.max(1)));
+        let workers: Vec<_> = (1..n_threads)
             .map(|i| {
-                let board = Arc::clone(&board);
+                let (board, ready) = (Arc::clone(&board), Arc::clone(&ready));
                 let name = format!("polytask-{i}");
-                thread::Builder::new().name(name).spawn(move || board.serve()).expect("a new thread")
+                let work = move || {
+                    super::scratch::reserve();
+                    ready.wait();
+                    board.serve();
+                };
+                thread::Builder::new().name(name).spawn(work).expect("a new thread")
             })
             .collect();
+        ready.wait();
         Self { board, workers }
     }
 

@@ -179,7 +179,3 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
 impl Native for f32 {}
 #[cfg(not(target_arch = "x86_64"))]
 impl Native for f64 {}
-
-/// The tests' dual numbers go the portable way on every path.
-#[cfg(test)]
-impl Native for crate::witness::Dual {}

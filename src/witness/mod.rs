@@ -142,6 +142,9 @@ impl fmt::Display for Dual {
 
 impl Sealed for Dual {}
 
+/// Dual numbers go the portable way on every path.
+impl crate::kernel::Native for Dual {}
+
 impl Scalar for Dual {
     const ZERO: Self = Self::constant(0.0);
     const ONE: Self = Self::constant(1.0);

@@ -157,16 +157,16 @@ fn missing_labels() -> String {
     text + "```\n"
 }
 
-const RELATIONS: [(f64, &str); 3] =
-    [(1.0, "p = 1, the same"), (0.0, "p = 0, unrelated"), (-1.0, "p = −1, opposed")];
+/// In the order of the fights.
+const RELATIONS: [&str; 3] = ["p = 1, the same", "p = 0, unrelated", "p = −1, opposed"];
 
 fn fight_picture() -> String {
-    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 50.0, 100.0, 150.0, 200.0], "step");
+    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 100.0, 200.0, 300.0, 400.0], "step");
     let y = Axis::linear([-1.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], "cosine of the two gradients");
     let mut chart = Chart::new(340.0, x, y);
-    for (k, (cosine, name)) in RELATIONS.into_iter().enumerate() {
-        let cosines = experiments::fight(cosine).cosines;
-        let line: Vec<_> = cosines.iter().enumerate().step_by(4).map(|(step, &c)| [step as f64, c]).collect();
+    for (k, (fight, name)) in experiments::FIGHTS.iter().zip(RELATIONS).enumerate() {
+        let line: Vec<_> =
+            fight.cosines.iter().enumerate().step_by(8).map(|(step, &c)| [step as f64, c]).collect();
         chart.line(&line, COLOURS[k], "");
         chart.name(COLOURS[k], name);
     }
@@ -175,16 +175,16 @@ fn fight_picture() -> String {
 
 fn fight_table() -> String {
     let mut text = String::from(
-        "```text\n                    shared trunk     separate trunks   shared − separate   mean cosine\n",
+        "```text\n                    shared trunk     separate trunks   shared − separate   cosine, first and last 20 steps\n",
     );
-    for (cosine, name) in RELATIONS {
-        let found = experiments::fight(cosine);
+    for (found, name) in experiments::FIGHTS.iter().zip(RELATIONS) {
         let differences: Vec<f64> = found.shared.iter().zip(&found.separate).map(|(a, b)| a - b).collect();
         let [shared, separate, difference] =
             [&found.shared, &found.separate, &differences].map(|values| experiments::summary(values));
-        let mean = found.cosines.iter().sum::<f64>() / found.cosines.len() as f64;
+        let early = found.cosines[..20].iter().sum::<f64>() / 20.0;
+        let late = found.cosines[380..].iter().sum::<f64>() / 20.0;
         text += &format!(
-            "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {mean:>+11.2}\n",
+            "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {early:>+8.2} {late:>+6.2}\n",
             shared[0], shared[1], separate[0], separate[1], difference[0], difference[1]
         );
     }

@@ -1,0 +1,46 @@
+//! What a model predicts, by the names of its tasks.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::Model;
+use crate::Scalar;
+
+/// What a model predicts, per task.
+#[derive(Clone, Debug)]
+pub struct Predictions<F> {
+    names: Vec<String>,
+    pub(super) values: Vec<Array2<F>>,
+}
+
+impl<F: Scalar> Predictions<F> {
+    pub(super) fn new(model: &Model<F>, n_rows: usize) -> Self {
+        let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
+        let width = |k| model.prediction_width(k);
+        Self { names, values: (0..model.tasks().len()).map(|k| Array2::zeros((n_rows, width(k)))).collect() }
+    }
+
+    /// The predictions of the task of that name, `rows × prediction width`.
+    pub fn get(&self, task: &str) -> Option<ArrayView2<'_, F>> {
+        let k = self.names.iter().position(|name| name == task)?;
+        Some(self.values[k].view())
+    }
+
+    /// Names and predictions, in the order of the tasks.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ArrayView2<'_, F>)> {
+        self.names.iter().map(String::as_str).zip(self.values.iter().map(|values| values.view()))
+    }
+}
+
+impl<F> std::ops::Index<&str> for Predictions<F> {
+    type Output = Array2<F>;
+
+    /// # Panics
+    /// If there is no task of that name.
+    #[track_caller]
+    fn index(&self, task: &str) -> &Array2<F> {
+        match self.names.iter().position(|name| name == task) {
+            Some(k) => &self.values[k],
+            None => panic!("no task named {task:?}; there are {:?}", self.names),
+        }
+    }
+}
