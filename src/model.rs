@@ -31,7 +31,9 @@ mod predictions;
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+pub use predictions::Predictions;
 
 use crate::balance::{Evidence, Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
