@@ -27,15 +27,17 @@
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
+mod evidence;
 mod predictions;
 
 use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
+pub use evidence::BatchEvidence;
 pub use predictions::Predictions;
 
-use crate::balance::{Evidence, Over, Weights};
+use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
 use crate::layer::Mode;
@@ -578,38 +580,3 @@ impl<F: Scalar> Model<F> {
 
 /// How many rows [`Model::predict`] works on at once.
 pub(crate) const PREDICTION_ROWS: usize = 1024;
-
-/// What the tasks' losses and gradients of one batch say to a balancing method.
-#[derive(Debug)]
-pub struct BatchEvidence<'a, F: Scalar> {
-    network: &'a Network<F>,
-    theta: &'a [F],
-    trace: &'a mut Trace<F>,
-    over: Over,
-}
-
-impl<F: Scalar> BatchEvidence<'_, F> {
-    /// The same with the Gramian over something else than all shared parameters.
-    ///
-    /// Asking for it panics if the network has nothing of the kind:
-    /// [`check_over`](Network::check_over) tells beforehand.
-    #[must_use]
-    pub fn over(mut self, over: Over) -> Self {
-        self.over = over;
-        self
-    }
-}
-
-impl<F: Scalar> Evidence for BatchEvidence<'_, F> {
-    fn losses(&self) -> &[f64] {
-        self.trace.losses()
-    }
-
-    fn labelled(&self) -> &[bool] {
-        self.trace.labelled()
-    }
-
-    fn gramian(&mut self) -> ArrayView2<'_, f64> {
-        self.network.gramian_over(self.over, self.theta, self.trace)
-    }
-}
