@@ -97,7 +97,7 @@ fn nothing_to_learn_from() {
 #[test]
 fn tables_that_do_not_fit() {
     let data = table([1.0; 6]);
-    refused(fit(Task::regression("z"), &data), ErrorKind::Name, &["task \"z\"", "\"y\""]);
+    refused(fit(Task::regression("z"), &data), ErrorKind::Name, &["task \"z\"", "`y`"]);
     refused(fit(Task::multi_label("tags", ["y", "z"]), &data), ErrorKind::Name, &["task \"tags\"", "z"]);
     let wide = Dataset::new(Array2::zeros((6, 3)), Array2::zeros((6, 1))).expect("a table");
     refused(fit(Task::regression("y"), &wide), ErrorKind::Shape, &["features", "expected 2", "found 3"]);
