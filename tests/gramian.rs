@@ -175,7 +175,7 @@ fn a_short_batch_after_a_long_one() {
         let found = model.evidence(&mut trace).gramian().to_owned();
         let mut fresh = model.trace(rows.len());
         model.forward(&long.batch(&rows), &mut fresh).expect("a batch that fits");
-        let off = distance(&found, &model.evidence(&mut fresh).gramian());
+        let off = distance(&found, model.evidence(&mut fresh).gramian());
         assert!(off < TOLERANCE, "{form}: {off:e}");
     }
 }

@@ -176,7 +176,7 @@ impl<F: Scalar> Trace<F> {
         self
     }
 
-    /// Also computes ∂L/∂x in backward, for [`input_gradient`](Self::input_gradient).
+    /// Also computes ∂L/∂x in backward, for [`input_gradient`](crate::Network::input_gradient).
     #[must_use]
     pub fn with_input_gradient(mut self) -> Self {
         self.keeps_input_delta = true;

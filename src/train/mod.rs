@@ -9,5 +9,5 @@ mod run;
 mod trainer;
 
 pub use history::{History, Validation};
-pub use run::{Progress, Run};
+pub use run::{Desk, Progress, Run};
 pub use trainer::Trainer;

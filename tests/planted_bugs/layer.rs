@@ -102,7 +102,7 @@ impl<F: Scalar> BuiltSpoiled<F> {
     }
 
     /// `∂L/∂x = dz · w` of one lane, to where `flow` wants it.
-    fn into_input(&self, w: ArrayView2<'_, F>, deltas: &mut Arena<F>, flow: &Flow) {
+    fn input_delta(&self, w: ArrayView2<'_, F>, deltas: &mut Arena<F>, flow: &Flow) {
         let (lane, start) = match flow.into {
             Into::Nowhere => return,
             Into::Set(lane) => (lane, Start::Zero),
@@ -158,10 +158,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
             }
             LayerBug::InputThroughW => {
                 self.dense.propagate(theta, values, deltas, &ended);
-                self.into_input(self.w(theta), deltas, flow);
+                self.input_delta(self.w(theta), deltas, flow);
             }
             LayerBug::DerivativeForgotten => {
-                self.into_input(self.w(theta).reversed_axes(), deltas, flow);
+                self.input_delta(self.w(theta).reversed_axes(), deltas, flow);
             }
             LayerBug::DerivativeTwice => {
                 self.dense.propagate(theta, values, deltas, &ended);
@@ -174,7 +174,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
                         *dz = F::ZERO;
                     }
                 });
-                self.into_input(self.w(theta).reversed_axes(), deltas, flow);
+                self.input_delta(self.w(theta).reversed_axes(), deltas, flow);
             }
             _ => self.dense.propagate(theta, values, deltas, flow),
         }
