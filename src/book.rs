@@ -26,4 +26,6 @@ pages! {
     "gradient-surgery.md" => GradientSurgery,
     "numbers.md" => Numbers,
     "honest-evaluation.md" => HonestEvaluation,
+    "../../zh/README.md" => ChineseReadme,
+    "../../zh/from-tensorflow.md" => ChineseFromTensorFlow,
 }

@@ -355,6 +355,12 @@ fn every_page_of_the_book_is_listed_and_run() {
             faults.push(format!("{path}: a Rust block that is not run"));
         }
     }
+    for path in files("docs/zh", &[".md"]) {
+        let name = path.strip_prefix("docs/").expect("a page");
+        if read(&path).contains("\n```rust\n") && !tests.contains(&format!("\"../../{name}\"")) {
+            faults.push(format!("{path}: not in src/book.rs"));
+        }
+    }
     assert_none(faults, "pages of the book");
 }
 

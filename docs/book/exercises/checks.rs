@@ -72,7 +72,9 @@ fn stable_softplus(z: f64) -> f64 {
     z.max(0.0) + (-z.abs()).exp().ln_1p()
 }
 
-pub fn neuron_gradient(answer: fn(&[f64], &[f64], f64, f64) -> (f64, f64)) {
+type NeuronGradient = fn(&[f64], &[f64], f64, f64) -> (f64, f64);
+
+pub fn neuron_gradient(answer: NeuronGradient) {
     let (x, t) = (numbers(7, 1.0), numbers(7, 2.0));
     let loss = |theta: &[f64]| {
         x.iter().zip(&t).map(|(x, t)| (theta[0] * x + theta[1] - t).powi(4)).sum::<f64>() / 7.0
@@ -103,7 +105,9 @@ pub fn dense_backward(answer: DenseBackward) {
     assert_gradient("[dW | db | dx]", loss, &theta, &[dw, db, dx].concat());
 }
 
-pub fn silu_backward(answer: fn(&[f64], &[f64]) -> Vec<f64>) {
+type SiluBackward = fn(&[f64], &[f64]) -> Vec<f64>;
+
+pub fn silu_backward(answer: SiluBackward) {
     let (z, dy) = (numbers(9, 0.0), numbers(9, 4.0));
     let loss = |z: &[f64]| z.iter().zip(&dy).map(|(z, dy)| dy * z / (1.0 + (-z).exp())).sum();
     assert_gradient("dz", loss, &z, &answer(&z, &dy));
@@ -112,7 +116,9 @@ pub fn silu_backward(answer: fn(&[f64], &[f64]) -> Vec<f64>) {
     assert_close("dz at z = -1000", far[1], 0.0, 1e-12);
 }
 
-pub fn binary_cross_entropy(answer: fn(&[f64], &[f64]) -> (f64, Vec<f64>)) {
+type ValueAndDelta = fn(&[f64], &[f64]) -> (f64, Vec<f64>);
+
+pub fn binary_cross_entropy(answer: ValueAndDelta) {
     let (z, t) = (numbers(6, 1.0), [1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
     let loss = |z: &[f64]| {
         z.iter().zip(t).map(|(&z, t)| stable_softplus(if t == 1.0 { -z } else { z })).sum::<f64>() / 6.0
@@ -140,7 +146,9 @@ pub fn directional_error(answer: DirectionalError) {
     assert_close("one entry wrong by 1", answer(&loss, &theta, &wrong, &v, 1e-3), 0.8, 1e-5);
 }
 
-pub fn momentum_step(answer: fn(&mut [f64], &mut [f64], &[f64], f64, f64)) {
+type MomentumStep = fn(&mut [f64], &mut [f64], &[f64], f64, f64);
+
+pub fn momentum_step(answer: MomentumStep) {
     let (mut theta, mut velocity) = ([1.0, -1.0], [0.0, 0.5]);
     answer(&mut theta, &mut velocity, &[2.0, -4.0], 0.1, 0.5);
     // u = (2, −3.75); θ − 0.1 (g + 0.5 u).
@@ -154,7 +162,9 @@ pub fn momentum_step(answer: fn(&mut [f64], &mut [f64], &[f64], f64, f64)) {
     }
 }
 
-pub fn two_layer_gradient(answer: fn(&[f64], &[f64], &[f64], usize) -> Vec<f64>) {
+type TwoLayerGradient = fn(&[f64], &[f64], &[f64], usize) -> Vec<f64>;
+
+pub fn two_layer_gradient(answer: TwoLayerGradient) {
     let hidden = 3;
     let (x, t, theta) = (numbers(5, 1.0), numbers(5, 2.0), numbers(3 * hidden + 1, 3.0));
     let loss = |theta: &[f64]| {
@@ -167,7 +177,9 @@ pub fn two_layer_gradient(answer: fn(&[f64], &[f64], &[f64], usize) -> Vec<f64>)
     assert_gradient("gradient", loss, &theta, &answer(&x, &t, &theta, hidden));
 }
 
-pub fn trunk_delta(answer: fn(&[Vec<f64>], &[Vec<f64>], &[f64]) -> Vec<f64>) {
+type TrunkDelta = fn(&[Vec<f64>], &[Vec<f64>], &[f64]) -> Vec<f64>;
+
+pub fn trunk_delta(answer: TrunkDelta) {
     let (batch, hidden) = (4, 3);
     let dy = [numbers(batch, 1.0), numbers(batch, 2.0), numbers(batch, 3.0)];
     let v = [numbers(hidden, 4.0), numbers(hidden, 5.0), numbers(hidden, 6.0)];
@@ -184,7 +196,9 @@ pub fn trunk_delta(answer: fn(&[Vec<f64>], &[Vec<f64>], &[f64]) -> Vec<f64>) {
     assert_gradient("dh", loss, &h, &answer(&dy, &v, &weights));
 }
 
-pub fn masked_mean_squared_error(answer: fn(&[f64], &[f64], &[f64]) -> (f64, Vec<f64>)) {
+type MaskedValueAndDelta = fn(&[f64], &[f64], &[f64]) -> (f64, Vec<f64>);
+
+pub fn masked_mean_squared_error(answer: MaskedValueAndDelta) {
     let (y, w) = ([1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 0.5, 2.0]);
     let t = [0.0, f64::NAN, 1.0, f64::NAN];
     let (value, delta) = answer(&y, &t, &w);
@@ -198,7 +212,7 @@ pub fn masked_mean_squared_error(answer: fn(&[f64], &[f64], &[f64]) -> (f64, Vec
     assert!(delta.iter().all(|d| *d == 0.0), "delta without any label is 0");
 }
 
-pub fn rank_net(answer: fn(&[f64], &[f64]) -> (f64, Vec<f64>)) {
+pub fn rank_net(answer: ValueAndDelta) {
     let (s, t) = (numbers(5, 1.0), [2.0, 0.0, 1.0, 1.0, 0.0]);
     let loss = |s: &[f64]| {
         let pairs: Vec<f64> = (0..25)
@@ -221,7 +235,9 @@ pub fn cosine(answer: fn(&[f64], &[f64]) -> f64) {
     assert_close("entries of 1e200", answer(&[1e200, 1e200], &[1e200, 0.0]), 0.5_f64.sqrt(), 1e-12);
 }
 
-pub fn dynamic_weight_average(answer: fn(&[f64], &[f64], f64) -> Vec<f64>) {
+type Average = fn(&[f64], &[f64], f64) -> Vec<f64>;
+
+pub fn dynamic_weight_average(answer: Average) {
     let weights = answer(&[1.0, 1.0, 3.0], &[2.0, 1.0, 3.0], 2.0);
     assert_close("Σ w", weights.iter().sum(), 3.0, 1e-12);
     assert_close("ratio of the first two", weights[1] / weights[0], 0.25_f64.exp(), 1e-12);

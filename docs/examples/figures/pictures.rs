@@ -8,8 +8,11 @@ use polytask::optim::{Adam, Optimizer, Sgd};
 use crate::experiments;
 use crate::svg::{Axis, COLOURS, Chart, Drawing};
 
+/// What makes the content of a file.
+type Draw = fn() -> String;
+
 /// File names and what makes their content.
-pub const ALL: [(&str, fn() -> String); 9] = [
+pub const ALL: [(&str, Draw); 9] = [
     ("difference-error.svg", difference_error),
     ("valley.svg", valley),
     ("first-training.svg", first_training),
@@ -165,8 +168,12 @@ fn fight_picture() -> String {
     let y = Axis::linear([-1.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], "cosine of the two gradients");
     let mut chart = Chart::new(340.0, x, y);
     for (k, (fight, name)) in experiments::FIGHTS.iter().zip(RELATIONS).enumerate() {
-        let line: Vec<_> =
-            fight.cosines.iter().enumerate().step_by(8).map(|(step, &c)| [step as f64, c]).collect();
+        let line: Vec<_> = fight
+            .cosines
+            .iter()
+            .enumerate()
+            .map(|(step, &c)| [(experiments::FIGHT_EVERY * step) as f64, c])
+            .collect();
         chart.line(&line, COLOURS[k], "");
         chart.name(COLOURS[k], name);
     }
@@ -175,14 +182,14 @@ fn fight_picture() -> String {
 
 fn fight_table() -> String {
     let mut text = String::from(
-        "```text\n                    shared trunk     separate trunks   shared − separate   cosine, first and last 20 steps\n",
+        "```text\n                    shared trunk     separate trunks   shared − separate   cosine, first and last steps\n",
     );
     for (found, name) in experiments::FIGHTS.iter().zip(RELATIONS) {
         let differences: Vec<f64> = found.shared.iter().zip(&found.separate).map(|(a, b)| a - b).collect();
         let [shared, separate, difference] =
             [&found.shared, &found.separate, &differences].map(|values| experiments::summary(values));
-        let early = found.cosines[..20].iter().sum::<f64>() / 20.0;
-        let late = found.cosines[380..].iter().sum::<f64>() / 20.0;
+        let early = found.cosines[..3].iter().sum::<f64>() / 3.0;
+        let late = found.cosines[47..].iter().sum::<f64>() / 3.0;
         text += &format!(
             "{name:17} {:>7.3} ± {:.3}   {:>7.3} ± {:.3}     {:>+7.3} ± {:.3}   {early:>+8.2} {late:>+6.2}\n",
             shared[0], shared[1], separate[0], separate[1], difference[0], difference[1]
