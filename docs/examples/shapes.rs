@@ -13,38 +13,37 @@ use polytask::prelude::*;
 const CLASSES: [&str; 3] = ["ellipse", "rectangle", "triangle"];
 const SIDE: usize = 16;
 
+const STEPS: u64 = 4_000;
+
 fn main() -> polytask::Result<()> {
-    let env = |n: &str, d: f64| std::env::var(n).map_or(d, |v| v.parse().unwrap());
-    let start = std::time::Instant::now();
     let path = std::env::args().nth(1).unwrap_or_else(|| "target/shapes.svg".into());
-    let train = datasets::shapes::<f32>(env("ROWS", 20000.0) as usize, 0.05, 1);
+    let train = datasets::shapes::<f32>(20_000, 0.05, 1);
     let test = datasets::shapes::<f32>(2_000, 0.05, 2);
 
-    let steps = env("STEPS", 4000.0) as u64;
-    let w = env("WIDTH", 256.0) as usize;
     let mut model = Model::builder(train.n_features())
-        .trunk([Layer::dense(w, Activation::Relu), Layer::dense(w / 2, Activation::Relu)])
+        .trunk([Layer::dense(256, Activation::Relu), Layer::dense(128, Activation::Relu)])
         .task(Task::classes("shape", CLASSES.len()))
         .task(
-            Task::new("box", Loss::smooth_l1(env("BETA", 0.05)))
+            Task::new("box", Loss::smooth_l1(0.05)) // a tenth of a side is a long way off
                 .columns(["x0", "y0", "x1", "y1"])
-                .weight(env("BOX", 10.0))
+                .weight(10.0)
                 .metric(Metric::MeanIou),
         )
         .seed(1)
         .build::<f32>()?;
-    let trainer = Trainer::new(AdamW::new(env("LR", 0.002)).weight_decay(env("WD", 0.02)))
-        .schedule(Schedule::cosine(steps, 0.0));
-    trainer.batch_size(env("BATCH", 64.0) as usize).steps(steps).threads(1).fit(&mut model, &train)?;
-    println!("{:?}", start.elapsed());
-    if env("TRAIN", 0.0) > 0.0 {
-        println!("{}", model.evaluate(&train)?);
-    }
+    let trainer = Trainer::new(AdamW::new(0.002).weight_decay(0.02)).schedule(Schedule::cosine(STEPS, 0.0));
+    trainer.batch_size(64).steps(STEPS).fit(&mut model, &train)?;
 
     println!("{}", model.evaluate(&test)?);
-    let picture = draw(&model, &test.select(&(0..24).collect::<Vec<_>>()))?;
-    std::fs::write(&path, picture).unwrap_or_else(|error| panic!("{path}: {error}"));
-    println!("24 of the images are drawn in {path}");
+    let first_24: Vec<usize> = (0..24).collect();
+    let picture = draw(&model, &test.select(&first_24))?;
+    match std::fs::write(&path, picture) {
+        Ok(()) => println!("24 of these images are drawn in {path}"),
+        Err(error) => {
+            eprintln!("{path}: {error}");
+            std::process::exit(1);
+        }
+    }
     Ok(())
 }
 
