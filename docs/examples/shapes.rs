@@ -24,7 +24,7 @@ fn main() -> polytask::Result<()> {
         .trunk([Layer::dense(256, Activation::Relu), Layer::dense(128, Activation::Relu)])
         .task(Task::classes("shape", CLASSES.len()))
         .task(
-            Task::new("box", Loss::smooth_l1(0.05)) // a tenth of a side is a long way off
+            Task::new("box", Loss::smooth_l1(0.05)) // less than a pixel, which is 1/16
                 .columns(["x0", "y0", "x1", "y1"])
                 .weight(10.0)
                 .metric(Metric::MeanIou),
