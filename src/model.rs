@@ -40,6 +40,7 @@ pub use predictions::Predictions;
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
+use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
 use crate::trace::{Binding, Trace};
@@ -252,7 +253,7 @@ impl<F: Scalar> Model<F> {
         let (features, width) = (data.flat_features(), data.n_features());
         let fill = |i: usize, row: &mut [F]| {
             let at = batch.rows[i] * width;
-            row.copy_from_slice(&features[at..at + width]);
+            kernel::copy_row(&features[at..at + width], row);
             if let Some(scaling) = &self.scaling.features {
                 scaling.apply_row(row);
             }

@@ -11,7 +11,7 @@
 
 use std::marker::PhantomData;
 
-use super::dots::Dots;
+use super::dots::{Combination, Dots};
 use super::product::Finish;
 use super::scratch;
 use super::tile::{Origin, Step, Tiles, heights};
@@ -36,7 +36,7 @@ impl<F> Grid<F> {
 
     /// Where the entry of a row and a column is.
     #[inline(always)]
-    fn at(&self, row: usize, column: usize) -> *const F {
+    pub fn at(&self, row: usize, column: usize) -> *const F {
         self.ptr.wrapping_offset(row as isize * self.down + column as isize * self.across)
     }
 
@@ -84,8 +84,8 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
         if o.n == 1 {
             // No step leads from the only column to another, so it may be called 1.
             o.c_across = 1;
-            if o.a.across != 1 && o.a.down == 1 && o.c_down == 1 {
-                o = o.transposed();
+            if o.a.down == 1 && (o.a.across != 1 || o.b.down == 0) && o.c_down == 1 {
+                return Combination::new(o.transposed()).run::<V>();
             } else if o.a.across == 1 && o.b.down == 1 {
                 return Dots::new(o).run::<V>();
             }

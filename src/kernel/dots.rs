@@ -1,8 +1,10 @@
-//! Matrix times vector where both run along `k`: one dot product for each row.
+//! Matrix times vector, where one chain of sums would spend its time waiting for itself.
 //!
-//! A dot product is summed in as many chains as fit into 64 bytes (16 for `f32`, 8 for `f64`), entry `p`
-//! in chain `p mod 16`; then the upper half of the chains is added to the lower until one is left, and
-//! that is added to the start. So both paths that have the fused instruction give the same bits.
+//! Where the rows of the matrix run along `k`, each is one dot product ([`Dots`]), summed in as many chains as fit
+//! into 64 bytes (16 for `f32`, 8 for `f64`), entry `p` in chain `p mod 16`; then the upper half of the chains is
+//! added to the lower until one is left, and that is added to the start. Where its columns are contiguous, the
+//! result is their combination ([`Combination`]), summed in four chains, `p` in chain `p mod 4`. So both paths that
+//! have the fused instruction give the same bits.
 
 use super::blocks::Operands;
 use super::product::Finish;
@@ -31,12 +33,12 @@ impl<F: Number> Dots<F> {
         unsafe {
             while i + 4 <= m {
                 let sums = self.sums::<V>([i, i + 1, i + 2, i + 3]);
-                (0..4).for_each(|r| self.put(i + r, sums[r]));
+                self.put(i, &sums);
                 i += 4;
             }
             if i < m {
                 let sums = self.sums::<V>([i, (i + 1).min(m - 1), m - 1, m - 1]);
-                (i..m).for_each(|row| self.put(row, sums[row - i]));
+                self.put(i, &sums[..m - i]);
             }
         }
     }
@@ -85,18 +87,64 @@ impl<F: Number> Dots<F> {
         }
     }
 
-    /// Writes an entry of `c`.
+    /// Writes the entries of `c` from a row on.
     #[inline(always)]
-    unsafe fn put(&self, row: usize, sum: F) {
-        let c = self.0.c.wrapping_offset(row as isize * self.0.c_down);
-        // SAFETY: the caller's promise.
-        unsafe {
-            let sum = match self.0.start {
-                Origin::Zero => sum,
-                Origin::Row(bias) => *bias + sum,
-                Origin::Kept => *c + sum,
-            };
-            *c = if self.0.finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+    unsafe fn put(&self, row: usize, sums: &[F]) {
+        let Operands { start, finish, c_down, .. } = self.0;
+        for (i, &sum) in sums.iter().enumerate() {
+            let c = self.0.c.wrapping_offset((row + i) as isize * c_down);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sum = match start {
+                    Origin::Zero => sum,
+                    Origin::Row(bias) => *bias + sum,
+                    Origin::Kept => *c + sum,
+                };
+                *c = if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+            }
+        }
+    }
+}
+
+/// `c[j] ← finish(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
+#[derive(Clone, Copy, Debug)]
+pub struct Combination<F>(Operands<F>);
+
+impl<F: Number> Combination<F> {
+    /// A product with one row.
+    #[inline(always)]
+    pub fn new(o: Operands<F>) -> Self {
+        Self(o)
+    }
+
+    /// # Safety
+    /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n`
+    /// numbers; `c` is nobody else's.
+    #[inline(always)]
+    pub unsafe fn run<V: Vector<F>>(self) {
+        let Operands { k, n, a, b, start, finish, c, .. } = self.0;
+        for j in (0..n).step_by(V::LANES) {
+            // SAFETY: the caller's promise; partial loads and stores keep to n.
+            unsafe {
+                let mask = V::mask((n - j).min(V::LANES));
+                let mut sums = [V::zero(); 4];
+                for p in (0..k).step_by(4) {
+                    for (chain, sum) in sums.iter_mut().enumerate().take(k - p) {
+                        let factor = V::load_part(b.at(p + chain, j), mask);
+                        *sum = V::splat(*a.at(0, p + chain)).mul_add(factor, *sum);
+                    }
+                }
+                let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
+                match start {
+                    Origin::Zero => {}
+                    Origin::Row(row) => sum = V::load_part(row.add(j), mask).plus(sum),
+                    Origin::Kept => sum = V::load_part(c.add(j), mask).plus(sum),
+                }
+                if finish == Finish::Relu {
+                    sum = sum.relu();
+                }
+                sum.store_part(c.add(j), mask);
+            }
         }
     }
 }

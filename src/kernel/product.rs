@@ -10,14 +10,14 @@
 //! the result does not depend on the rows beside it, a sum over several chunks of `k` with
 //! [`Start::Keep`] is the sum over all of them at once, and both paths with a fused multiply-add agree,
 //! all to the last bit. (Where the result is one row or column and both factors are contiguous along
-//! `k`, the chain is 16 or 8 chains that are added at the end, and the sum over chunks is rounded
-//! differently.)
+//! `k`, the chain is 16 or 8 chains that are added at the end; where it is one column and the columns of
+//! `a` are contiguous, 4; and the sum over chunks is rounded differently.)
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, aview0};
 
 use super::blocks::{Grid, Operands};
 use super::tile::Origin;
-use super::vectorize::{self, Pass, Path, vectorize};
+use super::vectorize::{self, Path};
 use crate::Scalar;
 
 /// What a product starts from.
@@ -164,29 +164,18 @@ pub(super) unsafe fn product_on<F: Scalar>(
 /// If `sums` (or the bias it starts from) is not as long as the matrix is wide.
 #[track_caller]
 pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Start<'_, F>, sums: &mut [F]) {
-    assert!(a.ncols() == sums.len(), "column sums of {:?} written to {}", a.dim(), sums.len());
-    match start {
-        Start::Zero => sums.fill(F::ZERO),
-        Start::Bias(bias) => sums.copy_from_slice(bias),
-        Start::Keep => {}
-    }
-    vectorize(ColumnSums { a, sums });
-}
-
-struct ColumnSums<'a, F> {
-    a: ArrayView2<'a, F>,
-    sums: &'a mut [F],
-}
-
-impl<F: Scalar> Pass for ColumnSums<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        for row in self.a.rows() {
-            match row.as_slice() {
-                Some(row) => self.sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x),
-                None => self.sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x),
-            }
+    let n = a.ncols();
+    assert!(n == sums.len(), "column sums of {:?} written to {}", a.dim(), sums.len());
+    let start = match start {
+        Start::Bias(bias) => {
+            sums.copy_from_slice(bias);
+            Start::Keep
         }
-    }
+        start => start,
+    };
+    // The column of ones is one number, read again and again.
+    let one = F::ONE;
+    let ones = aview0(&one);
+    let ones = ones.broadcast((a.nrows(), 1)).expect("one number fits any shape");
+    product(a.reversed_axes(), ones, start, super::matrix_mut(sums, n, 1, 1));
 }

@@ -142,8 +142,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 
         let mut start = Start::Zero;
         for chunk in chunks {
-            let x = chunk.values.get(self.input);
-            let x = x.slice(ndarray::s![.., first..first + rows]);
+            let x = chunk.values.columns(self.input, first..first + rows);
             let dz = chunk.deltas.lanes_of(self.output, lane..lane + 1);
             kernel::product(x.t(), dz, start, kernel::matrix_mut(dw, rows, outputs, outputs));
             start = Start::Keep;

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
+use crate::kernel::{self, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The labels of one task for one batch.
@@ -41,10 +42,10 @@ impl<'a, F: Scalar> Labels<'a, F> {
     pub fn total_weight(&self) -> f64 {
         let present = |t: &F| u8::from(!t.is_nan());
         match self.weights {
-            None => {
-                let order = super::mean::long_rows(self.targets);
-                order.fold(0_usize, |n, t| n + usize::from(present(t))) as f64
-            }
+            None => match self.targets.to_slice() {
+                Some(targets) => kernel::vectorize(Count(targets)) as f64,
+                None => self.targets.iter().map(|t| usize::from(present(t))).sum::<usize>() as f64,
+            },
             Some(weights) => (self.targets.rows().into_iter().zip(weights))
                 .map(|(row, w)| w.to_f64() * row.iter().map(|t| f64::from(present(t))).sum::<f64>())
                 .sum(),
@@ -91,5 +92,16 @@ impl<'a, F: Scalar> Labels<'a, F> {
                 Err(Error::new(ErrorKind::Value, format!("row {row}, target column {column}"), expected, t))
             }
         }
+    }
+}
+
+/// How many of the numbers are not NaN.
+struct Count<'a, F>(&'a [F]);
+
+impl<F: Scalar> Pass for Count<'_, F> {
+    type Output = usize;
+    #[inline(always)]
+    fn run(self) -> usize {
+        self.0.iter().map(|t| usize::from(!t.is_nan())).sum()
     }
 }

@@ -180,9 +180,8 @@ impl<F: Scalar> Constants<F> {
 fn power(mut beta: f64, mut t: u64) -> f64 {
     let mut product = 1.0;
     while t > 0 {
-        if t % 2 == 1 {
-            product *= beta;
-        }
+        // Without a branch, which the processor would guess wrongly at every other bit.
+        product *= if t % 2 == 1 { beta } else { 1.0 };
         beta *= beta;
         t /= 2;
     }

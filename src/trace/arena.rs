@@ -62,11 +62,11 @@ impl Plan {
         self.row_len
     }
 
-    /// How many rows a chunk should have: few enough that a layer's activations stay in the second-level
-    /// cache, many enough that its weights are read seldom. It depends on the shapes alone, so the sums of a
-    /// gradient are taken in the same order whatever the number of threads.
+    /// How many rows a chunk should have: few enough that a layer's activations stay in the caches (those of a
+    /// narrow layer in the first), many enough that its weights are read seldom. It depends on the shapes alone, so
+    /// the sums of a gradient are taken in the same order whatever the number of threads.
     pub fn chunk_rows(&self) -> usize {
-        if self.widest < 512 { 64 } else { 256 }
+        if self.widest < 512 { (4096 / padded(self.widest)).clamp(64, 256) } else { 256 }
     }
 }
 
@@ -107,6 +107,12 @@ impl<F: Scalar> Arena<F> {
     /// The values of `slot`, `rows × width` (of deltas: the first lane).
     pub fn get(&self, slot: Slot) -> ArrayView2<'_, F> {
         self.lanes_of(slot, 0..1)
+    }
+
+    /// Some columns of the values of `slot`, `rows × columns`.
+    pub(crate) fn columns(&self, slot: Slot, columns: Range<usize>) -> ArrayView2<'_, F> {
+        let numbers = &self.buffer[self.range(slot, 0..1)];
+        kernel::matrix(&numbers[columns.start.min(numbers.len())..], self.rows, columns.len(), slot.stride)
     }
 
     /// The values of `slot`, to write, `rows × width` (of deltas: the first lane).
