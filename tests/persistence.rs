@@ -77,7 +77,9 @@ fn metrics() -> Vec<Metric> {
 fn everything(sharing: Sharing) -> ModelBuilder {
     let layers = |width: usize| {
         let kinds = activations().into_iter().zip(inits());
-        kinds.map(move |(activation, init)| Dense::new(width, activation).init(init).bias_init(Init::Constant(0.1)))
+        kinds.map(move |(activation, init)| {
+            Dense::new(width, activation).init(init).bias_init(Init::Constant(0.1))
+        })
     };
     let sharing = match sharing {
         Sharing::Independent(_) => Sharing::independent(layers(3)),
@@ -210,7 +212,10 @@ fn the_other_precision_is_refused_and_cast() -> Result<()> {
     Trainer::new(Adam::new(0.01)).steps(5).fit(&mut double, &data)?;
     double.save(&path)?;
     let error = Model::<f32>::load(&path).unwrap_err().to_string();
-    assert!(error.ends_with("precision: expected f32, found f64 (load it as Model::<f64> and cast it)"), "{error}");
+    assert!(
+        error.ends_with("precision: expected f32, found f64 (load it as Model::<f64> and cast it)"),
+        "{error}"
+    );
     assert!(small().build::<f32>()?.load_weights(&path).is_err());
 
     let single = Model::<f64>::load(&path)?.cast::<f32>()?;
@@ -235,10 +240,7 @@ fn the_other_precision_is_refused_and_cast() -> Result<()> {
 struct MyDense;
 
 impl<F: Scalar> polytask::layer::BuildLayer<F> for MyDense {
-    fn build(
-        &self,
-        site: &mut polytask::layer::Site<'_>,
-    ) -> Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
+    fn build(&self, site: &mut polytask::layer::Site<'_>) -> Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
         Dense::new(4, Activation::Tanh).build(site)
     }
 }

@@ -187,6 +187,11 @@ impl<F: Scalar> Run<F> {
         &self.optimizer
     }
 
+    /// The optimiser, to scale its learning rate.
+    pub fn optimizer_mut(&mut self) -> &mut Optimizer<F> {
+        &mut self.optimizer
+    }
+
     /// The balancing method with what it has learned, if there is one.
     pub fn balancer(&self) -> Option<&Balancer> {
         match &self.balancing {
