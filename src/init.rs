@@ -29,6 +29,8 @@ use rand_distr::{Distribution, StandardNormal};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Init {
     /// U(−a, a) with a = √(6 / (fan_in + fan_out)).
     #[default]

@@ -7,6 +7,8 @@ mod init;
 mod model;
 mod network;
 mod params;
+#[cfg(feature = "persist")]
+mod persist;
 mod report;
 mod scalar;
 mod task;

@@ -28,6 +28,8 @@
 //! ```
 
 mod evidence;
+#[cfg(feature = "persist")]
+mod persist;
 mod predictions;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use crate::gradcheck::Probe;
 use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
+use crate::network::MOST_PARAMETERS;
 use crate::trace::{Binding, Trace};
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
 
@@ -53,10 +56,13 @@ pub struct Model<F: Scalar> {
     network: Arc<Network<F>>,
     theta: Vec<F>,
     scaling: Scaling<F>,
+    names: Option<Arc<Names>>,
 }
 
 /// The settings of a model; they carry no scalar type, so one builder makes an `f32` model and its `f64` twin.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct ModelBuilder {
     n_features: usize,
     sharing: Sharing,
@@ -128,6 +134,14 @@ impl ModelBuilder {
     /// # Errors
     /// If there is no feature or no task, two tasks have the same name, or a setting is outside its range.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
+        let network = self.network(MOST_PARAMETERS)?;
+        let theta = network.initial(self.seed);
+        let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
+        Ok(Model { spec: self.clone(), network: Arc::new(network), theta, scaling, names: None })
+    }
+
+    /// Checks the settings and makes the network, of at most so many parameters; nothing as long as θ is allocated.
+    fn network<F: Scalar>(&self, most_parameters: usize) -> Result<Network<F>> {
         if self.n_features == 0 {
             return Err(Error::new(ErrorKind::Setting, "number of features", "at least 1", 0));
         }
@@ -142,7 +156,7 @@ impl ModelBuilder {
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
             }
         }
-        let network = Network::new(self.n_features, &self.sharing, &self.tasks)?;
+        let network = Network::within(most_parameters, self.n_features, &self.sharing, &self.tasks)?;
         for (k, task) in self.tasks.iter().enumerate() {
             let (targets, predictions) = network.widths(k);
             let (predictions, targets) = network.loss(k).kind().judged_widths(predictions, targets);
@@ -152,9 +166,7 @@ impl ModelBuilder {
                     .map_err(|e| e.within(format!("task {:?}", task.name())))?;
             }
         }
-        let theta = network.initial(self.seed);
-        let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
-        Ok(Model { spec: self.clone(), network: Arc::new(network), theta, scaling })
+        Ok(network)
     }
 }
 
@@ -195,17 +207,18 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Takes means and deviations of features and targets from `data`, if the model standardises and has none
-    /// yet.
+    /// yet, and the names of the columns, if it has none yet.
     ///
     /// # Errors
     /// If `data` does not fit the model.
     pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
+        self.names.get_or_insert_with(|| data.names().clone());
         if !self.spec.standardizes || self.scaling.features.is_some() {
             return Ok(());
         }
         let columns = self.columns(data)?;
         let targets = columns.iter().enumerate().map(|(k, columns)| {
-            let takes_scaling = self.spec.tasks[k].loss().standardizes();
+            let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
             takes_scaling
                 .then(|| {
                     Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights())
@@ -221,6 +234,11 @@ impl<F: Scalar> Model<F> {
     /// information and are only centred.
     pub fn constant_features(&self) -> Vec<usize> {
         self.scaling.features.iter().flat_map(|scaling| scaling.constant_columns()).collect()
+    }
+
+    /// The names of the columns of the first data the model was fitted on.
+    pub fn names(&self) -> Option<&Names> {
+        self.names.as_deref()
     }
 
     /// Computes outputs, losses and deltas of a batch; they stay in the trace, ready for

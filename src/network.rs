@@ -86,10 +86,26 @@ impl<F: Scalar> Network<F> {
     /// # Errors
     /// If a setting of a layer, the sharing form or a loss is outside its range.
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
+        Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
+    }
+
+    /// The same for a network of at most so many parameters; nothing as long as θ is allocated.
+    pub(crate) fn within(
+        most_parameters: usize,
+        n_features: usize,
+        sharing: &Sharing,
+        tasks: &[Task],
+    ) -> Result<Self> {
         let (mut layout, mut plan, mut inits) = (Layout::new(), Plan::new(), Vec::new());
         let input = plan.slot(n_features);
-        let mut site =
-            Site { layout: &mut layout, plan: &mut plan, inits: &mut inits, name: String::new(), input };
+        let mut site = Site {
+            layout: &mut layout,
+            plan: &mut plan,
+            inits: &mut inits,
+            name: String::new(),
+            input,
+            most_parameters,
+        };
         let goals = tasks.iter().map(Goal::build).collect::<Result<Vec<_>>>()?;
         let products = Product::all_of(tasks)?;
         let with_head: Vec<usize> = (0..tasks.len()).filter(|&k| tasks[k].factors().is_none()).collect();
@@ -481,6 +497,9 @@ impl<F: Scalar> Head<F> {
         chunk.deltas.scale_from(slot, factor, from);
     }
 }
+
+/// What a machine can address in the larger scalar type.
+pub(crate) const MOST_PARAMETERS: usize = isize::MAX as usize / 8;
 
 /// Below so many parameters the update is one loop over all of θ instead of one per piece.
 const SMALL: usize = 4096;

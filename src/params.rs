@@ -33,7 +33,7 @@ impl Block {
     /// How many numbers the block holds.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(self) -> usize {
-        self.rows * self.cols
+        self.rows.saturating_mul(self.cols)
     }
 
     /// Where the block lies in θ.
@@ -101,7 +101,8 @@ impl Layout {
         let name = name.into();
         assert!(self.block(&name).is_none(), "a block named {name} is in the layout already");
         let block = Block { offset: self.len, rows, cols };
-        self.len += block.len();
+        // What cannot be addressed is told apart from what fits by whoever builds the network.
+        self.len = self.len.saturating_add(block.len());
         self.entries.push((name, block));
         block
     }

@@ -35,6 +35,8 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(position.columns_list(), ["x", "y"]);
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct Task {
     name: String,
     columns: Vec<String>,

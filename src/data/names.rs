@@ -6,6 +6,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The names of the columns of a table. Parts of one table share one copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct Names {
     /// Feature columns, in order.
     pub features: Vec<String>,

@@ -26,6 +26,7 @@ impl<F: Scalar> Chain<F> {
         for (i, layer) in layers.iter().enumerate() {
             let built = site
                 .reading(chain.output(), |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
+            site.check_size()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
             chain.layers.push(built);
         }

@@ -25,6 +25,8 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a dense layer: `y = φ(x W + b)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct Dense {
     width: usize,
     activation: Activation,

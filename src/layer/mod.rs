@@ -26,7 +26,7 @@ pub use chain::Chain;
 pub use dense::Dense;
 
 use crate::trace::{Arena, Chunk, Plan, Slot};
-use crate::{Block, Init, Layout, Result, Scalar};
+use crate::{Block, Error, ErrorKind, Init, Layout, Result, Scalar};
 
 /// A layer to build.
 ///
@@ -39,10 +39,13 @@ use crate::{Block, Init, Layout, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Layer {
     /// `y = φ(x W + b)`.
     Dense(Dense),
     /// A layer of your own.
+    #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomLayer>),
 }
 
@@ -77,6 +80,8 @@ pub struct Site<'a> {
     /// What the names of the layer's parameters begin with, such as `trunk.0`.
     pub(crate) name: String,
     pub(crate) input: Slot,
+    /// How many parameters the network may have.
+    pub(crate) most_parameters: usize,
 }
 
 impl Site<'_> {
@@ -110,13 +115,31 @@ impl Site<'_> {
     /// Builds something whose names begin with this site's name and `name`, from this site's input.
     pub fn named<T>(&mut self, name: &str, build: impl FnOnce(&mut Site<'_>) -> T) -> T {
         let name = if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) };
-        build(&mut Site { layout: self.layout, plan: self.plan, inits: self.inits, name, input: self.input })
+        build(&mut self.renamed(name, self.input))
     }
 
     /// The same site with another input.
     pub fn reading<T>(&mut self, input: Slot, build: impl FnOnce(&mut Site<'_>) -> T) -> T {
         let name = self.name.clone();
-        build(&mut Site { layout: self.layout, plan: self.plan, inits: self.inits, name, input })
+        build(&mut self.renamed(name, input))
+    }
+
+    fn renamed(&mut self, name: String, input: Slot) -> Site<'_> {
+        let most_parameters = self.most_parameters;
+        Site { layout: self.layout, plan: self.plan, inits: self.inits, name, input, most_parameters }
+    }
+
+    /// Fails once more parameters have been taken than the network may have.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        match self.layout.len() <= self.most_parameters {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Setting,
+                format!("parameters up to {}", self.name),
+                format!("at most {}", self.most_parameters),
+                self.layout.len(),
+            )),
+        }
     }
 
     /// A new slot for `width` numbers per example: the layer's output, or something kept for backward.

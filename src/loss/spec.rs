@@ -31,6 +31,8 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Loss {
     /// `(y − t)²`.
     MeanSquaredError,
@@ -127,11 +129,14 @@ pub enum Loss {
         temperature: f64,
     },
     /// A loss of your own.
+    #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomLoss>),
 }
 
 /// How [`Loss::ListNet`] makes a distribution over the items of a list from their labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum ListTarget {
     /// `softmax t`, for labels that are any finite numbers (Cao et al. 2007).
     #[default]

@@ -20,6 +20,8 @@ use crate::loss::Labels;
 
 /// Over which classes precision, recall and F1 are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Average {
     /// Of the class *yes*, or class 1 of two.
     Binary,

@@ -68,6 +68,8 @@ pub use tasks::{Delta, delta_m_drop, delta_m_gain, mean_rank, weighted_average};
 /// Two metrics are equal if their settings are; two custom ones if they are the same object.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Metric {
     /// Mean squared error, `Σ w (y − t)² / Σ w`.
     MeanSquaredError,
@@ -142,6 +144,7 @@ pub enum Metric {
     /// Intersection over union of the predicted and the true box, meaned over the rows.
     MeanIou,
     /// Your own metric.
+    #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn MetricFunction>),
 }
 

@@ -26,6 +26,8 @@ use crate::loss::Labels;
 
 /// What a relevance l is worth in [`Metric::Ndcg`](super::Metric::Ndcg).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Gain {
     /// `2^l − 1`, usual in learning to rank.
     #[default]

@@ -190,6 +190,12 @@ impl<F: Scalar> Optimizer<F> {
         self.rate_at(self.count + 1)
     }
 
+    /// What the learning rate is multiplied by on top of the schedule: 1 unless
+    /// [`scale_learning_rate`](Self::scale_learning_rate) said otherwise.
+    pub fn learning_rate_scale(&self) -> f64 {
+        self.rate_scale
+    }
+
     /// The largest norm a gradient may have, if it is clipped.
     pub fn max_norm(&self) -> Option<f64> {
         self.max_norm

@@ -26,12 +26,15 @@ use crate::{Result, Scalar};
 /// A sharing form to build.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Sharing {
     /// One trunk for all tasks (hard sharing, Caruana 1997).
     SharedTrunk(Vec<Layer>),
     /// A trunk for each task, with nothing shared: the single-task baselines in one model.
     Independent(Vec<Layer>),
     /// A form of your own.
+    #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomSharing>),
 }
 

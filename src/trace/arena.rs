@@ -52,7 +52,7 @@ impl Plan {
     pub fn slot(&mut self, width: usize) -> Slot {
         let stride = padded(width);
         let slot = Slot { offset: self.row_len, width, stride };
-        self.row_len += stride;
+        self.row_len = self.row_len.saturating_add(stride);
         self.widest = self.widest.max(width);
         slot
     }
@@ -72,7 +72,11 @@ impl Plan {
 
 /// Rows are padded to a multiple of 16 numbers (one 512-bit vector of `f32`); very narrow ones to a power of two.
 fn padded(width: usize) -> usize {
-    if width <= 8 { width.next_power_of_two() } else { width.next_multiple_of(16) }
+    if width <= 8 {
+        width.next_power_of_two()
+    } else {
+        width.checked_next_multiple_of(16).unwrap_or(usize::MAX)
+    }
 }
 
 /// Room for every slot of a plan, for some rows and one or more lanes.

@@ -8,7 +8,11 @@ use ndarray::{Array2, Zip};
 
 use super::trainer::Method;
 use crate::balance::{Aggregator, Balancer, Needs, Over, Weights};
+#[cfg(feature = "persist")]
+use crate::balance::{Observed, State};
 use crate::trace::Trace;
+#[cfg(feature = "persist")]
+use crate::{Error, ErrorKind};
 use crate::{Model, Result, Scalar};
 
 /// A method at work.
@@ -104,6 +108,82 @@ impl Balancing {
         if let Self::Balance(balancer, _) = self {
             balancer.end_epoch();
         }
+    }
+}
+
+#[cfg(feature = "persist")]
+impl Balancing {
+    /// What the method has learned so far.
+    pub(super) fn state(&self) -> State {
+        match self {
+            Self::Fixed(_) => State::new(),
+            Self::Balance(balancer, _) => balancer.state(),
+            Self::Aggregate(aggregation) => aggregation.aggregator.state(),
+        }
+    }
+
+    /// Goes on from the [`state`](Self::state) of the same method.
+    pub(super) fn restore(&mut self, state: &State) -> Result<()> {
+        let possible = self.probe();
+        let fault = |expected: String, found: String| {
+            Err(Error::new(ErrorKind::File, "state of the balance", expected, found))
+        };
+        if possible.len() != state.len() {
+            return fault(format!("{} lists", possible.len()), state.len().to_string());
+        }
+        for ((name, list), lengths) in state.iter().zip(&possible) {
+            let longest = lengths.iter().copied().max().unwrap_or(0);
+            if list.len() < longest && !lengths.contains(&list.len()) {
+                return fault(format!("{longest} numbers under `{name}`"), list.len().to_string());
+            }
+        }
+        match self {
+            Self::Fixed(_) => Ok(()),
+            Self::Balance(balancer, _) => balancer.restore(state),
+            Self::Aggregate(aggregation) => aggregation.aggregator.restore(state),
+        }
+    }
+
+    /// The lengths that each list of the state has in the course of a few made-up steps: a file may say anything,
+    /// and a method relies on its lists.
+    fn probe(&self) -> Vec<Vec<usize>> {
+        let mut lengths: Vec<Vec<usize>> = Vec::new();
+        let mut note = |state: State| {
+            lengths.resize(state.len(), Vec::new());
+            lengths.iter_mut().zip(state).for_each(|(lengths, (_, list))| lengths.push(list.len()));
+        };
+        match self {
+            Self::Fixed(_) => {}
+            Self::Balance(balancer, _) => {
+                let mut balancer = balancer.clone();
+                balancer.reset();
+                let n_tasks = balancer.last().shared.len();
+                let (ones, mut evidence) =
+                    (vec![1.0; n_tasks], Observed::from_gramian(&Array2::eye(n_tasks)));
+                note(balancer.state());
+                for _ in 0..3 {
+                    balancer.weights(&mut evidence);
+                    note(balancer.state());
+                    balancer.after_step(&ones);
+                    note(balancer.state());
+                    balancer.end_epoch();
+                    note(balancer.state());
+                }
+            }
+            Self::Aggregate(aggregation) => {
+                let Aggregation { losses, jacobian, direction, .. } = &**aggregation;
+                let mut aggregator = aggregation.aggregator.clone();
+                aggregator.reset();
+                let (ones, labelled) = (vec![1.0; losses.len()], vec![true; losses.len()]);
+                let (gradients, mut direction) = (Array2::ones(jacobian.raw_dim()), direction.clone());
+                note(aggregator.state());
+                for _ in 0..3 {
+                    aggregator.direction(&ones, &labelled, gradients.view(), &mut direction);
+                    note(aggregator.state());
+                }
+            }
+        }
+        lengths
     }
 }
 

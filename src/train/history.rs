@@ -2,6 +2,11 @@
 
 use ndarray::{ArrayView1, ArrayView2, s};
 
+#[cfg(feature = "persist")]
+use crate::persist::{Reader, Writer};
+#[cfg(feature = "persist")]
+use crate::{Error, ErrorKind, Result};
+
 /// The losses and weights of every step, and the losses of every validation.
 ///
 /// A training of more than 10 000 steps keeps the mean of several steps at a time, so that at most 10 000
@@ -152,6 +157,65 @@ impl Gradients {
         self.known += 1;
     }
 }
+
+#[cfg(feature = "persist")]
+impl History {
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<()> {
+        let steps: Vec<u64> = self.validations.iter().map(|validation| validation.step).collect();
+        let known = self.gradients.as_ref().map(|gradients| gradients.known);
+        writer.section("history", &(self.interval, self.n_steps, steps, known))?;
+        let validations: Vec<f64> = self.validations.iter().flat_map(|v| v.losses.iter().copied()).collect();
+        let mut list =
+            |name: &str, list: &[f64]| writer.tensor(format!("run.history.{name}"), &[list.len()], list);
+        list("losses", &self.losses)?;
+        list("weights", &self.weights)?;
+        list("validations", &validations)?;
+        if let Some(gradients) = &self.gradients {
+            list("norms", &gradients.norms)?;
+            list("cosines", &gradients.cosines)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the place of a history of as many tasks that has just begun.
+    pub(super) fn read(&mut self, reader: &Reader<'_>) -> Result<()> {
+        let (interval, n_steps, steps, known): (u64, u64, Vec<u64>, Option<u64>) =
+            reader.section("history")?;
+        let k = self.tasks.len();
+        if interval == 0 || n_steps > MOST_STEPS || known.is_some() != self.gradients.is_some() {
+            let found = format!("{n_steps} steps, {interval} in a record, Gramians of {known:?}");
+            return Err(Error::new(ErrorKind::File, "history", "the history of such a training", found));
+        }
+        let records = n_steps.div_ceil(interval) as usize;
+        let list = |name: &str, columns: usize, records: usize| -> Result<Vec<f64>> {
+            reader.tensor(&format!("run.history.{name}"), &[records.saturating_mul(columns)])
+        };
+        let fill = |own: &mut Vec<f64>, list: Vec<f64>| {
+            own.clear();
+            own.extend(list);
+        };
+        let (losses, weights) = (list("losses", k, records)?, list("weights", k, records)?);
+        let validations = list("validations", k, steps.len())?;
+        if let (Some(gradients), Some(known)) = (&mut self.gradients, known) {
+            let (norms, cosines) = (list("norms", k, records)?, list("cosines", k * (k - 1) / 2, records)?);
+            fill(&mut gradients.norms, norms);
+            fill(&mut gradients.cosines, cosines);
+            gradients.known = known.min(interval);
+        }
+        // The room that was taken for the planned steps is kept.
+        fill(&mut self.losses, losses);
+        fill(&mut self.weights, weights);
+        (self.interval, self.n_steps) = (interval, n_steps);
+        let losses = validations.chunks_exact(k).map(<[f64]>::to_vec);
+        self.validations =
+            steps.into_iter().zip(losses).map(|(step, losses)| Validation { step, losses }).collect();
+        Ok(())
+    }
+}
+
+/// Counts up to here are exact in `f64`.
+#[cfg(feature = "persist")]
+const MOST_STEPS: u64 = 1 << 53;
 
 /// The column of a pair of tasks, `low < high`: (0, 1), (0, 2), (1, 2), (0, 3), …
 fn pair(low: usize, high: usize) -> usize {

@@ -4,10 +4,14 @@
 //! besides the model itself. `fit` is a run taken to its end.
 
 mod balancing;
+#[cfg(feature = "persist")]
+mod checkpoint;
 mod history;
 mod run;
 mod trainer;
 
+#[cfg(feature = "persist")]
+pub use checkpoint::Checkpoints;
 pub use history::{History, Validation};
 pub use run::{Desk, Progress, Run};
 pub use trainer::Trainer;

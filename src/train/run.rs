@@ -16,16 +16,19 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 /// What a run works with but need not remember lies in a [`Desk`].
 #[derive(Debug)]
 pub struct Run<F: Scalar> {
-    optimizer: Optimizer<F>,
-    balancing: Balancing,
-    sampler: Sampler,
-    history: History,
-    last: Vec<f64>,
-    last_weights: Vec<f64>,
+    pub(super) optimizer: Optimizer<F>,
+    pub(super) balancing: Balancing,
+    pub(super) sampler: Sampler,
+    pub(super) history: History,
+    pub(super) last: Vec<f64>,
+    pub(super) last_weights: Vec<f64>,
     /// How many steps there will be; an estimate where groups of rows make batches uneven.
     n_steps: u64,
     length: Length,
     threads: Option<usize>,
+    /// The settings that a run must have in common with the one it takes up.
+    #[cfg(feature = "persist")]
+    pub(super) settings: std::collections::BTreeMap<String, String>,
 }
 
 /// The memory that a run's steps work in: nothing in it outlives a step.
@@ -86,6 +89,8 @@ impl<F: Scalar> Run<F> {
             n_steps,
             length: trainer.length,
             threads: trainer.threads,
+            #[cfg(feature = "persist")]
+            settings: trainer.settings_to_keep(data),
         })
     }
 
@@ -180,6 +185,11 @@ impl<F: Scalar> Run<F> {
     /// The optimiser, with its moments.
     pub fn optimizer(&self) -> &Optimizer<F> {
         &self.optimizer
+    }
+
+    /// The optimiser, to scale its learning rate.
+    pub fn optimizer_mut(&mut self) -> &mut Optimizer<F> {
+        &mut self.optimizer
     }
 
     /// The balancing method with what it has learned, if there is one.

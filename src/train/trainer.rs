@@ -43,6 +43,8 @@ pub struct Trainer {
     pub(super) shuffles: bool,
     pub(super) threads: Option<usize>,
     pub(super) observer: Option<Arc<Observer>>,
+    #[cfg(feature = "persist")]
+    pub(super) keeping: super::checkpoint::Keeping,
 }
 
 /// What is shown every step's progress.
@@ -79,6 +81,8 @@ impl Trainer {
             shuffles: true,
             threads: None,
             observer: None,
+            #[cfg(feature = "persist")]
+            keeping: Default::default(),
         }
     }
 
@@ -237,7 +241,7 @@ impl Trainer {
         data: &Dataset<F>,
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
-        let mut run = self.start(model, data)?;
+        let mut run = self.begin(model, data)?;
         model.fit_scaling(data)?;
         let mut desk = run.desk(model, validation);
         while !run.is_finished() {
@@ -248,8 +252,19 @@ impl Trainer {
             if let Some(observer) = &self.observer {
                 observer(&run.progress());
             }
+            #[cfg(feature = "persist")]
+            self.keeping.after_step(&run, model)?;
         }
         Ok(run.into_history())
+    }
+
+    /// Begins a run, or takes up the one that it was said to take up.
+    fn begin<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
+        #[cfg(feature = "persist")]
+        if let Some(run) = self.newest(model, data)? {
+            return Ok(run);
+        }
+        self.start(model, data)
     }
 
     /// Checks the settings and begins a run, without taking a step.

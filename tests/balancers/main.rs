@@ -6,6 +6,7 @@ mod formulas;
 mod golden;
 mod members;
 mod promises;
+mod resuming;
 mod toy;
 mod training;
 

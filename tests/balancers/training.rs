@@ -12,12 +12,12 @@ use polytask::train::History;
 use super::aggregates::aggregates;
 use super::members::{TASKS, members};
 
-fn arm() -> Dataset<f32> {
+pub fn arm() -> Dataset<f32> {
     datasets::robot_arm(300, 0.05, 42)
 }
 
 /// The robot arm's two torques, each learned twice.
-fn model(weights: [f64; TASKS]) -> Model<f32> {
+pub fn model(weights: [f64; TASKS]) -> Model<f32> {
     let mut builder = Model::builder(10).trunk([Layer::dense(16, Activation::Tanh)]).seed(1).standardize();
     for (k, weight) in weights.into_iter().enumerate() {
         let column = ["shoulder", "elbow"][k % 2];
@@ -34,7 +34,7 @@ fn train(trainer: &Trainer, weights: [f64; TASKS]) -> (Vec<f32>, History) {
     (model.parameters().to_vec(), history)
 }
 
-fn trainer() -> Trainer {
+pub fn trainer() -> Trainer {
     Trainer::new(Adam::new(0.01)).batch_size(64).epochs(6).seed(5)
 }
 

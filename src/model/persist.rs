@@ -1,0 +1,414 @@
+//! A model in a file: parameters under their names, and beside them all that it takes to build the model again.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Model, ModelBuilder, Scaling};
+use crate::data::Standardizer;
+use crate::network::MOST_PARAMETERS;
+use crate::persist::{Reader, Writer, bytes_of};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
+pub(crate) const RUN: &str = "run.";
+
+impl<F: Scalar> Model<F> {
+    /// Saves the model to one file that [`load`](Self::load) reads back, exact to the bit, and that Python's
+    /// `safetensors` opens.
+    ///
+    /// In the file are the parameters under the names of the [`Layout`](crate::Layout), each `rows × cols`
+    /// (`trunk.0.weight` is in × out); the means and deviations of features and targets, if the model
+    /// standardises (`scaling.features.mean`, `scaling.<task>.std`, …); and in its metadata, as JSON under the key
+    /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns, and the
+    /// versions of the format and of this crate. The same model gives the same bytes.
+    ///
+    /// The file is written beside `path`, brought to the disk and then given its name, so that a crash leaves the
+    /// old file or the new one, whole.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(200, 0.05, 1);
+    /// let mut model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .task(Task::regression("elbow"))
+    ///     .standardize()
+    ///     .build::<f32>()?;
+    /// Trainer::new(Adam::new(0.01)).epochs(2).fit(&mut model, &data)?;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-save-{}.safetensors", std::process::id()));
+    /// model.save(&path)?;
+    /// let loaded = Model::<f32>::load(&path)?;
+    /// assert_eq!(loaded.parameters(), model.parameters());
+    /// assert_eq!(loaded.predict(data.features())?["elbow"], model.predict(data.features())?["elbow"]);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a parameter is not a finite number, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.written()?.save(path)
+    }
+
+    /// The bytes of the file that [`save`](Self::save) writes.
+    ///
+    /// # Errors
+    /// If a parameter is not a finite number.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.written()?.bytes()
+    }
+
+    /// Builds the model that [`save`](Self::save) wrote; a checkpoint of a training is such a file too.
+    ///
+    /// Every setting is checked as it is when a person builds a model. A model is loaded in the precision in which
+    /// it was saved; for the other one, [`cast`](Self::cast) it afterwards.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is cut off or otherwise not what it should be; if it is of the other precision;
+    /// or if the model has a layer, sharing form, loss or metric of your own: build it as it was built, and
+    /// [`load_weights`](Self::load_weights).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
+    }
+
+    /// [`load`](Self::load) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(&Reader::new(bytes)?)
+    }
+
+    /// Takes the parameters from a file, by name and shape, and the scaling, if there is any in the file. The
+    /// model's own settings stay; nothing is changed if there is an error.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or blocks are missing, too many, or of another shape or type: the message has
+    /// all of them.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = bytes_of(path)?;
+        Reader::new(&bytes)
+            .and_then(|reader| self.read_weights(&reader))
+            .map_err(|error| error.within(path.display()))
+    }
+
+    /// Takes the parameters from a PyTorch state dict that `safetensors.torch.save_file` wrote. `name_there` is
+    /// given the name of each of the model's blocks and says what it is called in the file.
+    ///
+    /// PyTorch's `Linear` computes `x Wᵀ + b` with a weight of out × in and a bias of out numbers; here it is `x W + b`
+    /// with in × out and 1 × out. So blocks named `….weight` are transposed on the way, and all others taken as they
+    /// are. A `Sequential` counts activations too: of `Linear, ReLU, Linear` the linear layers are 0 and 2, here 0
+    /// and 1. The scaling of the model stays as it is.
+    ///
+    /// ```no_run
+    /// # use polytask::prelude::*;
+    /// # let mut model = Model::builder(3).task(Task::regression("price")).build::<f32>()?;
+    /// model.load_pytorch("twin.safetensors", |name| match name {
+    ///     "trunk.1.weight" => "trunk.2.weight".into(),    // Linear, ReLU, Linear
+    ///     "trunk.1.bias" => "trunk.2.bias".into(),
+    ///     "head.price.0.weight" => "price.weight".into(),
+    ///     "head.price.0.bias" => "price.bias".into(),
+    ///     same => same.into(),
+    /// })?;
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load_weights`](Self::load_weights).
+    pub fn load_pytorch(
+        &mut self,
+        path: impl AsRef<Path>,
+        name_there: impl Fn(&str) -> String,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = bytes_of(path)?;
+        let take = |reader: Reader<'_>| {
+            let names: Vec<_> = self.network.layout().blocks().map(|(name, _)| name_there(name)).collect();
+            self.blocks(&reader, &names, true, |_| false)
+        };
+        self.theta = Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
+        Ok(())
+    }
+
+    /// The same model in the other precision, or in the same: parameters and scaling are rounded to `G`, which changes
+    /// nothing on the way from `f32` to `f64`. Predictions differ by the rounding of the arithmetic all the same.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let double = Model::builder(2).task(Task::regression("y")).build::<f64>()?;
+    /// let single = double.cast::<f32>()?;
+    /// assert_eq!(single.parameters()[0], double.parameters()[0] as f32);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a number is beyond the range of `G`.
+    pub fn cast<G: Scalar>(&self) -> Result<Model<G>> {
+        let network = self.spec.network::<G>(MOST_PARAMETERS)?;
+        let numbers = |from: &[F]| from.iter().map(|x| G::from_f64(x.to_f64())).collect::<Vec<_>>();
+        let standardizer =
+            |from: &Standardizer<F>| Standardizer::from_moments(numbers(from.mean()), numbers(from.std()));
+        let features = self.scaling.features.as_ref().map(standardizer).transpose()?;
+        let targets = self.scaling.targets.iter().map(|target| target.as_ref().map(standardizer).transpose());
+        let model = Model {
+            spec: self.spec.clone(),
+            network: Arc::new(network),
+            theta: numbers(&self.theta),
+            scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
+            names: self.names.clone(),
+        };
+        model.check_finite(&model.theta)?;
+        Ok(model)
+    }
+
+    fn written(&self) -> Result<Writer> {
+        let mut writer = Writer::new()?;
+        self.write(&mut writer)?;
+        Ok(writer)
+    }
+
+    /// Writes all of the model.
+    pub(crate) fn write(&self, writer: &mut Writer) -> Result<()> {
+        self.check_finite(&self.theta)?;
+        writer.section("scalar", F::NAME)?;
+        let (architecture, own) = self.spec.described();
+        writer.section("architecture", &architecture)?;
+        writer.section("own", &own)?;
+        writer.section("names", &self.names.as_deref())?;
+        for (name, block) in self.network.layout().blocks() {
+            let (rows, cols) = block.shape();
+            writer.tensor(name, &[rows, cols], &self.theta[block.range()])?;
+        }
+        for (name, standardizer) in self.standardizers() {
+            let Some(standardizer) = standardizer else { continue };
+            for (moment, numbers) in [("mean", standardizer.mean()), ("std", standardizer.std())] {
+                writer.tensor(format!("{name}.{moment}"), &[numbers.len()], numbers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the model in a file.
+    fn read(reader: &Reader<'_>) -> Result<Self> {
+        if !reader.is_ours() {
+            return Err(Error::new(ErrorKind::File, "header", "a model saved by polytask", "tensors alone")
+                .advise("build the model and take them with load_weights or load_pytorch"));
+        }
+        check_precision::<F>(reader)?;
+        let Some(spec) = reader.section::<Option<ModelBuilder>>("architecture")? else {
+            let own: Option<String> = reader.section("own")?;
+            return Err(Error::new(
+                ErrorKind::File,
+                "architecture",
+                "layers, sharing forms, losses and metrics of the crate",
+                own.unwrap_or("none".into()),
+            )
+            .advise("build the model as it was built, and take the parameters with load_weights"));
+        };
+        let network = spec.network::<F>(reader.n_numbers())?;
+        let theta = Vec::new();
+        let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
+        let mut model = Self { spec, network: Arc::new(network), theta, scaling, names: None };
+        model.read_weights(reader)?;
+        model.names = reader.section::<Option<_>>("names")?.map(Arc::new);
+        model.check_names()?;
+        Ok(model)
+    }
+
+    /// Takes parameters and scaling.
+    pub(crate) fn read_weights(&mut self, reader: &Reader<'_>) -> Result<()> {
+        if reader.is_ours() {
+            check_precision::<F>(reader)?;
+        }
+        let scaling: Vec<String> = self
+            .standardizers()
+            .flat_map(|(name, _)| [format!("{name}.mean"), format!("{name}.std")])
+            .collect();
+        let may_be_there = |name: &str| {
+            name.starts_with(RUN) || (self.spec.standardizes && scaling.iter().any(|own| own == name))
+        };
+        let names: Vec<_> = self.network.layout().blocks().map(|(name, _)| name.to_owned()).collect();
+        let theta = self.blocks(reader, &names, false, may_be_there)?;
+        let scaling = match self.spec.standardizes && reader.has("scaling.features.mean") {
+            true => Some(self.read_scaling(reader)?),
+            false => None,
+        };
+        self.theta = theta;
+        if let Some(scaling) = scaling {
+            self.scaling = scaling;
+        }
+        Ok(())
+    }
+
+    fn read_scaling(&self, reader: &Reader<'_>) -> Result<Scaling<F>> {
+        let read = |name: &str, width: usize| {
+            let moment = |moment: &str| reader.tensor(&format!("{name}.{moment}"), &[width]);
+            Standardizer::from_moments(moment("mean")?, moment("std")?).map_err(|error| error.within(name))
+        };
+        let features = Some(read("scaling.features", self.n_features())?);
+        let targets = self.spec.tasks.iter().map(|task| {
+            let name = of_task(task.name());
+            // A task without a loss need not have had labels.
+            let is_there = task.has_loss() || reader.has(&format!("{name}.mean"));
+            let takes_scaling = task.loss().standardizes() && is_there;
+            takes_scaling.then(|| read(&name, task.columns_list().len())).transpose()
+        });
+        Ok(Scaling { features, targets: targets.collect::<Result<_>>()? })
+    }
+
+    /// θ from the tensors called `names`, in the order of the layout; what else is in the file must be what
+    /// `may_be_there` lets pass.
+    fn blocks(
+        &self,
+        reader: &Reader<'_>,
+        names: &[String],
+        transposed: bool,
+        may_be_there: impl Fn(&str) -> bool,
+    ) -> Result<Vec<F>> {
+        let layout = self.network.layout();
+        let shapes = layout.blocks().map(|(name, block)| {
+            let (rows, cols) = block.shape();
+            match (transposed, name.ends_with(".weight")) {
+                (false, _) => vec![rows, cols],
+                (true, true) => vec![cols, rows],
+                (true, false) if rows == 1 => vec![cols],
+                (true, false) => vec![rows, cols],
+            }
+        });
+        let shapes: Vec<Vec<usize>> = shapes.collect();
+        let mut faults = Faults::default();
+        for (name, shape) in names.iter().zip(&shapes) {
+            let wanted = format!("{} {shape:?}", F::NAME);
+            match reader.describe(name) {
+                None => faults.missing.push(format!("{name} {wanted}")),
+                Some(found) if found != wanted => {
+                    faults.misshapen.push(format!("{name} {found} instead of {wanted}"));
+                }
+                Some(_) => {}
+            }
+        }
+        let known: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
+        let extra = reader.names().into_iter().filter(|name| !known.contains(name) && !may_be_there(name));
+        faults
+            .extra
+            .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));
+        faults.check(names.len())?;
+        // Only now is it certain that the file has as many numbers as θ.
+        let mut theta = vec![F::ZERO; layout.len()];
+        for (((_, block), name), shape) in layout.blocks().zip(names).zip(&shapes) {
+            let numbers: Vec<F> = reader.tensor(name, shape)?;
+            match transposed && shape.len() == 2 && name.ends_with("weight") {
+                false => theta[block.range()].copy_from_slice(&numbers),
+                true => {
+                    let there = ndarray::ArrayView2::from_shape((shape[0], shape[1]), &numbers);
+                    block.of_mut(&mut theta).assign(&there.expect("as many numbers as the shape says").t());
+                }
+            }
+        }
+        self.check_finite(&theta)?;
+        Ok(theta)
+    }
+
+    /// Fails unless the model in the file was built with the same settings.
+    pub(crate) fn check_described_in(&self, reader: &Reader<'_>) -> Result<()> {
+        let (architecture, own) = self.spec.described();
+        let same = |section: &str, text: serde_json::Result<String>| {
+            reader.raw_section(section) == text.ok().as_deref()
+        };
+        let is_same = same("architecture", serde_json::to_string(&architecture))
+            && same("own", serde_json::to_string(&own));
+        match is_same {
+            true => Ok(()),
+            false => {
+                let found = reader.raw_section("architecture").unwrap_or("none");
+                Err(Error::new(ErrorKind::Setting, "architecture", "that of the model", found)
+                    .advise("build the model as it was built then"))
+            }
+        }
+    }
+
+    fn standardizers(&self) -> impl Iterator<Item = (String, Option<&Standardizer<F>>)> {
+        let targets = self.spec.tasks.iter().zip(&self.scaling.targets);
+        std::iter::once(("scaling.features".to_owned(), self.scaling.features.as_ref()))
+            .chain(targets.map(|(task, scaling)| (of_task(task.name()), scaling.as_ref())))
+    }
+
+    fn check_finite(&self, theta: &[F]) -> Result<()> {
+        match theta.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(at) => {
+                let place = self.network.layout().name_of(at);
+                Err(Error::new(ErrorKind::Value, place, "a finite number", theta[at]))
+            }
+        }
+    }
+
+    fn check_names(&self) -> Result<()> {
+        match self.names.as_ref().map_or(self.n_features(), |names| names.features.len()) {
+            found if found == self.n_features() => Ok(()),
+            found => Err(Error::new(ErrorKind::Name, "names of features", self.n_features(), found)),
+        }
+    }
+}
+
+impl ModelBuilder {
+    /// The settings as a file holds them; where something is a person's own, what.
+    fn described(&self) -> (Option<&Self>, Option<String>) {
+        match serde_json::to_string(self) {
+            Ok(_) => (Some(self), None),
+            Err(cause) => {
+                let cause = cause.to_string();
+                let name = cause.strip_prefix("the enum variant ").unwrap_or(&cause);
+                (None, Some(name.split(" cannot").next().unwrap_or(name).to_owned()))
+            }
+        }
+    }
+}
+
+fn of_task(name: &str) -> String {
+    format!("scaling.task.{name}")
+}
+
+fn check_precision<F: Scalar>(reader: &Reader<'_>) -> Result<()> {
+    let found: String = reader.section("scalar")?;
+    match found == F::NAME {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::File, "precision", F::NAME, &found)
+            .advise(format!("load it as Model::<{found}> and cast it"))),
+    }
+}
+
+/// All that keeps a file from fitting a model.
+#[derive(Default)]
+struct Faults {
+    missing: Vec<String>,
+    extra: Vec<String>,
+    misshapen: Vec<String>,
+}
+
+impl Faults {
+    fn check(self, n_blocks: usize) -> Result<()> {
+        let mut found = String::new();
+        for (what, list) in
+            [("missing", self.missing), ("too many", self.extra), ("misshapen", self.misshapen)]
+        {
+            if !list.is_empty() {
+                let _ = write!(found, "\n  {what}: {}", list.join(", "));
+            }
+        }
+        match found.is_empty() {
+            true => Ok(()),
+            false => {
+                let expected = format!("the {n_blocks} blocks of the model");
+                Err(Error::new(ErrorKind::Shape, "tensors", expected, found))
+            }
+        }
+    }
+}

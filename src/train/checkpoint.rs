@@ -1,0 +1,401 @@
+//! Checkpoints: a training that was stopped, or killed, goes on as if it never had been.
+//!
+//! A checkpoint is the file of a model with the state of its [`Run`] beside the parameters, so
+//! [`Model::load`] reads one as well:
+//!
+//! ```text
+//! run.optimizer.0, .1        the moments of the rule            count of steps, scale of the learning rate
+//! run.balance.0 …            the lists of Balance::state        their names
+//! run.history.losses …       what happened so far               steps of the validations
+//! run.last, .last_weights    the last step's losses and weights
+//!                            epoch and position in it: the order of an epoch is a function of seed and epoch
+//! ```
+//! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
+//! person's own cannot be written down, and the trainer at hand has them all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Run, Trainer};
+use crate::balance::State;
+use crate::data::Dataset;
+use crate::persist::{Reader, UNFINISHED, Writer, bytes_of};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
+
+/// Where and when a training saves itself, and which of the files it keeps.
+///
+/// A folder belongs to one training. The files are called `step-000000001200.safetensors` by the number of steps
+/// taken, and `best.safetensors`. At the end of every epoch if nothing else is said, and at the end of the
+/// training; the last three are kept.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Checkpoints;
+///
+/// # let folder = std::env::temp_dir().join(format!("polytask-checkpoints-{}", std::process::id()));
+/// let data = datasets::robot_arm::<f32>(200, 0.05, 1);
+/// let build = || Model::builder(10).trunk([Layer::dense(8, Activation::Relu)]).task(Task::regression("elbow")).build();
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(100);
+/// let mut model: Model<f32> = build()?;
+/// trainer.fit(&mut model, &data)?;
+///
+/// // The same training, broken off after 60 steps and taken up again.
+/// let kept = trainer.checkpoint(Checkpoints::new(&folder).every_steps(10).keep_last(2)).resume_from(&folder);
+/// let mut broken_off: Model<f32> = build()?;
+/// kept.clone().steps(60).fit(&mut broken_off, &data)?;
+/// let mut resumed: Model<f32> = build()?;
+/// let history = kept.fit(&mut resumed, &data)?;
+/// assert_eq!(resumed.parameters(), model.parameters());
+/// assert_eq!(history.n_steps(), 100);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    every_steps: Option<u64>,
+    keep_last: usize,
+    keep_best: bool,
+}
+
+impl Checkpoints {
+    /// Checkpoints in `folder`, which is made when the first is saved.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), every_steps: None, keep_last: 3, keep_best: false }
+    }
+
+    /// Saves after every so many steps, in the middle of an epoch too.
+    #[must_use]
+    pub fn every_steps(self, steps: u64) -> Self {
+        Self { every_steps: Some(steps), ..self }
+    }
+
+    /// How many of the latest checkpoints are kept: at least 1.
+    #[must_use]
+    pub fn keep_last(self, files: usize) -> Self {
+        Self { keep_last: files, ..self }
+    }
+
+    /// Keeps as `best.safetensors` the checkpoint of the epoch after which the losses on the validation data,
+    /// summed with the tasks' own weights, were the smallest.
+    #[must_use]
+    pub fn keep_best(self) -> Self {
+        Self { keep_best: true, ..self }
+    }
+
+    fn check(&self) -> Result<()> {
+        for (place, found) in [
+            ("steps between checkpoints", self.every_steps),
+            ("checkpoints to keep", Some(self.keep_last as u64)),
+        ] {
+            if found == Some(0) {
+                return Err(Error::new(ErrorKind::Setting, place, "at least 1", 0));
+            }
+        }
+        Ok(())
+    }
+
+    fn after_step<F: Scalar>(&self, run: &Run<F>, model: &Model<F>) -> Result<()> {
+        let step = run.history().n_steps();
+        let is_due = match self.every_steps {
+            Some(every) => step.is_multiple_of(every),
+            None => run.ends_epoch(),
+        };
+        let is_best = self.keep_best && is_best(run, model);
+        if !(is_due || is_best || run.is_finished()) {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder).map_err(|cause| {
+            let place = self.folder.display();
+            Error::new(ErrorKind::File, place, "a folder that can be made", &cause).caused_by(cause)
+        })?;
+        let file = run.written(model)?;
+        if is_best {
+            file.save(&self.folder.join(BEST))?;
+        }
+        if is_due || run.is_finished() {
+            file.save(&self.folder.join(format!("{STEP}{step:012}{ENDING}")))?;
+            self.tidy();
+        }
+        Ok(())
+    }
+
+    /// Removes what is too old and what was never finished. That something could not be removed does no harm to
+    /// the training.
+    fn tidy(&self) {
+        for (_, path) in steps_in(&self.folder).iter().rev().skip(self.keep_last) {
+            let _ = fs::remove_file(path);
+        }
+        for path in files_in(&self.folder) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(UNFINISHED) && (name.starts_with(STEP) || name.starts_with(BEST)) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+const STEP: &str = "step-";
+const BEST: &str = "best.safetensors";
+const ENDING: &str = ".safetensors";
+
+/// Whether the last validation was just now, and better than all before.
+fn is_best<F: Scalar>(run: &Run<F>, model: &Model<F>) -> bool {
+    let weights = model.loss_weights().own;
+    let total = |losses: &[f64]| losses.iter().zip(&weights).map(|(loss, weight)| loss * weight).sum::<f64>();
+    let history = run.history();
+    match history.validations().split_last() {
+        Some((last, before)) if last.step == history.n_steps() => {
+            before.iter().all(|other| total(&last.losses) < total(&other.losses))
+        }
+        _ => false,
+    }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// The checkpoints in a folder by the number of steps, the earliest first.
+fn steps_in(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let step = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        name.strip_prefix(STEP)?.strip_suffix(ENDING)?.parse().ok()
+    };
+    let mut found: Vec<(u64, PathBuf)> =
+        files_in(folder).into_iter().filter_map(|path| Some((step(&path)?, path))).collect();
+    found.sort();
+    found
+}
+
+/// What a trainer was told of checkpoints.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keeping {
+    checkpoints: Option<Checkpoints>,
+    resume_from: Option<PathBuf>,
+}
+
+impl Keeping {
+    /// Saves a checkpoint if it is time for one.
+    pub(super) fn after_step<F: Scalar>(&self, run: &Run<F>, model: &Model<F>) -> Result<()> {
+        self.checkpoints.as_ref().map_or(Ok(()), |checkpoints| checkpoints.after_step(run, model))
+    }
+}
+
+impl Trainer {
+    /// Saves the training while it goes on.
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoints: Checkpoints) -> Self {
+        self.keeping.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Takes up the training whose [`Checkpoints`] are in `folder`, at the newest that is whole, with model, history
+    /// and all; begins at the beginning if there is none. So a program that was killed is simply run again.
+    #[must_use]
+    pub fn resume_from(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keeping.resume_from = Some(folder.into());
+        self
+    }
+
+    /// Takes up the training that [`Run::save`] saved: fills `model`, which was built as it was then, and gives the
+    /// run. On the same `data` the steps that follow have the bits they would have had without the stop.
+    ///
+    /// The number of steps or epochs and the number of threads may be others than they were.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not whole; if another setting is not what it was, which the message
+    /// names; if model or data do not fit. Nothing is changed then.
+    pub fn resume<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        path: impl AsRef<Path>,
+    ) -> Result<Run<F>> {
+        let path = path.as_ref();
+        let bytes = bytes_of(path)?;
+        Reader::new(&bytes)
+            .and_then(|reader| self.resume_at(model, data, &reader))
+            .map_err(|error| error.within(path.display()))
+    }
+
+    /// The run to take up, if there is any.
+    pub(super) fn newest<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+    ) -> Result<Option<Run<F>>> {
+        if let Some(checkpoints) = &self.keeping.checkpoints {
+            checkpoints.check()?;
+        }
+        let Some(folder) = &self.keeping.resume_from else { return Ok(None) };
+        let mut fault = None;
+        for (_, path) in steps_in(folder).iter().rev() {
+            let place = |error: Error| error.within(path.display());
+            let bytes = bytes_of(path)?;
+            match Reader::new(&bytes) {
+                Ok(reader) => return self.resume_at(model, data, &reader).map(Some).map_err(place),
+                // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
+                Err(error) => fault = fault.or(Some(place(error))),
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
+
+    fn resume_at<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        reader: &Reader<'_>,
+    ) -> Result<Run<F>> {
+        if !reader.has_section("run") {
+            return Err(Error::new(ErrorKind::File, "header", "a checkpoint of a training", "a model alone")
+                .advise("load the model and fit it"));
+        }
+        model.check_described_in(reader)?;
+        let mut run = self.start(model, data)?;
+        run.read(reader)?;
+        model.read_weights(reader)?;
+        Ok(run)
+    }
+
+    /// The settings that change what a step does, by name.
+    pub(super) fn settings_to_keep<F: Scalar>(&self, data: &Dataset<F>) -> BTreeMap<String, String> {
+        let rule = self.rule.settings().into_iter();
+        let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
+        let others = [
+            ("optimiser", self.rule.name().to_owned()),
+            ("schedule", format!("{:?}", self.schedule)),
+            ("largest norm", format!("{:?}", self.clip_norm)),
+            ("balance", format!("{:?}", self.method)),
+            ("balance over", format!("{:?}", self.over)),
+            ("batch size", self.batch_size.to_string()),
+            ("seed", self.seed.to_string()),
+            ("shuffles", self.shuffles.to_string()),
+            ("rows of the data", data.n_rows().to_string()),
+        ];
+        rule.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
+    }
+}
+
+/// The part of a run's state that is in the text of the header.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counts {
+    settings: BTreeMap<String, String>,
+    optimizer_steps: u64,
+    learning_rate_scale: f64,
+    epoch: u64,
+    position: usize,
+    balance: Vec<String>,
+}
+
+impl<F: Scalar> Run<F> {
+    /// Saves the model and all that this run has beside it to one file, from which [`Trainer::resume`] goes on,
+    /// bit for bit. The old file is kept until the new one is whole ([`Model::save`]).
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(200, 0.05, 1);
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(20);
+    /// let build = || Model::builder(10).task(Task::regression("elbow")).build::<f32>();
+    /// # let path = std::env::temp_dir().join(format!("polytask-run-{}.safetensors", std::process::id()));
+    /// let mut model = build()?;
+    /// let mut run = trainer.start(&model, &data)?;
+    /// let mut desk = run.desk(&model, None);
+    /// for step in 0..20 {
+    ///     if step == 13 {
+    ///         run.save(&model, &path)?;
+    ///     }
+    ///     run.step(&mut model, &data, &mut desk)?;
+    /// }
+    ///
+    /// let mut resumed = build()?;
+    /// let mut run = trainer.resume(&mut resumed, &data, &path)?;
+    /// while !run.is_finished() {
+    ///     run.step(&mut resumed, &data, &mut desk)?;
+    /// }
+    /// assert_eq!(resumed.parameters(), model.parameters());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a parameter is not a finite number, or the file cannot be written.
+    pub fn save(&self, model: &Model<F>, path: impl AsRef<Path>) -> Result<()> {
+        self.written(model)?.save(path.as_ref())
+    }
+
+    fn written(&self, model: &Model<F>) -> Result<Writer> {
+        let mut writer = Writer::new()?;
+        model.write(&mut writer)?;
+        self.write(&mut writer)?;
+        Ok(writer)
+    }
+
+    fn write(&self, writer: &mut Writer) -> Result<()> {
+        let state = self.balancing.state();
+        writer.section(
+            "run",
+            &Counts {
+                settings: self.settings.clone(),
+                optimizer_steps: self.optimizer.count(),
+                learning_rate_scale: self.optimizer.learning_rate_scale(),
+                epoch: self.sampler.epoch(),
+                position: self.sampler.position(),
+                balance: state.iter().map(|(name, _)| name.clone()).collect(),
+            },
+        )?;
+        for (i, moment) in self.optimizer.moments().iter().enumerate() {
+            writer.tensor(format!("run.optimizer.{i}"), &[moment.len()], moment)?;
+        }
+        for (i, (_, list)) in state.iter().enumerate() {
+            writer.tensor(format!("run.balance.{i}"), &[list.len()], list)?;
+        }
+        writer.tensor("run.last", &[self.last.len()], &self.last)?;
+        writer.tensor("run.last_weights", &[self.last_weights.len()], &self.last_weights)?;
+        self.history.write(writer)
+    }
+
+    /// Brings a run that has just begun to where the one in the file was.
+    fn read(&mut self, reader: &Reader<'_>) -> Result<()> {
+        let counts: Counts = reader.section("run")?;
+        self.check_settings(&counts.settings)?;
+        let moments = self.optimizer.moments();
+        let read = |i: usize| reader.tensor::<F>(&format!("run.optimizer.{i}"), &[moments[i].len()]);
+        let (first, second) = (read(0)?, read(1)?);
+        self.optimizer.restore([&first, &second], counts.optimizer_steps)?;
+        let scale = counts.learning_rate_scale;
+        if !(scale.is_finite() && scale > 0.0) {
+            let place = "scale of the learning rate";
+            return Err(Error::new(ErrorKind::File, place, "a finite number above 0", scale));
+        }
+        self.optimizer.scale_learning_rate(scale);
+        let list = |(i, name): (usize, String)| Ok((name, reader.list(&format!("run.balance.{i}"))?));
+        let state: State = counts.balance.into_iter().enumerate().map(list).collect::<Result<_>>()?;
+        self.balancing.restore(&state)?;
+        // No training gets near; the epoch after the last must be a number too.
+        if counts.epoch > 1 << 53 {
+            return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
+        }
+        self.sampler.seek(counts.epoch, counts.position)?;
+        self.last = reader.tensor("run.last", &[self.last.len()])?;
+        self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
+        self.history.read(reader)
+    }
+
+    fn check_settings(&self, saved: &BTreeMap<String, String>) -> Result<()> {
+        let none = "nothing".to_owned();
+        for name in saved.keys().chain(self.settings.keys()) {
+            let (then, now) = (saved.get(name).unwrap_or(&none), self.settings.get(name).unwrap_or(&none));
+            if then != now {
+                return Err(Error::new(ErrorKind::Setting, name, format!("{then}, as it was"), now)
+                    .advise("to go on with other settings, load the model and fit it"));
+            }
+        }
+        Ok(())
+    }
+}

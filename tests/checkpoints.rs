@@ -1,0 +1,250 @@
+//! Checkpoints of every optimiser, which of them are kept, and what is said when they do not fit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use polytask::ndarray::{Array2, s};
+use polytask::optim::Rule;
+use polytask::prelude::*;
+use polytask::train::{Checkpoints, History};
+use polytask::{ErrorKind, Result, Scalar};
+
+/// A folder of this test's own, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("polytask-checkpoints-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    folder
+}
+
+fn build<F: Scalar>() -> Model<F> {
+    let builder = Model::builder(10)
+        .trunk([Layer::dense(12, Activation::Silu)])
+        .task(Task::regression("shoulder"))
+        .task(Task::regression("elbow").weight(0.5))
+        .standardize();
+    builder.build().expect("valid settings")
+}
+
+fn arm<F: Scalar>() -> Dataset<F> {
+    datasets::robot_arm(150, 0.05, 42)
+}
+
+/// A batch of 32 of 150 rows: an epoch is 5 steps.
+fn trainer(rule: impl Rule + 'static) -> Trainer {
+    Trainer::new(rule).batch_size(32).seed(3).steps(13)
+}
+
+fn bits<F: Scalar>(model: &Model<F>, history: &History) -> Vec<u64> {
+    let theta = model.parameters().iter().map(|x| x.to_f64().to_bits());
+    let losses =
+        history.losses().into_iter().chain(history.weights()).copied().map(f64::to_bits).collect::<Vec<_>>();
+    let validations = history.validations().iter().flat_map(|v| v.losses.iter().map(|x| x.to_bits()));
+    theta.chain(losses).chain(validations).collect()
+}
+
+/// Trains straight through with a checkpoint after every step; then goes on from each of them with fresh objects.
+fn goes_on<F: Scalar>(name: &str, trainer: &Trainer, data: &Dataset<F>) -> Result<()> {
+    let folder = folder(name);
+    let validation = arm::<F>();
+    let mut straight = build::<F>();
+    let kept = trainer.clone().checkpoint(Checkpoints::new(&folder).every_steps(1).keep_last(100));
+    let history = kept.fit_validated(&mut straight, data, &validation)?;
+    let straight = bits(&straight, &history);
+    assert_eq!(history.validations().len(), 2);
+    for step in 1..=history.n_steps() {
+        let only = folder.join(format!("from-{step}"));
+        fs::create_dir(&only).unwrap();
+        let file = format!("step-{step:012}.safetensors");
+        fs::copy(folder.join(&file), only.join(&file)).unwrap();
+        let mut resumed = build::<F>();
+        let resuming = trainer.clone().resume_from(&only).threads(2);
+        let history = resuming.fit_validated(&mut resumed, data, &validation)?;
+        assert!(bits(&resumed, &history) == straight, "{trainer:?} after {step} steps");
+    }
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+#[test]
+fn every_optimiser_goes_on_bit_for_bit() -> Result<()> {
+    let rules = [
+        trainer(Adam::new(0.01)),
+        trainer(Adam::new(0.01).epsilon_hat()),
+        trainer(AdamW::new(0.01).weight_decay(0.1)),
+        trainer(Sgd::new(0.05)),
+        trainer(Sgd::new(0.05).momentum(0.9)),
+        trainer(Sgd::new(0.05).nesterov(0.9)),
+        trainer(Adam::new(0.01)).schedule(Schedule::cosine(10, 0.1).warm_up(4)).clip_norm(0.5),
+        trainer(Adam::new(0.01)).schedule(Schedule::one_cycle(13)),
+        trainer(Adam::new(0.01)).in_order(),
+        trainer(Adam::new(0.01)).epochs(2),
+    ];
+    for (i, trainer) in rules.iter().enumerate() {
+        goes_on::<f32>(&format!("single-{i}"), trainer, &arm())?;
+    }
+    goes_on::<f64>("double", &rules[0], &arm())?;
+    let groups = (0..150).map(|row| row / 7).collect();
+    goes_on::<f64>("groups", &rules[0], &arm().with_groups(groups)?)
+}
+
+#[test]
+fn a_scale_of_the_learning_rate_goes_on() -> Result<()> {
+    let folder = folder("scale");
+    let path = folder.join("run.safetensors");
+    fs::create_dir(&folder).unwrap();
+    let (data, trainer) = (arm::<f32>(), trainer(Sgd::new(0.01)));
+    let mut model = build::<f32>();
+    model.fit_scaling(&data)?;
+    let mut run = trainer.start(&model, &data)?;
+    let mut desk = run.desk(&model, None);
+    run.step(&mut model, &data, &mut desk)?;
+    run.optimizer_mut().scale_learning_rate(0.3);
+    run.save(&model, &path)?;
+    let resumed = trainer.resume(&mut build::<f32>(), &data, &path)?;
+    assert_eq!(resumed.optimizer().learning_rate(), 0.3 * 0.01);
+    // A checkpoint is a model too.
+    assert_eq!(Model::<f32>::load(&path)?.parameters(), model.parameters());
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_last_and_the_best_are_kept() -> Result<()> {
+    let folder = folder("kept");
+    let (data, validation) = (arm::<f32>(), datasets::robot_arm(100, 0.05, 7));
+    let trainer = trainer(Sgd::new(0.9).momentum(0.9)).epochs(6).clip_norm(3.0);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("step-000000000003.safetensors.17-0.unfinished"), "half").unwrap();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    let mut model = build::<f32>();
+    let kept = trainer.checkpoint(Checkpoints::new(&folder).keep_last(2).keep_best());
+    let history = kept.fit_validated(&mut model, &data, &validation)?;
+    assert_eq!(
+        files(&folder),
+        ["best.safetensors", "notes.txt", "step-000000000025.safetensors", "step-000000000030.safetensors"]
+    );
+    let total = |losses: &[f64]| losses[0] + 0.5 * losses[1];
+    let totals: Vec<f64> = history.validations().iter().map(|v| total(&v.losses)).collect();
+    let least = totals.iter().copied().fold(f64::INFINITY, f64::min);
+    // A learning rate this large makes the best epoch another than the last.
+    assert!(least < totals[5], "{totals:?}");
+    let best = Model::<f32>::load(folder.join("best.safetensors"))?.evaluate(&validation)?;
+    let found = best["shoulder"].loss + 0.5 * best["elbow"].loss;
+    // The same losses, on one thread or several, in f64 sums of f32 rows.
+    assert!((found - least).abs() < 1e-6 * least, "{found} and {least}");
+    assert_eq!(
+        Model::<f32>::load(folder.join("step-000000000030.safetensors"))?.parameters(),
+        model.parameters()
+    );
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+#[test]
+fn the_newest_that_is_whole_is_taken_up() -> Result<()> {
+    let folder = folder("newest");
+    let data = arm::<f32>();
+    let kept =
+        trainer(Adam::new(0.01)).checkpoint(Checkpoints::new(&folder).every_steps(4)).resume_from(&folder);
+    let mut straight = build::<f32>();
+    kept.fit(&mut straight, &data)?;
+    assert_eq!(files(&folder).len(), 3);
+    // Run again, there is nothing left to do.
+    let mut again = build::<f32>();
+    assert_eq!(kept.fit(&mut again, &data)?.n_steps(), 13);
+    assert_eq!(again.parameters(), straight.parameters());
+    // The last is cut off; the one before is not, and leads to the same end.
+    let last = folder.join("step-000000000013.safetensors");
+    let bytes = fs::read(&last).unwrap();
+    for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&last, &bytes[..length]).unwrap();
+        let mut resumed = build::<f32>();
+        kept.fit(&mut resumed, &data)?;
+        assert_eq!(resumed.parameters(), straight.parameters());
+    }
+    // A longer training than was planned goes on from the end.
+    let mut longer = build::<f32>();
+    let history = kept.clone().steps(20).fit(&mut longer, &data)?;
+    let mut straight = build::<f32>();
+    let expected = trainer(Adam::new(0.01)).steps(20).fit(&mut straight, &data)?;
+    assert!(bits(&longer, &history) == bits(&straight, &expected));
+    // Where none is whole, that is said: to begin again would overwrite what may be mended.
+    for file in files(&folder) {
+        fs::write(folder.join(file), "nothing").unwrap();
+    }
+    assert_eq!(kept.fit(&mut build::<f32>(), &data).unwrap_err().kind(), ErrorKind::File);
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+#[test]
+fn what_does_not_fit_is_named() -> Result<()> {
+    let folder = folder("fit");
+    let data = arm::<f32>();
+    trainer(Adam::new(0.01))
+        .steps(3)
+        .checkpoint(Checkpoints::new(&folder))
+        .fit(&mut build::<f32>(), &data)?;
+    let path = folder.join("step-000000000003.safetensors");
+    let said = |trainer: Trainer, data: &Dataset<f32>| {
+        let mut model = build::<f32>();
+        let before = model.parameters().to_vec();
+        let error = trainer.resume(&mut model, data, &path).unwrap_err().to_string();
+        assert_eq!(model.parameters(), before);
+        error.split(".safetensors, ").nth(1).expect("the file's name").to_owned()
+    };
+    let adam = || trainer(Adam::new(0.01));
+    let advice = "(to go on with other settings, load the model and fit it)";
+    for (trainer, says) in [
+        (trainer(Adam::new(0.02)), "adam, learning_rate: expected 0.01, as it was, found 0.02"),
+        (trainer(Sgd::new(0.01)), "adam, beta1: expected 0.9, as it was, found nothing"),
+        (adam().batch_size(31), "batch size: expected 32, as it was, found 31"),
+        (adam().seed(4), "seed: expected 3, as it was, found 4"),
+        (adam().in_order(), "shuffles: expected true, as it was, found false"),
+        (adam().clip_norm(1.0), "largest norm: expected None, as it was, found Some(1.0)"),
+        (
+            adam().balance(polytask::balance::Equal::sum()),
+            "balance: expected Fixed, as it was, found Balance(Equal",
+        ),
+    ] {
+        let error = said(trainer, &data);
+        assert!(error.starts_with(says) && error.ends_with(advice), "{error}");
+    }
+    let fewer = Dataset::new(
+        data.features().slice(s![..149, ..]).to_owned(),
+        data.targets().slice(s![..149, ..]).to_owned(),
+    )?
+    .with_target_names(["shoulder", "elbow"])?;
+    assert!(said(adam(), &fewer).starts_with("rows of the data: expected 150, as it was, found 149"));
+
+    let mut other = Model::builder(10)
+        .trunk([Layer::dense(12, Activation::Relu)])
+        .task(Task::regression("shoulder"))
+        .task(Task::regression("elbow").weight(0.5))
+        .standardize()
+        .build::<f32>()?;
+    let error = adam().resume(&mut other, &data, &path).unwrap_err().to_string();
+    assert!(error.contains("architecture: expected that of the model, found {\"n_features\":10"), "{error}");
+    let mut double = build::<f64>();
+    assert!(adam().resume(&mut double, &arm::<f64>(), &path).is_err());
+
+    let model = folder.join("model.safetensors");
+    build::<f32>().save(&model)?;
+    let error = adam().resume(&mut build::<f32>(), &data, &model).unwrap_err().to_string();
+    assert!(error.ends_with("found a model alone (load the model and fit it)"), "{error}");
+    for checkpoints in [Checkpoints::new(&folder).every_steps(0), Checkpoints::new(&folder).keep_last(0)] {
+        let error = adam().checkpoint(checkpoints).fit(&mut build::<f32>(), &data).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Setting);
+    }
+    // Predictions come from rows of 10 numbers.
+    assert!(Model::<f32>::load(&path)?.predict(Array2::zeros((2, 10)).view()).is_ok());
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}

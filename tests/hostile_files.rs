@@ -1,0 +1,222 @@
+//! Files that were cut off, damaged or made on purpose: every reader answers with an error or with what it could
+//! read, never with a panic, and takes no more memory than the file's size warrants.
+//!
+//! The targets under `tests/fuzz` run the same functions for as long as one likes.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVac, MoCo};
+use polytask::data::csv::CsvReader;
+use polytask::data::npy;
+use polytask::prelude::*;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// Notes the most memory that a thread had at a time.
+struct Counting;
+
+thread_local! {
+    static NOW: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn note(change: isize) {
+    let _ = NOW.try_with(|now| {
+        now.set(now.get() + change);
+        let _ = MOST.try_with(|most| most.set(most.get().max(now.get())));
+    });
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(-(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Reads a file in every way that there is for it; whether it could.
+type Read<'a> = &'a dyn Fn(&[u8]) -> bool;
+
+/// One small change, or several, of a kind that finds mistakes: cut, flip, lie about a length, repeat, swap words.
+fn damaged(whole: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    for _ in 0..rng.random_range(1..4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = rng.random_range(0..bytes.len());
+        // Headers are at the front, and worth more tries than numbers.
+        let at = if rng.random_range(0..3) == 0 { at } else { at % 1500.min(bytes.len()) };
+        match rng.random_range(0..8) {
+            0 => bytes.truncate(at),
+            1 => bytes[at] ^= 1 << rng.random_range(0..8),
+            2 => bytes[at] = rng.random_range(0..=255) as u8,
+            3 => {
+                let lie = [0, 1, u64::MAX, i64::MAX as u64, 1 << 32, 1 << 40][rng.random_range(0..6)];
+                let end = bytes.len().min(at + 8);
+                bytes[at..end].copy_from_slice(&lie.to_le_bytes()[..end - at]);
+            }
+            4 => {
+                bytes.remove(at);
+            }
+            5 => {
+                let piece = bytes[at..bytes.len().min(at + 9)].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            // A number in text becomes another.
+            6 => {
+                let Some(digit) = bytes[at..].iter().position(u8::is_ascii_digit) else { continue };
+                let words: [&[u8]; 8] = [
+                    b"-1",
+                    b"0",
+                    b"1e999",
+                    b"18446744073709551615",
+                    b"9999999999999",
+                    b"null",
+                    b"1e-320",
+                    b"[]",
+                ];
+                bytes.splice(at + digit..=at + digit, words[rng.random_range(0..8)].iter().copied());
+            }
+            _ => {
+                let Some(quote) = bytes[at..].iter().position(|byte| *byte == b'"') else { continue };
+                bytes.splice(at + quote..at + quote, *b"x");
+            }
+        }
+    }
+    bytes
+}
+
+/// `n` damaged copies of each file; each read may take `factor` times the file's size and a little, because a header in
+/// text is smaller than what it describes.
+fn attack(name: &str, files: &[Vec<u8>], read: Read<'_>, n: usize, factor: usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut survived = 0;
+    for whole in files {
+        assert!(read(whole), "{name}: the file as it was");
+        for case in 0..n {
+            let bytes = damaged(whole, &mut rng);
+            NOW.set(0);
+            MOST.set(0);
+            let outcome = catch_unwind(AssertUnwindSafe(|| read(&bytes)));
+            let most = MOST.get() as usize;
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
+            match outcome {
+                Ok(was_read) => survived += usize::from(was_read),
+                Err(_) => panic!("{name}: case {case} panicked: {shown}"),
+            }
+            assert!(most < factor * bytes.len() + 300_000, "{name}: case {case} took {most} bytes: {shown}");
+        }
+    }
+    println!("{name}: {survived} of {} damaged files could be read all the same", n * files.len());
+}
+
+fn in_file(read: impl Fn(&Path) -> bool, name: &str) -> impl Fn(&[u8]) -> bool {
+    let path = std::env::temp_dir().join(format!("polytask-hostile-{name}-{}", std::process::id()));
+    move |bytes| {
+        fs::write(&path, bytes).expect("a file");
+        let was_read = read(&path);
+        fs::remove_file(&path).expect("a file");
+        was_read
+    }
+}
+
+fn model() -> Model<f32> {
+    let builder = Model::builder(10)
+        .trunk([Layer::dense(6, Activation::LeakyRelu { slope: 0.1 }), Layer::dense(4, Activation::Gelu)])
+        .task(Task::regression("shoulder").head([Layer::dense(3, Activation::Elu { alpha: 0.5 })]))
+        .task(Task::new("both", polytask::loss::Loss::quantiles([0.1, 0.9])).columns(["shoulder", "elbow"]))
+        .standardize();
+    builder.build().expect("valid settings")
+}
+
+fn arm() -> Dataset<f32> {
+    datasets::robot_arm(40, 0.05, 42)
+}
+
+#[test]
+fn models() {
+    let mut trained = model();
+    Trainer::new(Adam::new(0.01)).steps(3).fit(&mut trained, &arm()).expect("a training");
+    let independent = Model::builder(3)
+        .sharing(Sharing::independent([Layer::dense(4, Activation::Tanh)]))
+        .task(Task::classes("kind", 3))
+        .task(Task::binary("yes"))
+        .build::<f32>()
+        .expect("valid settings");
+    let files = [trained.to_bytes().expect("bytes"), independent.to_bytes().expect("bytes")];
+    let read = |bytes: &[u8]| {
+        let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };
+        // What could be read can be used.
+        let features = polytask::ndarray::Array2::zeros((1, model.n_features()));
+        model.predict(features.view()).is_ok()
+    };
+    attack("models", &files, &read, 4_000, 40);
+    let load = in_file(|path| model().load_weights(path).is_ok(), "weights");
+    attack("weights", &files[..1], &load, 500, 40);
+}
+
+#[test]
+fn checkpoints() {
+    let data = arm();
+    let trainer = || Trainer::new(Adam::new(0.01)).batch_size(16).steps(8).threads(1);
+    let trainers = [
+        trainer().balance(GradNorm::new().every(2).smoothed(0.5)),
+        trainer().balance(Dwa::new()),
+        trainer().balance(GradVac::new()),
+        trainer().aggregate(MoCo::new()),
+        trainer().aggregate(ExcessMtl::new()),
+        trainer().aggregate(DbMtlMomentum::new()),
+        trainer(),
+    ];
+    let path = std::env::temp_dir().join(format!("polytask-hostile-run-{}", std::process::id()));
+    for trainer in trainers {
+        let mut trained = model();
+        let mut run = trainer.start(&trained, &data).expect("a run");
+        trained.fit_scaling(&data).expect("data");
+        let mut desk = run.desk(&trained, None);
+        for _ in 0..4 {
+            run.step(&mut trained, &data, &mut desk).expect("a step");
+        }
+        run.save(&trained, &path).expect("a checkpoint");
+        let file = fs::read(&path).expect("a checkpoint");
+        let resume = in_file(
+            |path| {
+                let mut model = model();
+                let Ok(mut run) = trainer.resume(&mut model, &data, path) else { return false };
+                let mut desk = run.desk(&model, None);
+                // The numbers may be nonsense, and a step may say so.
+                (0..2).all(|_| run.is_finished() || run.step(&mut model, &data, &mut desk).is_ok());
+                true
+            },
+            "checkpoint",
+        );
+        attack("checkpoints", &[file], &resume, 1_000, 60);
+    }
+    fs::remove_file(path).expect("a checkpoint");
+}
+
+#[test]
+fn tables() {
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/npy"));
+    let names = ["little_f4.npy", "big_f8.npy", "byte_u1.npy", "fortran.npy", "version2.npy", "vector.npy"];
+    let files = names.map(|name| fs::read(golden.join(name)).expect("a golden file"));
+    attack("npy", &files, &in_file(|path| npy::read::<f32>(path).is_ok(), "npy"), 1_000, 40);
+
+    let csv = b"size,colour,\"a, b\",price\n1.5,red,3,10\n,blue,4,\n2e3,\"gr\"\"een\",5,12\n".to_vec();
+    let read = in_file(|path| CsvReader::new().targets(["price"]).read::<f32>(path).is_ok(), "csv");
+    attack("csv", &[csv], &read, 2_000, 400);
+}

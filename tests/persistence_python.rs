@@ -1,0 +1,121 @@
+//! Files between here and Python: a PyTorch twin's state dict predicts the same here, and a file that NumPy has
+//! read with the same predictions (`golden/make_persist.py check`) is still read.
+
+use std::fs;
+use std::path::PathBuf;
+
+use polytask::ndarray::Array2;
+use polytask::prelude::*;
+use polytask::{ModelBuilder, Result};
+use serde_json::{Value, json};
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(name)
+}
+
+fn given(name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(golden(name)).expect("a golden file")).expect("JSON")
+}
+
+fn matrix(rows: &Value) -> Array2<f64> {
+    let rows: Vec<Vec<f64>> = serde_json::from_value(rows.clone()).expect("rows of numbers");
+    Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j])
+}
+
+fn distance(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
+    assert_eq!(a.dim(), b.dim());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn twin() -> ModelBuilder {
+    Model::builder(5)
+        .trunk([Layer::dense(7, Activation::Relu), Layer::dense(4, Activation::Tanh)])
+        .task(Task::regression("price"))
+        .task(Task::classes("kind", 3).head([Layer::dense(6, Activation::Gelu)]))
+}
+
+/// What the blocks are called in PyTorch, where a `Sequential` counts activations.
+fn name_there(name: &str) -> String {
+    let (block, number) = name.rsplit_once('.').expect("a block and what it is");
+    let there = match block {
+        "trunk.1" => "trunk.2",
+        "head.price.0" => "price",
+        "head.kind.0" => "kind.0",
+        "head.kind.1" => "kind.2",
+        same => same,
+    };
+    format!("{there}.{number}")
+}
+
+#[test]
+fn a_pytorch_state_dict_predicts_the_same() -> Result<()> {
+    let file = golden("persist_pytorch.safetensors");
+    let given = given("persist_pytorch.json");
+    let mut model = twin().build::<f32>()?;
+    model.load_pytorch(&file, name_there)?;
+    let x = matrix(&given["features"]).mapv(|x| x as f32);
+    let predictions = model.predict(x.view())?;
+    for task in ["price", "kind"] {
+        let found = predictions[task].mapv(f64::from);
+        // A dozen roundings in f32 of numbers up to 1.
+        assert!(distance(&found, &matrix(&given["predictions"][task])) < 1e-6, "{task}");
+    }
+    // The names and shapes of PyTorch are not those of this crate, and that is said.
+    let error = model.load_weights(&file).unwrap_err().to_string();
+    assert!(error.contains("misshapen: trunk.0.weight f32 [7, 5] instead of f32 [5, 7]"), "{error}");
+    let error = model.load_pytorch(&file, str::to_owned).unwrap_err().to_string();
+    assert!(error.contains("missing: trunk.1.weight f32 [4, 7]") && error.contains("too many: kind.0.bias"));
+    Ok(())
+}
+
+fn trained() -> Result<(Model<f64>, Dataset<f64>)> {
+    let data = datasets::robot_arm::<f64>(60, 0.05, 42);
+    let grade = data.targets().mapv(|y| if y > 0.0 { 1.0 } else { 0.0 });
+    let targets = polytask::ndarray::concatenate![polytask::ndarray::Axis(1), data.targets(), grade];
+    let data = Dataset::new(data.features().to_owned(), targets)?
+        .with_target_names(["shoulder", "elbow", "lifts", "bends"])?;
+    let mut model = Model::builder(10)
+        .trunk([Layer::dense(6, Activation::Relu), Layer::dense(5, Activation::Tanh)])
+        .task(
+            Task::regression("torques")
+                .columns(["shoulder", "elbow"])
+                .head([Layer::dense(4, Activation::Tanh)]),
+        )
+        .task(Task::classes("lifts", 2))
+        .standardize()
+        .build::<f64>()?;
+    Trainer::new(Adam::new(0.01)).steps(50).fit(&mut model, &data)?;
+    Ok((model, data))
+}
+
+/// The file that Python has read gives the predictions that Python found: files of older versions stay readable.
+#[test]
+fn the_file_that_python_reads_predicts_what_python_found() -> Result<()> {
+    let model = Model::<f64>::load(golden("persist_model.safetensors"))?;
+    let given = given("persist_model.json");
+    let predictions = model.predict(matrix(&given["features"]).view())?;
+    for task in ["torques", "lifts"] {
+        // Another vector unit rounds otherwise.
+        assert!(distance(&predictions[task], &matrix(&given["predictions"][task])) < 1e-12, "{task}");
+    }
+    let again = Model::<f64>::from_bytes(&model.to_bytes()?)?;
+    assert_eq!(again.parameters(), model.parameters());
+    Ok(())
+}
+
+/// Writes the files that `golden/make_persist.py check` reads.
+#[test]
+#[ignore = "writes golden files"]
+fn write_the_file_for_python() -> Result<()> {
+    let (model, data) = trained()?;
+    model.save(golden("persist_model.safetensors"))?;
+    let predictions = model.predict(data.features())?;
+    let rows = |matrix: polytask::ndarray::ArrayView2<'_, f64>| -> Vec<Vec<f64>> {
+        matrix.rows().into_iter().map(|row| row.to_vec()).collect()
+    };
+    let predicted: serde_json::Map<_, _> =
+        predictions.iter().map(|(task, values)| (task.to_owned(), json!(rows(values)))).collect();
+    let text = json!({ "features": rows(data.features()), "predictions": predicted }).to_string();
+    fs::write(golden("persist_model.json"), text + "\n").unwrap();
+    Ok(())
+}
