@@ -28,6 +28,7 @@
 //! ```
 
 mod evidence;
+mod label_totals;
 mod predictions;
 
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 //! A [`Trainer`] is settings only. [`Trainer::start`] makes a [`Run`]: everything that changes from step to step
 //! besides the model itself. `fit` is a run taken to its end.
 
+mod accumulation;
 mod balancing;
+pub mod callback;
 mod history;
 mod run;
 mod trainer;
