@@ -7,6 +7,7 @@ mod accumulation;
 mod balancing;
 pub mod callback;
 mod history;
+mod history_files;
 mod run;
 mod trainer;
 
