@@ -254,6 +254,8 @@ fn controls_are_saved_and_taken_back() {
 
 #[test]
 fn a_history_reads_back_with_the_same_bits() {
+    use polytask::balance::{Balance, UpGrad};
+
     let data = arm(64, 1);
     let name = "a \"b\",\\\n\u{1}ü";
     let data = data.with_target_names(["shoulder", name]).unwrap();
@@ -263,7 +265,7 @@ fn a_history_reads_back_with_the_same_bits() {
         .task(Task::regression(name))
         .build::<f64>()
         .unwrap();
-    let trainer = Trainer::new(Adam::new(0.01)).balance(polytask::balance::UpGrad::new().every(2)).epochs(3);
+    let trainer = Trainer::new(Adam::new(0.01)).balance(UpGrad::new().every(2)).epochs(3);
     let trainer = trainer.callback(EarlyStopping::new());
     let history = trainer.fit_validated(&mut model, &data, &data).unwrap();
 
@@ -288,7 +290,8 @@ fn a_history_reads_back_with_the_same_bits() {
     let mut reader = csv::Reader::from_reader(&file[..]);
     let headers = reader.headers().unwrap().clone();
     assert_eq!(headers.iter().nth(2), Some(&format!("loss.{name}")[..]));
-    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("as wide as the head")).collect();
+    let rows: Vec<csv::StringRecord> =
+        reader.records().map(|row| row.expect("as wide as the head")).collect();
     let steps: Vec<&str> = rows.iter().map(|row| &row[0]).collect();
     assert_eq!(steps, ["1", "2", "2", "3", "4", "4", "5", "6", "6"], "a validation after every second step");
     assert_eq!(rows[3][2].parse(), Ok(history.losses()[[2, 1]]));

@@ -126,3 +126,65 @@ pub(in crate::train) struct AudienceState<F> {
     /// The kept θ, and after how many steps it was kept.
     pub(in crate::train) kept: Option<(u64, Vec<F>)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use crate::train::Validation;
+    use crate::train::callback::{AnyModel, Budget, EarlyStopping, Log};
+
+    #[test]
+    fn what_callbacks_carry_is_handed_out_and_taken_back() {
+        let model = Model::builder(2).task(Task::regression("a")).build::<f32>().unwrap();
+        let callbacks: [Box<dyn Callback>; 3] = [
+            Box::new(EarlyStopping::new().patience(2)),
+            Box::new(Budget::steps(9)),
+            Box::new(Log::new().to(std::io::sink())),
+        ];
+        let tell = |audience: &mut Audience<f32>, event, step, loss| {
+            let (tasks, validation) = (["a".to_owned()], Validation { step, losses: vec![loss] });
+            let at = Progress {
+                step,
+                n_steps: 20,
+                epoch: step,
+                tasks: &tasks,
+                losses: &[loss],
+                weights: &[1.0],
+                own_weights: &[1.0],
+                is_validated: true,
+                validation: Some(&validation),
+                report: None,
+                model: AnyModel::of(&model),
+            };
+            audience.tell(event, &at, &[step as f32, 0.0]).unwrap()
+        };
+        let mut audience = Audience::new(&callbacks, 1);
+        for (step, loss) in [(1, 3.0), (2, 1.0), (3, 2.0)] {
+            assert_eq!(tell(&mut audience, Event::Step, step, loss), None);
+            assert_eq!(tell(&mut audience, Event::Validation, step, loss), None);
+        }
+        let state = audience.state();
+        assert_eq!(state.kept, Some((2, vec![2.0, 0.0])));
+
+        let mut resumed = Audience::new(&callbacks, 1);
+        resumed.restore(&state, 2).unwrap();
+        assert_eq!(resumed.state(), state);
+        assert_eq!(
+            tell(&mut resumed, Event::Validation, 4, 5.0),
+            Some("early_stopping"),
+            "the second in vain"
+        );
+        tell(&mut resumed, Event::End, 4, 5.0);
+        assert_eq!(resumed.restored(), Some((2, &[2.0, 0.0][..])));
+
+        let mut others = Audience::<f32>::new(&callbacks[..2], 1);
+        assert!(others.restore(&state, 2).is_err(), "other callbacks");
+        let mut fresh = Audience::<f32>::new(&callbacks, 1);
+        assert!(fresh.restore(&state, 3).is_err(), "another θ");
+        let mut torn = state.clone();
+        torn.callbacks[0].1.clear();
+        assert!(fresh.restore(&torn, 2).is_err(), "lists that are missing");
+        assert_eq!(fresh.state(), Audience::new(&callbacks, 1).state(), "failures change nothing");
+    }
+}
