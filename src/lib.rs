@@ -15,6 +15,7 @@ mod task;
 
 pub mod balance;
 pub mod data;
+pub mod estimator;
 pub mod gradcheck;
 pub mod kernel;
 pub mod layer;
@@ -46,6 +47,7 @@ pub use train::Trainer;
 /// What a program that trains a model names: `use polytask::prelude::*`.
 pub mod prelude {
     pub use crate::data::{Dataset, datasets};
+    pub use crate::estimator::{MultiTaskClassifier, MultiTaskRegressor};
     pub use crate::loss::Loss;
     pub use crate::metric::Metric;
     pub use crate::optim::{Adam, AdamW, Schedule, Sgd};

@@ -30,6 +30,7 @@
 mod evidence;
 #[cfg(feature = "persist")]
 mod persist;
+mod label_totals;
 mod predictions;
 
 use std::sync::Arc;

@@ -67,6 +67,7 @@ fn a_steady_step_allocates_nothing() {
         ("direction", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).aggregate(GradDrop::new(1)).threads(2)),
         ("several chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(1)),
         ("two threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(2)),
+        ("accumulated", 96, 1000, 100, Trainer::new(Adam::new(1e-3)).accumulate(6).threads(2)),
         ("three threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(3)),
     ] {
         let data = table(rows, 12);

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use polytask::ndarray::{Array2, s};
-use polytask::optim::Rule;
+use polytask::optim::{Plateau, Rule};
 use polytask::prelude::*;
+use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau, TaskSchedule};
 use polytask::train::{Checkpoints, History};
 use polytask::{ErrorKind, Result, Scalar};
 
@@ -85,6 +86,31 @@ fn every_optimiser_goes_on_bit_for_bit() -> Result<()> {
     goes_on::<f64>("double", &rules[0], &arm())?;
     let groups = (0..150).map(|row| row / 7).collect();
     goes_on::<f64>("groups", &rules[0], &arm().with_groups(groups)?)
+}
+
+#[test]
+fn every_callback_goes_on_bit_for_bit() -> Result<()> {
+    // At every validation: no improvement is large enough for any of them.
+    let settings = [
+        trainer(Adam::new(0.01)).callback(EarlyStopping::new().patience(100)),
+        trainer(Adam::new(0.01))
+            .callback(ReduceOnPlateau::new(Plateau::new().factor(0.5).patience(0).threshold(0.9))),
+        trainer(Adam::new(0.01)).callback(FreezeConverged::new().patience(1).min_delta(1e9)),
+        trainer(Adam::new(0.01)).callback(TaskSchedule::new("elbow", Schedule::exponential(0.9))),
+        trainer(Adam::new(0.01)).batch_size(16).accumulate(2),
+    ];
+    let plain = {
+        let mut model = build::<f32>();
+        trainer(Adam::new(0.01)).fit_validated(&mut model, &arm(), &arm())?;
+        model
+    };
+    for (i, trainer) in settings.iter().enumerate() {
+        goes_on::<f32>(&format!("callback-{i}"), trainer, &arm())?;
+        let mut model = build::<f32>();
+        trainer.fit_validated(&mut model, &arm(), &arm())?;
+        assert_ne!(model.parameters(), plain.parameters(), "{trainer:?} does something");
+    }
+    Ok(())
 }
 
 #[test]

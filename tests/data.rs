@@ -197,6 +197,68 @@ fn a_split_keeps_groups_whole() {
     assert!(of(&train).is_disjoint(&of(&test)));
 }
 
+#[test]
+fn a_split_in_three_loses_no_row_and_keeps_groups_whole() {
+    for n in [3, 4, 10, 101] {
+        for shares in [[0.6, 0.2], [0.01, 0.01], [0.98, 0.01]] {
+            let (a, b, c) = counting(n).split_three(shares, 9).unwrap();
+            let mut rows: Vec<f64> =
+                [&a, &b, &c].iter().flat_map(|part| part.features().column(0).to_vec()).collect();
+            rows.sort_by(f64::total_cmp);
+            assert_eq!(rows, counting(n).features().column(0).to_vec(), "{n} rows, {shares:?}");
+        }
+    }
+    let grouped = counting(60).with_groups((0..60).map(|row| row / 5).collect()).unwrap();
+    let (a, b, c) = grouped.split_three([0.5, 0.25], 3).unwrap();
+    assert_eq!((a.n_rows(), b.n_rows(), c.n_rows()), (30, 15, 15));
+    let groups = |part: &Dataset<f64>| {
+        part.groups().unwrap().iter().copied().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(groups(&a).len() + groups(&b).len() + groups(&c).len(), 12, "no group is in two parts");
+    for shares in [[0.0, 0.5], [0.5, 0.5], [f64::NAN, 0.1], [0.1, -0.1]] {
+        assert!(counting(9).split_three(shares, 1).is_err(), "{shares:?}");
+    }
+    assert!(counting(2).split_three([0.4, 0.3], 1).is_err());
+}
+
+#[test]
+fn stratified_parts_have_their_share_of_classes_tenths_and_gaps() {
+    let with = |labels: Vec<f64>| Dataset::from_slices(&vec![1.0; labels.len()], 1, &labels, 1).unwrap();
+    let count =
+        |part: &Dataset<f64>, is: &dyn Fn(f64) -> bool| part.targets().iter().filter(|y| is(**y)).count();
+    let classes = with(
+        (0..100).map(|i| if i % 10 == 0 { f64::NAN } else { f64::from(u8::from(i % 4 == 1)) }).collect(),
+    );
+    let numbers = with((0..100).map(|i| f64::from((i * 37) % 100)).collect());
+    for seed in 0..20 {
+        let (train, test) = classes.stratified_split(0.8, "y0", seed).unwrap();
+        assert_eq!((train.n_rows(), test.n_rows()), (80, 20));
+        // Each to within one row.
+        for (is, all) in
+            [(&(|y| y == 1.0) as &dyn Fn(f64) -> bool, 25), (&|y| y == 0.0, 65), (&f64::is_nan, 10)]
+        {
+            assert_eq!(count(&classes, is), all);
+            assert!((count(&test, is) as f64 - all as f64 / 5.0).abs() <= 1.0, "seed {seed}");
+        }
+        let (_, test) = numbers.stratified_split(0.8, "y0", seed).unwrap();
+        for tenth in 0..10 {
+            assert_eq!(count(&test, &|y| y as usize / 10 == tenth), 2, "seed {seed}, tenth {tenth}");
+        }
+    }
+    let rows = |seed| {
+        numbers.stratified_split(0.8, "y0", seed).unwrap().1.targets().iter().copied().collect::<Vec<_>>()
+    };
+    assert_ne!(rows(1), rows(2), "within a tenth chance decides");
+    let folds = |seed| numbers.stratified_fold_rows(5, "y0", seed).unwrap();
+    assert_ne!(folds(1), folds(2));
+    assert!(folds(1).iter().all(|fold| fold.test.len() == 20));
+    let (one, rest) = with(vec![1.0, 2.0]).stratified_split(0.01, "y0", 1).unwrap();
+    assert_eq!((one.n_rows(), rest.n_rows()), (1, 1), "neither part is empty");
+    assert!(
+        classes.stratified_split(1.0, "y0", 1).is_err() && classes.stratified_split(0.5, "no", 1).is_err()
+    );
+}
+
 fn assert_each_row_is_tested_once(folds: &[Fold], n: usize) {
     let mut tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test.clone()).collect();
     tested.sort_unstable();

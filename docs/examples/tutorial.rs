@@ -7,9 +7,9 @@
 //! The second form learns the named columns of your own table from all others: text becomes categories, gaps
 //! are filled, columns are standardised.
 
-use indicatif::ProgressBar;
 use polytask::data::csv::CsvReader;
 use polytask::prelude::*;
+use polytask::train::callback::ProgressBar;
 
 const STEPS: u64 = 1_000;
 
@@ -26,9 +26,8 @@ fn main() -> polytask::Result<()> {
     }
     let mut model = builder.build::<f32>()?;
 
-    let bar = ProgressBar::new(STEPS); // hidden unless standard error is a terminal
     let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(STEPS);
-    trainer.observe(move |progress| bar.set_position(progress.step)).fit(&mut model, &train)?;
+    trainer.callback(ProgressBar::new()).fit(&mut model, &train)?; // hidden unless standard error is a terminal
 
     let (on_train, on_test) = (model.evaluate(&train)?, model.evaluate(&test)?);
     println!("{:<28}{:>12}{:>12}{:>10}", "task", "train loss", "test loss", "test R2");

@@ -88,6 +88,11 @@ impl Balancer {
         Ok(self)
     }
 
+    /// The same as [`scale_losses`](Self::scale_losses) between two steps, with factors known to be in their range.
+    pub(crate) fn set_factors(&mut self, factors: impl Iterator<Item = f64>) {
+        self.factors.iter_mut().zip(factors).for_each(|(own, factor)| *own = factor);
+    }
+
     /// The weights of this step for all K tasks; 0 for tasks without a label.
     ///
     /// # Panics

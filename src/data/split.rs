@@ -1,4 +1,4 @@
-//! Parts of a table for training and testing: one split, or k folds.
+//! Parts of a table for training and testing: a split in two or three, or k folds; by groups, or stratified.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -34,24 +34,96 @@ impl<F: Scalar> Dataset<F> {
     /// # Errors
     /// If `share` is not between 0 and 1, or there are not at least two rows, or groups, to part.
     pub fn split(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
-        if !(share > 0.0 && share < 1.0) {
+        check_share(share)?;
+        let units = self.shuffled_units(seed);
+        self.check_units("a split", &units, 2)?;
+        let cut = self.cut(&units, 0, share, 1);
+        Ok((self.select(&units[..cut].concat()), self.select(&units[cut..].concat())))
+    }
+
+    /// Cuts the table in three at random: about `shares[0]` of the rows to train on, `shares[1]` to choose settings
+    /// by, and the rest to test on.
+    ///
+    /// Rounding and groups as in [`split`](Self::split).
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// let (train, validation, test) = data.split_three([0.6, 0.2], 42)?;
+    /// assert_eq!((train.n_rows(), validation.n_rows(), test.n_rows()), (30, 10, 10));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the shares are not above 0 with a sum below 1, or there are not at least three rows, or groups, to part.
+    pub fn split_three(&self, shares: [f64; 2], seed: u64) -> Result<(Self, Self, Self)> {
+        let [first, second] = shares;
+        // NaN is neither.
+        if !(first > 0.0 && second > 0.0 && first + second < 1.0) {
             return Err(Error::new(
                 ErrorKind::Setting,
-                "share of a split",
-                "a number between 0 and 1, both excluded",
-                share,
+                "shares of a split in three",
+                "two numbers above 0 with a sum below 1",
+                format!("{first} and {second}"),
             ));
         }
         let units = self.shuffled_units(seed);
+        self.check_units("a split in three", &units, 3)?;
+        let one = self.cut(&units, 0, first, 2);
+        let two = self.cut(&units, one, second, 1);
+        let part = |units: &[Vec<usize>]| self.select(&units.concat());
+        Ok((part(&units[..one]), part(&units[one..two]), part(&units[two..])))
+    }
+
+    /// Cuts the table in two at random such that both parts have their fair share of the values of the target column
+    /// `target`: of each class, or of each tenth of the numbers, to within one row. Rows whose label is missing are
+    /// shared out too.
+    ///
+    /// A target of at most 20 different labels is one of classes.
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// let labels: Vec<f64> = (0..40).map(|row| f64::from(u8::from(row % 4 == 0))).collect();
+    /// let data = Dataset::from_slices(&[0.5; 40], 1, &labels, 1)?;
+    /// let (train, test) = data.stratified_split(0.8, "y0", 42)?;
+    /// assert_eq!((train.targets().sum(), test.targets().sum()), (8.0, 2.0));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`split`](Self::split) and [`stratified_fold_rows`](Self::stratified_fold_rows).
+    pub fn stratified_split(&self, share: f64, target: &str, seed: u64) -> Result<(Self, Self)> {
+        check_share(share)?;
+        let units = self.stratified_units("a stratified split", target, seed)?;
         self.check_units("a split", &units, 2)?;
+        // Row i is of the first part where the running count i · share goes past another half.
+        let count = |i: usize| (i as f64 * share + 0.5) as usize;
+        let (mut first, mut second): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (i, unit) in units.iter().enumerate() {
+            let part = if count(i + 1) > count(i) { &mut first } else { &mut second };
+            part.extend(unit);
+        }
+        if first.is_empty() || second.is_empty() {
+            let (from, to) =
+                if first.is_empty() { (&mut second, &mut first) } else { (&mut first, &mut second) };
+            to.extend(from.pop());
+        }
+        Ok((self.select(&first), self.select(&second)))
+    }
+
+    /// Where to cut `units` from `start` on such that the first piece has about `share` of all rows; at least one unit
+    /// is in it and at least `left` are behind it.
+    fn cut(&self, units: &[Vec<usize>], start: usize, share: f64, left: usize) -> usize {
         let wanted = share * self.n_rows() as f64;
-        let mut taken = units[0].len();
-        let mut cut = 1;
-        while cut + 1 < units.len() && taken as f64 + units[cut].len() as f64 / 2.0 <= wanted {
+        let mut taken = units[start].len();
+        let mut cut = start + 1;
+        while cut + left < units.len() && taken as f64 + units[cut].len() as f64 / 2.0 <= wanted {
             taken += units[cut].len();
             cut += 1;
         }
-        Ok((self.select(&units[..cut].concat()), self.select(&units[cut..].concat())))
+        cut
     }
 
     /// The k (training part, test part) pairs of k-fold cross-validation; see [`fold_rows`](Self::fold_rows).
@@ -87,22 +159,41 @@ impl<F: Scalar> Dataset<F> {
     }
 
     /// The rows of k-fold cross-validation in which every fold has its fair share of the values of the target
-    /// column `target`: of each class, or of small and large numbers. Rows whose label is missing are spread
-    /// evenly too.
+    /// column `target`: of each class, or of each tenth of the numbers. Rows whose label is missing are spread
+    /// evenly too. A target of at most 20 different labels is one of classes.
     ///
     /// # Errors
     /// As [`fold_rows`](Self::fold_rows), and if there is no target column `target` or rows have groups, which
     /// cannot be both whole and evenly spread.
     pub fn stratified_fold_rows(&self, k: usize, target: &str, seed: u64) -> Result<Vec<Fold>> {
+        let units = self.stratified_units("stratified folds", target, seed)?;
+        self.deal(units, k)
+    }
+
+    /// The rows in random order within each class, or tenth, of a target; one stratum after the other, missing labels
+    /// last.
+    fn stratified_units(&self, place: &str, target: &str, seed: u64) -> Result<Vec<Vec<usize>>> {
         let column = self.names().target(target)?;
         if self.groups().is_some() {
-            return Err(Error::new(ErrorKind::Setting, "stratified folds", "rows without groups", "groups")
-                .advise("use fold_rows, which keeps groups whole"));
+            return Err(Error::new(ErrorKind::Setting, place, "rows without groups", "groups")
+                .advise("use split or fold_rows, which keep groups whole"));
         }
+        let label = |row: usize| self.targets()[[row, column]].to_f64();
+        let mut values: Vec<f64> = (0..self.n_rows()).map(label).filter(|y| !y.is_nan()).collect();
+        values.sort_by(f64::total_cmp);
+        // The smallest label of each stratum.
+        let mut bounds = values.clone();
+        bounds.dedup();
+        if bounds.len() > CLASSES {
+            bounds = (0..TENTHS).map(|tenth| values[tenth * values.len() / TENTHS]).collect();
+        }
+        let stratum = |unit: &Vec<usize>| match label(unit[0]) {
+            y if y.is_nan() => usize::MAX,
+            y => bounds.partition_point(|&bound| bound <= y),
+        };
         let mut units = self.shuffled_units(seed);
-        let label = |unit: &[usize]| self.targets()[[unit[0], column]].to_f64();
-        units.sort_by(|a, b| label(a).total_cmp(&label(b)));
-        self.deal(units, k)
+        units.sort_by_key(stratum);
+        Ok(units)
     }
 
     /// What must stay together, in random order: the rows of each group, or else each row by itself.
@@ -145,4 +236,16 @@ impl<F: Scalar> Dataset<F> {
             })
             .collect())
     }
+}
+
+/// A target of more different labels is a quantity, of which each tenth is a stratum.
+const CLASSES: usize = 20;
+const TENTHS: usize = 10;
+
+fn check_share(share: f64) -> Result<()> {
+    if share > 0.0 && share < 1.0 {
+        return Ok(());
+    }
+    let expected = "a number between 0 and 1, both excluded";
+    Err(Error::new(ErrorKind::Setting, "share of a split", expected, share))
 }

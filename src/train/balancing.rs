@@ -74,6 +74,28 @@ impl Balancing {
         })
     }
 
+    /// The weights, where there is no method: a trainer with a method does not accumulate.
+    pub(super) fn fixed(&self) -> &Weights {
+        match self {
+            Self::Fixed(weights) => weights,
+            Self::Balance(..) | Self::Aggregate(_) => unreachable!("Trainer::check_accumulation"),
+        }
+    }
+
+    /// Sets what the tasks' losses are multiplied by before anything else is done with them.
+    pub(super) fn set_task_weights(&mut self, weights: impl Iterator<Item = f64>) {
+        match self {
+            Self::Fixed(own) => {
+                own.own.iter_mut().zip(weights).for_each(|(own, weight)| *own = weight);
+                own.shared.copy_from_slice(&own.own);
+            }
+            Self::Balance(balancer, _) => balancer.set_factors(weights),
+            Self::Aggregate(aggregation) => {
+                aggregation.task_weights.iter_mut().zip(weights).for_each(|(own, weight)| *own = weight);
+            }
+        }
+    }
+
     /// What the method has to be shown at the coming step.
     pub(super) fn needs(&self) -> Needs {
         match self {

@@ -8,6 +8,9 @@
 //! run.balance.0 …            the lists of Balance::state        their names
 //! run.history.losses …       what happened so far               steps of the validations
 //! run.last, .last_weights    the last step's losses and weights
+//! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists
+//! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
+//!                            that one of them keeps
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
 //! ```
 //! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
@@ -17,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::callback::AudienceState;
 use super::{Run, Trainer};
 use crate::balance::State;
 use crate::data::Dataset;
@@ -256,7 +260,7 @@ impl Trainer {
         }
         model.check_described_in(reader)?;
         let mut run = self.start(model, data)?;
-        run.read(reader)?;
+        run.read(model.n_parameters(), reader)?;
         model.read_weights(reader)?;
         Ok(run)
     }
@@ -272,6 +276,7 @@ impl Trainer {
             ("balance", format!("{:?}", self.method)),
             ("balance over", format!("{:?}", self.over)),
             ("batch size", self.batch_size.to_string()),
+            ("batches in a step", self.accumulation.to_string()),
             ("seed", self.seed.to_string()),
             ("shuffles", self.shuffles.to_string()),
             ("rows of the data", data.n_rows().to_string()),
@@ -290,6 +295,8 @@ struct Counts {
     epoch: u64,
     position: usize,
     balance: Vec<String>,
+    callbacks: Vec<(String, Vec<String>)>,
+    kept_at: Option<u64>,
 }
 
 impl<F: Scalar> Run<F> {
@@ -337,7 +344,8 @@ impl<F: Scalar> Run<F> {
     }
 
     fn write(&self, writer: &mut Writer) -> Result<()> {
-        let state = self.balancing.state();
+        let (state, audience) = (self.balancing.state(), self.audience.state());
+        let names = |state: &State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         writer.section(
             "run",
             &Counts {
@@ -346,7 +354,9 @@ impl<F: Scalar> Run<F> {
                 learning_rate_scale: self.optimizer.learning_rate_scale(),
                 epoch: self.sampler.epoch(),
                 position: self.sampler.position(),
-                balance: state.iter().map(|(name, _)| name.clone()).collect(),
+                balance: names(&state),
+                callbacks: audience.callbacks.iter().map(|(name, state)| (name.clone(), names(state))).collect(),
+                kept_at: audience.kept.as_ref().map(|kept| kept.0),
             },
         )?;
         for (i, moment) in self.optimizer.moments().iter().enumerate() {
@@ -355,13 +365,22 @@ impl<F: Scalar> Run<F> {
         for (i, (_, list)) in state.iter().enumerate() {
             writer.tensor(format!("run.balance.{i}"), &[list.len()], list)?;
         }
+        for (i, (_, state)) in audience.callbacks.iter().enumerate() {
+            for (j, (_, list)) in state.iter().enumerate() {
+                writer.tensor(format!("run.callbacks.{i}.{j}"), &[list.len()], list)?;
+            }
+        }
+        writer.tensor("run.controls", &[audience.controls.len()], &audience.controls)?;
+        if let Some((_, kept)) = &audience.kept {
+            writer.tensor("run.kept", &[kept.len()], kept)?;
+        }
         writer.tensor("run.last", &[self.last.len()], &self.last)?;
         writer.tensor("run.last_weights", &[self.last_weights.len()], &self.last_weights)?;
         self.history.write(writer)
     }
 
     /// Brings a run that has just begun to where the one in the file was.
-    fn read(&mut self, reader: &Reader<'_>) -> Result<()> {
+    fn read(&mut self, n_parameters: usize, reader: &Reader<'_>) -> Result<()> {
         let counts: Counts = reader.section("run")?;
         self.check_settings(&counts.settings)?;
         let moments = self.optimizer.moments();
@@ -374,9 +393,8 @@ impl<F: Scalar> Run<F> {
             return Err(Error::new(ErrorKind::File, place, "a finite number above 0", scale));
         }
         self.optimizer.scale_learning_rate(scale);
-        let list = |(i, name): (usize, String)| Ok((name, reader.list(&format!("run.balance.{i}"))?));
-        let state: State = counts.balance.into_iter().enumerate().map(list).collect::<Result<_>>()?;
-        self.balancing.restore(&state)?;
+        self.balancing.restore(&lists(&counts.balance, "run.balance", reader)?)?;
+        self.audience.restore(&callbacks(&counts, n_parameters, reader)?, n_parameters)?;
         // No training gets near; the epoch after the last must be a number too.
         if counts.epoch > 1 << 53 {
             return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
@@ -398,4 +416,27 @@ impl<F: Scalar> Run<F> {
         }
         Ok(())
     }
+}
+
+/// The lists of these names, which are in the file by number.
+fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {
+    let list = |(i, name): (usize, &String)| Ok((name.clone(), reader.list(&format!("{at}.{i}"))?));
+    names.iter().enumerate().map(list).collect()
+}
+
+/// What the callbacks carried.
+fn callbacks<F: Scalar>(
+    counts: &Counts,
+    n_parameters: usize,
+    reader: &Reader<'_>,
+) -> Result<AudienceState<F>> {
+    let state = |(i, (name, names)): (usize, &(String, Vec<String>))| {
+        Ok((name.clone(), lists(names, &format!("run.callbacks.{i}"), reader)?))
+    };
+    let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_parameters])?));
+    Ok(AudienceState {
+        callbacks: counts.callbacks.iter().enumerate().map(state).collect::<Result<_>>()?,
+        controls: reader.list("run.controls")?,
+        kept: counts.kept_at.map(kept).transpose()?,
+    })
 }

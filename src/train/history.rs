@@ -23,6 +23,8 @@ pub struct History {
     weights: Vec<f64>,
     gradients: Option<Gradients>,
     validations: Vec<Validation>,
+    stopped_by: Option<String>,
+    restored_step: Option<u64>,
 }
 
 /// What the Gramians told, for methods that ask for them.
@@ -58,7 +60,18 @@ impl History {
         let gradients =
             with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(k * (k - 1) / 2) });
         let (losses, weights, validations) = (room(k), room(k), Vec::new());
-        Self { tasks, interval, n_steps: 0, losses, weights, gradients, validations }
+        let (stopped_by, restored_step) = (None, None);
+        Self {
+            tasks,
+            interval,
+            n_steps: 0,
+            losses,
+            weights,
+            gradients,
+            validations,
+            stopped_by,
+            restored_step,
+        }
     }
 
     pub(super) fn record(&mut self, losses: &[f64], weights: &[f64], gramian: Option<ArrayView2<'_, f64>>) {
@@ -73,6 +86,14 @@ impl History {
 
     pub(super) fn validate(&mut self, losses: Vec<f64>) {
         self.validations.push(Validation { step: self.n_steps, losses });
+    }
+
+    pub(super) fn stop(&mut self, callback: &str) {
+        self.stopped_by.get_or_insert_with(|| callback.to_owned());
+    }
+
+    pub(super) fn restore(&mut self, step: u64) {
+        self.restored_step = Some(step);
     }
 
     /// The names of the tasks, in the order of the columns of [`losses`](Self::losses).
@@ -131,6 +152,16 @@ impl History {
     /// The validations, in order; empty if there was no validation data.
     pub fn validations(&self) -> &[Validation] {
         &self.validations
+    }
+
+    /// The name of the callback that ended the training before its last step, if one did.
+    pub fn stopped_by(&self) -> Option<&str> {
+        self.stopped_by.as_deref()
+    }
+
+    /// After how many steps the model had the θ that it was given back at the end, if a callback asked for that.
+    pub fn restored_step(&self) -> Option<u64> {
+        self.restored_step
     }
 }
 

@@ -3,10 +3,13 @@
 //! A [`Trainer`] is settings only. [`Trainer::start`] makes a [`Run`]: everything that changes from step to step
 //! besides the model itself. `fit` is a run taken to its end.
 
+mod accumulation;
 mod balancing;
 #[cfg(feature = "persist")]
 mod checkpoint;
+pub mod callback;
 mod history;
+mod history_files;
 mod run;
 mod trainer;
 

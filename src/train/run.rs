@@ -1,12 +1,14 @@
 //! A training under way.
 
+use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
+use super::callback::{AnyModel, Audience, Event};
 use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
 use crate::data::{Dataset, Sampler};
 use crate::optim::Optimizer;
-use crate::report::evaluation_rows;
+use crate::report::{Report, evaluation_rows};
 use crate::trace::Trace;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
@@ -29,6 +31,11 @@ pub struct Run<F: Scalar> {
     /// The settings that a run must have in common with the one it takes up.
     #[cfg(feature = "persist")]
     pub(super) settings: std::collections::BTreeMap<String, String>,
+    /// The most rows that are worked on at once; a step of more accumulates their gradient.
+    rows_at_once: usize,
+    own_weights: Vec<f64>,
+    pub(super) audience: Audience<F>,
+    has_begun: bool,
 }
 
 /// The memory that a run's steps work in: nothing in it outlives a step.
@@ -37,6 +44,7 @@ pub struct Desk<F: Scalar> {
     trace: Trace<F>,
     gradient: Vec<F>,
     validation: Option<Trace<F>>,
+    accumulation: Option<Accumulation<F>>,
 }
 
 /// Where a training stands after a step.
@@ -54,8 +62,17 @@ pub struct Progress<'a> {
     pub losses: &'a [f64],
     /// The weight of each task in the last step, as in [`History::weights`].
     pub weights: &'a [f64],
+    /// The tasks' own weights ([`Task::weight`](crate::Task::weight)).
+    pub own_weights: &'a [f64],
+    /// Whether there is validation data.
+    pub is_validated: bool,
     /// The last validation, if there was one.
     pub validation: Option<&'a Validation>,
+    /// At [`Event::Validation`] the judgement of the validation data, if a callback
+    /// [reads it](super::callback::Callback::reads_report).
+    pub report: Option<&'a Report>,
+    /// The model as it is now.
+    pub model: AnyModel<'a>,
 }
 
 impl<F: Scalar> Run<F> {
@@ -68,9 +85,11 @@ impl<F: Scalar> Run<F> {
         if let Some(max_norm) = trainer.clip_norm {
             optimizer = optimizer.clip_norm(max_norm)?;
         }
+        trainer.check_accumulation(data)?;
+        let rows = trainer.batch_size.saturating_mul(trainer.accumulation);
         let sampler = match trainer.shuffles {
-            true => Sampler::shuffled(data, trainer.batch_size, trainer.seed)?,
-            false => Sampler::in_order(data, trainer.batch_size)?,
+            true => Sampler::shuffled(data, rows, trainer.seed)?,
+            false => Sampler::in_order(data, rows)?,
         };
         let per_epoch = data.n_rows().div_ceil(sampler.batch_size()) as u64;
         let n_steps = match trainer.length {
@@ -83,6 +102,10 @@ impl<F: Scalar> Run<F> {
             optimizer,
             last: vec![0.0; names.len()],
             last_weights: model.loss_weights().shared,
+            own_weights: model.loss_weights().own,
+            audience: Audience::new(&trainer.callbacks, names.len()),
+            has_begun: false,
+            rows_at_once: trainer.batch_size.min(sampler.batch_size()),
             history: History::new(names, n_steps, balancing.needs().gramian),
             balancing,
             sampler,
@@ -96,7 +119,8 @@ impl<F: Scalar> Run<F> {
 
     /// Takes the memory that the run's steps need.
     pub fn desk(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Desk<F> {
-        let rows = self.sampler.batch_size();
+        let rows = self.rows_at_once;
+        let accumulates = rows < self.sampler.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
             false => 1,
             true => {
@@ -107,29 +131,126 @@ impl<F: Scalar> Run<F> {
             trace: model.trace(rows).threads(threads),
             gradient: vec![F::ZERO; model.n_parameters()],
             validation: validation.map(|data| model.trace(evaluation_rows(data)).threads(threads)),
+            accumulation: accumulates.then(|| Accumulation::new(model)),
         }
     }
 
+    /// One step, and what belongs to it: the callbacks are told, and at the end of an epoch the losses on `validation`
+    /// are evaluated. `fit` is this until the run is finished, and [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// As [`step`](Self::step) and [`validate`](Self::validate), and if a callback fails.
+    pub fn advance(
+        &mut self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        validation: Option<&Dataset<F>>,
+        desk: &mut Desk<F>,
+    ) -> Result<()> {
+        let is_validated = validation.is_some();
+        if !self.has_begun {
+            self.has_begun = true;
+            self.tell(Event::Start, model, is_validated, None)?;
+        }
+        self.step(model, data, desk)?;
+        self.tell(Event::Step, model, is_validated, None)?;
+        if self.ends_epoch() {
+            if let Some(validation) = validation {
+                let report = self.validate(model, validation, desk)?;
+                self.tell(Event::Validation, model, true, report.as_ref())?;
+            }
+            self.tell(Event::Epoch, model, is_validated, None)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the training: the callbacks are told, and the model gets the θ back that one of them wants brought back.
+    ///
+    /// # Errors
+    /// If a callback fails.
+    pub fn finish(mut self, model: &mut Model<F>) -> Result<History> {
+        if self.history.n_steps() > 0 {
+            let is_validated = !self.history.validations().is_empty();
+            // Not begun: all its steps were taken before the checkpoint that it was taken up at.
+            if !self.has_begun {
+                self.tell(Event::Start, model, is_validated, None)?;
+            }
+            self.tell(Event::End, model, is_validated, None)?;
+        }
+        if let Some((step, theta)) = self.audience.restored() {
+            model.parameters_mut().copy_from_slice(theta);
+            self.history.restore(step);
+        }
+        Ok(self.history)
+    }
+
+    fn tell(
+        &mut self,
+        event: Event,
+        model: &Model<F>,
+        is_validated: bool,
+        report: Option<&Report>,
+    ) -> Result<()> {
+        if self.audience.is_empty() {
+            return Ok(());
+        }
+        let progress = Progress {
+            step: self.history.n_steps(),
+            n_steps: self.n_steps,
+            epoch: self.sampler.epoch() + u64::from(self.sampler.epoch_finished()),
+            tasks: self.history.tasks(),
+            losses: &self.last,
+            weights: &self.last_weights,
+            own_weights: &self.own_weights,
+            is_validated,
+            validation: self.history.validations().last(),
+            report,
+            model: AnyModel::of(model),
+        };
+        let stopped_by = self.audience.tell(event, &progress, model.parameters())?;
+        let controls = self.audience.controls();
+        let factors = self.own_weights.iter().enumerate().map(|(k, weight)| weight * controls.task_factor(k));
+        self.balancing.set_task_weights(factors);
+        self.optimizer.scale_learning_rate(controls.rate_factor());
+        if let (Some(name), false) = (stopped_by, event == Event::End) {
+            self.history.stop(name);
+        }
+        Ok(())
+    }
+
     /// One step: the next batch, forward, the weights of the tasks, backward, the update of θ; one more forward
-    /// where the balancing method asks what the step did.
+    /// where the balancing method asks what the step did. No callback is told.
     ///
     /// # Errors
     /// If the data does not fit the model, or a loss is not finite; θ is then as it was before the step.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         let batch = self.sampler.next_batch(data);
-        model.forward(&batch, &mut desk.trace)?;
-        self.last.copy_from_slice(desk.trace.losses());
-        if let Some(k) = self.last.iter().position(|loss| !loss.is_finite()) {
-            let place =
-                format!("loss of task {:?} at step {}", self.history.tasks()[k], self.history.n_steps() + 1);
-            return Err(Error::new(ErrorKind::Value, place, "a finite number", self.last[k])
-                .advise("lower the learning rate, clip the gradient, or standardise the data"));
-        }
-        let needs = self.balancing.needs();
-        let decision = self.balancing.decide(model, &mut desk.trace);
-        self.last_weights.copy_from_slice(decision.weights());
-        self.history.record(&self.last, &self.last_weights, desk.trace.gramian());
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
+        if let Some(accumulation) = desk.accumulation.as_mut().filter(|_| batch.n_rows() > self.rows_at_once)
+        {
+            let weights = self.balancing.fixed();
+            accumulation.add_up(
+                model,
+                &batch,
+                self.rows_at_once,
+                weights,
+                trace,
+                gradient,
+                &mut self.last,
+            )?;
+            check_losses(&self.last, &self.history)?;
+            self.last_weights.copy_from_slice(&weights.shared);
+            self.history.record(&self.last, &self.last_weights, None);
+            self.optimizer.step(model.parameters_mut(), gradient);
+            return Ok(());
+        }
+        model.forward(&batch, trace)?;
+        self.last.copy_from_slice(trace.losses());
+        check_losses(&self.last, &self.history)?;
+        let needs = self.balancing.needs();
+        let decision = self.balancing.decide(model, trace);
+        self.last_weights.copy_from_slice(decision.weights());
+        self.history.record(&self.last, &self.last_weights, trace.gramian());
         match decision {
             Decision::Sum(weights) if self.optimizer.max_norm().is_none() => {
                 let step = self.optimizer.begin(None);
@@ -157,19 +278,36 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// Evaluates the losses on `validation` and keeps them in the history.
+    /// Evaluates the losses on `validation` and keeps them in the history; the whole report, if a callback reads it.
     ///
     /// # Errors
     /// If `validation` does not fit the model.
-    pub fn validate(&mut self, model: &Model<F>, validation: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
-        let trace = desk.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
-        let losses = model.mean_losses(validation, trace, |_, _| {})?;
-        self.history.validate(losses.into_iter().map(|loss| loss.unwrap_or(0.0)).collect());
-        Ok(())
+    pub fn validate(
+        &mut self,
+        model: &Model<F>,
+        validation: &Dataset<F>,
+        desk: &mut Desk<F>,
+    ) -> Result<Option<Report>> {
+        let (losses, report) = match self.audience.reads_report() {
+            true => {
+                let report = model.evaluate(validation)?;
+                (report.tasks().iter().map(|task| Some(task.loss)).collect(), Some(report))
+            }
+            false => {
+                let trace = desk.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
+                (model.mean_losses(validation, trace, |_, _| {})?, None)
+            }
+        };
+        let or_zero = |loss: Option<f64>| loss.filter(|loss| !loss.is_nan()).unwrap_or(0.0);
+        self.history.validate(losses.into_iter().map(or_zero).collect::<Vec<f64>>());
+        Ok(report)
     }
 
-    /// Whether all steps have been taken.
+    /// Whether all steps have been taken, or a callback has ended the training.
     pub fn is_finished(&self) -> bool {
+        if self.history.stopped_by().is_some() {
+            return true;
+        }
         match self.length {
             Length::Steps(steps) => self.history.n_steps() >= steps,
             Length::Epochs(0) => true,
@@ -200,26 +338,15 @@ impl<F: Scalar> Run<F> {
         }
     }
 
-    /// Where the training stands.
-    pub fn progress(&self) -> Progress<'_> {
-        Progress {
-            step: self.history.n_steps(),
-            n_steps: self.n_steps,
-            epoch: self.sampler.epoch() + u64::from(self.sampler.epoch_finished()),
-            tasks: self.history.tasks(),
-            losses: &self.last,
-            weights: &self.last_weights,
-            validation: self.history.validations().last(),
-        }
-    }
-
     /// What happened so far.
     pub fn history(&self) -> &History {
         &self.history
     }
+}
 
-    /// What happened.
-    pub fn into_history(self) -> History {
-        self.history
-    }
+fn check_losses(losses: &[f64], history: &History) -> Result<()> {
+    let Some(k) = losses.iter().position(|loss| !loss.is_finite()) else { return Ok(()) };
+    let place = format!("loss of task {:?} at step {}", history.tasks()[k], history.n_steps() + 1);
+    Err(Error::new(ErrorKind::Value, place, "a finite number", losses[k])
+        .advise("lower the learning rate, clip the gradient, or standardise the data"))
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{History, Progress, Run};
+use super::callback::Callback;
+use super::{History, Run};
 use crate::balance::{Aggregate, Balance, Over};
 use crate::data::Dataset;
 use crate::optim::{Rule, Schedule};
@@ -42,13 +43,11 @@ pub struct Trainer {
     pub(super) seed: u64,
     pub(super) shuffles: bool,
     pub(super) threads: Option<usize>,
-    pub(super) observer: Option<Arc<Observer>>,
     #[cfg(feature = "persist")]
     pub(super) keeping: super::checkpoint::Keeping,
+    pub(super) accumulation: usize,
+    pub(super) callbacks: Vec<Box<dyn Callback>>,
 }
-
-/// What is shown every step's progress.
-type Observer = dyn Fn(&Progress<'_>) + Send + Sync;
 
 /// How the tasks are weighed.
 #[derive(Clone, Debug)]
@@ -80,9 +79,10 @@ impl Trainer {
             seed: 0,
             shuffles: true,
             threads: None,
-            observer: None,
             #[cfg(feature = "persist")]
             keeping: Default::default(),
+            accumulation: 1,
+            callbacks: Vec::new(),
         }
     }
 
@@ -206,10 +206,42 @@ impl Trainer {
         self
     }
 
-    /// Shows every step's progress to `observer`: for a progress bar or a log.
+    /// Adds a [callback](super::callback): early stopping, a log, a budget. Each run starts with a fresh copy of it.
     #[must_use]
-    pub fn observe(mut self, observer: impl Fn(&Progress<'_>) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+    pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Learns in each step from `batches` batches, of which one at a time is in memory.
+    ///
+    /// The step is that of one batch of `batches` × [batch size](Self::batch_size) rows, up to rounding: the loss of
+    /// task k is the mean over the labels of all its parts, however they are spread,
+    ///
+    /// ```text
+    /// Lₖ = Σ_b (N_bk / Nₖ) L_bk        N_bk: weight of the labels present in part b,  Nₖ = Σ_b N_bk
+    /// ∇  = Σ_b Σₖ wₖ (N_bk / Nₖ) ∇L_bk
+    /// ```
+    /// and not the mean of the parts' means. Steps, epochs and history count these steps. It goes with the tasks'
+    /// own weights and schedules of them; a balancing method needs the whole batch at once.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(96, 0.05, 1);
+    /// let train = |trainer: Trainer| -> polytask::Result<Vec<f64>> {
+    ///     let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    ///     trainer.epochs(3).fit(&mut model, &data)?;
+    ///     Ok(model.parameters().to_vec())
+    /// };
+    /// let whole = train(Trainer::new(Adam::new(0.01)).batch_size(48))?;
+    /// let parts = train(Trainer::new(Adam::new(0.01)).batch_size(16).accumulate(3))?;
+    /// assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-9));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.accumulation = batches;
         self
     }
 
@@ -245,17 +277,11 @@ impl Trainer {
         model.fit_scaling(data)?;
         let mut desk = run.desk(model, validation);
         while !run.is_finished() {
-            run.step(model, data, &mut desk)?;
-            if let (true, Some(validation)) = (run.ends_epoch(), validation) {
-                run.validate(model, validation, &mut desk)?;
-            }
-            if let Some(observer) = &self.observer {
-                observer(&run.progress());
-            }
+            run.advance(model, data, validation, &mut desk)?;
             #[cfg(feature = "persist")]
             self.keeping.after_step(&run, model)?;
         }
-        Ok(run.into_history())
+        run.finish(model)
     }
 
     /// Begins a run, or takes up the one that it was said to take up.
@@ -292,6 +318,8 @@ impl fmt::Debug for Trainer {
             .field("seed", &self.seed)
             .field("shuffles", &self.shuffles)
             .field("threads", &self.threads)
-            .finish_non_exhaustive()
+            .field("accumulation", &self.accumulation)
+            .field("callbacks", &self.callbacks)
+            .finish()
     }
 }

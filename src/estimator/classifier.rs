@@ -1,0 +1,138 @@
+//! Classes: one task of cross-entropy for each target column.
+
+use ndarray::{Array2, ArrayRef2, ArrayView1};
+
+use super::ensemble::{check_labels, check_targets, mean_predictions};
+use super::{Checked, Estimator, Fitted};
+use crate::data::Dataset;
+use crate::{Error, ErrorKind, Result, Scalar, Task};
+
+/// Predicts several classes at once, from the mean of the probabilities that several networks with a shared trunk give.
+///
+/// A label is the index of a class: 0, 1, 2 …; a target has as many classes as its largest label says, at least two.
+///
+/// ```
+/// use polytask::estimator::MultiTaskClassifier;
+/// use polytask::ndarray::Array2;
+///
+/// let x = Array2::from_shape_fn((150, 2), |(i, j)| ((i * (2 * j + 3)) % 29) as f32 / 29.0);
+/// let y = Array2::from_shape_fn((150, 2), |(i, k)| match k {
+///     0 => f32::from(u8::from(x[[i, 0]] > x[[i, 1]])),           // two classes
+///     _ => (3.0 * x[[i, 1]]).floor(),                            // three
+/// });
+/// let model = MultiTaskClassifier::new().members(3).epochs(60).fit(&x, &y)?;
+/// assert!(model.score(&x, &y)? > 0.9);                           // mean accuracy
+/// let probabilities = model.predict_proba(&x)?;                  // for each target rows × classes
+/// assert_eq!((probabilities[0].ncols(), probabilities[1].ncols()), (2, 3));
+/// assert!((probabilities[1].row(0).sum() - 1.0).abs() < 1e-5);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+pub type MultiTaskClassifier = Estimator<Classification>;
+
+/// The kind of estimator that predicts classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classification(());
+
+/// The most classes of a target; more are likelier numbers that are no classes.
+const MOST_CLASSES: f64 = 10_000.0;
+
+impl Estimator<Classification> {
+    /// Checks the settings and fits them to `x`, `rows × features`, and `y`, `rows × targets`, of class indices; NaN
+    /// in `y` is a missing label.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, the numbers of rows differ or are less than 2, a feature is not finite, a
+    /// label is not one of 0, 1 … 9 999, or a target has no label.
+    pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Classification, F>> {
+        self.check()?.fit(x, y)
+    }
+
+    /// The same as [`fit`](Self::fit) for a table, whose columns have names, and whose rows may have weights and
+    /// groups.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Classification, F>> {
+        self.check()?.fit_table(data)
+    }
+}
+
+impl Checked<Classification> {
+    /// As [`Estimator::fit`](Estimator::<Classification>::fit).
+    ///
+    /// # Errors
+    /// As there, but for settings.
+    pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Classification, F>> {
+        self.fit_table(&Dataset::new(x.to_owned(), y.to_owned())?)
+    }
+
+    /// As [`Estimator::fit_table`](Estimator::<Classification>::fit_table).
+    ///
+    /// # Errors
+    /// As there, but for settings.
+    pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Classification, F>> {
+        check_targets(data)?;
+        let columns = data.targets();
+        let tasks = data.target_names().iter().zip(columns.columns());
+        let tasks: Result<Vec<Task>> =
+            tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect();
+        Ok(Fitted { members: self.recipe.fit_members(data, &tasks?)?, kind: Classification(()) })
+    }
+}
+
+/// One more than the largest label, at least 2.
+fn n_classes<F: Scalar>(name: &str, labels: ArrayView1<'_, F>) -> Result<usize> {
+    let mut n = 2;
+    for (row, label) in labels.iter().map(|y| y.to_f64()).enumerate().filter(|(_, y)| !y.is_nan()) {
+        if !(label >= 0.0 && label < MOST_CLASSES && label.fract() == 0.0) {
+            let expected = format!("a class index from 0 to {}", MOST_CLASSES - 1.0);
+            return Err(Error::new(ErrorKind::Value, format!("target {name:?}, row {row}"), expected, label)
+                .advise("number the classes 0, 1, 2 …"));
+        }
+        n = n.max(label as usize + 1);
+    }
+    Ok(n)
+}
+
+impl<F: Scalar> Fitted<Classification, F> {
+    /// The probability of each class, a matrix of `rows × classes` for each target.
+    ///
+    /// # Errors
+    /// If `x` has not as many features as there were, or one is not finite.
+    pub fn predict_proba(&self, x: &ArrayRef2<F>) -> Result<Vec<Array2<F>>> {
+        mean_predictions(&self.members, x.view())
+    }
+
+    /// The index of the likeliest class, `rows × targets`; of equally likely ones the first.
+    ///
+    /// # Errors
+    /// As [`predict_proba`](Self::predict_proba).
+    pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Array2<F>> {
+        let probabilities = self.predict_proba(x)?;
+        let likeliest = |row: ArrayView1<'_, F>| {
+            let better = |best: usize, c: usize| if row[c] > row[best] { c } else { best };
+            (0..row.len()).fold(0, better)
+        };
+        Ok(Array2::from_shape_fn((x.nrows(), probabilities.len()), |(i, k)| {
+            F::from_f64(likeliest(probabilities[k].row(i)) as f64)
+        }))
+    }
+
+    /// The mean over the targets of the share of labels that are predicted, 1 at best. A target without a label in
+    /// `y` is left out; NaN if none is left.
+    ///
+    /// # Errors
+    /// As [`predict_proba`](Self::predict_proba), and if `y` is not `rows × targets`.
+    pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
+        check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
+        let predicted = self.predict(x)?;
+        let accuracy = |k: usize| {
+            let pairs = y.column(k).into_iter().zip(predicted.column(k)).filter(|(y, _)| !y.is_nan());
+            let hits: Vec<bool> = pairs.map(|(y, p)| y == p).collect();
+            let n_hits = hits.iter().filter(|&&hit| hit).count();
+            (!hits.is_empty()).then(|| n_hits as f64 / hits.len() as f64)
+        };
+        let scores: Vec<f64> = (0..y.ncols()).filter_map(accuracy).collect();
+        Ok(scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+}

@@ -1,0 +1,148 @@
+//! Fitting several networks, each with rows of its own to stop early on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::Array2;
+use ndarray::ArrayView2;
+
+use super::Recipe;
+use crate::data::{Dataset, Fold};
+use crate::optim::Schedule;
+use crate::train::callback::EarlyStopping;
+use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
+
+/// How many steps a network takes at most if the epochs are not said, and how many epochs at least and at most.
+const STEPS: u64 = 20_000;
+const EPOCHS: (u64, u64) = (10, 300);
+
+impl Recipe {
+    /// One network for each member, with these tasks, from this table.
+    pub(super) fn fit_members<F: Scalar>(&self, data: &Dataset<F>, tasks: &[Task]) -> Result<Vec<Model<F>>> {
+        let parts = self.parts(data)?;
+        let processors = || std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = self.threads.unwrap_or_else(processors).min(self.members);
+        let fitted: Mutex<Vec<Option<Result<Model<F>>>>> = Mutex::new(parts.iter().map(|_| None).collect());
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some((m, part)) = {
+                let m = next.fetch_add(1, Ordering::Relaxed);
+                parts.get(m).map(|part| (m, part))
+            } {
+                let model = self.fit_member(m, data, part, tasks);
+                fitted.lock().unwrap_or_else(PoisonError::into_inner)[m] = Some(model);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let fitted = fitted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        fitted.into_iter().map(|model| model.expect("every member was fitted")).collect()
+    }
+
+    /// The rows that each member learns from and is judged on.
+    fn parts<F: Scalar>(&self, data: &Dataset<F>) -> Result<Vec<Fold>> {
+        let units = match data.groups() {
+            None => data.n_rows(),
+            Some(groups) => groups.iter().collect::<std::collections::HashSet<_>>().len(),
+        };
+        if units < 2 {
+            let expected = "at least 2 rows, or groups of rows: some to learn from, some to stop early on";
+            return Err(Error::new(ErrorKind::Shape, "table of an estimator", expected, units));
+        }
+        let folds = self.folds.min(units);
+        let mut parts = Vec::with_capacity(self.members + folds);
+        for round in 0.. {
+            if parts.len() >= self.members {
+                break;
+            }
+            parts.extend(data.fold_rows(folds, self.seed.wrapping_add(round))?);
+        }
+        parts.truncate(self.members);
+        Ok(parts)
+    }
+
+    fn fit_member<F: Scalar>(
+        &self,
+        member: usize,
+        data: &Dataset<F>,
+        part: &Fold,
+        tasks: &[Task],
+    ) -> Result<Model<F>> {
+        let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
+        // All labels of a rare target may be in the part that is held out: better seen twice than never.
+        if learnt.targets().columns().into_iter().any(|column| column.iter().all(|y| y.is_nan())) {
+            learnt = data.select(&(0..data.n_rows()).collect::<Vec<_>>());
+        }
+        let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64);
+        let mut builder = Model::builder(data.n_features()).sharing(self.sharing()).standardize().seed(seed);
+        for task in tasks {
+            builder = builder.task(task.clone());
+        }
+        let mut model = builder.build::<F>()?;
+
+        let per_epoch = learnt.n_rows().div_ceil(self.batch_size) as u64;
+        let epochs = self.epochs.unwrap_or((STEPS / per_epoch).clamp(EPOCHS.0, EPOCHS.1));
+        let patience = self.patience.unwrap_or((epochs / 3).max(1));
+        Trainer::new(self.rule())
+            .schedule(Schedule::cosine(epochs.saturating_mul(per_epoch), 0.0))
+            .batch_size(self.batch_size)
+            .epochs(epochs)
+            .seed(seed)
+            .threads(1)
+            .callback(EarlyStopping::new().patience(patience))
+            .fit_validated(&mut model, &learnt, &held_out)?;
+        Ok(model)
+    }
+}
+
+/// The mean of what the members predict, a matrix for each task: `rows × prediction width`.
+pub(super) fn mean_predictions<F: Scalar>(
+    members: &[Model<F>],
+    x: ArrayView2<'_, F>,
+) -> Result<Vec<Array2<F>>> {
+    let mut sums: Vec<Array2<F>> = Vec::new();
+    for member in members {
+        let predictions = member.predict(x)?;
+        if sums.is_empty() {
+            sums = predictions.iter().map(|(_, of_task)| of_task.to_owned()).collect();
+            continue;
+        }
+        for (sum, (_, of_task)) in sums.iter_mut().zip(predictions.iter()) {
+            sum.zip_mut_with(&of_task, |sum, &y| *sum += y);
+        }
+    }
+    let n = F::from_f64(members.len() as f64);
+    sums.iter_mut().for_each(|sum| sum.mapv_inplace(|y| y / n));
+    Ok(sums)
+}
+
+/// Checks that labels to judge predictions by have their shape.
+pub(super) fn check_labels<F>(y: ArrayView2<'_, F>, n_rows: usize, n_tasks: usize) -> Result<()> {
+    match y.dim() == (n_rows, n_tasks) {
+        true => Ok(()),
+        false => {
+            let (expected, found) =
+                (format!("{n_rows} × {n_tasks}"), format!("{} × {}", y.nrows(), y.ncols()));
+            Err(Error::new(ErrorKind::Shape, "labels of an estimator", expected, found))
+        }
+    }
+}
+
+/// Checks that there is something to learn: at least one target, each with at least one label.
+pub(super) fn check_targets<F: Scalar>(data: &Dataset<F>) -> Result<()> {
+    if data.n_targets() == 0 {
+        return Err(Error::new(ErrorKind::Shape, "targets of an estimator", "at least 1 column", 0));
+    }
+    for (column, name) in data.targets().columns().into_iter().zip(data.target_names()) {
+        if column.iter().all(|y| y.is_nan()) {
+            let found = format!("none in {} rows", data.n_rows());
+            let place = format!("target {name:?}");
+            return Err(Error::new(ErrorKind::Value, place, "at least one label", found));
+        }
+    }
+    Ok(())
+}

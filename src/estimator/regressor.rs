@@ -1,0 +1,126 @@
+//! Quantities: one task of mean squared error for each target column.
+
+use ndarray::{Array2, ArrayRef2, ArrayView1, s};
+
+use super::ensemble::{check_labels, check_targets, mean_predictions};
+use super::{Checked, Estimator, Fitted};
+use crate::data::Dataset;
+use crate::loss::Labels;
+use crate::metric::Metric;
+use crate::{Result, Scalar, Task};
+
+/// Predicts several quantities at once, from the mean of several networks with a shared trunk.
+///
+/// ```
+/// use polytask::estimator::MultiTaskRegressor;
+/// use polytask::ndarray::{Array2, s};
+///
+/// let x = Array2::from_shape_fn((120, 3), |(i, j)| ((i * (2 * j + 3)) % 19) as f32 / 19.0);
+/// let mut y = Array2::from_shape_fn((120, 2), |(i, k)| x[[i, k]] * x[[i, 2]]);
+/// y[[7, 0]] = f32::NAN;                                          // a missing label
+/// let settings = MultiTaskRegressor::new().members(3).epochs(60);
+/// let model = settings.fit(&x.slice(s![..100, ..]), &y.slice(s![..100, ..]))?;
+/// let (new_x, new_y) = (x.slice(s![100.., ..]), y.slice(s![100.., ..]));
+/// assert_eq!(model.predict(&new_x)?.dim(), (20, 2));
+/// assert!(model.score(&new_x, &new_y)? > 0.5);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+pub type MultiTaskRegressor = Estimator<Regression>;
+
+/// The kind of estimator that predicts quantities: for each target its smallest and its largest label, between which
+/// predictions are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regression {
+    ranges: Option<Vec<(f64, f64)>>,
+}
+
+impl Estimator<Regression> {
+    /// Lets predictions leave the range of the labels that were learnt from.
+    #[must_use]
+    pub fn extrapolate(mut self) -> Self {
+        self.recipe.extrapolates = true;
+        self
+    }
+
+    /// Checks the settings and fits them to `x`, `rows × features`, and `y`, `rows × targets`; NaN in `y` is a
+    /// missing label.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, the numbers of rows differ or are less than 2, a feature or label is
+    /// infinite, a feature is NaN, or a target has no label.
+    pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Regression, F>> {
+        self.check()?.fit(x, y)
+    }
+
+    /// The same as [`fit`](Self::fit) for a table, whose columns have names, and whose rows may have weights and
+    /// groups.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Regression, F>> {
+        self.check()?.fit_table(data)
+    }
+}
+
+impl Checked<Regression> {
+    /// As [`Estimator::fit`](Estimator::<Regression>::fit).
+    ///
+    /// # Errors
+    /// As there, but for settings.
+    pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Regression, F>> {
+        self.fit_table(&Dataset::new(x.to_owned(), y.to_owned())?)
+    }
+
+    /// As [`Estimator::fit_table`](Estimator::<Regression>::fit_table).
+    ///
+    /// # Errors
+    /// As there, but for settings.
+    pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Regression, F>> {
+        check_targets(data)?;
+        let tasks: Vec<Task> = data.target_names().iter().map(Task::regression).collect();
+        let members = self.recipe.fit_members(data, &tasks)?;
+        let ranges = (!self.recipe.extrapolates).then(|| {
+            let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
+            let of_column = |column: ArrayView1<'_, F>| {
+                let present = column.iter().map(|y| y.to_f64()).filter(|y| !y.is_nan());
+                present.fold((f64::INFINITY, f64::NEG_INFINITY), within)
+            };
+            data.targets().columns().into_iter().map(of_column).collect()
+        });
+        Ok(Fitted { members, kind: Regression { ranges } })
+    }
+}
+
+impl<F: Scalar> Fitted<Regression, F> {
+    /// The predictions for `x`, `rows × features`: `rows × targets`.
+    ///
+    /// # Errors
+    /// If `x` has not as many features as there were, or one is not finite.
+    pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Array2<F>> {
+        let means = mean_predictions(&self.members, x.view())?;
+        let mut predicted = Array2::zeros((x.nrows(), means.len()));
+        for (mut to, from) in predicted.columns_mut().into_iter().zip(&means) {
+            to.assign(&from.column(0));
+        }
+        for (k, &(low, high)) in self.kind.ranges.iter().flatten().enumerate() {
+            predicted.column_mut(k).mapv_inplace(|y| F::from_f64(y.to_f64().clamp(low, high)));
+        }
+        Ok(predicted)
+    }
+
+    /// The mean over the targets of R², 1 at best; 0 is what the mean of these labels would reach. A target
+    /// whose labels in `y` are fewer than two or all equal has none and is left out; NaN if none is left.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict), and if `y` is not `rows × targets`.
+    pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
+        check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
+        let (predicted, y) = (self.predict(x)?.mapv(Scalar::to_f64), y.mapv(Scalar::to_f64));
+        let of_target = |k: usize| {
+            let labels = Labels { targets: y.slice(s![.., k..=k]), weights: None, groups: None };
+            Metric::R2.evaluate(predicted.slice(s![.., k..=k]), &labels)
+        };
+        let scores: Vec<f64> = (0..y.ncols()).filter_map(of_target).collect();
+        Ok(scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+}

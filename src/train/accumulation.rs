@@ -1,0 +1,111 @@
+//! Steps that learn from more rows than are worked on at once.
+//!
+//! ```text
+//! Lₖ = Σ_b (N_bk / Nₖ) L_bk        N_bk: weight of the labels that task k has in part b,  Nₖ = Σ_b N_bk
+//! ∇  = Σ_b Σₖ wₖ (N_bk / Nₖ) ∇L_bk
+//! ```
+//! which are loss and gradient of the whole batch, because each loss is a mean over its labels. The Nₖ must be known
+//! before the first backward, so the labels of all parts are looked at first: that costs no forward.
+
+use super::Trainer;
+use super::trainer::Method;
+use crate::balance::Weights;
+use crate::data::{Batch, Dataset, Sampler};
+use crate::trace::Trace;
+use crate::{Error, ErrorKind, Model, Result, Scalar};
+
+/// The memory to add up the gradients of the parts of a batch in.
+#[derive(Debug)]
+pub(super) struct Accumulation<F> {
+    /// The gradient of one part.
+    part: Vec<F>,
+    /// Nₖ, and N_bk of one part.
+    totals: Vec<f64>,
+    of_part: Vec<f64>,
+    weights: Weights,
+}
+
+impl<F: Scalar> Accumulation<F> {
+    pub(super) fn new(model: &Model<F>) -> Self {
+        let n_tasks = model.tasks().len();
+        Self {
+            part: vec![F::ZERO; model.n_parameters()],
+            totals: vec![0.0; n_tasks],
+            of_part: vec![0.0; n_tasks],
+            weights: Weights::ones(n_tasks),
+        }
+    }
+
+    /// Writes the gradient and the losses of `batch`, worked on in parts of at most `rows_at_once` rows.
+    pub(super) fn add_up(
+        &mut self,
+        model: &Model<F>,
+        batch: &Batch<'_, F>,
+        rows_at_once: usize,
+        weights: &Weights,
+        trace: &mut Trace<F>,
+        gradient: &mut [F],
+        losses: &mut [f64],
+    ) -> Result<()> {
+        self.totals.fill(0.0);
+        for part in parts(batch, rows_at_once) {
+            model.label_totals(&part, trace, &mut self.of_part)?;
+            self.totals.iter_mut().zip(&self.of_part).for_each(|(total, part)| *total += part);
+        }
+        losses.fill(0.0);
+        gradient.fill(F::ZERO);
+        for part in parts(batch, rows_at_once) {
+            model.label_totals(&part, trace, &mut self.of_part)?;
+            model.forward(&part, trace)?;
+            for (k, (&of_part, &total)) in self.of_part.iter().zip(&self.totals).enumerate() {
+                let share = if total > 0.0 { of_part / total } else { 0.0 };
+                losses[k] += share * trace.losses()[k];
+                self.weights.shared[k] = share * weights.shared[k];
+                self.weights.own[k] = share * weights.own[k];
+            }
+            model.backward(trace, &self.weights, &mut self.part);
+            gradient.iter_mut().zip(&self.part).for_each(|(sum, &part)| *sum += part);
+        }
+        Ok(())
+    }
+}
+
+impl Trainer {
+    /// Whether accumulation is possible with the other settings and the table's groups.
+    pub(super) fn check_accumulation<F: Scalar>(&self, data: &Dataset<F>) -> Result<()> {
+        let place = "batches to accumulate";
+        match (self.accumulation, &self.method) {
+            (0, _) => Err(Error::new(ErrorKind::Setting, place, "at least 1", 0)),
+            (1, _) => Ok(()),
+            // A part must have room for the largest group.
+            (_, Method::Fixed) => Sampler::in_order(data, self.batch_size).map(drop),
+            (found, _) => {
+                let expected = "1 with a balancing method, which is shown the whole batch at once";
+                Err(Error::new(ErrorKind::Setting, place, expected, found)
+                    .advise("make the batch larger instead"))
+            }
+        }
+    }
+}
+
+/// The parts of a batch, of at most `rows` rows, in order; groups, which lie together, stay whole.
+fn parts<'a, F: Scalar>(
+    batch: &Batch<'a, F>,
+    rows: usize,
+) -> impl Iterator<Item = Batch<'a, F>> + use<'a, F> {
+    let (dataset, mut rest) = (batch.dataset, batch.rows);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = rows.min(rest.len());
+        if let Some(groups) = dataset.groups() {
+            while end < rest.len() && groups[rest[end]] == groups[rest[end - 1]] {
+                end -= 1;
+            }
+        }
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(Batch { dataset, rows: part })
+    })
+}

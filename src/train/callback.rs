@@ -1,0 +1,183 @@
+//! Callbacks: what is told of a training as it goes, and may change how it goes on or end it.
+//!
+//! A callback is settings and a few numbers. It never touches θ itself: it asks, through [`Controls`], and the
+//! [`Run`](super::Run) does. So the numbers of callbacks and controls are all that a checkpoint needs of them.
+//!
+//! ```
+//! use polytask::prelude::*;
+//! use polytask::train::callback::{EarlyStopping, Flow, each_step};
+//!
+//! let data = datasets::robot_arm::<f32>(400, 0.05, 1);
+//! let (train, held_out) = data.split(0.8, 1)?;
+//! let mut model = Model::builder(data.n_features())
+//!     .trunk([Layer::dense(32, Activation::Relu)])
+//!     .task(Task::regression("shoulder"))
+//!     .task(Task::regression("elbow"))
+//!     .build::<f32>()?;
+//! let history = Trainer::new(Adam::new(0.01))
+//!     .epochs(500)
+//!     .callback(EarlyStopping::new().patience(5))
+//!     .callback(each_step(|progress| match progress.losses[0] < 1e-9 {
+//!         true => Flow::Stop,
+//!         false => Flow::Continue,
+//!     }))
+//!     .fit_validated(&mut model, &train, &held_out)?;
+//! assert_eq!(history.stopped_by(), Some("early_stopping"));
+//! let best = history.validations().iter().map(|v| v.losses[0] + v.losses[1]).fold(f64::MAX, f64::min);
+//! let found = model.evaluate(&held_out)?;
+//! assert_eq!(found["shoulder"].loss + found["elbow"].loss, best);       // the best θ is back
+//! # Ok::<(), polytask::Error>(())
+//! ```
+
+mod audience;
+mod budget;
+mod controls;
+mod each_step;
+mod early_stopping;
+mod freeze;
+mod interrupt;
+mod log;
+#[cfg(feature = "progress")]
+mod progress_bar;
+mod reduce_on_plateau;
+mod task_schedule;
+mod watch;
+
+use std::any::Any;
+use std::fmt::Debug;
+
+pub(super) use audience::Audience;
+#[cfg(feature = "persist")]
+pub(super) use audience::AudienceState;
+pub use budget::Budget;
+pub use controls::Controls;
+pub use each_step::{EachStep, each_step};
+pub use early_stopping::EarlyStopping;
+pub use freeze::FreezeConverged;
+pub use interrupt::Interrupt;
+pub use log::Log;
+#[cfg(feature = "progress")]
+pub use progress_bar::ProgressBar;
+pub use reduce_on_plateau::ReduceOnPlateau;
+pub use task_schedule::TaskSchedule;
+pub use watch::Watch;
+
+use super::Progress;
+use crate::{Model, Result, Scalar};
+
+/// What is told of a training as it goes.
+///
+/// `Clone` gives it [`boxed`](BoxedCallback::boxed): a trainer holds callbacks as settings, and each run starts with
+/// fresh copies. Of several, each is told in the order in which they were added, even if one before it has asked to
+/// stop.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Progress;
+/// use polytask::train::callback::{Callback, Controls, Event, Flow};
+///
+/// /// Stops when no task's loss on a batch is above a bound.
+/// #[derive(Clone, Debug)]
+/// struct GoodEnough(f64);
+///
+/// impl Callback for GoodEnough {
+///     fn name(&self) -> &'static str {
+///         "good_enough"
+///     }
+///
+///     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> polytask::Result<Flow> {
+///         let is_good = at.losses.iter().all(|&loss| loss <= self.0);
+///         Ok(if event == Event::Step && is_good { Flow::Stop } else { Flow::Continue })
+///     }
+/// }
+///
+/// let data = datasets::robot_arm::<f32>(400, 0.05, 1);
+/// let mut model = Model::builder(data.n_features()).task(Task::regression("elbow")).build::<f32>()?;
+/// let history = Trainer::new(Adam::new(0.01)).callback(GoodEnough(1e9)).fit(&mut model, &data)?;
+/// assert_eq!((history.n_steps(), history.stopped_by()), (1, Some("good_enough")));
+/// # Ok::<(), polytask::Error>(())
+/// ```
+pub trait Callback: BoxedCallback + Debug + Send + Sync {
+    /// The callback's name in files and in [`History::stopped_by`](super::History::stopped_by): lower case, one word.
+    fn name(&self) -> &'static str;
+
+    /// Tells what has happened and where the training stands.
+    ///
+    /// # Errors
+    /// At [`Event::Start`] for a setting that is outside its range or does not fit the training, and whenever the
+    /// callback's own work fails. The training ends with the error.
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow>;
+
+    /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
+    fn reads_report(&self) -> bool {
+        false
+    }
+
+    /// The numbers that it carries from one event to the next, each list under its name, as a
+    /// [`Balance`](crate::balance::Balance) does. All lists are empty in a callback that has not begun, and one whose
+    /// lists are emptied begins anew.
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        Vec::new()
+    }
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Training begins, or goes on from a checkpoint; no step has been taken since.
+    Start,
+    /// A step was taken: θ is updated. Nothing may be allocated here if steps are to be free of it.
+    Step,
+    /// The losses on the validation data are there; always followed by [`Epoch`](Self::Epoch).
+    Validation,
+    /// A pass over the data is finished.
+    Epoch,
+    /// Training has ended, for whatever reason but an error.
+    End,
+}
+
+/// Whether a training goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on, unless another callback says otherwise.
+    Continue,
+    /// It ends before the next step.
+    Stop,
+}
+
+/// The model under training, over whichever scalar it is: settings carry no scalar type, and callbacks are settings.
+#[derive(Clone, Copy, Debug)]
+pub enum AnyModel<'a> {
+    /// A model over `f32`.
+    F32(&'a Model<f32>),
+    /// A model over `f64`.
+    F64(&'a Model<f64>),
+}
+
+impl<'a> AnyModel<'a> {
+    pub(super) fn of<F: Scalar>(model: &'a Model<F>) -> Self {
+        let any: &dyn Any = model;
+        match any.downcast_ref() {
+            Some(model) => Self::F32(model),
+            None => Self::F64(any.downcast_ref().expect("θ is made of f32 or f64")),
+        }
+    }
+}
+
+/// Copies a callback whose type is hidden. Every callback that is `Clone` has it.
+pub trait BoxedCallback {
+    /// A copy of the callback, settings and state, in a box.
+    fn boxed(&self) -> Box<dyn Callback>;
+}
+
+impl<C: Callback + Clone + 'static> BoxedCallback for C {
+    fn boxed(&self) -> Box<dyn Callback> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Callback> {
+    fn clone(&self) -> Self {
+        (**self).boxed()
+    }
+}

@@ -1,0 +1,108 @@
+//! Freezing tasks that have converged.
+
+use super::early_stopping::{check_patience, improves};
+use super::{Callback, Controls, Event, Flow, Progress};
+use crate::Result;
+
+/// Gives a task weight 0 from when its validation loss has not got better for a while; the others go on. When all are
+/// frozen the training ends.
+///
+/// ```text
+/// task k is better if Lₖ < bestₖ − min_delta;   frozen after `patience` validations in a row that are not
+/// ```
+/// Defaults: patience 10, min_delta 0. A frozen task no longer pulls at the shared parameters, which move on without
+/// it: its loss may rise again. What the optimiser does without a gradient it goes on doing with the task's own
+/// parameters: weight decay, and what is left in Adam's moments.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::callback::FreezeConverged;
+///
+/// let (train, held_out) = datasets::robot_arm::<f32>(300, 0.05, 1).split(0.7, 1)?;
+/// let mut model = Model::builder(10)
+///     .trunk([Layer::dense(16, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f32>()?;
+/// let history = Trainer::new(Adam::new(0.02))
+///     .epochs(1_000)
+///     .callback(FreezeConverged::new().patience(3))
+///     .fit_validated(&mut model, &train, &held_out)?;
+/// assert_eq!(history.stopped_by(), Some("freeze_converged"));
+/// let last = history.weights().row(history.weights().nrows() - 1).to_vec();
+/// assert!(last.contains(&0.0) && last.contains(&1.0));                 // one had been frozen before the other
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FreezeConverged {
+    patience: u64,
+    min_delta: f64,
+    /// For each task its best loss and how many validations since then were not better; empty before the first.
+    best: Vec<f64>,
+}
+
+impl Default for FreezeConverged {
+    fn default() -> Self {
+        Self { patience: 10, min_delta: 0.0, best: Vec::new() }
+    }
+}
+
+impl FreezeConverged {
+    /// Freezing with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many validations in a row may fail to be better: at least 1.
+    #[must_use]
+    pub fn patience(self, validations: u64) -> Self {
+        Self { patience: validations, ..self }
+    }
+
+    /// By how much a loss must be lower to count: 0 or more.
+    #[must_use]
+    pub fn min_delta(self, min_delta: f64) -> Self {
+        Self { min_delta, ..self }
+    }
+}
+
+impl Callback for FreezeConverged {
+    fn name(&self) -> &'static str {
+        "freeze_converged"
+    }
+
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+        match event {
+            Event::Start => {
+                check_patience("freezing of tasks", self.patience, self.min_delta)?;
+                super::Watch::Total.check("freezing of tasks", at)?;
+            }
+            Event::Validation => {
+                let n_tasks = at.tasks.len();
+                if self.best.len() != 2 * n_tasks {
+                    self.best = [f64::INFINITY, 0.0].repeat(n_tasks);
+                }
+                let losses = at.validation.map_or(&[][..], |validation| &validation.losses);
+                for (k, &loss) in losses.iter().enumerate().filter(|&(k, _)| at.own_weights[k] > 0.0) {
+                    let mut best = self.best[2 * k..2 * k + 2].to_vec();
+                    if !controls.is_frozen(k)
+                        && !improves(&mut best, loss, self.min_delta)
+                        && best[1] >= self.patience as f64
+                    {
+                        controls.freeze(k);
+                    }
+                    self.best[2 * k..2 * k + 2].copy_from_slice(&best);
+                }
+                if (0..n_tasks).all(|k| controls.is_frozen(k) || at.own_weights[k] == 0.0) {
+                    return Ok(Flow::Stop);
+                }
+            }
+            Event::Step | Event::Epoch | Event::End => {}
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        vec![("best", &mut self.best)]
+    }
+}

@@ -1,0 +1,87 @@
+//! Ending a training from outside: a flag, or Ctrl-C.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Callback, Controls, Event, Flow, Progress};
+use crate::Result;
+#[cfg(feature = "ctrlc")]
+use crate::{Error, ErrorKind};
+
+/// Ends a training after the step under way when a flag is raised, with the model so far.
+///
+/// The flag is lowered when the training has ended, so that the next one is not ended by it too.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use polytask::prelude::*;
+/// use polytask::train::callback::Interrupt;
+///
+/// let data = datasets::robot_arm::<f32>(300, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let flag = Arc::new(AtomicBool::new(false));
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(50).callback(Interrupt::when(Arc::clone(&flag)));
+/// flag.store(true, Ordering::Relaxed);                     // from another thread: a button, a signal
+/// assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), 1);
+/// assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), 50);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Ends the training when `flag` is true.
+    pub fn when(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
+    /// Ends the training at the first Ctrl-C (SIGINT). A second Ctrl-C before it has ended, or one when no training
+    /// is under way to see the first, ends the process with status 130.
+    ///
+    /// The handler belongs to the whole process: it is installed at the first call, and all callbacks made here share
+    /// one flag.
+    ///
+    /// # Errors
+    /// If the program has a handler for Ctrl-C of its own: then raise the flag of [`when`](Self::when) in it.
+    #[cfg(feature = "ctrlc")]
+    pub fn on_ctrl_c() -> Result<Self> {
+        use std::sync::Mutex;
+        static INSTALLED: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+
+        let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(flag) = &*installed {
+            return Ok(Self(Arc::clone(flag)));
+        }
+        let flag = Arc::new(AtomicBool::new(false));
+        let raised = Arc::clone(&flag);
+        ctrlc::try_set_handler(move || {
+            if raised.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })
+        .map_err(|error| {
+            let expected = "no other handler in the program";
+            Error::new(ErrorKind::Setting, "handler of Ctrl-C", expected, &error).caused_by(error)
+        })?;
+        Ok(Self(Arc::clone(installed.insert(flag))))
+    }
+}
+
+impl Callback for Interrupt {
+    fn name(&self) -> &'static str {
+        "interrupt"
+    }
+
+    fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+        match event {
+            Event::Step if self.0.load(Ordering::Relaxed) => Ok(Flow::Stop),
+            Event::End => {
+                self.0.store(false, Ordering::Relaxed);
+                Ok(Flow::Continue)
+            }
+            _ => Ok(Flow::Continue),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Progress as plain lines.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Callback, Controls, Event, Flow, Progress};
+use crate::{Error, ErrorKind, Result};
+
+/// Writes a line now and then: where the training stands, the mean loss of each task since the last line, and the
+/// validation's losses.
+///
+/// ```text
+/// epoch 2, step 26/130: shoulder 0.7315, elbow 0.4518; validation: shoulder 0.6891, elbow 0.4002
+/// ```
+/// A line at the end of every epoch, to standard error, if nothing else is said. There is no time in it, so that logs of
+/// the same seed are the same.
+///
+/// ```
+/// use std::io::Write;
+/// use std::sync::{Arc, Mutex};
+///
+/// use polytask::prelude::*;
+/// use polytask::train::callback::Log;
+///
+/// #[derive(Clone, Default)]
+/// struct Page(Arc<Mutex<Vec<u8>>>);
+/// impl Write for Page {
+///     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+///         self.0.lock().unwrap().write(text)
+///     }
+///     fn flush(&mut self) -> std::io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let data = datasets::robot_arm::<f32>(96, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let page = Page::default();
+/// let log = Log::new().to(page.clone()).every_epochs(2);
+/// Trainer::new(Adam::new(0.01)).epochs(5).callback(log).fit(&mut model, &data)?;
+/// let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+/// assert_eq!(text.lines().count(), 3);
+/// assert!(text.starts_with("epoch 2, step 6/15: elbow "));
+/// assert!(text.lines().last().unwrap().starts_with("ended at epoch 5, step 15/15: elbow "));
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Log {
+    every: Every,
+    to: Arc<Mutex<dyn Write + Send>>,
+    /// The sum of each task's losses since the last line, and how many they are; empty before the first step.
+    sums: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Every {
+    Epochs(u64),
+    Steps(u64),
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { every: Every::Epochs(1), to: Arc::new(Mutex::new(std::io::stderr())), sums: Vec::new() }
+    }
+}
+
+impl Log {
+    /// A line at the end of every epoch, to standard error.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line after so many epochs: at least 1.
+    #[must_use]
+    pub fn every_epochs(self, epochs: u64) -> Self {
+        Self { every: Every::Epochs(epochs), ..self }
+    }
+
+    /// A line after so many steps: at least 1.
+    #[must_use]
+    pub fn every_steps(self, steps: u64) -> Self {
+        Self { every: Every::Steps(steps), ..self }
+    }
+
+    /// Where the lines go instead of standard error: a file, for one.
+    #[must_use]
+    pub fn to(self, to: impl Write + Send + 'static) -> Self {
+        Self { to: Arc::new(Mutex::new(to)), ..self }
+    }
+
+    fn write(&mut self, start: &str, at: &Progress<'_>) -> Result<()> {
+        let list = |means: &mut dyn Iterator<Item = f64>| {
+            let each = at.tasks.iter().zip(means).map(|(task, mean)| format!("{task} {mean:.4}"));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let mut line = format!("{start}epoch {}, step {}/{}", at.epoch, at.step, at.n_steps);
+        if let Some((&n, sums)) = self.sums.split_last().filter(|(n, _)| **n > 0.0) {
+            let _ = write!(line, ": {}", list(&mut sums.iter().map(|sum| sum / n)));
+        }
+        if let Some(validation) = at.validation {
+            let _ = write!(line, "; validation: {}", list(&mut validation.losses.iter().copied()));
+        }
+        self.sums.fill(0.0);
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(to, "{line}").and_then(|()| to.flush()).map_err(|error| {
+            Error::new(ErrorKind::File, "log of a training", "a place to write to", &error).caused_by(error)
+        })
+    }
+}
+
+impl Callback for Log {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+        let is_due = match (event, self.every) {
+            (Event::Start, Every::Epochs(0) | Every::Steps(0)) => {
+                return Err(Error::new(ErrorKind::Setting, "log", "a line after at least 1", 0));
+            }
+            (Event::Step, every) => {
+                self.sums.resize(at.tasks.len() + 1, 0.0);
+                self.sums.iter_mut().zip(at.losses.iter().chain([&1.0])).for_each(|(sum, x)| *sum += x);
+                matches!(every, Every::Steps(n) if at.step.is_multiple_of(n))
+            }
+            (Event::Epoch, Every::Epochs(n)) => at.epoch.is_multiple_of(n),
+            _ => false,
+        };
+        if is_due {
+            self.write("", at)?;
+        } else if event == Event::End {
+            self.write("ended at ", at)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        vec![("sums", &mut self.sums)]
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("every", &self.every).field("sums", &self.sums).finish_non_exhaustive()
+    }
+}

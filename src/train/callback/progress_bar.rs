@@ -1,0 +1,58 @@
+//! A progress bar, drawn by the crate `indicatif`.
+
+use indicatif::ProgressStyle;
+
+use super::{Callback, Controls, Event, Flow, Progress};
+use crate::Result;
+
+/// A bar on the terminal with the time left and the tasks' losses; nothing where standard error is no terminal
+/// (there a [`Log`](super::Log) is better).
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::callback::ProgressBar;
+///
+/// let data = datasets::robot_arm::<f32>(300, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let history = Trainer::new(Adam::new(0.01)).steps(50).callback(ProgressBar::new()).fit(&mut model, &data)?;
+/// assert_eq!(history.n_steps(), 50);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ProgressBar(Option<indicatif::ProgressBar>);
+
+impl ProgressBar {
+    /// A bar.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Callback for ProgressBar {
+    fn name(&self) -> &'static str {
+        "progress_bar"
+    }
+
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+        if event == Event::Start {
+            let bar = indicatif::ProgressBar::new(at.n_steps);
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {wide_msg}");
+            bar.set_style(style.expect("a template of indicatif"));
+            bar.set_position(at.step);
+            bar.reset_eta();
+            self.0 = Some(bar);
+        }
+        let Some(bar) = self.0.as_ref().filter(|bar| !bar.is_hidden()) else { return Ok(Flow::Continue) };
+        match event {
+            Event::Step => bar.set_position(at.step),
+            Event::Epoch => {
+                let losses = at.validation.map_or(at.losses, |validation| &validation.losses);
+                let list = at.tasks.iter().zip(losses).map(|(task, loss)| format!("{task} {loss:.4}"));
+                bar.set_message(list.collect::<Vec<_>>().join("  "));
+            }
+            Event::End => bar.abandon(),
+            Event::Start | Event::Validation => {}
+        }
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,82 @@
+//! Lowering the learning rate when the validation stands still.
+
+use super::{Callback, Controls, Event, Flow, Progress, Watch};
+use crate::Result;
+use crate::optim::{Plateau, PlateauState};
+
+/// Multiplies the learning rate by a factor when the validation has not got better for a while: a
+/// [`Plateau`] that is shown every validation.
+///
+/// ```
+/// use polytask::optim::Plateau;
+/// use polytask::prelude::*;
+/// use polytask::train::callback::ReduceOnPlateau;
+///
+/// let (train, held_out) = datasets::robot_arm::<f32>(300, 0.05, 1).split(0.7, 1)?;
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let reduce = ReduceOnPlateau::new(Plateau::new().factor(0.5).patience(2));
+/// let trainer = Trainer::new(Adam::new(0.1)).epochs(60).callback(reduce);
+/// let mut run = trainer.start(&model, &train)?;
+/// let mut desk = run.desk(&model, Some(&held_out));
+/// while !run.is_finished() {
+///     run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+/// }
+/// assert!(run.optimizer().learning_rate() < 0.1);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReduceOnPlateau {
+    plateau: Plateau,
+    watch: Watch,
+    /// Best, waited and scale of the plateau; empty before the first validation.
+    memory: Vec<f64>,
+}
+
+impl ReduceOnPlateau {
+    /// The plateau's settings; it begins anew in each training.
+    pub fn new(plateau: Plateau) -> Self {
+        Self { plateau, watch: Watch::Total, memory: Vec::new() }
+    }
+
+    /// What is watched: the weighted total of the losses if not said.
+    #[must_use]
+    pub fn watch(self, watch: Watch) -> Self {
+        Self { watch, ..self }
+    }
+}
+
+impl Callback for ReduceOnPlateau {
+    fn name(&self) -> &'static str {
+        "reduce_on_plateau"
+    }
+
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+        match event {
+            Event::Start => {
+                self.plateau.check()?;
+                self.watch.check("plateau", at)?;
+            }
+            Event::Validation => {
+                let value = self.watch.value("plateau", at)?;
+                let state = match self.memory[..] {
+                    [best, waited, scale] => PlateauState { best, waited: waited as u64, scale },
+                    _ => PlateauState { best: f64::INFINITY, waited: 0, scale: 1.0 },
+                };
+                self.plateau.restore(state)?;
+                controls.scale_learning_rate(self.plateau.observe(value));
+                let PlateauState { best, waited, scale } = self.plateau.state();
+                self.memory = vec![best, waited as f64, scale];
+            }
+            Event::Step | Event::Epoch | Event::End => {}
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn reads_report(&self) -> bool {
+        self.watch.reads_report()
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        vec![("plateau", &mut self.memory)]
+    }
+}

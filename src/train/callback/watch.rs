@@ -1,0 +1,71 @@
+//! The number of a validation that a callback watches.
+
+use super::Progress;
+use crate::metric::Direction;
+use crate::{Error, ErrorKind, Result};
+
+/// Which number of a validation is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// `Σ wₖ Lₖ`, with the tasks' own weights; the smaller the better.
+    Total,
+    /// The loss of the task of that name; the smaller the better.
+    Task(String),
+    /// A metric of a task, by their names, such as `r2`; the better the metric says.
+    Metric(String, String),
+}
+
+impl Watch {
+    /// The loss of a task.
+    pub fn task(name: impl Into<String>) -> Self {
+        Self::Task(name.into())
+    }
+
+    /// A metric of a task.
+    pub fn metric(task: impl Into<String>, metric: impl Into<String>) -> Self {
+        Self::Metric(task.into(), metric.into())
+    }
+
+    /// Checks, before the first step, that there will be such a number.
+    pub(super) fn check(&self, place: &str, at: &Progress<'_>) -> Result<()> {
+        if !at.is_validated {
+            return Err(Error::new(ErrorKind::Setting, place, "validation data", "none")
+                .advise("train with fit_validated"));
+        }
+        match self {
+            Self::Total => Ok(()),
+            Self::Task(task) | Self::Metric(task, _) => task_index(task, place, at).map(drop),
+        }
+    }
+
+    /// The number of the validation just made, turned so that smaller is better; NaN where it is undefined.
+    pub(super) fn value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
+        let losses = at.validation.map_or(&[][..], |validation| &validation.losses);
+        match self {
+            Self::Total => Ok(losses.iter().zip(at.own_weights).map(|(loss, weight)| loss * weight).sum()),
+            Self::Task(task) => Ok(losses[task_index(task, place, at)?]),
+            Self::Metric(task, metric) => {
+                let scores =
+                    at.report.and_then(|report| report.get(task)).map_or(&[][..], |task| &task.scores);
+                let Some(score) = scores.iter().find(|score| score.name == *metric) else {
+                    let there: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
+                    let place = format!("{place}, metric of task {task:?}");
+                    return Err(Error::new(ErrorKind::Name, place, format!("one of {there:?}"), metric));
+                };
+                let value = score.value.unwrap_or(f64::NAN);
+                Ok(if score.direction == Direction::HigherIsBetter { -value } else { value })
+            }
+        }
+    }
+
+    pub(super) fn reads_report(&self) -> bool {
+        matches!(self, Self::Metric(..))
+    }
+}
+
+/// The position of the task of that name.
+pub(super) fn task_index(name: &str, place: &str, at: &Progress<'_>) -> Result<usize> {
+    at.tasks.iter().position(|task| task == name).ok_or_else(|| {
+        Error::new(ErrorKind::Name, format!("{place}, task"), format!("one of {:?}", at.tasks), name)
+    })
+}
