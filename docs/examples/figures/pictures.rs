@@ -261,7 +261,8 @@ fn toy() -> String {
         Axis::linear([-10.0, 10.0], &ticks, "x₂"),
     );
     let problem = experiments::toy::Toy { scale: 0.1 };
-    chart.line(&[[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]], "#bbbbbb", "stroke-width=\"9\"");
+    let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]].map(|point| chart.place(point));
+    chart.drawing.path(&front, "stroke=\"#cccccc\" stroke-width=\"10\"");
     let methods: [(&str, Box<dyn Balance>); 4] = [
         ("mean", Box::new(Equal::mean())),
         ("CAGrad", Box::new(CaGrad::new(0.4))),
@@ -293,7 +294,7 @@ fn two_scales() -> String {
     let mut chart = Chart::new(
         340.0,
         Axis::linear([0.0, 1000.0], &ticks, "step"),
-        Axis::log([-3, 1], 1, "loss, divided by the first one"),
+        Axis::log([-2, 2], 1, "loss, divided by the first one"),
     );
     let methods: [(&str, Box<dyn Balance>); 2] =
         [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
@@ -303,8 +304,8 @@ fn two_scales() -> String {
         for (k, task) in ["small", "large"].into_iter().enumerate() {
             let line: Vec<_> = (0..50).map(|i| [20.0 * i as f64 + 10.0, at(i)[k]]).collect();
             chart.line(&line, COLOURS[m], if k == 0 { "" } else { "stroke-dasharray=\"4 4\"" });
-            let dashed = if k == 0 { "" } else { ", dashed" };
-            chart.name(COLOURS[m], &format!("{name}, {task} task{dashed}"));
+            let dashed = if k == 0 { "" } else { " (dashed)" };
+            chart.name(COLOURS[m], &format!("{name}, {task}{dashed}"));
         }
     }
     chart.drawing.finish(
