@@ -1,131 +1,150 @@
-//! What balancing costs: a training step with the Gramian of the tasks' gradients beside a plain one.
-//!
-//! Each measurement takes plain steps and steps with a Gramian in turn, so that a busy machine disturbs both alike,
-//! and prints the ratio of their medians. A step is forward, the Gramian, backward with weights of 1, Adam.
+//! What balancing costs: training steps with the Gramian of the tasks' gradients beside plain ones.
 //!
 //! ```text
-//! cargo bench --bench balance
+//! cargo bench --bench balance                  all sizes, on one thread and on all
+//! cargo bench --bench balance -- M32 L         some of the sizes
 //! ```
+//! A step is forward, the Gramian, backward with weights that are given beforehand, Adam: no method's own arithmetic
+//! on K × K numbers, which `cargo bench --bench balance_solvers` measures. All variants of a size take a step in turn,
+//! round after round, so that whatever else the machine does meanwhile hits all alike; what is printed is the median
+//! time, the median over the rounds of the ratio to the plain step of the same round with its middle half,
+//! and the ratio of the multiplications in the matrix products. The count leaves out activations, inner products
+//! and Adam.
+//!
+//! Beside other libraries: `python3 benches/peers/run.py --only tasks-S32 tasks-M32 tasks-M tasks-L`.
+
+mod sizes;
 
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ndarray::Array2;
 use polytask::balance::{Evidence, Over, Weights};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
 use polytask::trace::Form;
 
-struct Size {
-    name: &'static str,
-    batch: usize,
-    widths: &'static [usize],
-    tasks: usize,
-    head: &'static [usize],
-    outputs: usize,
-}
+use sizes::Size;
 
-const M: Size = Size { name: "M", batch: 256, widths: &[64, 256, 256], tasks: 4, head: &[64], outputs: 1 };
+/// How long a size is measured on one number of threads.
+const TIME: Duration = Duration::from_secs(3);
+/// And at least so many rounds.
+const ROUNDS: usize = 9;
 
-const SIZES: [Size; 4] = [
-    Size { name: "S", batch: 32, widths: &[10, 10], tasks: 2, head: &[], outputs: 1 },
-    Size { name: "M, batch 32", batch: 32, ..M },
-    M,
-    Size { name: "L", batch: 1024, widths: &[784, 1024, 1024], tasks: 8, head: &[128], outputs: 10 },
+/// What is asked for between forward and backward, and the form the Gramian is computed in if it is not to be chosen.
+type Question = Option<(Over, Option<Form>)>;
+
+const VARIANTS: [(&str, Question); 6] = [
+    ("plain", None),
+    ("exact", Some((Over::SharedParameters, None))),
+    ("exact, gradients kept", Some((Over::SharedParameters, Some(Form::Direct)))),
+    ("exact, Gram form", Some((Over::SharedParameters, Some(Form::Gram)))),
+    ("last shared layer", Some((Over::LastSharedLayer, None))),
+    ("representation", Some((Over::Representation, None))),
 ];
 
-impl Size {
-    fn model(&self) -> Model<f32> {
-        let dense = |&width: &usize| Layer::dense(width, Activation::Relu);
-        let mut builder = Model::builder(self.widths[0]).trunk(self.widths[1..].iter().map(dense));
-        for k in 0..self.tasks {
-            let columns = (0..self.outputs).map(|column| format!("y{}", k * self.outputs + column));
-            let task = Task::regression(format!("task {k}")).columns(columns);
-            builder = builder.task(task.head(self.head.iter().map(dense)));
-        }
-        builder.build().expect("valid settings")
+/// A closure that takes one step.
+fn step(size: &Size, threads: usize, question: Question) -> polytask::Result<Box<dyn FnMut()>> {
+    let (mut model, data) = (size.model::<f32>()?, size.table(size.batch)?);
+    let mut trace = model.trace(size.batch).threads(threads);
+    if let Some((_, Some(form))) = question {
+        trace = trace.gramian_form(form);
     }
-
-    fn table(&self) -> Dataset<f32> {
-        let number = |row: usize, column: usize| ((row * 613 + column * 7919 + 1) as f32).sin();
-        let x = Array2::from_shape_fn((self.batch, self.widths[0]), |(i, j)| number(i, j));
-        let targets = self.tasks * self.outputs;
-        let y = Array2::from_shape_fn((self.batch, targets), |(i, j)| number(i, 1000 + j));
-        Dataset::new(x, y).expect("a table")
-    }
-
-    /// A closure that takes one step, with a Gramian or without.
-    fn step(&self, threads: usize, gramian: Option<(Over, Option<Form>)>) -> impl FnMut() {
-        let (mut model, data) = (self.model(), self.table());
-        let mut trace = model.trace(self.batch).threads(threads);
-        if let Some((_, Some(form))) = gramian {
-            trace = trace.gramian_form(form);
+    let mut gradient = vec![0.0; model.n_parameters()];
+    let mut adam = Optimizer::new(Adam::new(1e-4), model.n_parameters())?;
+    let ones = Weights::ones(size.tasks);
+    Ok(Box::new(move || {
+        model.forward(&data.all(), &mut trace).expect("a batch that fits");
+        if let Some((over, _)) = question {
+            std::hint::black_box(model.evidence(&mut trace).over(over).gramian());
         }
-        let mut gradient = vec![0.0; model.n_parameters()];
-        let mut adam = Optimizer::new(Adam::new(1e-4), model.n_parameters()).expect("valid settings");
-        let ones = Weights::ones(self.tasks);
-        move || {
-            model.forward(&data.all(), &mut trace).expect("a batch that fits");
-            if let Some((over, _)) = gramian {
-                std::hint::black_box(model.evidence(&mut trace).over(over).gramian());
+        model.backward(&mut trace, &ones, &mut gradient);
+        adam.step(model.parameters_mut(), &gradient);
+    }))
+}
+
+/// Multiplications per row of the batch in the products of one step; `None` where the form is chosen at run time.
+fn multiplications(size: &Size, question: Question) -> Option<usize> {
+    let widths = [&[size.inputs], &size.trunk[..]].concat();
+    let layers: Vec<(usize, usize)> = widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    let all: usize = layers.iter().map(|(inputs, outputs)| inputs * outputs).sum();
+    let first = layers[0].0 * layers[0].1;
+    let head: Vec<usize> = [&widths[widths.len() - 1..], &size.head, &[size.outputs]].concat();
+    let head: usize = head.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    let (k, b) = (size.tasks, size.batch);
+    // Forward, and the heads' deltas and gradients; then the trunk's.
+    let common = all + 3 * k * head;
+    let gram_form = |(inputs, outputs): &(usize, usize)| b * (inputs + k * outputs) + inputs * outputs;
+    Some(match question {
+        None | Some((Over::Representation, _)) => common + (all - first) + all,
+        Some((Over::SharedParameters, Some(Form::Direct))) => common + k * (all - first) + k * all,
+        Some((Over::SharedParameters, Some(Form::Gram))) => {
+            common + k * (all - first) + layers.iter().map(gram_form).sum::<usize>()
+        }
+        Some((Over::SharedParameters, None) | (Over::LastSharedLayer, _)) => return None,
+    })
+}
+
+/// The 25 %, 50 % and 75 % points.
+fn quartiles(numbers: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
+}
+
+fn measure(size: &Size, threads: usize) -> polytask::Result<()> {
+    let mut steps = VARIANTS
+        .map(|(_, question)| step(size, threads, question))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    // A small step is taken several times, so that the clock's own time does not count.
+    let time = |steps: &mut dyn FnMut(), repeat: usize| {
+        let start = Instant::now();
+        (0..repeat).for_each(|_| steps());
+        start.elapsed().as_secs_f64() / repeat as f64
+    };
+    for step in &mut steps {
+        time(step, 2); // the first one takes memory
+    }
+    let once = time(&mut steps[0], 1);
+    let repeat = ((1e-4 / once) as usize).max(1);
+    let (mut rounds, start) = (Vec::new(), Instant::now());
+    while rounds.len() < ROUNDS || start.elapsed() < TIME {
+        // Each round begins with another variant.
+        let mut round = [0.0; VARIANTS.len()];
+        for i in 0..steps.len() {
+            let variant = (i + rounds.len()) % steps.len();
+            round[variant] = time(&mut steps[variant], repeat);
+        }
+        rounds.push(round);
+    }
+    let plural = if threads == 1 { "" } else { "s" };
+    println!("\n{}, {} tasks, batch {}, {threads} thread{plural}", size.name, size.tasks, size.batch);
+    println!("{:>22} {:>12} {:>9} {:>13} {:>9}", "", "µs per step", "to plain", "middle half", "by count");
+    for (i, (name, question)) in VARIANTS.into_iter().enumerate() {
+        let [_, middle, _] = quartiles(rounds.iter().map(|round| round[i]));
+        let [low, ratio, high] = quartiles(rounds.iter().map(|round| round[i] / round[0]));
+        let of = |question| multiplications(size, question);
+        let count = match (of(question), of(None)) {
+            (Some(count), Some(plain)) => format!("{:.2}", count as f64 / plain as f64),
+            _ => "-".to_owned(),
+        };
+        let half = format!("{low:.2}–{high:.2}");
+        println!("{name:>22} {:>12.1} {ratio:>9.2} {half:>13} {count:>9}", 1e6 * middle);
+    }
+    Ok(())
+}
+
+fn main() -> polytask::Result<()> {
+    let mut sizes = vec![Size::small("S32", 32), Size { name: "M32", batch: 32, ..Size::medium() }];
+    sizes.extend([Size::medium(), Size::large()]);
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if processors > 1 { vec![1, processors] } else { vec![1] };
+    for size in sizes {
+        if wanted.is_empty() || wanted.iter().any(|word| word == size.name) {
+            for &threads in &threads {
+                measure(&size, threads)?;
             }
-            model.backward(&mut trace, &ones, &mut gradient);
-            adam.step(model.parameters_mut(), &gradient);
         }
     }
+    Ok(())
 }
-
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-fn steps(criterion: &mut Criterion) {
-    let exact = |form| Some((Over::SharedParameters, form));
-    let variants = [
-        ("exact", exact(None)),
-        ("exact, direct form", exact(Some(Form::Direct))),
-        ("exact, Gram form", exact(Some(Form::Gram))),
-        ("last shared layer", Some((Over::LastSharedLayer, None))),
-        ("representation", Some((Over::Representation, None))),
-    ];
-    for size in SIZES {
-        let mut group = criterion.benchmark_group(format!("balance/{}", size.name));
-        let mut plain = size.step(1, None);
-        for (name, gramian) in variants {
-            let mut balanced = size.step(1, gramian);
-            let [mut without, mut with] = [const { Vec::new() }; 2];
-            group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-                bencher.iter_custom(|n| {
-                    let mut total = Duration::ZERO;
-                    for _ in 0..n {
-                        let start = Instant::now();
-                        plain();
-                        let middle = Instant::now();
-                        balanced();
-                        let took = middle.elapsed();
-                        without.push((middle - start).as_secs_f64());
-                        with.push(took.as_secs_f64());
-                        total += took;
-                    }
-                    total
-                });
-            });
-            if !with.is_empty() {
-                let ratio = median(&mut with) / median(&mut without);
-                println!("{}, {name}: {ratio:.2} of a plain step", size.name);
-            }
-        }
-        group.finish();
-    }
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(1000));
-    targets = steps
-}
-criterion_main!(benches);

@@ -17,7 +17,7 @@ fn train<F: Scalar>(width: usize, batch: usize, threads: usize, seed: u64) -> (V
     (model.parameters().to_vec(), history.losses().iter().copied().collect())
 }
 
-/// A batch of 300 rows is five chunks, and a trunk of 200 units has weights of several pieces.
+/// A batch of 300 rows is five chunks, and each layer of the trunk is a piece of its own.
 #[test]
 fn threads_change_no_bit() {
     let alone = train::<f32>(200, 300, 1, 5);

@@ -155,10 +155,10 @@ fn gramian_and_gradient_are_those_of_separate_passes() {
     }
 }
 
-/// A layer of more than 65 536 weights is cut into pieces.
+/// A layer of more than 262 144 weights is cut into pieces.
 #[test]
 fn wide_layers_agree_too() {
-    let model = model::<f64>(&[dense(260, Activation::Relu), dense(270, Activation::Identity)], 2);
+    let model = model::<f64>(&[dense(520, Activation::Relu), dense(530, Activation::Identity)], 2);
     agrees(&model, &table(70, 2, true), "wide layers");
 }
 

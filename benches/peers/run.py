@@ -2,7 +2,8 @@
 """Trains the same networks with polytask and with what else a user might take, side by side, on this machine.
 
     python3 benches/peers/run.py                   measures all, and writes docs/peers.md
-    python3 benches/peers/run.py --only S32 M      some of the tables: S32 S1024 M L tasks-M tasks-M32 tasks-L start
+    python3 benches/peers/run.py --only S32 M      some of the tables: S32 S1024 M L tasks-S32 tasks-M32 tasks-M tasks-L
+                                                   start
     python3 benches/peers/run.py --peers jax torch --dry     some of the peers, printed only
     python3 benches/peers/run.py --build           builds the peers in Rust first, which takes minutes
 
@@ -97,6 +98,7 @@ STEP_PEERS = [
 TASK_PEERS = [
     Peer("polytask, summed loss", "polytask", "plain"),
     Peer("polytask, Gramian, mean of the gradients", "polytask", "gramian"),
+    Peer("polytask, Gramian of the representation's gradients", "polytask", "representation"),
     Peer("PyTorch, summed loss", "torch_tasks.py", "plain", ["torch"]),
     Peer("PyTorch, mean of the representation's gradients", "torch_tasks.py", "representation", ["torch"]),
     Peer("PyTorch, one backward per task", "torch_tasks.py", "loop", ["torch"]),
@@ -352,7 +354,7 @@ def build(package, flags, *features):
 
 
 SECTIONS = {name: (step_table, name) for name in ("S32", "S1024", "M", "L")} \
-    | {f"tasks-{name}": (task_table, name) for name in ("M", "M32", "L")} | {"start": (start_table,)}
+    | {f"tasks-{name}": (task_table, name) for name in ("S32", "M32", "M", "L")} | {"start": (start_table,)}
 
 
 def main():

@@ -124,7 +124,8 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 
     fn pieces(&self) -> Vec<Range<usize>> {
         let (inputs, outputs) = self.weight.shape();
-        let rows = PIECE.div_ceil(outputs).next_multiple_of(16);
+        let n_pieces = (inputs * outputs).div_ceil(PIECE).max(1);
+        let rows = inputs.div_ceil(n_pieces).next_multiple_of(16).max(16);
         (0..inputs.max(1))
             .step_by(rows)
             .map(|first| {
@@ -169,6 +170,6 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
     }
 }
 
-/// About how many weights make a piece: small enough that two or more threads share a wide layer evenly, large
-/// enough that reading the deltas again for each piece costs little.
-const PIECE: usize = 1 << 16;
+/// How many weights make a piece at most, but for rounding: small enough that several threads share a wide layer
+/// evenly, large enough that copying the deltas to the product's blocks again for each piece costs little.
+const PIECE: usize = 1 << 18;

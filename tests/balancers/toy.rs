@@ -5,8 +5,12 @@
 
 #[path = "../../docs/examples/balance_toy/problem.rs"]
 mod problem;
+#[path = "../../docs/examples/balance_toy/two_scales.rs"]
+mod two_scales;
 
-use polytask::balance::{Balance, CaGrad, Equal, Famo, ImtlG, Mgda, NashMtl, Order, PcGrad, Rescale};
+use polytask::balance::{
+    Balance, CaGrad, Equal, Famo, GradNorm, ImtlG, Mgda, NashMtl, Order, PcGrad, Rescale,
+};
 use problem::{SCALED_STARTS, STARTS, Toy};
 
 /// The kind of place.
@@ -110,4 +114,22 @@ fn famo_reaches_the_front_from_everywhere_and_near_its_middle() {
     let famo = Famo::new().bounds(&[-2.1, -21.0]).decay(0.0);
     let ends = assert_places(0.1, famo, 50_000, SCALED_STARTS, [Front; 5]);
     assert!(ends.iter().all(|end| end[0].abs() < 2.0), "{ends:?}");
+}
+
+/// GradNorm's problem: of two tasks that are alike but for their scale, equal weights learn the larger one alone, and
+/// GradNorm both, with weights near the ratio of the scales.
+#[test]
+fn gradnorm_learns_the_task_of_small_scale_too() {
+    for seed in [1, 2] {
+        let train = |method: &dyn Balance| two_scales::train(method, seed).expect("losses stay finite");
+        let (equal, balanced) = (train(&Equal::sum()), train(&GradNorm::new().alpha(0.12)));
+        let n = balanced.n_steps() as usize;
+        let [by_equal, by_gradnorm] = [&equal, &balanced].map(|it| two_scales::remaining(it, n - 100, n));
+        assert!(by_equal[0] > 0.7 && by_equal[1] < 0.05, "{by_equal:?}");
+        // 0.5 and 0.1 to 0.15 of the first losses; what matters is that both fall.
+        assert!(by_gradnorm[0] < 0.65 && by_gradnorm[1] < 0.3, "{by_gradnorm:?}");
+        assert!(by_gradnorm.iter().sum::<f64>() < 0.8 * by_equal.iter().sum::<f64>());
+        let ratio = balanced.weights()[[n - 1, 0]] / balanced.weights()[[n - 1, 1]];
+        assert!((30.0..300.0).contains(&ratio), "the first weight is {ratio} times the second");
+    }
 }

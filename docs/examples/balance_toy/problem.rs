@@ -56,11 +56,23 @@ impl Toy {
 
     /// Where Adam with learning rate 10⁻³ arrives from `start` after a number of steps of `method`.
     pub fn descend(&self, method: &dyn Balance, start: [f64; 2], steps: usize) -> [f64; 2] {
+        self.walk(method, start, steps, |_, _| {})
+    }
+
+    /// The same, and shows each point on the way.
+    pub fn walk(
+        &self,
+        method: &dyn Balance,
+        start: [f64; 2],
+        steps: usize,
+        mut show: impl FnMut(usize, [f64; 2]),
+    ) -> [f64; 2] {
         let mut balancer = Balancer::new(method.boxed(), 2).expect("a method for two tasks");
         let looks_back = balancer.needs().losses_after_step;
         let (mut x, mut adam) = (start, Adam::default());
         let mut point = Point { losses: [0.0; 2], gramian: Array2::zeros((2, 2)) };
-        for _ in 0..steps {
+        for step in 0..steps {
+            show(step, x);
             let (losses, gradients) = self.losses(x);
             point.observe(losses, gradients);
             let weights = &balancer.weights(&mut point).shared;
@@ -70,6 +82,7 @@ impl Toy {
                 balancer.after_step(&self.losses(x).0);
             }
         }
+        show(steps, x);
         x
     }
 }

@@ -1,5 +1,12 @@
 //! The trainings behind the figures and tables: fixed seeds, a few seconds in all.
 
+// Parts of it are for the other programs that have it.
+#[allow(dead_code)]
+#[path = "../balance_toy/problem.rs"]
+pub mod toy;
+#[path = "../balance_toy/two_scales.rs"]
+pub mod two_scales;
+
 use std::sync::LazyLock;
 
 use polytask::balance::Evidence;

@@ -1,7 +1,9 @@
 //! One function per figure or table of the book.
 
 use polytask::Activation;
-use polytask::balance::{Balance, Balancer, CaGrad, Equal, Mgda, NashMtl, Observed, Order, PcGrad};
+use polytask::balance::{
+    Balance, Balancer, CaGrad, Equal, Famo, GradNorm, Mgda, NashMtl, Observed, Order, PcGrad,
+};
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 
@@ -12,7 +14,7 @@ use crate::svg::{Axis, COLOURS, Chart, Drawing};
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 9] = [
+pub const ALL: [(&str, Draw); 11] = [
     ("difference-error.svg", difference_error),
     ("valley.svg", valley),
     ("first-training.svg", first_training),
@@ -21,6 +23,8 @@ pub const ALL: [(&str, Draw); 9] = [
     ("fight.svg", fight_picture),
     ("fight.txt", fight_table),
     ("surgery.svg", surgery),
+    ("toy.svg", toy),
+    ("two-scales.svg", two_scales),
     ("gains.svg", gains),
 ];
 
@@ -247,6 +251,66 @@ fn surgery() -> String {
     drawing.text([470.0, 20.0], "start", "#777777", "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
     drawing.text([20.0, 385.0], "start", "#777777", "dashed: below its line a direction opposes that task");
     drawing.finish("Two gradients in conflict and the directions of five methods")
+}
+
+fn toy() -> String {
+    let ticks = [-10.0, -5.0, 0.0, 5.0, 10.0];
+    let mut chart = Chart::new(
+        440.0,
+        Axis::linear([-10.0, 10.0], &ticks, "x₁"),
+        Axis::linear([-10.0, 10.0], &ticks, "x₂"),
+    );
+    let problem = experiments::toy::Toy { scale: 0.1 };
+    let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]].map(|point| chart.place(point));
+    chart.drawing.path(&front, "stroke=\"#cccccc\" stroke-width=\"10\"");
+    let methods: [(&str, Box<dyn Balance>); 4] = [
+        ("mean", Box::new(Equal::mean())),
+        ("CAGrad", Box::new(CaGrad::new(0.4))),
+        ("Nash-MTL", Box::new(NashMtl::new().unlimited())),
+        ("FAMO", Box::new(Famo::new().bounds(&[-2.1, -21.0]).decay(0.0))),
+    ];
+    for (k, (name, method)) in methods.into_iter().enumerate() {
+        for start in experiments::toy::SCALED_STARTS {
+            let mut path = Vec::new();
+            problem.walk(&*method, start, 50_000, |step, x| {
+                if step % 500 == 0 {
+                    // Behind the decimals of a pixel no picture shows what a rounding did.
+                    path.push(x.map(|x| (20.0 * x).round() / 20.0));
+                }
+            });
+            chart.line(&path, COLOURS[k], "stroke-opacity=\"0.7\"");
+            chart.dot(path[path.len() - 1], 4.0, COLOURS[k]);
+        }
+        chart.name(COLOURS[k], name);
+    }
+    for start in experiments::toy::SCALED_STARTS {
+        chart.dot(start, 5.0, "#333333");
+    }
+    chart.drawing.finish("Ways of four methods from five starts to the Pareto front of two losses")
+}
+
+fn two_scales() -> String {
+    let ticks = [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0];
+    let mut chart = Chart::new(
+        340.0,
+        Axis::linear([0.0, 1000.0], &ticks, "step"),
+        Axis::log([-2, 2], 1, "loss, divided by the first one"),
+    );
+    let methods: [(&str, Box<dyn Balance>); 2] =
+        [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
+    for (m, (name, method)) in methods.into_iter().enumerate() {
+        let history = experiments::two_scales::train(&*method, 1).expect("losses stay finite");
+        let at = |i: usize| experiments::two_scales::remaining(&history, 20 * i, 20 * i + 20);
+        for (k, task) in ["small", "large"].into_iter().enumerate() {
+            let line: Vec<_> = (0..50).map(|i| [20.0 * i as f64 + 10.0, at(i)[k]]).collect();
+            chart.line(&line, COLOURS[m], if k == 0 { "" } else { "stroke-dasharray=\"4 4\"" });
+            let dashed = if k == 0 { "" } else { " (dashed)" };
+            chart.name(COLOURS[m], &format!("{name}, {task}{dashed}"));
+        }
+    }
+    chart.drawing.finish(
+        "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm",
+    )
 }
 
 fn gains() -> String {

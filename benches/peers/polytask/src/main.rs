@@ -1,10 +1,11 @@
 //! polytask. `plain` takes the steps of `Trainer::fit`. `gramian` asks for the Gramian of the tasks' gradients
-//! and then for the gradient of their mean, which is what a balancing method costs.
+//! and then for the gradient of their mean, which is what a balancing method costs; `representation` for that of the
+//! gradients of the shared representation.
 
 #[path = "../../worker.rs"]
 mod worker;
 
-use polytask::balance::{Evidence, Weights};
+use polytask::balance::{Evidence, Over, Weights};
 use polytask::ndarray::{Array2, ArrayView2, Axis, concatenate};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
@@ -31,7 +32,8 @@ fn main() -> polytask::Result<()> {
                 |(model, ..)| loss(model, &mut model.trace(workload.batch)),
             );
         }
-        "gramian" => {
+        mode @ ("gramian" | "representation") => {
+            let over = if mode == "gramian" { Over::SharedParameters } else { Over::Representation };
             let optimizer = Optimizer::new(adam, model.n_parameters())?;
             let gradient = vec![0.0; model.n_parameters()];
             let mean = Weights {
@@ -42,7 +44,7 @@ fn main() -> polytask::Result<()> {
                 (model.clone(), trace(), optimizer, gradient),
                 |(model, trace, optimizer, gradient)| {
                     model.forward(&data.all(), trace).expect("a batch that fits");
-                    std::hint::black_box(model.evidence(trace).gramian());
+                    std::hint::black_box(model.evidence(trace).over(over).gramian());
                     model.backward(trace, &mean, gradient);
                     optimizer.step(model.parameters_mut(), gradient);
                 },
