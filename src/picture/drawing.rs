@@ -271,7 +271,7 @@ fn escape(words: &str) -> String {
 
 /// How wide words are in a sans-serif of 13 pixels, about: characters of East Asia are square.
 pub(super) fn width_of(words: &str) -> f64 {
-    words.chars().map(|c| if c >= '\u{1100}' { 13.0 } else { 7.0 }).sum()
+    words.chars().map(|c| if c >= '\u{1100}' { 13.0 } else { 7.6 }).sum()
 }
 
 /// The words, cut to fit into some pixels.

@@ -227,12 +227,12 @@ fn surgery() -> String {
         let unit = d.map(|x| 1.3 * x / length);
         drawing.arrow(at([0.0, 0.0]), at(unit), Pen::series(k));
         let y = 40.0 + 18.0 * k as f64;
-        drawing.line([470.0, y - 4.0], [492.0, y - 4.0], Pen::series(k));
+        drawing.line([410.0, y - 4.0], [434.0, y - 4.0], Pen::series(k));
         let served = [first, second].map(|g| (g[0] * d[0] + g[1] * d[1]) / length);
         let words = format!("{name}: {:+.2}, {:+.2}", served[0], served[1]);
-        drawing.text([500.0, y], Anchor::Start, Pen::INK, &words);
+        drawing.text([442.0, y], Anchor::Start, Pen::INK, &words);
     }
-    drawing.text([470.0, 20.0], Anchor::Start, Pen::ASIDE, "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
+    drawing.text([410.0, 20.0], Anchor::Start, Pen::ASIDE, "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
     drawing.text(
         [20.0, 385.0],
         Anchor::Start,
@@ -246,7 +246,7 @@ fn gains() -> String {
     let sizes = [50, 200, 800];
     let ticks = sizes.iter().enumerate().map(|(i, size)| (i as f64 + 0.5, size.to_string()));
     let x = Axis::linear("training rows").range(0.0, 3.0).ticks(ticks);
-    let y = Axis::linear("gain, per cent").range(-20.0, 20.0);
+    let y = Axis::linear("gain, per cent").range(-80.0, 80.0);
     let mut chart = Chart::new("Gain of a shared trunk over separate trunks, seed by seed", x, y).line_with(
         Pen::ASIDE,
         "",
