@@ -274,7 +274,12 @@ impl Chart {
         drawing.line([LEFT, bottom], [right, bottom], Pen::INK.width(1.0));
         drawing.line([LEFT, top], [LEFT, bottom], Pen::INK.width(1.0));
         drawing.text([0.5 * (LEFT + right), height - 10.0], Anchor::Middle, Pen::INK, &self.x.name);
-        drawing.text_upwards([16.0, 0.5 * (top + bottom)], Pen::INK, &cut(&self.y.name, bottom - top));
+        drawing.text_upwards(
+            [16.0, 0.5 * (top + bottom)],
+            Anchor::Middle,
+            Pen::INK,
+            &cut(&self.y.name, bottom - top),
+        );
         for series in &self.series {
             let points: Vec<[f64; 2]> = series.points.iter().map(|&point| place(point)).collect();
             match series.mark {

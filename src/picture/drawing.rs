@@ -96,6 +96,16 @@ pub enum Anchor {
     End,
 }
 
+impl Anchor {
+    fn word(self) -> &'static str {
+        match self {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        }
+    }
+}
+
 /// A drawing in pixels, from the top left. A shape with a coordinate that is not finite is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
@@ -166,23 +176,20 @@ impl Drawing {
 
     /// Words at a point, in the pen's colour.
     pub fn text(&mut self, at: [f64; 2], anchor: Anchor, pen: Pen, words: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
+        let anchor = anchor.word();
         self.put([at], |[[x, y]]| {
             let (fill, words) = (pen.fill(), escape(words));
             format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" {fill}>{words}</text>"#)
         });
     }
 
-    /// Words read from the bottom up, centred on a point.
-    pub fn text_upwards(&mut self, at: [f64; 2], pen: Pen, words: &str) {
+    /// Words read from the bottom up, at a point.
+    pub fn text_upwards(&mut self, at: [f64; 2], anchor: Anchor, pen: Pen, words: &str) {
+        let anchor = anchor.word();
         self.put([at], |[[x, y]]| {
             let (fill, words) = (pen.fill(), escape(words));
             let turn = format!(r#"transform="rotate(-90 {x:.1} {y:.1})""#);
-            format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle" {turn} {fill}>{words}</text>"#)
+            format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" {turn} {fill}>{words}</text>"#)
         });
     }
 

@@ -90,7 +90,7 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
     let mut drawing = Drawing::new(title, size);
     drawing.text([12.0, 20.0], Anchor::Start, Pen::INK, title);
     drawing.text([left + 0.5 * side, top - 12.0], Anchor::Middle, Pen::INK, "decided");
-    drawing.text_upwards([18.0, top + 0.5 * side], Pen::INK, "true");
+    drawing.text_upwards([18.0, top + 0.5 * side], Anchor::Middle, Pen::INK, "true");
     drawing.text([12.0, 40.0], Anchor::Start, Pen::ASIDE, "count, and share of the true class");
     for truth in 0..n {
         let y = top + cell * truth as f64;
@@ -114,9 +114,7 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
     for decided in 0..n {
         let x = left + cell * (decided as f64 + 0.5);
         match across {
-            true => {
-                drawing.text_upwards([x + 4.0, top + side + 8.0 + 0.5 * widest], Pen::INK, &name(decided))
-            }
+            true => drawing.text_upwards([x + 4.0, top + side + 8.0], Anchor::End, Pen::INK, &name(decided)),
             false => drawing.text([x, top + side + 18.0], Anchor::Middle, Pen::INK, &name(decided)),
         }
     }
