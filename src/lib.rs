@@ -22,6 +22,7 @@ pub mod layer;
 pub mod loss;
 pub mod metric;
 pub mod optim;
+pub mod picture;
 pub mod sharing;
 pub mod trace;
 pub mod train;

@@ -14,8 +14,6 @@ mod yours;
 mod experiments;
 #[path = "../docs/examples/figures/pictures.rs"]
 mod pictures;
-#[path = "../docs/examples/figures/svg.rs"]
-mod svg;
 
 use checks::{Check, Outcome, outcome};
 

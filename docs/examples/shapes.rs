@@ -6,8 +6,7 @@
 //! Prints accuracy and mean overlap (IoU) on images it has not seen, and draws 24 of these with the true and the
 //! predicted boxes to `target/shapes.svg`, or where you say.
 
-use std::fmt::Write;
-
+use polytask::picture::{Anchor, Drawing, Pen};
 use polytask::prelude::*;
 
 const CLASSES: [&str; 3] = ["ellipse", "rectangle", "triangle"];
@@ -47,80 +46,40 @@ fn main() -> polytask::Result<()> {
     Ok(())
 }
 
-/// The images of `data` six in a row, as an SVG: the true box in green, the predicted one in orange, and below each
-/// image the predicted class, in red where it is wrong.
+/// The images of `data` six in a row, as an SVG: the true box dashed, the predicted one solid, and below each image the
+/// predicted class, and the true one where it is another.
 fn draw(model: &Model<f32>, data: &Dataset<f32>) -> polytask::Result<String> {
-    const PIXEL: usize = 8;
-    const IMAGE: usize = SIDE * PIXEL;
-    const CELL: [usize; 2] = [IMAGE + 20, IMAGE + 40];
-    const HEAD: usize = 56;
+    const PIXEL: f64 = 8.0;
+    const IMAGE: f64 = SIDE as f64 * PIXEL;
+    let (true_box, guessed_box) = (Pen::colour(5).width(2.5).dashed(), Pen::colour(4).width(2.5));
     let predicted = model.predict(data.features())?;
-    let (width, height) = (6 * CELL[0] + 20, data.n_rows().div_ceil(6) * CELL[1] + HEAD + 4);
-    let mut svg = String::new();
-    let mut put = |line: String| writeln!(svg, "{line}").expect("a string takes all text");
-    put(format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="sans-serif" font-size="14" fill="#222">"##
-    ));
-    put(r##"<rect width="100%" height="100%" fill="#fff"/>"##.into());
-    put(r##"<text x="20" y="34" font-size="18" font-weight="bold">Images the network has not seen</text>"##
-        .into());
-    for (x, colour, text) in
-        [(width - 330, TRUE, "true box"), (width - 200, PREDICTED, "predicted box and class")]
-    {
-        put(format!(
-            r##"<rect x="{x}" y="22" width="14" height="14" fill="none" stroke="{colour}" stroke-width="3"/>"##
-        ));
-        put(format!(r##"<text x="{}" y="34">{text}</text>"##, x + 22));
+    let n_rows = data.n_rows().div_ceil(6) as f64;
+    let title = "Images the network has not seen";
+    let mut drawing = Drawing::new(title, [6.0 * (IMAGE + 20.0) + 20.0, n_rows * (IMAGE + 40.0) + 60.0]);
+    drawing.text([20.0, 34.0], Anchor::Start, Pen::INK, title);
+    for (x, pen, words) in [(560.0, true_box, "true box"), (690.0, guessed_box, "predicted box and class")] {
+        drawing.line([x, 30.0], [x + 26.0, 30.0], pen);
+        drawing.text([x + 34.0, 34.0], Anchor::Start, Pen::INK, words);
     }
     for row in 0..data.n_rows() {
-        let (left, top) = (20 + row % 6 * CELL[0], HEAD + row / 6 * CELL[1]);
-        put(format!(r##"<g transform="translate({left} {top})">"##));
-        put(pixels(data.feature_row(row), PIXEL));
+        let corner = [20.0 + (row % 6) as f64 * (IMAGE + 20.0), 56.0 + (row / 6) as f64 * (IMAGE + 40.0)];
+        let image: Vec<f64> = data.feature_row(row).iter().map(|&shade| f64::from(shade)).collect();
+        drawing.image(corner, PIXEL, SIDE, &image);
         let truth = data.target_row(row);
         let guess = predicted["box"].row(row).to_vec();
-        for (bounds, colour) in [(&truth[1..], TRUE), (&guess[..], PREDICTED)] {
-            let [x0, y0, x1, y1] = std::array::from_fn(|i| bounds[i] * IMAGE as f32);
-            put(format!(
-                r##"<rect x="{x0:.1}" y="{y0:.1}" width="{:.1}" height="{:.1}" fill="none" stroke="{colour}" stroke-width="2.5"/>"##,
-                (x1 - x0).max(0.0),
-                (y1 - y0).max(0.0)
-            ));
+        for (bounds, pen) in [(&guess[..], guessed_box), (&truth[1..], true_box)] {
+            let [x0, y0, x1, y1] = std::array::from_fn(|i| f64::from(bounds[i]) * IMAGE);
+            drawing.frame([corner[0] + x0, corner[1] + y0], [x1 - x0, y1 - y0], pen);
         }
         let probabilities = predicted["shape"].row(row);
         let class = (0..CLASSES.len())
             .fold(0, |best, c| if probabilities[c] > probabilities[best] { c } else { best });
-        let colour = if class == truth[0] as usize { "#222" } else { "#d00" };
-        let (name, percent) = (CLASSES[class], 100.0 * probabilities[class]);
-        put(format!(
-            r##"<text y="{}" fill="{colour}">{name} <tspan fill="#888">{percent:.0} %</tspan></text>"##,
-            IMAGE + 18
-        ));
-        put("</g>".into());
+        let (name, percent, true_class) = (CLASSES[class], 100.0 * probabilities[class], truth[0] as usize);
+        let (words, pen) = match class == true_class {
+            true => (format!("{name}, {percent:.0} %"), Pen::INK),
+            false => (format!("{name}: no, {}", CLASSES[true_class]), Pen::colour(1)),
+        };
+        drawing.text([corner[0], corner[1] + IMAGE + 18.0], Anchor::Start, pen, &words);
     }
-    put("</svg>".into());
-    Ok(svg)
-}
-
-const TRUE: &str = "#1b9e4b";
-const PREDICTED: &str = "#ff7f0e";
-
-/// An image as squares of `size`, in 16 shades from black to white; equal neighbours in a row are one rectangle.
-fn pixels(image: &[f32], size: usize) -> String {
-    let shade = |value: &f32| (value.clamp(0.0, 1.0) * 15.0).round() as usize;
-    let mut svg = String::from(r##"<g shape-rendering="crispEdges">"##);
-    for (y, row) in image.chunks(SIDE).enumerate() {
-        let mut x = 0;
-        for run in row.chunk_by(|a, b| shade(a) == shade(b)) {
-            let (shade, width) = (shade(&run[0]), run.len() * size);
-            write!(
-                svg,
-                r##"<rect x="{}" y="{}" width="{width}" height="{size}" fill="#{shade:x}{shade:x}{shade:x}"/>"##,
-                x * size,
-                y * size
-            )
-            .expect("a string takes all text");
-            x += run.len();
-        }
-    }
-    svg + "</g>"
+    Ok(drawing.svg())
 }

@@ -5,13 +5,15 @@
 //! cargo run --release --example tutorial -- --csv table.csv --targets heating,cooling
 //! ```
 //! The second form learns the named columns of your own table from all others: text becomes categories, gaps
-//! are filled, columns are standardised.
+//! are filled, columns are standardised. Both draw how each task learned to `target/learning-curves.svg`.
 
 use polytask::data::csv::CsvReader;
+use polytask::picture;
 use polytask::prelude::*;
 use polytask::train::callback::ProgressBar;
 
 const STEPS: u64 = 1_000;
+const CURVES: &str = "target/learning-curves.svg";
 
 fn main() -> polytask::Result<()> {
     let (data, is_own) = table()?;
@@ -27,7 +29,8 @@ fn main() -> polytask::Result<()> {
     let mut model = builder.build::<f32>()?;
 
     let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(STEPS);
-    trainer.callback(ProgressBar::new()).fit(&mut model, &train)?; // hidden unless standard error is a terminal
+    // The bar is hidden unless standard error is a terminal.
+    let history = trainer.callback(ProgressBar::new()).fit_validated(&mut model, &train, &test)?;
 
     let (on_train, on_test) = (model.evaluate(&train)?, model.evaluate(&test)?);
     println!("{:<28}{:>12}{:>12}{:>10}", "task", "train loss", "test loss", "test R2");
@@ -37,6 +40,12 @@ fn main() -> polytask::Result<()> {
     }
     for (k, task) in on_test.tasks().iter().enumerate() {
         println!("Loss{}: {:.4}", k + 1, task.loss);
+    }
+    match std::fs::create_dir_all("target")
+        .and_then(|()| std::fs::write(CURVES, picture::learning_curves(&history)))
+    {
+        Ok(()) => println!("how each task learned: {CURVES}"),
+        Err(error) => eprintln!("{CURVES}: {error}"),
     }
     Ok(())
 }

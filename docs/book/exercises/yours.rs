@@ -71,7 +71,8 @@ pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
     todo!()
 }
 
-/// K softmax(r / T), with r_k the loss of the last epoch divided by that of the one before.
+/// K softmax(r / T), with r_k the loss of the last epoch divided by that of the one before. Finite
+/// for rates of any size.
 pub fn dynamic_weight_average(last: &[f64], before: &[f64], temperature: f64) -> Vec<f64> {
     todo!()
 }

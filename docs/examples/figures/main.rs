@@ -7,7 +7,6 @@
 
 mod experiments;
 mod pictures;
-mod svg;
 
 fn main() -> std::io::Result<()> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/src/figures");

@@ -6,9 +6,9 @@ use polytask::balance::{
 };
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
+use polytask::picture::{Anchor, Axis, Chart, Drawing, Pen};
 
 use crate::experiments;
-use crate::svg::{Axis, COLOURS, Chart, Drawing};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
@@ -40,33 +40,31 @@ fn median_error(activation: Activation, z: f64, h: f64) -> f64 {
 }
 
 fn difference_error() -> String {
-    let x = Axis::log([-12, -1], 1, "step h");
-    let mut chart = Chart::new(360.0, x, Axis::log([-16, 0], 4, "error of the central difference"));
+    let decades = |from: i32, to: i32, every: usize| {
+        (from..=to).step_by(every).map(|e| (10_f64.powi(e), format!("1e{e}"))).collect::<Vec<_>>()
+    };
+    let x = Axis::log("step h").range(1e-12, 0.1).ticks(decades(-12, -1, 1));
+    let y = Axis::log("error").range(1e-16, 1.0).ticks(decades(-16, 0, 4));
     let points = [(Activation::Tanh, 0.3, "tanh at 0.3"), (Activation::Relu, 1e-4, "ReLU at 0.0001")];
-    for (k, (activation, z, name)) in points.into_iter().enumerate() {
-        let line: Vec<_> = (0..=44)
+    let mut chart = Chart::new("Error of a central difference against the step h", x, y);
+    for (activation, z, name) in points {
+        let line = (0..=44)
             .map(|i| 10_f64.powf(-1.0 - 0.25 * f64::from(i)))
-            .map(|h| [h, median_error(activation, z, h).max(1e-16)])
-            .collect();
-        chart.line(&line, COLOURS[k], "");
-        chart.name(COLOURS[k], name);
+            .map(|h| [h, median_error(activation, z, h).max(1e-16)]);
+        chart = chart.line(name, line);
     }
-    chart.drawing.finish("Error of a central difference against the step h")
+    chart.drawing().svg()
 }
 
 fn valley() -> String {
-    let (x, y) = (
-        Axis::linear([-4.5, 1.5], &[-4.0, -2.0, 0.0], "x"),
-        Axis::linear([-1.5, 1.5], &[-1.0, 0.0, 1.0], "y"),
-    );
-    let mut chart = Chart::new(320.0, x, y);
+    let (x, y) = (Axis::linear("x").range(-4.5, 1.5), Axis::linear("y").range(-1.5, 1.5));
+    let mut chart = Chart::new("Forty steps of three optimisers in a narrow valley", x, y);
     for level in [0.5_f64, 2.0, 8.0, 20.0] {
         // ½ (x² + 50 y²) = level
-        let ellipse: Vec<_> = (0..=96)
+        let ellipse = (0..=96)
             .map(|i| f64::from(i) * std::f64::consts::TAU / 96.0)
-            .map(|a| [(2.0 * level).sqrt() * a.cos(), (2.0 * level / 50.0).sqrt() * a.sin()])
-            .collect();
-        chart.line(&ellipse, "#cccccc", "stroke-dasharray=\"3 3\"");
+            .map(|a| [(2.0 * level).sqrt() * a.cos(), (2.0 * level / 50.0).sqrt() * a.sin()]);
+        chart = chart.line_with(Pen::GRID.dashed(), "", ellipse);
     }
     let runs: [(&str, Optimizer<f64>); 3] = [
         ("SGD, 0.035", Optimizer::new(Sgd::new(0.035), 2).expect("valid settings")),
@@ -81,35 +79,30 @@ fn valley() -> String {
             optimizer.step(&mut theta, &gradient);
             path.push(theta);
         }
-        chart.line(&path, COLOURS[k], "stroke-opacity=\"0.8\"");
-        path.iter().for_each(|&point| chart.dot(point, 2.2, COLOURS[k]));
-        chart.name(COLOURS[k], name);
+        chart = chart.line_with(Pen::series(k), name, path.iter().copied());
+        chart = chart.dots(Pen::colour(k).opacity(0.75), 2.5, "", path);
     }
-    chart.drawing.finish("Forty steps of three optimisers in a narrow valley")
+    chart.drawing().svg()
 }
 
 fn first_training() -> String {
     let losses = experiments::tutorial();
-    let ticks = [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0];
-    let mut chart =
-        Chart::new(340.0, Axis::linear([0.0, 1000.0], &ticks, "step"), Axis::log([-1, 2], 1, "loss, (N m)²"));
+    let (x, y) = (Axis::linear("step").range(0.0, 1000.0), Axis::log("loss, (N m)²").range(0.1, 100.0));
+    let mut chart = Chart::new("Losses of the tutorial program", x, y);
     for (k, task) in ["shoulder", "elbow"].into_iter().enumerate() {
         // The mean of 20 steps at a time: single batches jump.
-        let line: Vec<_> = (0..50)
-            .map(|i| {
-                let mean = (20 * i..20 * i + 20).map(|step| losses[[step, k]]).sum::<f64>() / 20.0;
-                [20.0 * i as f64 + 10.0, mean]
-            })
-            .collect();
-        chart.line(&line, COLOURS[k], "");
-        chart.name(COLOURS[k], task);
+        let line = (0..50).map(|i| {
+            let mean = (20 * i..20 * i + 20).map(|step| losses[[step, k]]).sum::<f64>() / 20.0;
+            [20.0 * i as f64 + 10.0, mean]
+        });
+        chart = chart.line(task, line);
     }
-    chart.drawing.finish("Losses of the tutorial program")
+    chart.drawing().svg()
 }
 
 fn two_heads() -> String {
-    let mut drawing = Drawing::new(300.0);
-    let (ink, forward, backward) = ("#333333", COLOURS[0], COLOURS[1]);
+    let mut drawing = Drawing::new("Forward and backward through one trunk and two heads", [640.0, 300.0]);
+    let (forward, backward) = (Pen::colour(0), Pen::colour(1));
     let boxes = [
         ([20.0, 120.0], [70.0, 60.0], "x", "B × I"),
         ([150.0, 120.0], [110.0, 60.0], "trunk", "W, b"),
@@ -120,10 +113,15 @@ fn two_heads() -> String {
         ([575.0, 205.0], [50.0, 60.0], "L₂", ""),
     ];
     for ([x, y], [width, height], name, below) in boxes {
-        drawing.frame([x, y], [width, height], r##"fill="#f4f6f8" stroke="#888888""##);
+        drawing.panel([x, y], [width, height]);
         let middle = x + width / 2.0;
-        drawing.text([middle, y + if below.is_empty() { 35.0 } else { 27.0 }], "middle", ink, name);
-        drawing.text([middle, y + 47.0], "middle", "#777777", below);
+        drawing.text(
+            [middle, y + if below.is_empty() { 35.0 } else { 27.0 }],
+            Anchor::Middle,
+            Pen::INK,
+            name,
+        );
+        drawing.text([middle, y + 47.0], Anchor::Middle, Pen::ASIDE, below);
     }
     for (from, to) in [
         ([90.0, 140.0], [150.0, 140.0]),
@@ -133,7 +131,7 @@ fn two_heads() -> String {
         ([530.0, 55.0], [575.0, 55.0]),
         ([530.0, 225.0], [575.0, 225.0]),
     ] {
-        drawing.arrow(from, to, forward, 2.0);
+        drawing.arrow(from, to, forward);
     }
     for (from, to) in [
         ([575.0, 78.0], [530.0, 78.0]),
@@ -142,15 +140,15 @@ fn two_heads() -> String {
         ([450.0, 212.0], [400.0, 173.0]),
         ([330.0, 162.0], [260.0, 162.0]),
     ] {
-        drawing.arrow(from, to, backward, 2.0);
+        drawing.arrow(from, to, backward);
     }
-    drawing.text([552.0, 112.0], "middle", backward, "w₁ dy₁");
-    drawing.text([552.0, 196.0], "middle", backward, "w₂ dy₂");
-    drawing.text([412.0, 155.0], "start", backward, "dh = w₁ dy₁ V₁ᵀ + w₂ dy₂ V₂ᵀ");
-    drawing.text([205.0, 215.0], "middle", backward, "dW = xᵀ dz, once");
-    drawing.text([20.0, 25.0], "start", forward, "forward: h goes to both heads");
-    drawing.text([20.0, 45.0], "start", backward, "backward: what comes back adds up");
-    drawing.finish("Forward and backward through one trunk and two heads")
+    drawing.text([552.0, 112.0], Anchor::Middle, backward, "w₁ dy₁");
+    drawing.text([552.0, 196.0], Anchor::Middle, backward, "w₂ dy₂");
+    drawing.text([412.0, 155.0], Anchor::Start, backward, "dh = w₁ dy₁ V₁ᵀ + w₂ dy₂ V₂ᵀ");
+    drawing.text([205.0, 215.0], Anchor::Middle, backward, "dW = xᵀ dz, once");
+    drawing.text([20.0, 25.0], Anchor::Start, forward, "forward: h goes to both heads");
+    drawing.text([20.0, 45.0], Anchor::Start, backward, "backward: what comes back adds up");
+    drawing.svg()
 }
 
 fn missing_labels() -> String {
@@ -168,20 +166,14 @@ fn missing_labels() -> String {
 const RELATIONS: [&str; 3] = ["p = 1, the same", "p = 0, unrelated", "p = −1, opposed"];
 
 fn fight_picture() -> String {
-    let x = Axis::linear([0.0, experiments::FIGHT_STEPS as f64], &[0.0, 100.0, 200.0, 300.0, 400.0], "step");
-    let y = Axis::linear([-1.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0], "cosine of the two gradients");
-    let mut chart = Chart::new(340.0, x, y);
-    for (k, (fight, name)) in experiments::FIGHTS.iter().zip(RELATIONS).enumerate() {
-        let line: Vec<_> = fight
-            .cosines
-            .iter()
-            .enumerate()
-            .map(|(step, &c)| [(experiments::FIGHT_EVERY * step) as f64, c])
-            .collect();
-        chart.line(&line, COLOURS[k], "");
-        chart.name(COLOURS[k], name);
+    let x = Axis::linear("step").range(0.0, experiments::FIGHT_STEPS as f64);
+    let y = Axis::linear("cosine").range(-1.0, 1.0);
+    let mut chart = Chart::new("Cosine between the gradients of two tasks", x, y);
+    for (fight, name) in experiments::FIGHTS.iter().zip(RELATIONS) {
+        let steps = (0..).map(|i| (experiments::FIGHT_EVERY * i) as f64);
+        chart = chart.line(name, steps.zip(&fight.cosines).map(|(step, &cosine)| [step, cosine]));
     }
-    chart.drawing.finish("Cosine between the tasks' gradients during training")
+    chart.drawing().svg()
 }
 
 fn fight_table() -> String {
@@ -205,22 +197,22 @@ fn fight_table() -> String {
 fn surgery() -> String {
     let (first, second): ([f64; 2], [f64; 2]) = ([1.0, 0.25], [-2.0, 1.4]);
     let jacobian = array![[first[0], first[1]], [second[0], second[1]]];
-    let mut drawing = Drawing::new(400.0);
+    let title = "Two gradients in conflict and the directions of five methods";
+    let mut drawing = Drawing::new(title, [640.0, 400.0]);
     let origin = [360.0, 330.0];
     let at = |[x, y]: [f64; 2]| [origin[0] + 150.0 * x, origin[1] - 150.0 * y];
-    let ink = "#333333";
     // Where a direction serves task k: the side of its gradient of the line at right angles to it.
     for (k, g) in [first, second].into_iter().enumerate() {
         let length = g[0].hypot(g[1]);
         let across = [-g[1] / length * 1.9, g[0] / length * 1.9];
         let ends = [at(across), at([-across[0], -across[1]])];
-        drawing.line(ends[0], ends[1], r##"stroke="#bbbbbb" stroke-dasharray="4 4""##);
-        drawing.arrow(at([0.0, 0.0]), at(g), ink, 3.0);
+        drawing.line(ends[0], ends[1], Pen::ASIDE.dashed());
+        drawing.arrow(at([0.0, 0.0]), at(g), Pen::INK.width(3.0));
         let tip = at(g);
         drawing.text(
             [tip[0] + if k == 0 { 8.0 } else { -8.0 }, tip[1] - 6.0],
-            if k == 0 { "start" } else { "end" },
-            ink,
+            if k == 0 { Anchor::Start } else { Anchor::End },
+            Pen::INK,
             ["∇₁", "∇₂"][k],
         );
     }
@@ -237,20 +229,21 @@ fn surgery() -> String {
         let d = [0, 1].map(|i| weights.shared[0] * first[i] + weights.shared[1] * second[i]);
         let length = d[0].hypot(d[1]);
         let unit = d.map(|x| 1.3 * x / length);
-        drawing.arrow(at([0.0, 0.0]), at(unit), COLOURS[k], 2.0);
+        drawing.arrow(at([0.0, 0.0]), at(unit), Pen::series(k));
         let y = 40.0 + 18.0 * k as f64;
-        drawing.line(
-            [470.0, y - 4.0],
-            [492.0, y - 4.0],
-            &format!(r#"stroke="{}" stroke-width="3""#, COLOURS[k]),
-        );
+        drawing.line([410.0, y - 4.0], [434.0, y - 4.0], Pen::series(k));
         let served = [first, second].map(|g| (g[0] * d[0] + g[1] * d[1]) / length);
         let words = format!("{name}: {:+.2}, {:+.2}", served[0], served[1]);
-        drawing.text([500.0, y], "start", ink, &words);
+        drawing.text([442.0, y], Anchor::Start, Pen::INK, &words);
     }
-    drawing.text([470.0, 20.0], "start", "#777777", "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
-    drawing.text([20.0, 385.0], "start", "#777777", "dashed: below its line a direction opposes that task");
-    drawing.finish("Two gradients in conflict and the directions of five methods")
+    drawing.text([410.0, 20.0], Anchor::Start, Pen::ASIDE, "⟨∇₁, d⟩, ⟨∇₂, d⟩, |d| = 1");
+    drawing.text(
+        [20.0, 385.0],
+        Anchor::Start,
+        Pen::ASIDE,
+        "dashed: below its line a direction opposes that task",
+    );
+    drawing.svg()
 }
 
 fn toy() -> String {
@@ -315,22 +308,26 @@ fn two_scales() -> String {
 
 fn gains() -> String {
     let sizes = [50, 200, 800];
-    let mut x = Axis::linear([0.0, 3.0], &[], "training rows");
-    x.ticks = sizes.iter().enumerate().map(|(i, size)| (i as f64 + 0.5, size.to_string())).collect();
-    let mut chart =
-        Chart::new(320.0, x, Axis::linear([-20.0, 20.0], &[-20.0, -10.0, 0.0, 10.0, 20.0], "gain, per cent"));
-    chart.line(&[[0.0, 0.0], [3.0, 0.0]], "#999999", "");
+    let ticks = sizes.iter().enumerate().map(|(i, size)| (i as f64 + 0.5, size.to_string()));
+    let x = Axis::linear("training rows").range(0.0, 3.0).ticks(ticks);
+    let y = Axis::linear("gain, per cent").range(-80.0, 80.0);
+    let mut chart = Chart::new("Gain of a shared trunk over separate trunks, seed by seed", x, y).line_with(
+        Pen::ASIDE,
+        "",
+        [[0.0, 0.0], [3.0, 0.0]],
+    );
     for (i, size) in sizes.into_iter().enumerate() {
         let values = experiments::gains(size);
         let centre = i as f64 + 0.5;
-        for (seed, &value) in values.iter().enumerate() {
-            chart.dot([centre - 0.14 + 0.04 * seed as f64, value], 4.0, COLOURS[0]);
-        }
         let [mean, error] = experiments::summary(&values);
-        chart.line(&[[centre + 0.3, mean - 2.0 * error], [centre + 0.3, mean + 2.0 * error]], COLOURS[1], "");
-        chart.dot([centre + 0.3, mean], 5.0, COLOURS[1]);
+        let seeds = values.iter().enumerate().map(|(seed, &gain)| [centre - 0.14 + 0.04 * seed as f64, gain]);
+        let bar = [mean - 2.0 * error, mean + 2.0 * error].map(|gain| [centre + 0.3, gain]);
+        // One name each in the legend.
+        let name = |name: &'static str| if i == 0 { name } else { "" };
+        chart = chart
+            .dots(Pen::colour(0).opacity(0.75), 4.0, name("one seed each"), seeds)
+            .line_with(Pen::colour(1), name("mean ± 2 standard errors"), bar)
+            .dots(Pen::colour(1), 5.0, "", [[centre + 0.3, mean]]);
     }
-    chart.name(COLOURS[0], "one seed each");
-    chart.name(COLOURS[1], "mean ± 2 standard errors");
-    chart.drawing.finish("Gain of a shared trunk over separate trunks, seed by seed")
+    chart.drawing().svg()
 }

@@ -1,0 +1,100 @@
+//! Pictures of a training, from its history.
+
+use ndarray::ArrayView1;
+
+use super::chart::{Axis, Chart, sheet};
+use super::drawing::Pen;
+use crate::train::History;
+
+/// How many points a line has at most: more would not show.
+const POINTS: usize = 200;
+
+/// The loss of each task over the steps, a chart per task, since their units differ: of the batches and, where the
+/// training was validated, of the validation data. Logarithmic for losses that are all positive.
+pub fn learning_curves(history: &History) -> String {
+    let charts: Vec<Chart> = (history.tasks().iter().enumerate())
+        .map(|(k, task)| {
+            let batches = curve(history, history.losses().column(k));
+            let validation: Vec<[f64; 2]> =
+                history.validations().iter().map(|v| [v.step as f64, v.losses[k]]).collect();
+            let mut losses = batches.iter().chain(&validation).map(|point| point[1]);
+            let axis = if losses.all(|loss| loss > 0.0 || loss.is_nan()) { Axis::log } else { Axis::linear };
+            let chart = Chart::new(task, Axis::linear("step"), axis("loss")).line("batches", batches);
+            let chart = match validation.is_empty() {
+                true => chart,
+                false => chart.line("validation", validation),
+            };
+            match history.tasks().len() {
+                1 => chart,
+                _ => chart.size(400.0, 300.0),
+            }
+        })
+        .collect();
+    sheet("Loss of each task during training", &charts, 2).svg()
+}
+
+/// The weight of each task over the steps. Equal and constant weights are lines on top of each other.
+pub fn task_weights(history: &History) -> String {
+    let chart = Chart::new("Weights of the tasks", Axis::linear("step"), Axis::linear("weight"));
+    let tasks = history.tasks().iter().enumerate();
+    tasks
+        .fold(chart, |chart, (k, task)| chart.line(task, curve(history, history.weights().column(k))))
+        .drawing()
+        .svg()
+}
+
+/// How many pairs of tasks are drawn at most.
+const PAIRS: usize = 10;
+
+/// The cosine between the gradients of each pair of tasks over the steps; of more than ten pairs, the ten whose
+/// cosine is lowest on average. `None` unless the [balancing method](crate::Trainer::balance) looked at gradients
+/// and there are two tasks.
+pub fn gradient_cosines(history: &History) -> Option<String> {
+    let tasks = history.tasks();
+    history.gradient_norms()?;
+    let mut pairs: Vec<(f64, String, Vec<[f64; 2]>)> = Vec::new();
+    for high in 1..tasks.len() {
+        for low in 0..high {
+            let cosines = history.cosines(low, high)?;
+            let name = format!("{} · {}", tasks[low], tasks[high]);
+            pairs.push((mean(cosines.iter().copied()), name, curve(history, cosines)));
+        }
+    }
+    let n_pairs = pairs.len();
+    if n_pairs == 0 {
+        return None;
+    }
+    let mut title = String::from("Cosines between the gradients of the tasks");
+    if n_pairs > PAIRS {
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        pairs.truncate(PAIRS);
+        title += &format!(", the {PAIRS} lowest of {n_pairs} pairs");
+    }
+    let zero = [[0.0, 0.0], [history.n_steps() as f64, 0.0]];
+    let y = Axis::linear("cosine").range(-1.0, 1.0);
+    let chart = (pairs.into_iter())
+        .fold(Chart::new(title, Axis::linear("step"), y), |chart, (_, name, line)| chart.line(name, line));
+    Some(chart.line_with(Pen::ASIDE, "", zero).drawing().svg())
+}
+
+/// The records at their steps, as means over stretches if there are many.
+fn curve(history: &History, records: ArrayView1<'_, f64>) -> Vec<[f64; 2]> {
+    let stretch = records.len().div_ceil(POINTS).max(1);
+    let (interval, n_steps) = (history.interval() as f64, history.n_steps() as f64);
+    let values: Vec<f64> = records.to_vec();
+    values
+        .chunks(stretch)
+        .enumerate()
+        .map(|(i, chunk)| {
+            let first = (i * stretch) as f64 * interval;
+            let last = (first + chunk.len() as f64 * interval).min(n_steps);
+            [0.5 * (first + 1.0 + last), mean(chunk.iter().copied())]
+        })
+        .collect()
+}
+
+/// The mean of the finite numbers; NaN if there is none.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.filter(|x| x.is_finite()).fold((0.0, 0.0), |(sum, n), x| (sum + x, n + 1.0));
+    sum / n
+}
