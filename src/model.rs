@@ -28,9 +28,9 @@
 //! ```
 
 mod evidence;
+mod label_totals;
 #[cfg(feature = "persist")]
 mod persist;
-mod label_totals;
 mod predictions;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use ndarray::Array2;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, Over, PcGrad, UpGrad};
 use polytask::optim::Sgd;
 use polytask::prelude::*;
+use polytask::train::callback::{Budget, Flow, Log, TaskSchedule, each_step};
 
 struct Counting;
 
@@ -89,4 +90,22 @@ fn a_steady_step_allocates_nothing() {
         steps(4);
         assert_eq!(allocations(|| steps(40)), 0, "{name}");
     }
+
+    let data = table(400, 12);
+    let mut model = Model::builder(12).task(Task::regression("y0")).build::<f32>().expect("valid settings");
+    let trainer = Trainer::new(Adam::new(1e-3))
+        .steps(100)
+        .callback(each_step(|_| Flow::Continue))
+        .callback(Budget::steps(90))
+        .callback(TaskSchedule::new("y0", Schedule::exponential(0.99)))
+        .callback(Log::new().every_steps(1_000));
+    let mut run = trainer.start(&model, &data).expect("valid settings");
+    let mut desk = run.desk(&model, None);
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            run.advance(&mut model, &data, None, &mut desk).expect("a step");
+        }
+    };
+    steps(4);
+    assert_eq!(allocations(|| steps(40)), 0, "callbacks");
 }

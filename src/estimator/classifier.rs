@@ -84,7 +84,7 @@ impl Checked<Classification> {
 fn n_classes<F: Scalar>(name: &str, labels: ArrayView1<'_, F>) -> Result<usize> {
     let mut n = 2;
     for (row, label) in labels.iter().map(|y| y.to_f64()).enumerate().filter(|(_, y)| !y.is_nan()) {
-        if !(label >= 0.0 && label < MOST_CLASSES && label.fract() == 0.0) {
+        if !((0.0..MOST_CLASSES).contains(&label) && label.fract() == 0.0) {
             let expected = format!("a class index from 0 to {}", MOST_CLASSES - 1.0);
             return Err(Error::new(ErrorKind::Value, format!("target {name:?}, row {row}"), expected, label)
                 .advise("number the classes 0, 1, 2 …"));

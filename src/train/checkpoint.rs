@@ -355,7 +355,11 @@ impl<F: Scalar> Run<F> {
                 epoch: self.sampler.epoch(),
                 position: self.sampler.position(),
                 balance: names(&state),
-                callbacks: audience.callbacks.iter().map(|(name, state)| (name.clone(), names(state))).collect(),
+                callbacks: audience
+                    .callbacks
+                    .iter()
+                    .map(|(name, state)| (name.clone(), names(state)))
+                    .collect(),
                 kept_at: audience.kept.as_ref().map(|kept| kept.0),
             },
         )?;

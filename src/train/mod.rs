@@ -5,9 +5,9 @@
 
 mod accumulation;
 mod balancing;
+pub mod callback;
 #[cfg(feature = "persist")]
 mod checkpoint;
-pub mod callback;
 mod history;
 mod history_files;
 mod run;

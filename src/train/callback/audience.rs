@@ -3,9 +3,9 @@
 use super::{Callback, Controls, Event, Flow, Progress};
 #[cfg(any(test, feature = "persist"))]
 use crate::balance::State;
-use crate::{Result, Scalar};
 #[cfg(any(test, feature = "persist"))]
 use crate::{Error, ErrorKind};
+use crate::{Result, Scalar};
 
 /// The callbacks of one run with their controls and the θ they have kept.
 #[derive(Debug)]
