@@ -16,6 +16,9 @@ use polytask::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+#[path = "fuzz/fuzz_targets/wrapped.rs"]
+mod wrapped;
+
 /// Notes the most memory that a thread had at a time.
 struct Counting;
 
@@ -35,11 +38,13 @@ fn note(change: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size() as isize);
+        // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         note(-(layout.size() as isize));
+        // SAFETY: the caller's promise.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -100,15 +105,42 @@ fn damaged(whole: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
     bytes
 }
 
+/// A file whose text, or the lengths and numbers of whose tensors, are damaged.
+fn inside_damaged(whole: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let changes = rng.random_range(1..4);
+    let mut bytes = vec![2 + rng.random_range(0..2) as u8];
+    for _ in 0..changes {
+        bytes.extend((0..4).map(|_| rng.random_range(0..=255) as u8));
+        let texts: [&[u8; 8]; 6] = [
+            b"99999999",
+            b"-1\0\0\0\0\0\0",
+            b"null\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0",
+            b"1e-320\0\0",
+            b"{\"x\":0},",
+        ];
+        let numbers = [f64::NAN, f64::INFINITY, -1.0, 1e300, 0.0, 5e-324].map(f64::to_le_bytes);
+        let which = rng.random_range(0..6);
+        bytes.extend(if bytes[0] == 2 { *texts[which] } else { numbers[which] });
+    }
+    // In the text a change begins with place and length, in tensors with which, length and place: 12 bytes each.
+    wrapped::inside(&bytes, || whole.to_vec())
+}
+
 /// `n` damaged copies of each file; each read may take `factor` times the file's size and a little, because a header in
 /// text is smaller than what it describes.
 fn attack(name: &str, files: &[Vec<u8>], read: Read<'_>, n: usize, factor: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut survived = 0;
     for whole in files {
+        let is_safetensors = whole.get(8) == Some(&b'{');
         assert!(read(whole), "{name}: the file as it was");
         for case in 0..n {
-            let bytes = damaged(whole, &mut rng);
+            let bytes = match case % 2 == 0 && is_safetensors {
+                false => damaged(whole, &mut rng),
+                // The outside stays in order, so that more than the first length is tried.
+                true => inside_damaged(whole, &mut rng),
+            };
             NOW.set(0);
             MOST.set(0);
             let outcome = catch_unwind(AssertUnwindSafe(|| read(&bytes)));
