@@ -477,7 +477,7 @@ fn problems_are_the_recorded_ones() {
 fn a_short_table_is_the_beginning_of_a_long_one() {
     let rows: Vec<usize> = (0..10).collect();
     for (short, long) in [
-        (datasets::robot_arm::<f64>(10, 0.1, 3), datasets::robot_arm(20, 0.1, 3)),
+        (datasets::robot_arm::<f64>(10, 0.1, 3), datasets::robot_arm::<f64>(20, 0.1, 3)),
         (datasets::related_tasks(10, 4, 2, 0.5, 0.1, 3), datasets::related_tasks(20, 4, 2, 0.5, 0.1, 3)),
         (datasets::mixed_tasks(10, 0.0, 3), datasets::mixed_tasks(20, 0.0, 3)),
         (datasets::shapes(10, 0.1, 3), datasets::shapes(20, 0.1, 3)),
