@@ -247,15 +247,11 @@ fn surgery() -> String {
 }
 
 fn toy() -> String {
-    let ticks = [-10.0, -5.0, 0.0, 5.0, 10.0];
-    let mut chart = Chart::new(
-        440.0,
-        Axis::linear([-10.0, 10.0], &ticks, "x₁"),
-        Axis::linear([-10.0, 10.0], &ticks, "x₂"),
-    );
+    let [x, y] = ["x₁", "x₂"].map(|name| Axis::linear(name).range(-10.0, 10.0));
+    let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]];
+    let title = "Ways of four methods from five starts to the Pareto front of two losses";
+    let mut chart = Chart::new(title, x, y).size(640.0, 520.0).line_with(Pen::GRID.width(10.0), "", front);
     let problem = experiments::toy::Toy { scale: 0.1 };
-    let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]].map(|point| chart.place(point));
-    chart.drawing.path(&front, "stroke=\"#cccccc\" stroke-width=\"10\"");
     let methods: [(&str, Box<dyn Balance>); 4] = [
         ("mean", Box::new(Equal::mean())),
         ("CAGrad", Box::new(CaGrad::new(0.4))),
@@ -263,7 +259,7 @@ fn toy() -> String {
         ("FAMO", Box::new(Famo::new().bounds(&[-2.1, -21.0]).decay(0.0))),
     ];
     for (k, (name, method)) in methods.into_iter().enumerate() {
-        for start in experiments::toy::SCALED_STARTS {
+        for (i, start) in experiments::toy::SCALED_STARTS.into_iter().enumerate() {
             let mut path = Vec::new();
             problem.walk(&*method, start, 50_000, |step, x| {
                 if step % 500 == 0 {
@@ -271,39 +267,35 @@ fn toy() -> String {
                     path.push(x.map(|x| (20.0 * x).round() / 20.0));
                 }
             });
-            chart.line(&path, COLOURS[k], "stroke-opacity=\"0.7\"");
-            chart.dot(path[path.len() - 1], 4.0, COLOURS[k]);
+            let end = path[path.len() - 1];
+            chart = chart.line_with(Pen::series(k).opacity(0.7), if i == 0 { name } else { "" }, path).dots(
+                Pen::colour(k),
+                4.0,
+                "",
+                [end],
+            );
         }
-        chart.name(COLOURS[k], name);
     }
-    for start in experiments::toy::SCALED_STARTS {
-        chart.dot(start, 5.0, "#333333");
-    }
-    chart.drawing.finish("Ways of four methods from five starts to the Pareto front of two losses")
+    chart.dots(Pen::INK, 5.0, "", experiments::toy::SCALED_STARTS).drawing().svg()
 }
 
 fn two_scales() -> String {
-    let ticks = [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0];
-    let mut chart = Chart::new(
-        340.0,
-        Axis::linear([0.0, 1000.0], &ticks, "step"),
-        Axis::log([-2, 2], 1, "loss, divided by the first one"),
-    );
+    let x = Axis::linear("step").range(0.0, 1000.0);
+    let y = Axis::log("loss, divided by the first one").range(0.01, 1.0);
+    let title =
+        "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm";
+    let mut chart = Chart::new(title, x, y).size(640.0, 400.0);
     let methods: [(&str, Box<dyn Balance>); 2] =
         [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
-    for (m, (name, method)) in methods.into_iter().enumerate() {
+    for (name, method) in methods {
         let history = experiments::two_scales::train(&*method, 1).expect("losses stay finite");
         let at = |i: usize| experiments::two_scales::remaining(&history, 20 * i, 20 * i + 20);
         for (k, task) in ["small", "large"].into_iter().enumerate() {
             let line: Vec<_> = (0..50).map(|i| [20.0 * i as f64 + 10.0, at(i)[k]]).collect();
-            chart.line(&line, COLOURS[m], if k == 0 { "" } else { "stroke-dasharray=\"4 4\"" });
-            let dashed = if k == 0 { "" } else { " (dashed)" };
-            chart.name(COLOURS[m], &format!("{name}, {task}{dashed}"));
+            chart = chart.line(format!("{name}, {task}"), line);
         }
     }
-    chart.drawing.finish(
-        "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm",
-    )
+    chart.drawing().svg()
 }
 
 fn gains() -> String {
