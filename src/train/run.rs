@@ -151,6 +151,9 @@ impl<F: Scalar> Run<F> {
         if !self.has_begun {
             self.has_begun = true;
             self.tell(Event::Start, model, is_validated, None)?;
+            if self.is_finished() {
+                return Ok(());
+            }
         }
         self.step(model, data, desk)?;
         self.tell(Event::Step, model, is_validated, None)?;

@@ -190,7 +190,7 @@ fn with_loss((loss, columns): (Loss, usize)) -> [Row; 3] {
     let task = || Task::new("task", loss.clone()).columns(columns.clone());
     let trunk = || Sharing::shared_trunk([dense(5, Activation::Silu)]);
     let others = vec![task().weight(0.6), Task::regression("other"), Task::regression("third").weight(2.5)];
-    let uneven = Batch { rows: 150, gaps: true, weighted: true, ..PLAIN };
+    let uneven = Batch { rows: 300, gaps: true, weighted: true, ..PLAIN };
     let extreme = Batch { rows: 19, size: 1e3, ..PLAIN };
     let empty: [Layer; 0] = [];
     // To a ranking loss a bias that moves all scores alike is nothing.
@@ -244,7 +244,7 @@ fn batches() -> Vec<Row> {
         ]
     };
     let mut rows = Vec::new();
-    for n in [1, 2, 63, 64, 65, 150] {
+    for n in [1, 2, 127, 128, 129, 300] {
         // One example may leave a rectifier's layer off.
         rows.push(
             Row::new(format!("batch of {n}"), trunk(), mixed())
@@ -257,7 +257,7 @@ fn batches() -> Vec<Row> {
                 .allowing_zero(),
         );
     }
-    for n in [7, 65, 150] {
+    for n in [7, 129, 300] {
         let gaps = Batch { rows: n, gaps: true, ..PLAIN };
         rows.push(Row::new(format!("gaps, batch of {n}"), trunk(), mixed()).on(gaps));
         let unlabelled = Batch { rows: n, first_unlabelled: true, ..PLAIN };
@@ -270,7 +270,7 @@ fn batches() -> Vec<Row> {
     let mut silent = mixed();
     silent[1] = Task::new("kind", Loss::cross_entropy(3)).weight(0.0);
     rows.push(Row::new("a task of weight 0", trunk(), silent).allowing_zero());
-    let standardized = Batch { rows: 65, gaps: true, weighted: true, ..PLAIN };
+    let standardized = Batch { rows: 129, gaps: true, weighted: true, ..PLAIN };
     rows.push(Row { standardizes: true, ..Row::new("standardized", trunk(), mixed()).on(standardized) });
     rows
 }
@@ -289,7 +289,7 @@ fn products() -> Vec<Row> {
             Task::product("kept", ["bought", "kept_if_bought"]).weight(2.5),
         ]
     };
-    let batch = Batch { rows: 65, gaps: true, weighted: true, ..PLAIN };
+    let batch = Batch { rows: 129, gaps: true, weighted: true, ..PLAIN };
     [
         ("SharedTrunk", Sharing::shared_trunk(trunk())),
         ("Independent", Sharing::independent(trunk())),

@@ -87,14 +87,14 @@ impl Callback for EarlyStopping {
                 let value = self.watch.value("early stopping", at)?;
                 if improves(&mut self.best, value, self.min_delta) {
                     controls.keep_parameters();
-                } else if self.best[1] >= self.patience as f64 {
-                    return Ok(Flow::Stop);
                 }
             }
             Event::End => controls.restore_parameters(),
             Event::Step | Event::Epoch => {}
         }
-        Ok(Flow::Continue)
+        // At the start too: a training that has stopped stays so when it is taken up from its checkpoint.
+        let is_over = self.best.get(1).is_some_and(|&worse| worse >= self.patience as f64);
+        Ok(if is_over { Flow::Stop } else { Flow::Continue })
     }
 
     fn reads_report(&self) -> bool {

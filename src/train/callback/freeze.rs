@@ -93,13 +93,13 @@ impl Callback for FreezeConverged {
                     }
                     self.best[2 * k..2 * k + 2].copy_from_slice(&best);
                 }
-                if (0..n_tasks).all(|k| controls.is_frozen(k) || at.own_weights[k] == 0.0) {
-                    return Ok(Flow::Stop);
-                }
             }
             Event::Step | Event::Epoch | Event::End => {}
         }
-        Ok(Flow::Continue)
+        // At the start too: a training that has stopped stays so when it is taken up from its checkpoint.
+        let is_over = !self.best.is_empty()
+            && (0..at.tasks.len()).all(|k| controls.is_frozen(k) || at.own_weights[k] == 0.0);
+        Ok(if is_over { Flow::Stop } else { Flow::Continue })
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

@@ -1,0 +1,110 @@
+//! The settings of a model, and their checks.
+
+use std::sync::Arc;
+
+use super::{Model, Scaling};
+use crate::network::MOST_PARAMETERS;
+use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
+
+/// The settings of a model; they carry no scalar type, so one builder makes an `f32` model and its `f64` twin.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+pub struct ModelBuilder {
+    pub(super) n_features: usize,
+    pub(super) sharing: Sharing,
+    pub(super) tasks: Vec<Task>,
+    pub(super) seed: u64,
+    pub(super) standardizes: bool,
+}
+
+impl Model<f32> {
+    /// Begins the settings of a model for rows of `n_features` features.
+    pub fn builder(n_features: usize) -> ModelBuilder {
+        ModelBuilder {
+            n_features,
+            sharing: Sharing::SharedTrunk(Vec::new()),
+            tasks: Vec::new(),
+            seed: 0,
+            standardizes: false,
+        }
+    }
+}
+
+impl ModelBuilder {
+    /// One trunk for all tasks.
+    #[must_use]
+    pub fn trunk(self, layers: impl IntoIterator<Item = impl Into<Layer>>) -> Self {
+        self.sharing(Sharing::shared_trunk(layers))
+    }
+
+    /// Another sharing form.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Adds a task.
+    #[must_use]
+    pub fn task(mut self, task: Task) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    /// The seed of the first parameters, 0 if not said.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Brings features, and targets whose loss allows it, to mean 0 and deviation 1 before the network sees
+    /// them. Means and deviations are those of the first data the model is fitted on; they stay with the model,
+    /// and predictions are brought back to the scale of the targets.
+    #[must_use]
+    pub fn standardize(mut self) -> Self {
+        self.standardizes = true;
+        self
+    }
+
+    /// Builds the model over `f32` or `f64`. Both get the same first parameters, up to rounding.
+    ///
+    /// # Errors
+    /// If there is no feature or no task, two tasks have the same name, or a setting is outside its range.
+    pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
+        let network = self.network(MOST_PARAMETERS)?;
+        let theta = network.initial(self.seed);
+        let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
+        Ok(Model { spec: self.clone(), network: Arc::new(network), theta, scaling, names: None })
+    }
+
+    /// Checks the settings and makes the network, of at most so many parameters; nothing as long as θ is allocated.
+    pub(super) fn network<F: Scalar>(&self, most_parameters: usize) -> Result<Network<F>> {
+        if self.n_features == 0 {
+            return Err(Error::new(ErrorKind::Setting, "number of features", "at least 1", 0));
+        }
+        if self.tasks.is_empty() {
+            let advice = "add one with .task(Task::regression(\"name\"))";
+            return Err(Error::new(ErrorKind::Setting, "tasks", "at least 1", 0).advise(advice));
+        }
+        for (k, task) in self.tasks.iter().enumerate() {
+            task.check()?;
+            if self.tasks[..k].iter().any(|other| other.name() == task.name()) {
+                let found = format!("{:?} twice", task.name());
+                return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
+            }
+        }
+        let network = Network::within(most_parameters, self.n_features, &self.sharing, &self.tasks)?;
+        for (k, task) in self.tasks.iter().enumerate() {
+            let (targets, predictions) = network.widths(k);
+            let (predictions, targets) = network.loss(k).kind().judged_widths(predictions, targets);
+            for metric in task.added_metrics() {
+                metric
+                    .check(predictions, targets)
+                    .map_err(|e| e.within(format!("task {:?}", task.name())))?;
+            }
+        }
+        Ok(network)
+    }
+}
