@@ -39,15 +39,18 @@ impl<'a, F: Scalar> Labels<'a, F> {
     /// assert_eq!(Labels { weights: Some(aview1(&[0.5, 2.0])), ..labels }.total_weight(), 4.5);
     /// ```
     pub fn total_weight(&self) -> f64 {
-        let present = |t: &F| u8::from(!t.is_nan());
         match self.weights {
             None => {
-                let order = super::mean::long_rows(self.targets);
-                order.fold(0_usize, |n, t| n + usize::from(present(t))) as f64
+                // A fold runs along rows, and most targets are one column.
+                let tall = self.targets.nrows() > self.targets.ncols();
+                let targets = if tall { self.targets.reversed_axes() } else { self.targets };
+                targets.fold(0_usize, |n, t| n + usize::from(!t.is_nan())) as f64
             }
-            Some(weights) => (self.targets.rows().into_iter().zip(weights))
-                .map(|(row, w)| w.to_f64() * row.iter().map(|t| f64::from(present(t))).sum::<f64>())
-                .sum(),
+            Some(weights) => {
+                let present = |row: ArrayView1<'_, F>| row.iter().filter(|t| !t.is_nan()).count() as f64;
+                let rows = self.targets.rows().into_iter();
+                rows.zip(weights).map(|(row, w)| w.to_f64() * present(row)).sum()
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 //! Σ w m depends on the labels alone. It is known before an output is looked at, so one pass writes value
 //! and delta. The derivations in the files of the losses are of ℓ and ℓ′.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip, aview0};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 
 use super::Labels;
 use crate::Scalar;
@@ -39,37 +39,34 @@ pub(super) fn pointwise_sum<F: Scalar>(
     outputs: ArrayView2<'_, F>,
     labels: &Labels<'_, F>,
     rate: F,
-    delta: ArrayViewMut2<'_, F>,
+    mut delta: ArrayViewMut2<'_, F>,
     example: impl Fn(F, F) -> (F, F),
 ) -> F {
-    let one = F::ONE;
-    let weights = match labels.weights {
-        Some(weights) => weights.into_shape_with_order((weights.len(), 1)).expect("one column"),
-        None => aview0(&one).into_shape_with_order((1, 1)).expect("one number"),
-    };
-    let weights = weights.broadcast(outputs.dim()).expect("one weight per row");
-    let tall = outputs.nrows() > outputs.ncols();
-    let delta = if tall { delta.reversed_axes() } else { delta };
     let mut sum = F::ZERO;
-    Zip::from(delta)
-        .and(long_rows(outputs))
-        .and(long_rows(labels.targets))
-        .and(if tall { weights.reversed_axes() } else { weights })
-        .for_each(|d, &y, &t, &w| {
-            *d = F::ZERO;
-            if !t.is_nan() {
-                let (value, derivative) = example(y, t);
-                sum += w * value;
-                *d = rate * w * derivative;
+    let mut each = |d: &mut F, y: F, t: F, w: F| {
+        *d = F::ZERO;
+        if !t.is_nan() {
+            let (value, derivative) = example(y, t);
+            sum += w * value;
+            *d = rate * w * derivative;
+        }
+    };
+    // Most heads have one column, and in small steps the cost of a loop over rows shows.
+    if outputs.ncols() == 1 && labels.weights.is_none() {
+        Zip::from(delta.column_mut(0))
+            .and(outputs.column(0))
+            .and(labels.targets.column(0))
+            .for_each(|d, &y, &t| each(d, y, t, F::ONE));
+    } else {
+        for row in 0..outputs.nrows() {
+            let w = labels.weight(row);
+            for column in 0..outputs.ncols() {
+                let at = [row, column];
+                each(&mut delta[at], outputs[at], labels.targets[at], w);
             }
-        });
+        }
+    }
     sum
-}
-
-/// The same matrix, or its transpose if that has longer rows: a loop over pairs of numbers has its cost per
-/// row, and the heads of most tasks have one column.
-pub(super) fn long_rows<F>(matrix: ArrayView2<'_, F>) -> ArrayView2<'_, F> {
-    if matrix.nrows() > matrix.ncols() { matrix.reversed_axes() } else { matrix }
 }
 
 /// One example of a loss with several outputs per label.
