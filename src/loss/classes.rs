@@ -31,6 +31,29 @@ pub(super) struct CrossEntropy {
     pub label_smoothing: f64,
 }
 
+impl CrossEntropy {
+    fn example<F: Scalar>(&self, Example { z, t, rate, delta: p }: Example<'_, F>) -> F {
+        let (t, (largest, rest)) = (self.classes.index(t), softmax(z, p));
+        if self.label_smoothing == 0.0 {
+            let weight = F::from_f64(self.classes.weight(t));
+            p.iter_mut().for_each(|p| *p *= rate * weight);
+            // p_t − 1 is minus the sum of the others, which keeps its digits when p_t is near 1.
+            p[t] = F::ZERO;
+            p[t] = -p.iter().copied().sum::<F>();
+            return weight * (largest - z[t] + rest);
+        }
+        let even = self.label_smoothing / self.classes.n as f64;
+        let share = |c| even + if c == t { 1.0 - self.label_smoothing } else { 0.0 };
+        let weight = |c| F::from_f64(self.classes.weight(c) * share(c));
+        let (all, mut value) = ((0..z.len()).map(weight).sum::<F>(), F::ZERO);
+        for (c, (p, &z)) in p.iter_mut().zip(z).enumerate() {
+            value += weight(c) * (largest - z + rest);
+            *p = rate * (all * *p - weight(c));
+        }
+        value
+    }
+}
+
 impl<F: Scalar> LossFunction<F> for CrossEntropy {
     fn value_and_delta(
         &self,
@@ -38,38 +61,7 @@ impl<F: Scalar> LossFunction<F> for CrossEntropy {
         labels: &Labels<'_, F>,
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
-        let even = self.label_smoothing / self.classes.n as f64;
-        by_label(
-            outputs,
-            labels,
-            delta,
-            self.classes.n,
-            self.total(labels),
-            |Example { z, t, rate, delta: p }| {
-                let (t, ln_sum) = (self.classes.index(t), softmax(z, p));
-                let share = |c| {
-                    F::from_f64(
-                        self.classes.weight(c)
-                            * (even + if c == t { 1.0 - self.label_smoothing } else { 0.0 }),
-                    )
-                };
-                if self.label_smoothing == 0.0 {
-                    let weight = share(t);
-                    p.iter_mut().for_each(|p| *p *= rate * weight);
-                    // p_t − 1 is minus the sum of the other probabilities, which has its digits when p_t is near 1.
-                    p[t] = F::ZERO;
-                    p[t] = -p.iter().copied().sum::<F>();
-                    return weight * (ln_sum - z[t]);
-                }
-                let all = (0..self.classes.n).map(share).sum::<F>();
-                let mut value = F::ZERO;
-                for (c, (d, &z)) in p.iter_mut().zip(z).enumerate() {
-                    value += share(c) * (ln_sum - z);
-                    *d = rate * (all * *d - share(c));
-                }
-                value
-            },
-        )
+        by_label(outputs, labels, delta, self.classes.n, self.total(labels), |example| self.example(example))
     }
 
     fn total(&self, labels: &Labels<'_, F>) -> f64 {
@@ -95,6 +87,24 @@ pub(super) struct Focal {
     pub gamma: f64,
 }
 
+impl Focal {
+    fn example<F: Scalar>(&self, Example { z, t, rate, delta: p }: Example<'_, F>) -> F {
+        let (t, (largest, rest)) = (self.classes.index(t), softmax(z, p));
+        let (right, ln_right) = (p[t], z[t] - largest - rest);
+        p[t] = F::ZERO;
+        let wrong = p.iter().copied().sum::<F>();
+        let (power, ratio) = match wrong > F::ZERO {
+            true => ((F::from_f64(self.gamma) * wrong.ln()).exp(), ln_right / wrong),
+            false => (if self.gamma == 0.0 { F::ONE } else { F::ZERO }, -F::ONE),
+        };
+        let weight = F::from_f64(self.classes.weight(t));
+        let slope = rate * weight * power * (F::from_f64(self.gamma) * right * ratio - F::ONE);
+        p.iter_mut().for_each(|p| *p *= -slope);
+        p[t] = slope * wrong;
+        -weight * power * ln_right
+    }
+}
+
 impl<F: Scalar> LossFunction<F> for Focal {
     fn value_and_delta(
         &self,
@@ -102,29 +112,7 @@ impl<F: Scalar> LossFunction<F> for Focal {
         labels: &Labels<'_, F>,
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
-        let gamma = F::from_f64(self.gamma);
-        by_label(
-            outputs,
-            labels,
-            delta,
-            self.classes.n,
-            self.total(labels),
-            |Example { z, t, rate, delta: p }| {
-                let (t, ln_sum) = (self.classes.index(t), softmax(z, p));
-                let (right, ln_right) = (p[t], z[t] - ln_sum);
-                p[t] = F::ZERO;
-                let wrong = p.iter().copied().sum::<F>();
-                let (power, ratio) = match wrong > F::ZERO {
-                    true => ((gamma * wrong.ln()).exp(), ln_right / wrong),
-                    false => (if self.gamma == 0.0 { F::ONE } else { F::ZERO }, -F::ONE),
-                };
-                let weight = F::from_f64(self.classes.weight(t));
-                let slope = rate * weight * power * (gamma * right * ratio - F::ONE);
-                p.iter_mut().for_each(|p| *p *= -slope);
-                p[t] = slope * wrong;
-                -weight * power * ln_right
-            },
-        )
+        by_label(outputs, labels, delta, self.classes.n, self.total(labels), |example| self.example(example))
     }
 
     fn total(&self, labels: &Labels<'_, F>) -> f64 {

@@ -105,3 +105,70 @@ impl<F: Scalar> Pass for Count<'_, F> {
         self.0.iter().map(|t| usize::from(!t.is_nan())).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::Labels;
+    use crate::loss::{ListTarget, Loss};
+
+    #[test]
+    fn bad_labels_are_named() {
+        let nan = f64::NAN;
+        let expected = [
+            (
+                Loss::mean_squared_error(),
+                [0.0, nan, f64::INFINITY],
+                "row 2, target column 0: expected a finite number",
+            ),
+            (Loss::poisson(), [3.0, -1.0, 2.0], "row 1, target column 0: expected a count, 0 or more"),
+            (Loss::binary_cross_entropy(), [0.0, 1.0, 2.0], "row 2, target column 0: expected 0 or 1"),
+            (Loss::binary_focal(), [0.5, 1.0, nan], "row 0, target column 0: expected 0 or 1"),
+            (
+                Loss::cross_entropy(3),
+                [0.0, 3.0, 2.0],
+                "row 1, target column 0: expected a class index, a whole number from 0 to 2",
+            ),
+            (Loss::focal(3), [0.0, 1.5, 2.0], "row 1, target column 0: expected a class index"),
+            (Loss::ordinal(3), [-1.0, 1.0, 2.0], "row 0, target column 0: expected a class index"),
+            (
+                Loss::lambda_rank(),
+                [1.0, 2.0, 32.0],
+                "row 2, target column 0: expected a relevance from 0 to 31",
+            ),
+            (
+                Loss::approx_ndcg(),
+                [-1.0, 2.0, 3.0],
+                "row 0, target column 0: expected a relevance from 0 to 31",
+            ),
+            (
+                Loss::ListNet { target: ListTarget::Proportion },
+                [1.0, 2.0, -3.0],
+                "row 2, target column 0: expected a finite number, 0 or more",
+            ),
+        ];
+        for (loss, targets, message) in expected {
+            let targets = Array2::from_shape_vec((3, 1), targets.to_vec()).unwrap();
+            let error = loss.build::<f64>().unwrap().check(&Labels::new(targets.view())).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+        }
+
+        let targets = array![[1.0], [0.0], [2.0]];
+        let labels = Labels::new(targets.view());
+        let lonely = Labels { groups: Some(&[4, 9, 4]), ..labels };
+        for loss in
+            [Loss::rank_net(), Loss::lambda_rank(), Loss::list_net(), Loss::list_mle(), Loss::approx_ndcg()]
+        {
+            let built = loss.build::<f64>().unwrap();
+            built.check(&labels).unwrap();
+            let error = built.check(&lonely).unwrap_err().to_string();
+            assert!(
+                error.starts_with(
+                    "row 1, query group 9: expected 2 items or more to be ranked, found a group of one"
+                ),
+                "{error}"
+            );
+        }
+    }
+}

@@ -46,7 +46,7 @@ impl<F: Scalar> List<'_, F> {
     }
 }
 
-/// Sorts `rows` by falling `key`; a key that is not a number is equal to every other.
+/// Sorts `rows` by falling `key`, ties by rising row; a stable sort would need a buffer.
 fn sort<F: Scalar>(rows: &mut [usize], key: ArrayView1<'_, F>) {
     rows.sort_unstable_by(|&i, &j| key[j].to_f64().total_cmp(&key[i].to_f64()).then(i.cmp(&j)));
 }

@@ -23,11 +23,11 @@ pub(super) fn sigmoid<F: Scalar>(z: F) -> F {
     softplus_sigmoid(z).1
 }
 
-/// Writes softmax z, `e^z / Σ e^z`, to `p`, and returns ln Σ e^z.
+/// Writes softmax z, `e^z / Σ e^z`, to `p`. −ln p_c is the answer's `.0 − z_c + .1`.
 ///
-/// The largest logit, m, is taken out: ln Σ e^z = m + ln(1 + Σ over the others of e^(z − m)), which keeps all
-/// digits of a loss near 0.
-pub(crate) fn softmax<F: Scalar>(z: &[F], p: &mut [F]) -> F {
+/// The answer is the largest logit m and ln Σ e^(z − m). Of this sum the 1 of m itself is left to `ln_1p`, and
+/// the two numbers are kept apart: so the loss of an example that is surely right keeps its digits.
+pub(crate) fn softmax<F: Scalar>(z: &[F], p: &mut [F]) -> (F, F) {
     let largest = (1..z.len()).fold(0, |best, c| if z[c] > z[best] { c } else { best });
     let mut others = F::ZERO;
     for (c, (p, &z_c)) in p.iter_mut().zip(z).enumerate() {
@@ -39,5 +39,5 @@ pub(crate) fn softmax<F: Scalar>(z: &[F], p: &mut [F]) -> F {
     }
     let share = F::ONE / (F::ONE + others);
     p.iter_mut().for_each(|p| *p *= share);
-    z[largest] + others.ln_1p()
+    (z[largest], others.ln_1p())
 }

@@ -417,3 +417,58 @@ fn weighted_classes(classes: usize, class_weights: &[f64]) -> Result<Classes> {
     }
     Ok(Classes { n, weights: weights("class weight", class_weights)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Loss;
+    use crate::ErrorKind;
+
+    #[test]
+    fn bad_settings_are_named() {
+        let classes = |classes, class_weights: &[f64], label_smoothing| Loss::CrossEntropy {
+            classes,
+            class_weights: class_weights.to_vec(),
+            label_smoothing,
+        };
+        let expected = [
+            (Loss::huber(0.0), "delta of the Huber loss: expected a finite number above 0, found 0"),
+            (
+                Loss::smooth_l1(f64::NAN),
+                "beta of the smooth L1 loss: expected a finite number above 0, found NaN",
+            ),
+            (Loss::quantiles([]), "quantiles: expected at least one, found 0"),
+            (Loss::quantiles([0.5, 1.0]), "quantile: expected a number between 0 and 1, found 1"),
+            (
+                Loss::BinaryCrossEntropy { positive_weights: vec![-1.0] },
+                "positive weight: expected a finite number, 0 or more",
+            ),
+            (
+                Loss::BinaryFocal { gamma: -1.0, alpha: 0.5 },
+                "gamma of the focal loss: expected a finite number, 0 or more",
+            ),
+            (
+                Loss::BinaryFocal { gamma: 1.0, alpha: 1.5 },
+                "alpha of the focal loss: expected a number from 0 to 1",
+            ),
+            (classes(1, &[], 0.0), "number of classes: expected 2 to 16777216"),
+            (classes((1 << 24) + 1, &[], 0.0), "number of classes: expected 2 to 16777216"),
+            (classes(3, &[1.0], 0.0), "number of class weights: expected none or 3, one per class, found 1"),
+            (
+                classes(3, &[1.0, f64::INFINITY, 1.0], 0.0),
+                "class weight: expected a finite number, 0 or more, found inf",
+            ),
+            (classes(3, &[], 1.0), "label smoothing: expected a number from 0, below 1, found 1"),
+            (Loss::Focal { classes: 3, class_weights: vec![], gamma: f64::NAN }, "gamma of the focal loss"),
+            (Loss::ordinal(1), "number of classes: expected 2 to 16777216"),
+            (
+                Loss::ApproxNdcg { temperature: 0.0 },
+                "temperature of ApproxNDCG: expected a finite number above 0",
+            ),
+        ];
+        for (loss, message) in expected {
+            let error = loss.build::<f32>().unwrap_err();
+            assert!(error.to_string().starts_with(message), "{loss:?}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Setting);
+        }
+    }
+}

@@ -31,7 +31,8 @@ pub(super) struct Product {
 
 /// The logit of σ(a) σ(b).
 fn value<F: Scalar>(a: F, b: F) -> F {
-    -softmax(&[-a, -b, -a - b], &mut [F::ZERO; 3])
+    let (largest, ln_rest) = softmax(&[-a, -b, -a - b], &mut [F::ZERO; 3]);
+    -largest - ln_rest
 }
 
 /// Its derivatives with respect to a and b.
