@@ -457,9 +457,15 @@ impl<F: Scalar> Model<F> {
                 continue;
             }
             let targets = targets.as_slice_mut().expect("row-major");
-            for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
-                let from = &all[row * width..(row + 1) * width];
-                to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
+            if let [column] = columns[..] {
+                // Most tasks have one column, and in small steps the loop over columns shows.
+                let all = &all[column..];
+                targets.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = all[row * width]);
+            } else {
+                for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
+                    let from = &all[row * width..(row + 1) * width];
+                    to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
+                }
             }
             if let Some(scaling) = &self.scaling.targets[k] {
                 targets.chunks_exact_mut(columns.len()).for_each(|row| scaling.apply_row(row));

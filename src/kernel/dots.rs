@@ -33,7 +33,7 @@ impl<F: Number> Dots<F> {
         unsafe {
             while i + 4 <= m {
                 let sums = self.sums::<V>([i, i + 1, i + 2, i + 3]);
-                self.put(i, &sums);
+                self.put_four(i, sums);
                 i += 4;
             }
             if i < m {
@@ -87,6 +87,26 @@ impl<F: Number> Dots<F> {
         }
     }
 
+    /// Writes four entries of `c` from a row on.
+    #[inline(always)]
+    unsafe fn put_four(&self, row: usize, mut sums: [F; 4]) {
+        let Operands { start, finish, c, c_down, .. } = self.0;
+        if c_down != 1 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.put(row, &sums) };
+        }
+        // SAFETY: the caller's promise: four entries of c from this row on, one after the other.
+        unsafe {
+            let c = &mut *c.add(row).cast::<[F; 4]>();
+            match start {
+                Origin::Zero => {}
+                Origin::Row(bias) => sums = sums.map(|sum| *bias + sum),
+                Origin::Kept => sums = std::array::from_fn(|i| c[i] + sums[i]),
+            }
+            *c = sums.map(|sum| if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum });
+        }
+    }
+
     /// Writes the entries of `c` from a row on.
     #[inline(always)]
     unsafe fn put(&self, row: usize, sums: &[F]) {
@@ -128,11 +148,18 @@ impl<F: Number> Combination<F> {
             unsafe {
                 let mask = V::mask((n - j).min(V::LANES));
                 let mut sums = [V::zero(); 4];
-                for p in (0..k).step_by(4) {
-                    for (chain, sum) in sums.iter_mut().enumerate().take(k - p) {
-                        let factor = V::load_part(b.at(p + chain, j), mask);
-                        *sum = V::splat(*a.at(0, p + chain)).mul_add(factor, *sum);
+                let add = |p: usize, sum: &mut V| {
+                    let factor = V::load_part(b.at(p, j), mask);
+                    *sum = V::splat(*a.at(0, p)).mul_add(factor, *sum);
+                };
+                let fours = k / 4 * 4;
+                for p in (0..fours).step_by(4) {
+                    for (chain, sum) in sums.iter_mut().enumerate() {
+                        add(p + chain, sum);
                     }
+                }
+                for (chain, sum) in sums.iter_mut().enumerate().take(k - fours) {
+                    add(fours + chain, sum);
                 }
                 let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
                 match start {

@@ -17,7 +17,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, aview0};
 
 use super::blocks::{Grid, Operands};
 use super::tile::Origin;
-use super::vectorize::{self, Path};
+use super::vectorize::{self, Pass, Path};
 use crate::Scalar;
 
 /// What a product starts from.
@@ -173,9 +173,37 @@ pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Start<'_, F>, sums: &
         }
         start => start,
     };
+    if let Some(column) = a.to_slice().filter(|_| n == 1) {
+        let sum = vectorize::vectorize(Total(column));
+        sums[0] = if matches!(start, Start::Keep) { sums[0] + sum } else { sum };
+        return;
+    }
     // The column of ones is one number, read again and again.
     let one = F::ONE;
     let ones = aview0(&one);
     let ones = ones.broadcast((a.nrows(), 1)).expect("one number fits any shape");
     product(a.reversed_axes(), ones, start, super::matrix_mut(sums, n, 1, 1));
+}
+
+/// The sum of numbers that lie one after the other, in sixteen chains: a single one would wait for itself.
+struct Total<'a, F>(&'a [F]);
+
+impl<F: Scalar> Pass for Total<'_, F> {
+    type Output = F;
+    #[inline(always)]
+    fn run(self) -> F {
+        let (sixteens, rest) = self.0.as_chunks::<16>();
+        let mut chains = [F::ZERO; 16];
+        for numbers in sixteens {
+            for (chain, &x) in chains.iter_mut().zip(numbers) {
+                *chain += x;
+            }
+        }
+        for n in [8, 4, 2, 1] {
+            for i in 0..n {
+                chains[i] += chains[i + n];
+            }
+        }
+        rest.iter().fold(chains[0], |sum, &x| sum + x)
+    }
 }
