@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 
 use super::product::Finish;
 use super::vector::Vector;
-use super::vectorize::{self, Pass};
+use super::vectorize::{self, Pass, Path};
 
 /// What the entries of `c` start from.
 #[derive(Clone, Copy, Debug)]
@@ -152,20 +152,20 @@ impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
                 if R <= V::ROWS {
                     if R <= 3 && o.b_panel == 2 * V::LANES as isize {
                         while left >= 4 * V::LANES {
-                            tile.run::<V, R, 4>(V::LANES);
+                            tile.fill::<V, R, 4>(V::LANES);
                             tile.move_by(4 * V::LANES, 2 * o.b_panel);
                             left -= 4 * V::LANES;
                         }
                     }
                     while left > V::LANES {
                         let last = (left - V::LANES).min(V::LANES);
-                        tile.run::<V, R, 2>(last);
+                        tile.fill::<V, R, 2>(last);
                         tile.move_by(2 * V::LANES, o.b_panel);
                         left -= V::LANES + last;
                     }
                 }
                 if left > 0 {
-                    tile.run::<V, R, 1>(left);
+                    tile.fill::<V, R, 1>(left);
                 }
             }
             o.a = o.a.wrapping_offset(o.a_step.over(1, R));
@@ -188,7 +188,16 @@ impl<F: Copy> Tile<F> {
 
     /// Computes a tile of `R` rows and `C` registers, the last of which has `last` lanes.
     #[inline(always)]
-    unsafe fn run<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
+    unsafe fn fill<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
+        // With AVX-512 a mask costs nothing; elsewhere it takes one of sixteen registers, or a branch.
+        let whole = !matches!(V::PATH, Path::Avx512) && last == V::LANES;
+        // SAFETY: the caller's promise.
+        unsafe { if whole { self.run::<V, R, C, true>(last) } else { self.run::<V, R, C, false>(last) } }
+    }
+
+    /// The same, compiled with and without a last register that is `WHOLE`.
+    #[inline(always)]
+    unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
         let Tiles { k, a, a_down, a_across, mut b, b_down, start, finish, c, c_down, .. } = self.0;
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
         // and partial loads and stores keep to the width.
@@ -196,7 +205,7 @@ impl<F: Copy> Tile<F> {
             let mask = V::mask(last);
             let load = |from: *const F, column: usize| {
                 let from = from.add(column * V::LANES);
-                if column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
+                if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
             };
             let mut sums = [[V::zero(); C]; R];
             match start {
@@ -245,7 +254,11 @@ impl<F: Copy> Tile<F> {
             for (row, sums) in sums.into_iter().enumerate() {
                 for (column, sum) in sums.into_iter().enumerate() {
                     let to = c.offset(row as isize * c_down).add(column * V::LANES);
-                    if column + 1 < C || last == V::LANES { sum.store(to) } else { sum.store_part(to, mask) }
+                    if WHOLE || column + 1 < C || last == V::LANES {
+                        sum.store(to)
+                    } else {
+                        sum.store_part(to, mask)
+                    }
                 }
             }
         }
