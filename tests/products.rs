@@ -34,8 +34,8 @@ fn forms() -> Vec<(&'static str, Sharing)> {
 /// More rows than a chunk has. One label in four is missing; the table has no column for the task without a loss.
 fn table() -> Dataset<f64> {
     let mut draws = ChaCha8Rng::seed_from_u64(3);
-    let features = Array2::from_shape_fn((134, 3), |_| draws.random_range(-2.0..2.0));
-    let mut targets = Array2::from_shape_fn((134, 5), |_| f64::from(draws.random_bool(0.4)));
+    let features = Array2::from_shape_fn((262, 3), |_| draws.random_range(-2.0..2.0));
+    let mut targets = Array2::from_shape_fn((262, 5), |_| f64::from(draws.random_bool(0.4)));
     targets.mapv_inplace(|t| if draws.random_bool(0.25) { f64::NAN } else { t });
     let names = ["clicked", "bought", "price", "kept_if_bought", "kept"];
     Dataset::new(features, targets).and_then(|data| data.with_target_names(names)).expect("a table")
@@ -97,7 +97,7 @@ fn gradients_are_those_of_finite_differences() {
     let data = table();
     for (name, sharing) in forms() {
         let model = builder(sharing).build::<f64>().expect("valid settings");
-        let mut trace = model.trace(134);
+        let mut trace = model.trace(262);
         let loss = |theta: &[f64], probe: &mut gradcheck::Probe<'_, f64>| {
             model.probe(theta, &data.all(), &mut trace, probe)
         };
@@ -116,7 +116,7 @@ fn all_ways_to_the_gradient_agree() {
         let (k, n, n_shared) = (6, model.n_parameters(), model.network().layout().n_shared());
         let theta = model.parameters();
         let gradient = |weights: &Weights, gramian_first: bool| {
-            let (mut trace, mut gradient) = (model.trace(134), vec![f64::NAN; n]);
+            let (mut trace, mut gradient) = (model.trace(262), vec![f64::NAN; n]);
             model.forward(&data.all(), &mut trace).expect("a table that fits");
             if gramian_first {
                 model.network().gramian(theta, &mut trace);
@@ -131,7 +131,7 @@ fn all_ways_to_the_gradient_agree() {
         let of_tasks: Vec<Vec<f64>> = (0..k).map(alone).collect();
         assert!(of_tasks[1].iter().all(|&g| g == 0.0), "{name}: a task without a loss asks for nothing");
 
-        let mut trace = model.trace(134);
+        let mut trace = model.trace(262);
         model.forward(&data.all(), &mut trace).expect("a table that fits");
         let gramian = model.network().gramian(theta, &mut trace).to_owned();
         let dot = |i: usize, j: usize| -> f64 {

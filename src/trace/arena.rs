@@ -66,7 +66,7 @@ impl Plan {
     /// narrow layer in the first), many enough that its weights are read seldom. It depends on the shapes alone, so
     /// the sums of a gradient are taken in the same order whatever the number of threads.
     pub fn chunk_rows(&self) -> usize {
-        if self.widest < 512 { (4096 / padded(self.widest)).clamp(64, 128) } else { 256 }
+        if self.widest < 512 { (4096 / padded(self.widest)).clamp(64, 256) } else { 256 }
     }
 }
 

@@ -244,7 +244,7 @@ fn batches() -> Vec<Row> {
         ]
     };
     let mut rows = Vec::new();
-    for n in [1, 2, 127, 128, 129, 300] {
+    for n in [1, 2, 255, 256, 257, 300] {
         // One example may leave a rectifier's layer off.
         rows.push(
             Row::new(format!("batch of {n}"), trunk(), mixed())
@@ -257,7 +257,7 @@ fn batches() -> Vec<Row> {
                 .allowing_zero(),
         );
     }
-    for n in [7, 129, 300] {
+    for n in [7, 257, 300] {
         let gaps = Batch { rows: n, gaps: true, ..PLAIN };
         rows.push(Row::new(format!("gaps, batch of {n}"), trunk(), mixed()).on(gaps));
         let unlabelled = Batch { rows: n, first_unlabelled: true, ..PLAIN };
@@ -270,7 +270,7 @@ fn batches() -> Vec<Row> {
     let mut silent = mixed();
     silent[1] = Task::new("kind", Loss::cross_entropy(3)).weight(0.0);
     rows.push(Row::new("a task of weight 0", trunk(), silent).allowing_zero());
-    let standardized = Batch { rows: 129, gaps: true, weighted: true, ..PLAIN };
+    let standardized = Batch { rows: 257, gaps: true, weighted: true, ..PLAIN };
     rows.push(Row { standardizes: true, ..Row::new("standardized", trunk(), mixed()).on(standardized) });
     rows
 }
@@ -289,7 +289,7 @@ fn products() -> Vec<Row> {
             Task::product("kept", ["bought", "kept_if_bought"]).weight(2.5),
         ]
     };
-    let batch = Batch { rows: 129, gaps: true, weighted: true, ..PLAIN };
+    let batch = Batch { rows: 257, gaps: true, weighted: true, ..PLAIN };
     [
         ("SharedTrunk", Sharing::shared_trunk(trunk())),
         ("Independent", Sharing::independent(trunk())),

@@ -23,7 +23,7 @@ use bugs::{BUGS, Bug, Planted};
 use layer::LayerBug;
 use sharing::{Copies, SumBug};
 
-const ROWS: usize = 134;
+const ROWS: usize = 262;
 
 /// Two tasks on a trunk of two rectified layers, with gaps, example weights, task weights, and two chunks of rows.
 fn model(bug: Option<Bug>) -> Model<f64> {

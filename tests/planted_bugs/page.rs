@@ -15,7 +15,7 @@ from outside, through the contracts for layers, losses and sharing forms of your
 what it computed, or leaves a step out.
 
 The network has two tasks (`price`, a Huber loss of weight 0.5; `kind`, three classes of weight 2, with a hidden layer) on
-a trunk of two rectified layers of six units. The batch has 134 rows in two chunks; a fifth of the labels is
+a trunk of two rectified layers of six units. The batch has 262 rows in two chunks; a fifth of the labels is
 missing, and examples have weights. Everything passes before a bug is planted.
 
 Every bug below is caught, and the blocks blamed are exactly those whose gradient the bug makes wrong: a wrong delta is wrong
