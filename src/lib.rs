@@ -35,7 +35,7 @@ mod witness;
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
 pub use layer::{Activation, Layer};
-pub use model::{Model, ModelBuilder, Predictions};
+pub use model::{GradientChecks, Model, ModelBuilder, Predictions};
 pub use network::Network;
 pub use params::{Block, Layout};
 pub use report::{Report, TaskReport};

@@ -28,6 +28,7 @@
 //! ```
 
 mod builder;
+mod check;
 mod evidence;
 mod label_totals;
 #[cfg(feature = "persist")]
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 pub use builder::ModelBuilder;
+pub use check::GradientChecks;
 pub use evidence::BatchEvidence;
 pub use predictions::Predictions;
 
@@ -204,6 +206,7 @@ impl<F: Scalar> Model<F> {
 
     /// The weighted sum of losses at `theta` as a function that [`gradcheck`](crate::gradcheck) can check: its
     /// value, and what the probe asks for: the gradient, each task's part of it, the branches taken.
+    /// [`check_gradients`](Self::check_gradients) does this, and more, in one line.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -244,10 +247,7 @@ impl<F: Scalar> Model<F> {
         }
         for (k, task) in self.tasks().iter().enumerate() {
             if let Some(gradient) = probe.task_gradient(task.name()) {
-                let only =
-                    |w: &[f64]| w.iter().enumerate().map(|(l, &w)| if l == k { w } else { 0.0 }).collect();
-                let alone = Weights { shared: only(&weights.shared), own: only(&weights.own) };
-                self.network.backward(theta, trace, &alone, gradient);
+                self.network.backward(theta, trace, &check::only(k, &weights), gradient);
             }
         }
         let weighted = trace.tasks.iter().zip(&weights.own).map(|(task, &w)| F::from_f64(w) * task.loss);

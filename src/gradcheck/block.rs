@@ -148,7 +148,8 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         entries.into_iter().map(|index| self.entry(index, rms)).collect()
     }
 
-    fn entry(&mut self, index: usize, rms: f64) -> Observation {
+    /// One entry differenced; `rms` is the root mean square of its block's gradient by hand.
+    pub fn entry(&mut self, index: usize, rms: f64) -> Observation {
         let step = self.first_step(index..index + 1);
         self.observe(Direction::coordinate(index), self.gradient[index].abs().max(rms), step)
     }
@@ -225,10 +226,8 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
             if !wrong {
                 let failed = observations.iter().filter(|o| o.verdict == Verdict::Fail);
                 let loudest = failed.max_by(|a, b| a.relative_error().total_cmp(&b.relative_error()))?;
-                let (direction, residual) = (loudest.direction.clone(), loudest.residual());
-                let found = self.search(direction, residual, loudest.slope.step);
-                let observation = self.entry(found, rms);
-                observations.push(observation);
+                let found = self.search(area, rms, loudest);
+                observations.push(found);
             }
         }
         let entries = observations.iter().filter(|o| o.direction.components.len() == 1);
@@ -237,43 +236,6 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         let index = worst.direction.start;
         let name = self.layout.name_of(index);
         Some(Entry { index, name, by_hand: worst.by_hand, numeric: worst.slope.value })
-    }
-
-    /// An entry of the direction's range at which the gradient is wrong, given the residual along all of it.
-    ///
-    /// The residual splits over parts of the range. A single wrong entry is found by its centre of mass: the
-    /// residual of the ramped direction over that of the plain one. Otherwise the range is halved again and
-    /// again, towards the half with the larger residual.
-    fn search(&mut self, mut direction: Direction, mut residual: f64, step: f64) -> usize {
-        let mut centred = true;
-        while direction.components.len() > 1 {
-            let (range, n) = (direction.range(), direction.components.len());
-            if centred {
-                let centre = self.residual(&direction.ramped(), step) / residual;
-                centred = (-0.01..=1.01).contains(&centre);
-                if centred {
-                    let at = (centre.clamp(0.0, 1.0) * (n - 1) as f64).round() as usize;
-                    let window =
-                        range.start + at.saturating_sub(n / 64)..range.start + (at + n / 64 + 1).min(n);
-                    let part = direction.within(window);
-                    let inside = self.residual(&part, step);
-                    centred = (inside - residual).abs() <= 0.02 * residual.abs();
-                    if centred {
-                        (direction, residual) = (part, inside);
-                        continue;
-                    }
-                }
-            }
-            let middle = range.start + n / 2;
-            let left = self.residual(&direction.within(range.start..middle), step);
-            let right = residual - left;
-            (direction, residual) = if left.abs() > right.abs() {
-                (direction.within(range.start..middle), left)
-            } else {
-                (direction.within(middle..range.end), right)
-            };
-        }
-        direction.start
     }
 
     /// numeric − by hand along a direction, quickly: one central difference.

@@ -21,12 +21,13 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
     let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
-    for (area, trial) in areas.iter().zip(&mut *trials).filter(|(_, trial)| failed(trial)) {
-        examiner.observe_more(area, trial);
-    }
     let last = trials.iter().rposition(failed).expect("explained after a failure");
     for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
         let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
+        if causes.is_empty() {
+            examiner.observe_more(&areas[at], &mut trials[at]);
+            causes.extend(fitted_beside_decay(examiner, &areas[at], &trials[at].observations, &theta));
+        }
         if causes.is_empty() {
             causes.extend(confined(examiner, &areas[at], &trials[at]));
         }
@@ -130,43 +131,51 @@ fn fitted<F: Scalar, L: Function<F>>(
             false => vec![Cause::DecayExtra { lambda: -lambda }],
         };
     }
-    let transposed = |vector: &[f64]| {
-        let (rows, cols) = area.block.shape();
-        let mut turned = vector.to_vec();
-        let block = &vector[area.block.range()];
-        for (i, entry) in turned[area.block.range()].iter_mut().enumerate() {
-            *entry = block[i % cols * rows + i / cols];
-        }
-        turned
-    };
-    let (rows, cols) = area.block.shape();
-    let turned = (rows > 1 && cols > 1).then(|| [transposed(gradient), transposed(theta)]);
-    let numeric = |o: &Observation| o.slope.value;
-    if let Some([gradient, _]) = &turned
-        && fit(observations, numeric, [gradient]).is_some_and(|[c]| is(c, 1.0))
+    if let Some(gradient) = transposed(area, gradient)
+        && fit(observations, |o| o.slope.value, [&gradient]).is_some_and(|[c]| is(c, 1.0))
     {
         return vec![Cause::Transposed];
     }
     if let Some(cause) = weighted {
         return vec![cause];
     }
-    if let Some(factor) = factor {
-        return vec![Cause::Factor(factor)];
+    factor.map(Cause::Factor).into_iter().collect()
+}
+
+/// A vector laid out like θ, the rows and columns of one block exchanged; none for a block of one row or column.
+fn transposed(area: &Area<'_>, vector: &[f64]) -> Option<Vec<f64>> {
+    let (rows, cols) = area.block.shape();
+    let block = &vector[area.block.range()];
+    let mut turned = vector.to_vec();
+    for (i, entry) in turned[area.block.range()].iter_mut().enumerate() {
+        *entry = block[i % cols * rows + i / cols];
     }
-    // The same again beside a correct weight decay, which the mistake does not reach.
-    if equations >= 3 {
-        let factor = fit(observations, numeric, [gradient, theta]);
-        if let Some(cause) = factor.and_then(|[c, _]| canonical(c, batch)) {
-            return vec![cause];
-        }
-        if let Some([gradient, decay]) = &turned
-            && equations >= 4
-            && fit(observations, numeric, [gradient, decay, theta]).is_some_and(|[c, ..]| is(c, 1.0))
-        {
-            return vec![Cause::Transposed];
-        }
+    (rows > 1 && cols > 1).then_some(turned)
+}
+
+/// The same again beside a correct weight decay, which the mistake does not reach.
+fn fitted_beside_decay<F: Scalar, L: Function<F>>(
+    examiner: &Examiner<'_, '_, F, L>,
+    area: &Area<'_>,
+    observations: &[Observation],
+    theta: &[f64],
+) -> Option<Cause> {
+    let gradient = examiner.gradient;
+    let equations = observations.len().min(area.block.len());
+    let numeric = |o: &Observation| o.slope.value;
+    if equations < 3 || gradient[area.block.range()].iter().all(|g| *g == 0.0) {
+        return None;
     }
-    Vec::new()
+    let factor = fit(observations, numeric, [gradient, theta]);
+    if let Some(cause) = factor.and_then(|[c, _]| canonical(c, examiner.settings.batch)) {
+        return Some(cause);
+    }
+    if equations < 4 {
+        return None;
+    }
+    let (gradient, decay) = (transposed(area, gradient)?, transposed(area, theta)?);
+    let transposed = fit(observations, numeric, [&gradient, &decay, theta]);
+    transposed.is_some_and(|[c, ..]| is(c, 1.0)).then_some(Cause::Transposed)
 }
 
 /// Whether all of the difference sits in the entry, row or column of the worst entry.
@@ -187,14 +196,17 @@ fn confined<F: Scalar, L: Function<F>>(
             .iter()
             .find(|o| o.verdict == Verdict::Fail && o.direction.components.len() > 1)?;
         let (all, step) = (loudest.residual(), loudest.slope.step);
+        let is_all = |residual: f64| (residual - all).abs() <= 1e-3 * all.abs() + loudest.budget;
+        let entry =
+            trial.observations.iter().find(|o| o.direction.range() == (worst.index..worst.index + 1))?;
+        if is_all(entry.residual() * loudest.direction.components[at]) {
+            return confined_to(Cause::OneEntry, 1);
+        }
         let mut holds_all = |inside: &dyn Fn(usize) -> bool| {
             let mut part: Direction = loudest.direction.clone();
             part.components.iter_mut().enumerate().filter(|(i, _)| !inside(*i)).for_each(|(_, v)| *v = 0.0);
-            (examiner.residual(&part, step) - all).abs() <= 1e-3 * all.abs() + loudest.budget
+            is_all(examiner.residual(&part, step))
         };
-        if holds_all(&|i| i == at) {
-            return confined_to(Cause::OneEntry, 1);
-        }
         if rows > 1 && holds_all(&|i| i / cols == row) {
             return confined_to(Cause::OneRow { row }, cols);
         }

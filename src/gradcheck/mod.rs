@@ -49,6 +49,7 @@ mod precision;
 mod print;
 mod probe;
 mod report;
+mod search;
 mod slope;
 mod subject;
 

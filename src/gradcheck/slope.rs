@@ -55,11 +55,10 @@ impl Direction {
         Self { start: range.start, components }
     }
 
-    /// Each component times a weight that rises evenly from 0 at the first to 1 at the last.
-    pub fn ramped(&self) -> Self {
-        let last = (self.components.len().max(2) - 1) as f64;
-        let ramp = self.components.iter().enumerate().map(|(i, v)| v * i as f64 / last);
-        Self { start: self.start, components: ramp.collect() }
+    /// The i-th component times `weight(i)`.
+    pub fn weighted(&self, weight: impl Fn(usize) -> f64) -> Self {
+        let components = self.components.iter().enumerate().map(|(i, v)| v * weight(i)).collect();
+        Self { start: self.start, components }
     }
 
     /// The product with a vector laid out like θ.

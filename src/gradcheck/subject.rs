@@ -102,8 +102,8 @@ impl<'t, F: Scalar, L: Function<F>> Subject<'t, F, L> {
     pub fn measure_noise(&mut self, seed: u64) {
         let direction = Direction::random(0..self.theta.len(), seed, u64::MAX);
         let spacing = 1024.0 * F::EPSILON * self.scale(0..self.theta.len()).max(1.0);
-        let mut differences: Vec<f64> =
-            (0..8).map(|i| self.moved(&direction, i as f64 * spacing).0).collect();
+        let mut differences = vec![self.loss];
+        differences.extend((1..8).map(|i| self.moved(&direction, f64::from(i) * spacing).0));
         for _ in 0..3 {
             differences = differences.windows(2).map(|pair| pair[1] - pair[0]).collect();
         }
