@@ -24,6 +24,7 @@ pages! {
     "when-tasks-fight.md" => WhenTasksFight,
     "weighting-losses.md" => WeightingLosses,
     "gradient-surgery.md" => GradientSurgery,
+    "what-makes-it-fast.md" => WhatMakesItFast,
     "saving-and-serving.md" => SavingAndServing,
     "numbers.md" => Numbers,
     "honest-evaluation.md" => HonestEvaluation,

@@ -12,6 +12,8 @@ mod yours;
 
 #[path = "../docs/examples/figures/experiments.rs"]
 mod experiments;
+#[path = "../docs/examples/figures/growth.rs"]
+mod growth;
 #[path = "../docs/examples/figures/pictures.rs"]
 mod pictures;
 

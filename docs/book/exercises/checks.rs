@@ -20,7 +20,7 @@ macro_rules! checks_of {
         $crate::checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
-            min_norm_pair, pairwise_sum, paired_difference)
+            min_norm_pair, dot_in_chains, pairwise_sum, paired_difference)
     };
     ($answers:ident: $($name:ident),*) => {
         vec![$((stringify!($name), Box::new(|| $crate::checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
@@ -256,6 +256,19 @@ pub fn min_norm_pair(answer: fn(f64, f64, f64) -> (f64, f64)) {
         let best = (0..=1000).map(|i| norm(g, f64::from(i) / 1000.0)).fold(f64::INFINITY, f64::min);
         assert!(norm(g, w1) <= best + 1e-9, "{g:?}: |d|² is {} and could be {best}", norm(g, w1));
     }
+}
+
+pub fn dot_in_chains(answer: fn(&[f32], &[f32]) -> f32) {
+    assert_eq!(answer(&[], &[]), 0.0, "the dot product of nothing");
+    assert_eq!(answer(&[3.0], &[0.5]), 1.5, "the dot product of one entry");
+    let b = [1.0; 17];
+    let mut a = [0.0; 17];
+    // One at a time, 1 is lost beside 2²⁵; in chains, entries 1 and 9 meet first.
+    (a[0], a[1], a[8], a[9]) = (33_554_432.0, 1.0, -33_554_432.0, 1.0);
+    assert_eq!(answer(&a, &b), 2.0, "entry i belongs to chain i mod 8");
+    (a[1], a[2], a[9]) = (0.0, 1.0, 0.0);
+    (a[15], a[16]) = (4.0, 8.0);
+    assert_eq!(answer(&a, &b), 13.0, "entries after the last whole eight count as well");
 }
 
 pub fn pairwise_sum(answer: fn(&[f32]) -> f32) {

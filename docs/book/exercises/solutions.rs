@@ -158,6 +158,16 @@ pub fn min_norm_pair(a: f64, b: f64, c: f64) -> (f64, f64) {
     (w, 1.0 - w)
 }
 
+pub fn dot_in_chains(a: &[f32], b: &[f32]) -> f32 {
+    let mut chains = [0.0; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((chain, a), b) in chains.iter_mut().zip(a).zip(b) {
+            *chain += a * b;
+        }
+    }
+    chains.into_iter().sum()
+}
+
 pub fn pairwise_sum(numbers: &[f32]) -> f32 {
     match numbers {
         [] => 0.0,

@@ -82,6 +82,11 @@ pub fn min_norm_pair(a: f64, b: f64, c: f64) -> (f64, f64) {
     todo!()
 }
 
+/// Σ aᵢ bᵢ, entry i added to chain i mod 8, and the chains added up in their order.
+pub fn dot_in_chains(a: &[f32], b: &[f32]) -> f32 {
+    todo!()
+}
+
 /// The sum by halves: of one number itself, else of the sums of both halves.
 pub fn pairwise_sum(numbers: &[f32]) -> f32 {
     todo!()

@@ -6,6 +6,7 @@
 //! The files go to `docs/book/src/figures`; a test compares them with what this program draws.
 
 mod experiments;
+mod growth;
 mod pictures;
 
 fn main() -> std::io::Result<()> {

@@ -8,13 +8,13 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::picture::{Anchor, Axis, Chart, Drawing, Pen};
 
-use crate::experiments;
+use crate::{experiments, growth};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 11] = [
+pub const ALL: [(&str, Draw); 12] = [
     ("difference-error.svg", difference_error),
     ("valley.svg", valley),
     ("first-training.svg", first_training),
@@ -26,6 +26,7 @@ pub const ALL: [(&str, Draw); 11] = [
     ("toy.svg", toy),
     ("two-scales.svg", two_scales),
     ("gains.svg", gains),
+    ("growth.svg", growth::growth),
 ];
 
 /// Median error of central differences over points near z, so that one lucky rounding does not show.
