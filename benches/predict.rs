@@ -1,15 +1,20 @@
 //! Predicting: one row at a time, and whole batches. Throughputs are rows per second.
 //!
-//! `in place` works in a trace and in buffers of the caller and allocates nothing: `forward_features`, then
-//! `predict_task` for each task. `predict` is `Model::predict`, which takes its memory anew.
+//! `predict_into` works in a trace and in matrices of the caller and allocates nothing; the number beside it is that of
+//! its threads. `shared` is one model in two threads that predict at the same time, each in a trace of its own: its
+//! throughput is that of both. `predict` is `Model::predict`, which takes its memory anew.
 
 mod sizes;
 
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use polytask::Scalar;
 use polytask::ndarray::Array2;
+use polytask::prelude::*;
 
 use sizes::Size;
 
@@ -22,19 +27,45 @@ fn predict<F: Scalar>(criterion: &mut Criterion, size: &Size, rows: usize, threa
         let mut trace = model.trace(rows).threads(threads);
         let mut predictions: Vec<Array2<F>> =
             (0..size.tasks).map(|task| Array2::zeros((rows, model.prediction_width(task)))).collect();
-        group.bench_function(BenchmarkId::new("in place", threads), |bencher| {
+        let mut views: Vec<_> = predictions.iter_mut().map(|to| to.view_mut()).collect();
+        group.bench_function(BenchmarkId::new("predict_into", threads), |bencher| {
             bencher.iter(|| {
-                model.forward_features(black_box(data.features()), &mut trace).expect("features that fit");
-                for (task, to) in predictions.iter_mut().enumerate() {
-                    model.predict_task(task, &trace, to.view_mut());
-                }
-                black_box(&predictions);
+                model.predict_into(black_box(data.features()), &mut trace, &mut views).expect("a prediction");
+                black_box(&views);
             });
         });
     }
     group.bench_function("predict", |bencher| {
         bencher.iter(|| black_box(model.predict(black_box(data.features())).expect("features that fit")));
     });
+    group.throughput(Throughput::Elements(2 * rows as u64));
+    group.bench_function("shared", |bencher| {
+        bencher.iter_custom(|n| predict_in_two_threads(&model, &data, n))
+    });
+}
+
+/// How long two threads take that predict the table `n` times each.
+fn predict_in_two_threads<F: Scalar>(model: &Model<F>, data: &Dataset<F>, n: u64) -> Duration {
+    let start = Barrier::new(3);
+    let worker = || {
+        let mut trace = model.trace(data.n_rows());
+        let widths = (0..model.tasks().len()).map(|task| model.prediction_width(task));
+        let mut predictions: Vec<Array2<F>> =
+            widths.map(|width| Array2::zeros((data.n_rows(), width))).collect();
+        let mut views: Vec<_> = predictions.iter_mut().map(|to| to.view_mut()).collect();
+        start.wait();
+        for _ in 0..n {
+            model.predict_into(black_box(data.features()), &mut trace, &mut views).expect("a prediction");
+            black_box(&views);
+        }
+    };
+    thread::scope(|scope| {
+        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        start.wait();
+        let begun = Instant::now();
+        workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
+        begun.elapsed()
+    })
 }
 
 fn all<F: Scalar>(criterion: &mut Criterion) {

@@ -33,15 +33,17 @@ mod evidence;
 mod label_totals;
 #[cfg(feature = "persist")]
 mod persist;
+mod predict;
 mod predictions;
 
 use std::sync::Arc;
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::ArrayView2;
 
 pub use builder::ModelBuilder;
 pub use check::GradientChecks;
 pub use evidence::BatchEvidence;
+pub(crate) use predict::PREDICTION_ROWS;
 pub use predictions::Predictions;
 
 use crate::balance::{Over, Weights};
@@ -312,71 +314,9 @@ impl<F: Scalar> Model<F> {
         self.network.backward_along(trace, direction, own, gradient);
     }
 
-    /// What the model predicts for `features` (`rows × features`), per task: quantities, probabilities or
-    /// scores, on the scale of the targets.
-    ///
-    /// # Errors
-    /// If the number of features is not the model's, or one is not finite.
-    pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
-        let n = features.nrows();
-        let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
-        let mut predictions = Predictions::new(self, n);
-        for first in (0..n).step_by(PREDICTION_ROWS) {
-            let rows = first..n.min(first + PREDICTION_ROWS);
-            self.forward_features(features.slice(s![rows.clone(), ..]), &mut trace)?;
-            for (k, to) in predictions.values.iter_mut().enumerate() {
-                self.predict_task(k, &trace, to.slice_mut(s![rows.clone(), ..]));
-            }
-        }
-        Ok(predictions)
-    }
-
-    /// Computes the outputs for `features` in a trace of your own, without allocating; read them with
-    /// [`predict_task`](Self::predict_task).
-    ///
-    /// # Errors
-    /// If the number of features is not the model's, one is not finite, or the trace is too small.
-    pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
-        self.check_width(features.ncols())?;
-        self.check_size(features.nrows(), trace)?;
-        if let Some(((row, column), x)) = features.indexed_iter().find(|(_, x)| !x.is_finite()) {
-            let place = format!("row {row}, feature {column}");
-            return Err(Error::new(ErrorKind::Value, place, "a finite number", x));
-        }
-        trace.begin(features.nrows());
-        let fill = |i: usize, row: &mut [F]| {
-            row.iter_mut().zip(features.row(i)).for_each(|(to, &x)| *to = x);
-            if let Some(scaling) = &self.scaling.features {
-                scaling.apply_row(row);
-            }
-        };
-        self.network.forward(&self.theta, Mode::Predict, fill, trace);
-        Ok(())
-    }
-
-    /// Writes what the outputs of a task in the trace mean, `rows × prediction width`: the inverse of the
-    /// loss's link, on the scale of the targets.
-    ///
-    /// # Panics
-    /// If `predictions` has another shape.
-    pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
-        self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
-        if let Some(scaling) = &self.scaling.targets[task] {
-            let parts = predictions.ncols() / scaling.n_columns();
-            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
-                column.mapv_inplace(|y| scaling.undo(i / parts, y));
-            }
-        }
-    }
-
     /// Whether the network learns the targets of a task brought to mean 0 and deviation 1.
     pub(crate) fn standardizes_targets(&self, task: usize) -> bool {
         self.scaling.targets[task].is_some()
-    }
-
-    /// How many columns the predictions of a task have.
-    pub fn prediction_width(&self, task: usize) -> usize {
-        self.network.widths(task).1
     }
 
     /// Checks `data` against the model, unless the trace has seen it, and finds the tasks' columns in it.
@@ -501,6 +441,3 @@ impl<F: Scalar> Model<F> {
         }
     }
 }
-
-/// How many rows [`Model::predict`] works on at once.
-pub(crate) const PREDICTION_ROWS: usize = 1024;

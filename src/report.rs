@@ -6,7 +6,7 @@ use std::ops::Index;
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use crate::data::{Batch, Dataset};
+use crate::data::Dataset;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, Gain, Metric, Score, weighted_average};
@@ -138,8 +138,9 @@ impl Index<&str> for Report {
 }
 
 impl<F: Scalar> Model<F> {
-    /// Judges the model on a data set, over all its rows at once: the loss of each task, and the metrics of its
-    /// kind and those that were added to it.
+    /// Judges the model on a data set, over all its rows: the loss of each task, and the metrics of its kind and
+    /// those that were added to it. The network sees about a thousand rows at a time, whole query groups always; the
+    /// numbers are those of all rows together, areas under curves included.
     ///
     /// ```text
     /// quantities     rmse, mae, r2; of predicted quantiles, the pinball loss of each as well
@@ -155,9 +156,13 @@ impl<F: Scalar> Model<F> {
         let mut predictions: Vec<_> = (0..self.tasks().len())
             .map(|k| Array2::<F>::zeros((data.n_rows(), self.prediction_width(k))))
             .collect();
+        let mut of_batch: Vec<Array2<F>> =
+            predictions.iter().map(|all| Array2::zeros((trace.capacity(), all.ncols()))).collect();
         let losses = self.mean_losses(data, &mut trace, |rows, trace| {
-            for (k, to) in predictions.iter_mut().enumerate() {
-                self.predict_task(k, trace, to.slice_mut(s![rows.clone(), ..]));
+            for (k, (all, of_batch)) in predictions.iter_mut().zip(&mut of_batch).enumerate() {
+                let mut of_batch = of_batch.slice_mut(s![..rows.len(), ..]);
+                self.predict_task(k, trace, of_batch.view_mut());
+                rows.iter().zip(of_batch.rows()).for_each(|(&row, from)| all.row_mut(row).assign(&from));
             }
         })?;
 
@@ -203,32 +208,27 @@ impl<F: Scalar> Model<F> {
         &self,
         data: &Dataset<F>,
         trace: &mut Trace<F>,
-        mut visit: impl FnMut(std::ops::Range<usize>, &Trace<F>),
+        mut visit: impl FnMut(&[usize], &Trace<F>),
     ) -> Result<Vec<Option<f64>>> {
         let n_tasks = self.tasks().len();
         let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
-        let rows: Vec<usize> = (0..data.n_rows()).collect();
-        let mut first = 0;
-        for rows in rows.chunks(trace.capacity()) {
-            self.forward_at(self.parameters(), Mode::Predict, &Batch { dataset: data, rows }, trace)?;
+        let mut batches = data.batches_in_order(trace.capacity());
+        while let Some(batch) = batches.next_batch()? {
+            self.forward_at(self.parameters(), Mode::Predict, &batch, trace)?;
             for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
                 let total = self.network().loss(k).total(&trace.labels(k));
                 sums[k] += total * trace.losses()[k];
                 totals[k] += total;
             }
-            visit(first..first + rows.len(), trace);
-            first += rows.len();
+            visit(batch.rows, trace);
         }
         Ok(sums.iter().zip(totals).map(|(&sum, total)| (total > 0.0).then(|| sum / total)).collect())
     }
 }
 
-/// How many rows are evaluated at once; all, where query groups must not be cut.
+/// How many rows are evaluated at once: the largest query group too must not be cut.
 pub(crate) fn evaluation_rows<F: Scalar>(data: &Dataset<F>) -> usize {
-    match data.groups() {
-        Some(_) => data.n_rows(),
-        None => data.n_rows().min(crate::model::PREDICTION_ROWS),
-    }
+    crate::model::PREDICTION_ROWS.max(data.largest_group()).min(data.n_rows())
 }
 
 /// The metric of those prediction columns that it is about: of quantities, those that estimate the quantity

@@ -1,5 +1,5 @@
 //! A training step allocates nothing once its memory has been taken: `fit`'s own steps, on one thread and on
-//! several, across the short last batch and the reshuffling of an epoch.
+//! several, across the short last batch and the reshuffling of an epoch. Nor does a prediction in memory of the caller.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,4 +108,43 @@ fn a_steady_step_allocates_nothing() {
     };
     steps(4);
     assert_eq!(allocations(|| steps(40)), 0, "callbacks");
+
+    predictions_allocate_nothing();
+}
+
+/// Outputs of every kind, in batches that fit the trace, are smaller, larger than one, and on two threads.
+fn predictions_allocate_nothing() {
+    let model = Model::builder(12)
+        .trunk([Layer::dense(96, Activation::Relu)])
+        .task(Task::regression("quantity").columns(["a", "b"]))
+        .task(Task::binary("whether"))
+        .task(Task::classes("kind", 5))
+        .task(Task::new("grade", Loss::ordinal(4)))
+        .task(Task::new("spread", Loss::gaussian()))
+        .task(Task::new("range", Loss::quantiles([0.1, 0.5, 0.9])))
+        .standardize()
+        .build::<f32>();
+    let mut model = model.expect("valid settings");
+    let features = Array2::from_shape_fn((1500, 12), |(i, j)| ((i * 7 + j * 3) % 11) as f32 - 5.0);
+    let targets = Array2::from_shape_fn((1500, 7), |(i, j)| if j < 2 { i as f32 } else { (i % 2) as f32 });
+    let data = Dataset::new(features.clone(), targets).expect("a table");
+    let names = ["a", "b", "whether", "kind", "grade", "spread", "range"];
+    model.fit_scaling(&data.with_target_names(names).expect("names")).expect("data");
+
+    for (rows, capacity, threads) in
+        [(1, 1, 1), (1, 40, 1), (40, 40, 1), (7, 40, 1), (1500, 1500, 1), (1500, 1024, 2), (256, 100, 1)]
+    {
+        let mut trace = model.trace(capacity).threads(threads);
+        let mut to: Vec<Array2<f32>> =
+            (0..6).map(|task| Array2::from_elem((rows, model.prediction_width(task)), f32::NAN)).collect();
+        let mut views: Vec<_> = to.iter_mut().map(|to| to.view_mut()).collect();
+        let features = features.slice(ndarray::s![..rows, ..]);
+        let mut predict = || model.predict_into(features, &mut trace, &mut views).expect("a prediction");
+        predict();
+        assert_eq!(allocations(predict), 0, "{rows} rows in a trace for {capacity}");
+        let expected = model.predict(features).expect("a prediction");
+        for ((name, expected), found) in expected.iter().zip(&to) {
+            assert!(expected == found, "{name}: {rows} rows in a trace for {capacity}");
+        }
+    }
 }

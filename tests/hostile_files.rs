@@ -11,7 +11,7 @@ use std::path::Path;
 
 use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVac, MoCo};
 use polytask::data::csv::CsvReader;
-use polytask::data::npy;
+use polytask::data::{npy, npz::Archive};
 use polytask::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -247,6 +247,16 @@ fn tables() {
     let names = ["little_f4.npy", "big_f8.npy", "byte_u1.npy", "fortran.npy", "version2.npy", "vector.npy"];
     let files = names.map(|name| fs::read(golden.join(name)).expect("a golden file"));
     attack("npy", &files, &in_file(|path| npy::read::<f32>(path).is_ok(), "npy"), 1_000, 40);
+
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/npz"));
+    let files =
+        ["stored.npz", "deflated.npz"].map(|name| fs::read(golden.join(name)).expect("a golden file"));
+    let read = |bytes: &[u8]| {
+        let archive = Archive::from_bytes(bytes.to_vec(), "npz");
+        archive.is_ok_and(|archive| ["x", "y", "zeros"].iter().any(|name| archive.array::<f32>(name).is_ok()))
+    };
+    // An array may be 1032 times as long as it is packed.
+    attack("npz", &files, &read, 3_000, 1_100);
 
     let csv = b"size,colour,\"a, b\",price\n1.5,red,3,10\n,blue,4,\n2e3,\"gr\"\"een\",5,12\n".to_vec();
     let read = in_file(|path| CsvReader::new().targets(["price"]).read::<f32>(path).is_ok(), "csv");

@@ -282,6 +282,11 @@ impl<F: Scalar> Dataset<F> {
         self.pass(Sampler::in_order(self, batch_size))
     }
 
+    /// How many rows the largest group has; 1 without groups.
+    pub(crate) fn largest_group(&self) -> usize {
+        self.groups().map(members).iter().flatten().map(Vec::len).max().unwrap_or(1)
+    }
+
     fn pass(&self, sampler: Result<Sampler>) -> Batches<'_, F> {
         match sampler {
             Ok(sampler) => Batches { dataset: self, sampler: Some(sampler), fault: None },

@@ -1,10 +1,10 @@
 //! Tables, and the batches cut from them.
 //!
 //! ```text
-//! file ── csv, npy ──▶ Dataset ── split, folds ──▶ Dataset, Dataset
-//!                       │
-//!                       ├── Standardizer: (x − mean) / scale, fitted on training rows
-//!                       └── batches, Sampler ──▶ Batch: the table and some of its rows
+//! file ── csv, npy, npz ──▶ Dataset ── split, folds ──▶ Dataset, Dataset
+//!                            │
+//!                            ├── Standardizer: (x − mean) / scale, fitted on training rows
+//!                            └── batches, Sampler ──▶ Batch: the table and some of its rows
 //! ```
 //!
 //! Nothing here copies a table in order to train on it: a [`Batch`] is a list of row indices.
@@ -16,6 +16,8 @@ mod dataset;
 pub mod datasets;
 mod names;
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
 mod scale;
 mod split;
 

@@ -78,7 +78,7 @@ pub fn write<F: Scalar>(path: impl AsRef<Path>, matrix: ArrayView2<'_, F>) -> Re
     })
 }
 
-fn parse<F: Scalar>(bytes: &[u8]) -> Result<Array2<F>> {
+pub(super) fn parse<F: Scalar>(bytes: &[u8]) -> Result<Array2<F>> {
     let (header, data) = header(bytes)?;
     let (size, decode) = number_type(header)?;
     let (rows, columns) = shape(header)?;

@@ -18,6 +18,22 @@
 //! the output columns c p … c p + p − 1. Ranking losses compare the examples of one query group, and for
 //! them the mean is over lists.
 //!
+//! ```text
+//! loss                                   outputs per target column    labels
+//! squared, absolute, Huber, smooth L1,
+//!     log-cosh                           1                            any finite number
+//! quantile                               one per quantile             any finite number
+//! Poisson                                1, the log of the rate       a count, 0 or more
+//! Gaussian                               2, mean and log variance     any finite number
+//! binary cross-entropy, binary focal     1, a logit                   0 or 1
+//! cross-entropy, focal                   C logits                     class index 0 … C − 1
+//! ordinal                                C − 1                        class index 0 … C − 1
+//! RankNet, ListNet, ListMLE              1, a score                   relevance, any finite number
+//! LambdaRank, ApproxNDCG                 1, a score                   relevance from 0 to 31
+//! ```
+//! A class index is a whole number, and exact: C goes up to 2²⁴, which is as far as `f32` counts. The items of a query
+//! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
+//!
 //! [`Loss`] names a loss and its settings, without a scalar type; [`Loss::build`] makes the
 //! [`LossFunction`] over `f32` or `f64`.
 //!

@@ -1,0 +1,164 @@
+//! NumPy's files of several arrays (`.npz`; feature `npz`): a zip archive with one `.npy` file per array, as
+//! `numpy.savez` and `numpy.savez_compressed` write it.
+//!
+//! An array is unpacked when it is asked for, and three things keep what a file makes a reader do in bounds:
+//!
+//! - no number in the archive is believed: an array that is said to unpack to more than 1032 times its packed size, which
+//!   is DEFLATE's largest factor, is refused at once; memory is taken as bytes come out, and checksum and length must be
+//!   those of the archive at the end;
+//! - an array that unpacks to more than a limit is refused ([`Archive::most_bytes`], 1 GiB unless told);
+//! - arrays are unpacked one at a time, so that many small entries cannot add up to one large.
+//!
+//! Source: the format is described in NumPy's `numpy.savez` and PKWARE's APPNOTE; the crates `rawzip` and `flate2` read
+//! the archive and unpack.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::bufread::DeflateDecoder;
+use ndarray::Array2;
+use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
+
+use super::{names, npy};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// The most that a byte of DEFLATE can unpack to: 258 bytes for a quarter of it.
+const LARGEST_FACTOR: u64 = 1032;
+
+/// A file of named arrays.
+///
+/// ```no_run
+/// use polytask::data::{Dataset, npz::Archive};
+///
+/// let file = Archive::open("table.npz")?; // numpy.savez("table.npz", x=x, y=y)
+/// let data = Dataset::<f32>::new(file.array("x")?, file.array("y")?)?;
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Archive {
+    /// What the file is called in messages.
+    place: String,
+    zip: ZipSliceArchive<Vec<u8>>,
+    names: Vec<String>,
+    entries: Vec<(CompressionMethod, ZipArchiveEntryWayfinder)>,
+    most_bytes: u64,
+}
+
+impl Archive {
+    /// Reads a file and finds the names in it; nothing is unpacked yet.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no zip archive, or has two arrays of one name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let place = path.display().to_string();
+        let bytes = fs::read(path).map_err(|cause| {
+            Error::new(ErrorKind::File, &place, "a file that can be read", &cause).caused_by(cause)
+        })?;
+        Self::from_bytes(bytes, &place)
+    }
+
+    /// [`open`](Self::open) for the bytes of a file; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
+        let place = name.to_owned();
+        let broken =
+            |cause| Error::new(ErrorKind::File, &place, "a whole zip archive", &cause).caused_by(cause);
+        let zip = ZipArchive::from_slice(bytes).map_err(broken)?;
+        let (mut arrays, mut entries) = (Vec::<String>::new(), zip.entries());
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next_entry().map_err(broken)? {
+            let path = entry.file_path();
+            let Some(name) = path.as_ref().strip_suffix(b".npy") else { continue };
+            let Ok(name) = std::str::from_utf8(name) else {
+                let shown = String::from_utf8_lossy(name);
+                return Err(Error::new(ErrorKind::File, place, "names in UTF-8", format!("`{shown}`")));
+            };
+            arrays.push(name.to_owned());
+            found.push((entry.compression_method(), entry.wayfinder()));
+        }
+        let mut sorted: Vec<&String> = arrays.iter().collect();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            let found = format!("`{}` a second time", twice[0]);
+            return Err(Error::new(ErrorKind::Name, place, "names that differ", found));
+        }
+        Ok(Self { place, zip, names: arrays, entries: found, most_bytes: 1 << 30 })
+    }
+
+    /// How many bytes an array may unpack to: 1 GiB unless told. A small file can unpack to a thousand times its size.
+    #[must_use]
+    pub fn most_bytes(mut self, most: u64) -> Self {
+        self.most_bytes = most;
+        self
+    }
+
+    /// The names of the arrays, in the order of the file; `numpy.savez(file, a, b)` calls them `arr_0` and `arr_1`.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Unpacks an array and reads it as [`npy::read`](super::npy::read) does: as a matrix, rounded to `F`.
+    ///
+    /// # Errors
+    /// If there is no array of that name, it is packed in another way than NumPy's, is damaged, unpacks to too much, or
+    /// is not what [`npy::read`](super::npy::read) takes.
+    pub fn array<F: Scalar>(&self, name: &str) -> Result<Array2<F>> {
+        let at = self.names.iter().position(|candidate| candidate == name).ok_or_else(|| {
+            let found = match self.names.as_slice() {
+                [] => "none at all".to_owned(),
+                names => names::quoted(names),
+            };
+            Error::new(ErrorKind::Name, &self.place, format!("an array named `{name}`"), found)
+        })?;
+        let place = format!("{}: `{name}`", self.place);
+        let bytes = self.unpacked(at).map_err(|error| error.within(&place))?;
+        npy::parse(&bytes).map_err(|error| error.within(place))
+    }
+
+    /// The bytes of an entry.
+    fn unpacked(&self, at: usize) -> Result<Vec<u8>> {
+        let (method, wayfinder) = self.entries[at];
+        let packed = wayfinder.compressed_size_hint();
+        let unpacked = wayfinder.uncompressed_size_hint();
+        if unpacked > self.most_bytes {
+            let expected = format!("at most {} bytes", self.most_bytes);
+            return Err(Error::new(ErrorKind::File, "unpacked size", expected, unpacked)
+                .advise("if you trust the file, Archive::most_bytes raises the limit"));
+        }
+        if unpacked > packed.saturating_mul(LARGEST_FACTOR) {
+            let expected = format!("at most {LARGEST_FACTOR} bytes for each of {packed}");
+            return Err(Error::new(ErrorKind::File, "unpacked size", expected, unpacked));
+        }
+        let broken = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(ErrorKind::File, "packed bytes", "what NumPy packed", &cause).caused_by(cause)
+        };
+        let entry = self.zip.get_entry(wayfinder).map_err(|cause| broken(cause.into()))?;
+        let mut bytes = Vec::new();
+        // One byte more than there should be, so that a stream that goes on is found out.
+        let done = match method {
+            CompressionMethod::STORE => {
+                entry.verifying_reader(entry.data()).take(unpacked + 1).read_to_end(&mut bytes)
+            }
+            CompressionMethod::DEFLATE => entry
+                .verifying_reader(DeflateDecoder::new(entry.data()))
+                .take(unpacked + 1)
+                .read_to_end(&mut bytes),
+            other => {
+                let expected = "arrays that are stored or deflated";
+                return Err(Error::new(ErrorKind::File, "packing", expected, format!("{other:?}")));
+            }
+        };
+        done.map_err(|cause| broken(cause.into()))?;
+        match bytes.len() as u64 == unpacked {
+            true => Ok(bytes),
+            false => {
+                let found = if (bytes.len() as u64) < unpacked { "fewer" } else { "more" };
+                Err(Error::new(ErrorKind::File, "packed bytes", format!("{unpacked} bytes"), found))
+            }
+        }
+    }
+}

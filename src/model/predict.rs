@@ -1,0 +1,155 @@
+//! Predicting: from rows of features to what the tasks' outputs mean, in memory of the caller or of its own.
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+use super::{Model, Predictions};
+use crate::layer::Mode;
+use crate::trace::Trace;
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// How many rows are worked on at once.
+pub(crate) const PREDICTION_ROWS: usize = 1024;
+
+impl<F: Scalar> Model<F> {
+    /// What the model predicts for `features` (`rows × features`), per task: quantities, probabilities or
+    /// scores, on the scale of the targets.
+    ///
+    /// # Errors
+    /// If the number of features is not the model's, or one is not finite.
+    pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
+        let n = features.nrows();
+        let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
+        let mut predictions = Predictions::new(self, n);
+        let mut views: Vec<_> = predictions.values.iter_mut().map(|values| values.view_mut()).collect();
+        self.predict_into(features, &mut trace, &mut views)?;
+        Ok(predictions)
+    }
+
+    /// [`predict`](Self::predict) in memory of the caller: nothing is allocated.
+    ///
+    /// `trace` is made by [`trace`](Self::trace) once for each thread that predicts; `predictions` has one matrix per
+    /// task, in the order of the tasks, `rows × prediction width`. In them is what `predict` gives, in the same unit:
+    /// quantities on the scale of the targets, a standardised target brought back, probabilities for classes; for a
+    /// loss of your own, what its `predict` makes of the outputs. Every entry is written, unless there is an error:
+    /// then none is.
+    ///
+    /// The bits are those of `predict` if the trace has room for all rows, or for 1024. In a smaller one rows are
+    /// worked on as many at a time as it has room for, and a row that is left alone may differ in its last bits,
+    /// because a single row is multiplied in another order of sums than several.
+    ///
+    /// ```
+    /// use polytask::ndarray::{ArrayView2, Array2, array};
+    /// use polytask::prelude::*;
+    ///
+    /// let model = Model::builder(2)
+    ///     .trunk([Layer::dense(8, Activation::Silu)])
+    ///     .task(Task::regression("price"))
+    ///     .task(Task::classes("kind", 3))
+    ///     .build::<f32>()?;
+    /// let mut trace = model.trace(1);
+    /// let (mut price, mut kind) = (Array2::zeros((1, 1)), Array2::zeros((1, 3)));
+    ///
+    /// for row in [[0.5, -1.0], [0.1, 0.2]] {
+    ///     let features = ArrayView2::from(std::slice::from_ref(&row));
+    ///     model.predict_into(features, &mut trace, &mut [price.view_mut(), kind.view_mut()])?;
+    ///     assert_eq!(price, model.predict(features)?["price"]);
+    ///     assert!((kind.sum() - 1.0).abs() < 1e-6);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the number of features is not the model's, one is not finite, the trace has room for no row, or a matrix
+    /// of `predictions` is missing or has another shape.
+    pub fn predict_into(
+        &self,
+        features: ArrayView2<'_, F>,
+        trace: &mut Trace<F>,
+        predictions: &mut [ArrayViewMut2<'_, F>],
+    ) -> Result<()> {
+        let n = features.nrows();
+        self.check_features(features)?;
+        self.check_predictions(n, predictions)?;
+        let at_once = trace.capacity().min(PREDICTION_ROWS);
+        self.check_size(n.min(1), trace)?;
+        for first in (0..n).step_by(at_once.max(1)) {
+            let rows = first..n.min(first + at_once);
+            self.forward_checked(features.slice(s![rows.clone(), ..]), trace);
+            for (k, to) in predictions.iter_mut().enumerate() {
+                self.predict_task(k, trace, to.slice_mut(s![rows.clone(), ..]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the outputs for `features` in a trace of your own, without allocating; read them with
+    /// [`predict_task`](Self::predict_task).
+    ///
+    /// # Errors
+    /// If the number of features is not the model's, one is not finite, or the trace is too small.
+    pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        self.check_size(features.nrows(), trace)?;
+        self.check_features(features)?;
+        self.forward_checked(features, trace);
+        Ok(())
+    }
+
+    /// Writes what the outputs of a task in the trace mean, `rows × prediction width`: the inverse of the
+    /// loss's link, on the scale of the targets.
+    ///
+    /// # Panics
+    /// If `predictions` has another shape.
+    pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
+        self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
+        if let Some(scaling) = &self.scaling.targets[task] {
+            let parts = predictions.ncols() / scaling.n_columns();
+            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
+                column.mapv_inplace(|y| scaling.undo(i / parts, y));
+            }
+        }
+    }
+
+    /// How many columns the predictions of a task have.
+    pub fn prediction_width(&self, task: usize) -> usize {
+        self.network.widths(task).1
+    }
+
+    fn forward_checked(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) {
+        trace.begin(features.nrows());
+        let fill = |i: usize, row: &mut [F]| {
+            row.iter_mut().zip(features.row(i)).for_each(|(to, &x)| *to = x);
+            if let Some(scaling) = &self.scaling.features {
+                scaling.apply_row(row);
+            }
+        };
+        self.network.forward(&self.theta, Mode::Predict, fill, trace);
+    }
+
+    fn check_features(&self, features: ArrayView2<'_, F>) -> Result<()> {
+        self.check_width(features.ncols())?;
+        match features.indexed_iter().find(|(_, x)| !x.is_finite()) {
+            None => Ok(()),
+            Some(((row, column), x)) => {
+                let place = format!("row {row}, feature {column}");
+                Err(Error::new(ErrorKind::Value, place, "a finite number", x))
+            }
+        }
+    }
+
+    fn check_predictions(&self, n_rows: usize, predictions: &[ArrayViewMut2<'_, F>]) -> Result<()> {
+        let n_tasks = self.tasks().len();
+        if predictions.len() != n_tasks {
+            let expected = format!("{n_tasks} matrices, one per task");
+            return Err(Error::new(ErrorKind::Shape, "predictions", expected, predictions.len()));
+        }
+        for (k, matrix) in predictions.iter().enumerate() {
+            let (rows, columns) = (n_rows, self.prediction_width(k));
+            if matrix.dim() != (rows, columns) {
+                let place = format!("predictions of {}", self.place(k));
+                let found = format!("{} × {}", matrix.nrows(), matrix.ncols());
+                return Err(Error::new(ErrorKind::Shape, place, format!("{rows} × {columns}"), found));
+            }
+        }
+        Ok(())
+    }
+}
