@@ -93,7 +93,7 @@ fn check(layer: f64, loss: f64) -> GradientChecks {
         .with_weights((0..24).map(|row| [1.0, 0.0, 2.5][row % 3]).collect())
         .expect("weights");
     let mut model = Model::builder(data.n_features())
-        .trunk([Layer::custom(Triple { slope: layer }), Layer::dense(6, Activation::Relu).into()])
+        .trunk([Layer::custom(Triple { slope: layer }), Layer::dense(6, Activation::Relu)])
         .task(Task::new("value", Loss::custom(Quartic { slope: loss })).weight(0.3))
         .task(Task::binary("accepted").head([Layer::dense(4, Activation::Tanh)]))
         .task(Task::classes("grade", 5).weight(2.0))

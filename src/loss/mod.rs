@@ -29,6 +29,7 @@
 //! cross-entropy, focal                   C logits                     class index 0 … C − 1
 //! ordinal                                C − 1                        class index 0 … C − 1
 //! RankNet, ListNet, ListMLE              1, a score                   relevance, any finite number
+//! ListNet by proportion                  1, a score                   relevance, 0 or more
 //! LambdaRank, ApproxNDCG                 1, a score                   relevance from 0 to 31
 //! ```
 //! A class index is a whole number, and exact: C goes up to 2²⁴, which is as far as `f32` counts. The items of a query
