@@ -1,23 +1,10 @@
-//! From the bytes of a fuzzer to a zip archive whose outside is in order.
+//! Zip archives whose outside is in order, for the test and the fuzzer.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use rawzip::{CompressionMethod, ZipArchiveWriter};
-
-/// The archive that the first byte and the rest describe.
-pub fn inside(bytes: &[u8]) -> Vec<u8> {
-    let Some((kind, rest)) = bytes.split_first() else { return Vec::new() };
-    match kind % 4 {
-        // The array as it is, stored and deflated.
-        1 => archive(rest, CompressionMethod::STORE, rest),
-        2 => archive(&deflated(rest), CompressionMethod::DEFLATE, rest),
-        // A stream of its own; checksum and length are those of nothing.
-        3 => archive(rest, CompressionMethod::DEFLATE, &[]),
-        _ => rest.to_vec(),
-    }
-}
 
 pub fn deflated(array: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
