@@ -174,7 +174,7 @@ impl<F: Scalar> Model<F> {
         let (features, width) = (data.flat_features(), data.n_features());
         let fill = |i: usize, row: &mut [F]| {
             let at = batch.rows[i] * width;
-            kernel::copy_row(&features[at..at + width], row);
+            row.copy_from_slice(&features[at..at + width]);
             if let Some(scaling) = &self.scaling.features {
                 scaling.apply_row(row);
             }

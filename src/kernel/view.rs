@@ -1,4 +1,4 @@
-//! Cutting a slice into a matrix: the one place where it is done, some twenty times a step; and copying a row.
+//! Cutting a slice into a matrix: the one place where it is done, some twenty times a step.
 //!
 //! A step on 32 rows of a small network takes about a microsecond, of which ndarray's own checked constructor
 //! would take a quarter; the two checks below are all that a row-major matrix needs.
@@ -31,26 +31,6 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
     unsafe { ArrayViewMut2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_mut_ptr()) }
 }
 
-/// Copies a row to another of the same length.
-///
-/// The standard library's copy is a call, which for the ten numbers of a narrow table takes longer than the copying.
-///
-/// # Panics
-/// If the lengths differ.
-#[inline]
-#[track_caller]
-pub fn copy_row<F: Copy>(from: &[F], to: &mut [F]) {
-    let n = from.len();
-    if !(8..=64).contains(&n) {
-        return to.copy_from_slice(from);
-    }
-    assert_eq!(n, to.len(), "a row is copied to one of the same length");
-    let last = n - 8;
-    for at in (0..last).step_by(8).chain([last]) {
-        to[at..at + 8].copy_from_slice(&from[at..at + 8]);
-    }
-}
-
 #[inline]
 #[track_caller]
 fn check(len: usize, rows: usize, cols: usize, stride: usize) {
@@ -75,16 +55,6 @@ mod tests {
         matrix_mut(&mut numbers, 2, 1, 5).fill(-1);
         assert_eq!(numbers[..7], [-1, 1, 2, 3, 4, -1, 6]);
         assert_eq!(matrix(&numbers, 0, 3, 1).dim(), (0, 3));
-    }
-
-    #[test]
-    fn rows_of_any_length_are_copied() {
-        for n in 0..80 {
-            let from: Vec<usize> = (1..=n).collect();
-            let mut to = vec![0; n];
-            copy_row(&from, &mut to);
-            assert_eq!(from, to);
-        }
     }
 
     #[test]
