@@ -49,7 +49,6 @@ pub use predictions::Predictions;
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
-use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
 use crate::trace::{Binding, Trace};
