@@ -29,6 +29,8 @@
 
 mod builder;
 mod check;
+#[cfg(feature = "csv")]
+mod columns;
 mod evidence;
 mod label_totals;
 #[cfg(feature = "persist")]
@@ -62,6 +64,9 @@ pub struct Model<F: Scalar> {
     theta: Vec<F>,
     scaling: Scaling<F>,
     names: Option<Arc<Names>>,
+    /// How the columns of a CSV file become the features.
+    #[cfg(feature = "csv")]
+    encoding: Option<Arc<crate::data::csv::Encoding>>,
 }
 
 /// How features and targets are brought to mean 0 and deviation 1 before the network sees them.

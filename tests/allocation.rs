@@ -43,9 +43,14 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
-/// One test function, because the counter is one for the whole process.
-#[test]
-fn a_steady_step_allocates_nothing() {
+/// One program without a harness, because the counter is one for the whole process.
+fn main() {
+    steady_steps_allocate_nothing();
+    predictions_allocate_nothing();
+    println!("steps and predictions allocate nothing");
+}
+
+fn steady_steps_allocate_nothing() {
     let table = |rows: usize, features: usize| {
         let x = Array2::from_shape_fn((rows, features), |(i, j)| ((i * 7 + j * 3) % 11) as f32 - 5.0);
         let y = Array2::from_shape_fn((rows, 2), |(i, j)| ((i + 2 * j) % 5) as f32);
@@ -108,8 +113,6 @@ fn a_steady_step_allocates_nothing() {
     };
     steps(4);
     assert_eq!(allocations(|| steps(40)), 0, "callbacks");
-
-    predictions_allocate_nothing();
 }
 
 /// Outputs of every kind, in batches that fit the trace, are smaller, larger than one, and on two threads.

@@ -189,10 +189,22 @@ fn models() {
         .task(Task::binary("yes"))
         .build::<f32>()
         .expect("valid settings");
-    let files = [trained.to_bytes().expect("bytes"), independent.to_bytes().expect("bytes")];
+    let csv = b"size,roof,price,kind\n1.5,flat,3,b\n2,round,,c\n3,flat,1,a\n";
+    let reader = CsvReader::new().targets(["price"]).class_targets(["kind"]);
+    let (_, encoding) = reader.read_from::<f32>(&csv[..], "csv").expect("a table");
+    let mut encoded = Model::builder(3)
+        .task(Task::classes("kind", 3))
+        .task(Task::regression("price"))
+        .build::<f32>()
+        .expect("valid settings");
+    encoded.set_encoding(encoding).expect("three features");
+    let files = [&trained, &independent, &encoded].map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };
         // What could be read can be used.
+        if let Some(encoding) = model.encoding() {
+            let _ = encoding.clone().lenient().read_from::<f32>(&csv[..], "csv");
+        }
         let features = polytask::ndarray::Array2::zeros((1, model.n_features()));
         model.predict(features.view()).is_ok()
     };

@@ -76,7 +76,15 @@ impl ModelBuilder {
         let network = self.network(MOST_PARAMETERS)?;
         let theta = network.initial(self.seed);
         let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
-        Ok(Model { spec: self.clone(), network: Arc::new(network), theta, scaling, names: None })
+        Ok(Model {
+            spec: self.clone(),
+            network: Arc::new(network),
+            theta,
+            scaling,
+            names: None,
+            #[cfg(feature = "csv")]
+            encoding: None,
+        })
     }
 
     /// Checks the settings and makes the network, of at most so many parameters; nothing as long as θ is allocated.

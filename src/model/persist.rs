@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Model, ModelBuilder, Scaling};
+#[cfg(feature = "csv")]
+use crate::data::Names;
 use crate::data::Standardizer;
 use crate::network::MOST_PARAMETERS;
 use crate::persist::{Reader, Writer, bytes_of};
@@ -13,6 +15,10 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
 pub(crate) const RUN: &str = "run.";
 
+/// The section that a model has if its table came from a CSV file.
+#[cfg(feature = "csv")]
+const ENCODING: &str = "encoding";
+
 impl<F: Scalar> Model<F> {
     /// Saves the model to one file that [`load`](Self::load) reads back, exact to the bit, and that Python's
     /// `safetensors` opens.
@@ -20,8 +26,8 @@ impl<F: Scalar> Model<F> {
     /// In the file are the parameters under the names of the [`Layout`](crate::Layout), each `rows × cols`
     /// (`trunk.0.weight` is in × out); the means and deviations of features and targets, if the model
     /// standardises (`scaling.features.mean`, `scaling.<task>.std`, …); and in its metadata, as JSON under the key
-    /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns, and the
-    /// versions of the format and of this crate. The same model gives the same bytes.
+    /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns and
+    /// their encoding (`set_encoding`, feature `csv`), and the versions of the format and of this crate. The same model gives the same bytes.
     ///
     /// The file is written beside `path`, brought to the disk and then given its name, so that a crash leaves the
     /// old file or the new one, whole.
@@ -163,6 +169,8 @@ impl<F: Scalar> Model<F> {
             theta: numbers(&self.theta),
             scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
             names: self.names.clone(),
+            #[cfg(feature = "csv")]
+            encoding: self.encoding.clone(),
         };
         model.check_finite(&model.theta)?;
         Ok(model)
@@ -182,6 +190,10 @@ impl<F: Scalar> Model<F> {
         writer.section("architecture", &architecture)?;
         writer.section("own", &own)?;
         writer.section("names", &self.names.as_deref())?;
+        #[cfg(feature = "csv")]
+        if let Some(encoding) = self.encoding() {
+            writer.section(ENCODING, encoding)?;
+        }
         for (name, block) in self.network.layout().blocks() {
             let (rows, cols) = block.shape();
             writer.tensor(name, &[rows, cols], &self.theta[block.range()])?;
@@ -215,10 +227,26 @@ impl<F: Scalar> Model<F> {
         let network = spec.network::<F>(reader.n_numbers())?;
         let theta = Vec::new();
         let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
-        let mut model = Self { spec, network: Arc::new(network), theta, scaling, names: None };
+        let mut model = Self {
+            spec,
+            network: Arc::new(network),
+            theta,
+            scaling,
+            names: None,
+            #[cfg(feature = "csv")]
+            encoding: None,
+        };
         model.read_weights(reader)?;
         model.names = reader.section::<Option<_>>("names")?.map(Arc::new);
         model.check_names()?;
+        #[cfg(feature = "csv")]
+        if reader.has_section(ENCODING) {
+            let none = || Names { features: Vec::new(), targets: Vec::new() };
+            let names = model.names.clone().unwrap_or_else(|| Arc::new(none()));
+            let encoding = reader.section(ENCODING)?;
+            model.check_encoding(&encoding, &names)?;
+            model.encoding = Some(Arc::new(encoding));
+        }
         Ok(model)
     }
 

@@ -17,6 +17,8 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// Printed, it is a report: one line per column. Columns are found by name, so their order in the next file does
 /// not matter, and columns that the fitted file did not have are passed over.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct Encoding {
     pub(super) reader: CsvReader,
     pub(super) columns: Vec<Column>,
@@ -25,6 +27,8 @@ pub struct Encoding {
 
 /// One column of a file.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub struct Column {
     /// Its name in the header.
     pub name: String,
@@ -34,6 +38,8 @@ pub struct Column {
 
 /// What a column of a file was found to hold.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub enum Content {
     /// A feature: numbers.
@@ -83,6 +89,11 @@ impl Encoding {
     /// The names of the features that the columns become.
     pub fn feature_names(&self) -> Vec<String> {
         self.columns.iter().flat_map(Column::features).collect()
+    }
+
+    /// The names of the targets.
+    pub fn target_names(&self) -> Vec<String> {
+        self.reader.targets.iter().map(|target| target.name.clone()).collect()
     }
 
     /// The same encoding for files with surprises: a text that the fitted file did not have belongs to no
@@ -139,7 +150,7 @@ impl Encoding {
                     .within(table.source())
                     .advise("rename a column: features are called as the module tells")
             })?
-            .with_target_names(self.reader.targets.iter().map(|target| target.name.clone()))?;
+            .with_target_names(self.target_names())?;
         if let Some(name) = &self.reader.weights {
             let weights = weights(&Cells::new(table, name, &self.reader.missing)?)?;
             data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
@@ -171,6 +182,59 @@ impl Encoding {
             at += width;
         }
         Ok(features)
+    }
+
+    /// The texts of the classes 0, 1, 2 … of the target column `name`, if it holds classes.
+    pub fn classes(&self, name: &str) -> Option<&[String]> {
+        let column = self.columns.iter().find(|column| column.name == name)?;
+        match &column.content {
+            Content::Classes { classes, .. } => Some(classes),
+            _ => None,
+        }
+    }
+
+    /// Fails unless the columns become features of exactly these names, and the settings are about columns that are
+    /// there: what a fitted encoding is, and one from a file may not be. No name is put together, because those of a
+    /// file made on purpose could be longer than the file many times over.
+    pub(crate) fn check(&self, features: &[String]) -> Result<()> {
+        let mut names = features.iter();
+        let mut next_is = |parts: [&str; 3]| {
+            let rest = parts.iter().try_fold(names.next()?.as_str(), |rest, part| rest.strip_prefix(part))?;
+            rest.is_empty().then_some(())
+        };
+        let mut fits = |column: &Column| {
+            let missing = match &column.content {
+                Content::Numbers { missing, mean, .. } => {
+                    next_is([&column.name, "", ""]).filter(|()| mean.is_finite())?;
+                    *missing
+                }
+                Content::Texts { categories, missing } => {
+                    categories.iter().try_for_each(|text| next_is([&column.name, "=", text]))?;
+                    *missing
+                }
+                _ => 0,
+            };
+            if missing > 0 { next_is([&column.name, "_missing", ""]) } else { Some(()) }
+        };
+        if let Some(column) = self.columns.iter().find(|&column| fits(column).is_none()) {
+            let expected = format!("features of the names of the model's {}", features.len());
+            return Err(Error::new(
+                ErrorKind::Name,
+                "encoding",
+                expected,
+                format!("column `{}`", column.name),
+            ));
+        }
+        if let Some(name) = names.next() {
+            return Err(Error::new(ErrorKind::Name, "encoding", format!("a column for `{name}`"), "none"));
+        }
+        let is_there = |target: &&Target| self.columns.iter().any(|column| column.name == target.name);
+        match self.reader.targets.iter().find(|target| !is_there(target)) {
+            None => Ok(()),
+            Some(Target { name, .. }) => {
+                Err(Error::new(ErrorKind::Name, "encoding", format!("the target column `{name}`"), "none"))
+            }
+        }
     }
 
     fn fill_features<F: Scalar>(

@@ -58,6 +58,8 @@ use crate::{Result, Scalar};
 ///
 /// A file is comma-separated UTF-8 text whose first line names the columns. Spaces around a cell do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 #[must_use]
 pub struct CsvReader {
     targets: Vec<Target>,
@@ -71,6 +73,8 @@ pub struct CsvReader {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 struct Target {
     name: String,
     is_class: bool,
