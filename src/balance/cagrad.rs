@@ -37,7 +37,10 @@ pub enum Rescale {
 /// - c = 0 is the mean; as c grows it comes near MGDA's direction. For c < 1 the mean loss falls to its
 ///   minimum, for c ≥ 1 no task is opposed.
 /// - One task: `(1 + c) / (1 + c²)` times its gradient; opposite gradients: `(1 − c) / (1 + c²) g₀` for c < 1.
-/// - Where the best for the task served worst is to stand still (g_w = 0) the direction is zero.
+/// - Parallel gradients: `(1 + c) / (1 + c²) g₀`. All gradients zero: d = 0.
+/// - Where the best for the task served worst is to stand still (g_w = 0) the direction is zero: at a
+///   Pareto-stationary point, and so beside any zero gradient, if no average of the gradients has a cosine below
+///   −c to the mean. Published code stands still there too (TorchJD) or follows g₀ (the authors').
 /// - Published code differs in what the result is divided by, and some multiplies by K.
 ///
 /// ```

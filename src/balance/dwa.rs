@@ -17,6 +17,7 @@ use crate::Result;
 /// - Heads: scaled like the shared part. Scale: Σ w = K. One task: weight 1.
 /// - The means are over the batches of an epoch that had labels for the task; a task that was not seen in one
 ///   of the two last epochs counts as standing still, r = 1.
+/// - For losses above 0: a mean below 10⁻⁸ counts as 10⁻⁸, so that the ratio of a task learnt to 0 is a number.
 /// - [`Balancer::end_epoch`](super::Balancer::end_epoch) must be called, else the weights stay 1.
 /// - Published variants differ: means of the last 25 steps instead of an epoch, or weights that sum to 1.
 ///

@@ -7,7 +7,7 @@
 //! Ban and Ji (Fair resource allocation in multi-task learning, ICML 2024), equation 4. α = 1 is Nash-MTL
 //! without its clipping, α → 0 the plain sum, α = 2 favours the tasks served worst more, α → ∞ is MGDA's aim.
 
-use super::setting::require_not_negative;
+use super::setting::{require, require_not_negative};
 use super::solver::Fair;
 use super::{Balance, Needs, Tasks, Weights};
 use crate::Result;
@@ -17,8 +17,11 @@ use crate::Result;
 /// - Heads: scaled like the shared part. Scale: `Σ w ∝ ‖∇‖^(−2α/(1+α))`, so d keeps a length between that of a
 ///   gradient (α → 0) and its inverse; for α = 0, Σ w = 1.
 /// - One task: `‖∇‖^(−2α/(1+α))` times its gradient.
-/// - Pareto-stationary points (opposite gradients too) have no solution; the weights are bounded as Nash-MTL's.
+/// - Parallel gradients: `wₖ ∝ ‖∇ₖ‖^(−α)`, so that the longer has the smaller weight.
+/// - Pareto-stationary points (opposite gradients too) have no solution; the weights, which would be infinite, are
+///   bounded: by 10⁶ / ‖∇ₖ‖ for α = 1, by a power of it else, and the heads feel it.
 /// - A task with a zero gradient keeps weight 1.
+/// - α between 0 and 0.1 is refused: the equation has the power 1 / α, beyond what the arithmetic can hold.
 ///
 /// ```
 /// use polytask::balance::{Balancer, FairGrad, Observed};
@@ -69,6 +72,7 @@ impl Balance for FairGrad {
     }
 
     fn check(&self, _: usize) -> Result<()> {
-        require_not_negative(self.alpha, "alpha of FairGrad")
+        require_not_negative(self.alpha, "alpha of FairGrad")?;
+        require(self.alpha == 0.0 || self.alpha >= 0.1, "alpha of FairGrad", "0, or at least 0.1", self.alpha)
     }
 }

@@ -20,7 +20,9 @@ use crate::Result;
 ///
 /// - Heads: not scaled. (The paper's total loss scales them: see [`Balance::scale_heads`].) Scale: Σ w = K.
 /// - One task: weight 1. A zero gradient has Gₖ = 0, and its weight grows.
-/// - The lengths are over all shared parameters; the paper takes those of the last shared layer, to be cheap.
+/// - The lengths are over what the Gramian is over, all shared parameters unless said otherwise; the paper takes
+///   those of the last shared layer ([`Over::LastSharedLayer`](super::Over::LastSharedLayer)), to be cheap. In each
+///   step they are measured in units of √(Σ ‖∇ₖ‖²), so that Adam's means weigh all steps alike.
 /// - Lₖ(0) is the first loss seen unless it is given; where first losses are chance, give their expectation,
 ///   such as log C for a cross entropy over C classes.
 /// - α is how strongly the rates are equalised: about 0.12 for tasks that are alike, 1.5 for ones that are not.

@@ -18,10 +18,14 @@ use crate::Result;
 /// φ̂ stays below this: at 1 no finite step reaches the target.
 const LARGEST_TARGET: f64 = 0.999;
 
+/// A turned gradient shorter than this, relative to what it was before, is zero up to rounding.
+const CANCELLED: f64 = 1e-7;
+
 /// Gradient vaccine: PCGrad with a target cosine for each pair of tasks, learned as it goes.
 ///
 /// - Heads: not scaled. Scale: w = 1 each where all pairs agree at least as usual; else more.
-/// - One task: weight 1. A pair with a zero gradient is passed over, and its target stays.
+/// - One task: weight 1. A pair with a zero gradient, or with one that the turns before have cancelled, is passed
+///   over, and its target stays. Opposite gradients: d = 0 for two tasks in the first step.
 /// - φ is that of the gradient as turned so far and the original one of the other task, before the turn.
 /// - A target above 0.999 counts as 0.999, for the turn grows without bound as the target nears 1.
 ///
@@ -99,7 +103,7 @@ impl Balance for GradVac {
             for &l in &self.others {
                 let square: f64 = c.iter().zip(&*products).map(|(c, p)| c * p).sum();
                 let (length, other) = (square.max(0.0).sqrt(), g.norm(l));
-                if length * other == 0.0 {
+                if other == 0.0 || length <= CANCELLED * g.norm(k) {
                     continue;
                 }
                 let cosine = (products[l] / (length * other)).clamp(-1.0, 1.0);

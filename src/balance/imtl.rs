@@ -7,8 +7,10 @@
 //! ```
 //!
 //! Liu et al. (Towards impartial multi-task learning, ICLR 2021), equations 5 and 7. The paper inverts a matrix
-//! of differences; the form with the pseudo-inverse is equal to it where that inverse exists (Quinton and Rey,
-//! arXiv 2406.16232). s begins at 0; its Adam has learning rate 0.025, as for uncertainty weighting.
+//! of differences; the form with the pseudo-inverse (Quinton and Rey, arXiv 2406.16232) is equal to it for
+//! independent gradients. For dependent ones the two part: three gradients in a plane can have equal projections
+//! on d = 0 alone, which is the paper's answer; the pseudo-inverse comes as near to equal projections as it can.
+//! s begins at 0; its Adam has learning rate 0.025, as for uncertainty weighting.
 
 use super::setting::require_positive;
 use super::solver::{Eigen, Learned};

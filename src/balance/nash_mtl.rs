@@ -7,7 +7,7 @@
 //! Navon et al. (Multi-task learning as a bargaining game, ICML 2022), claim 3.1. The reference solves a
 //! sequence of convex problems with an outside solver; the equation is the condition for the minimum of
 //! `½ αᵀ G α − Σ log αₖ`, which is strictly convex, and Newton's method needs a few steps. For two tasks
-//! `αₖ = 1 / (‖∇ₖ‖ √(1 + cos))`. A solution has `‖d‖² = K`; the reference clips d to length 1.
+//! `αₖ = 1 / (‖∇ₖ‖ √(1 + cos))`. A solution has `‖d‖² = K`; the reference clips d to length 1, but not the heads.
 
 use super::setting::require_positive;
 use super::solver::Fair;
@@ -16,8 +16,10 @@ use crate::Result;
 
 /// The Nash bargaining solution.
 ///
-/// - Heads: scaled by α, as in the reference. Scale: ‖d‖ = √K, or the largest norm if that is less: 1 unless
-///   set otherwise. Scaling a task's loss does not change d.
+/// - Heads: scaled like the shared part, so that a step is one of the weighted sum of losses. The reference clips
+///   the shared part alone: its heads' gradients are √K times as long as these.
+/// - Scale: ‖d‖ = √K, or the largest norm if that is less: 1 unless set otherwise. Scaling a task's loss does
+///   not change d.
 /// - One task: its gradient divided by its length. Parallel gradients: the same, shared equally.
 /// - Opposite gradients and all other Pareto-stationary points have no solution; the weights, which would
 ///   be infinite, are bounded by 10⁶ / ‖∇ₖ‖, and the heads feel it.

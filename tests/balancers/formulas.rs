@@ -2,8 +2,8 @@
 
 use ndarray::{Array1, Array2, Axis, array};
 use polytask::balance::{
-    Aggregator, Balancer, DbMtlMomentum, GradNorm, Imtl, ImtlG, ImtlL, MoCo, Observed, Order, PcGrad, Rlw,
-    ScaleInvariant,
+    Aggregator, Balancer, DbMtlMomentum, GradNorm, GradVac, Imtl, ImtlG, ImtlL, MoCo, Observed, Order,
+    PcGrad, Rlw, ScaleInvariant,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -181,5 +181,22 @@ fn the_random_order_of_pcgrad_takes_all_orders() {
         let mut random = Balancer::new(PcGrad::new().order(Order::Random(seed)), 3).unwrap();
         let seen: Vec<_> = (0..60).map(|_| weights(&mut random)).collect();
         assert!(fixed.iter().all(|fixed| seen.contains(fixed)));
+    }
+}
+
+/// What opposite gradients leave of each other is rounding, and its angles are not to be learned.
+#[test]
+fn gradvac_learns_no_angle_of_a_cancelled_gradient() {
+    for length in [3.0, 0.7, 11.0] {
+        let j = array![[0.1, 0.3], [-0.1 * length, -0.3 * length], [0.5, -0.2]];
+        let mut balancer = Balancer::new(GradVac::new().order(Order::Ascending), 3).unwrap();
+        balancer.weights(&mut Observed::from_jacobian(&j));
+        let state = balancer.state();
+        let (name, targets) = &state[1];
+        assert_eq!(name, "target cosines");
+        // The first two meet each other first: -1, and half of a new cosine is learned.
+        assert!([targets[1], targets[3]].iter().all(|target| (target + 0.5).abs() < 1e-12), "{targets:?}");
+        assert_eq!([targets[2], targets[5]], [0.0; 2]);
+        assert!(targets[6] != 0.0);
     }
 }

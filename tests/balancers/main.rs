@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod allocation;
+mod corners;
 mod formulas;
 mod golden;
 mod members;

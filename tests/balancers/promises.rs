@@ -363,6 +363,7 @@ fn wrong_settings_and_states_are_told() {
     assert!(Balancer::new(Fixed::new(&[]), 0).is_err());
     for bad in [
         Box::new(polytask::balance::CaGrad::new(-1.0)) as Box<dyn Balance>,
+        Box::new(polytask::balance::FairGrad::new(0.01)),
         Box::new(polytask::balance::UpGrad::new().preference(&[1.0, -1.0])),
         Box::new(polytask::balance::Stch::new(0.0)),
         Box::new(polytask::balance::Dwa::new().temperature(f64::NAN)),

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! If a convex combination of the gradients is zero there is no solution: w would grow without bound. A small
-//! ridge on C bounds it: a ≤ 10⁶ for α = 1.
+//! ridge r = 10⁻¹² on C bounds it: `a ≤ (m / r)^(α/(1+α))`, 10⁶ for α = 1.
 
 use super::cholesky::Cholesky;
 use crate::balance::Gramian;
@@ -143,6 +143,23 @@ mod tests {
             for (k, weight) in w.iter().enumerate() {
                 let share = weight.powf(-1.0 / alpha);
                 assert!((g.dot(k, &w) - share).abs() < 1e-9 * share, "alpha {alpha}, task {k}");
+            }
+        }
+    }
+
+    /// A gradient a thousandth as long as the other, at angles from blunt to sharp: `m` spans 27 decades at α = 0.1.
+    #[test]
+    fn solves_the_equation_for_uneven_gradients() {
+        for alpha in [0.1, 0.2, 0.5, 1.0, 2.0, 20.0] {
+            for cosine in [-0.9, 0.0, 0.1, 0.9] {
+                let g = Gramian::of(array![[1.0, 1e-3 * cosine], [1e-3 * cosine, 1e-6]].view());
+                let w = Fair::default().solve(&g, alpha).to_vec();
+                for (k, weight) in w.iter().enumerate() {
+                    let (served, share) = (g.dot(k, &w), weight.powf(-1.0 / alpha));
+                    let terms = share + g[[k, k]] * weight + g[[0, 1]].abs() * w[1 - k];
+                    // The ridge is 1e-12 of the middle term.
+                    assert!((served - share).abs() < 1e-11 * terms, "alpha {alpha}, cosine {cosine}: {w:?}");
+                }
             }
         }
     }
