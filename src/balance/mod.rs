@@ -48,6 +48,47 @@
 //! - What is random depends on the seed and the number of steps taken, and on nothing else.
 //! - After the first step, asking for weights allocates nothing.
 //!
+//! # In the corners
+//!
+//! The direction of the first step where the gradients lie on one line: the factor of g for one task, two equal
+//! ones, g and 2g, g and a task without a gradient, and g against −2g. In the last column two tasks cancel,
+//! (2, 0) and (−2, 0), and a third has (0, 2), which the factor is of. All losses are 1, on
+//! which the weights of [`Gls`], [`Stch`] and others depend; what is random is "drawn".
+//!
+//! | method | g | g, g | g, 2g | g, 0 | g, −2g | two cancel |
+//! |---|---:|---:|---:|---:|---:|---:|
+//! | [`Equal::sum`] | 1 | 2 | 3 | 1 | -1 | 1 |
+//! | [`Equal::mean`] | 1 | 1 | 1.5 | 0.5 | -0.5 | 0.333 |
+//! | [`Rlw`] | 1 | 1 | drawn | drawn | drawn | drawn |
+//! | [`ScaleInvariant`] | 1 | 2 | 3 | 1 | -1 | 1 |
+//! | [`Uncertainty`] | 0.5 | 1 | 1.5 | 0.5 | -0.5 | 0.5 |
+//! | [`ImtlL`] | 1 | 2 | 3 | 1 | -1 | 1 |
+//! | [`Dwa`] | 1 | 2 | 3 | 1 | -1 | 1 |
+//! | [`Gls`] | 1 | 1 | 1.5 | 0.5 | -0.5 | 0.333 |
+//! | [`Stch`] | 1 | 0.5 | 0.75 | 0.25 | -0.25 | 0.111 |
+//! | [`Famo`] | 1 | 1 | 1.5 | 0.5 | -0.5 | 0.333 |
+//! | [`Mgda`] | 1 | 1 | 1 | 0 | 0 | 0 |
+//! | [`PcGrad`] | 1 | 2 | 3 | 1 | 0 | 1 |
+//! | [`GradVac`] | 1 | 2 | 3 | 1 | 0 | 1 |
+//! | [`CaGrad`] | 1.207 | 1.207 | 1.81 | 0 | -0.259 | 0 |
+//! | [`NashMtl`] | 0.5 | 0.5 | 0.5 | 0.5 | 0 | 0.5 |
+//! | [`FairGrad`] | 0.5 | 0.707 | 0.707 | 0.5 | 0 | 0.5 |
+//! | [`ImtlG`] | 1 | 1 | 1.333 | 1 | 0 | 1 |
+//! | [`AlignedMtl`] | 1 | 1 | 1.5 | 0.5 | -0.5 | 0.333 |
+//! | [`UpGrad`] | 1 | 1 | 1.5 | 0.5 | 0 | 0.333 |
+//! | [`DualProj`] | 1 | 1 | 1.5 | 0.5 | 0 | 0.333 |
+//! | [`ConFig`] | 1 | 2 | 3 | 1 | 0 | 1 |
+//! | [`Imtl`] | 1 | 1 | 1.333 | 1 | 0 | 1 |
+//! | [`GradNorm`] | 1 | 2 | 3 | 1 | -1 | 1 |
+//! | [`DbMtl`] | 1 | 2 | 4 | 1 | 0 | 1 |
+//! | [`GradDrop`] | 1 | 2 | 3 | 1 | drawn | drawn |
+//! | [`MoCo`] | 0.5 | 0.5 | 0.5 | 0.238 | 0 | 0.156 |
+//! | [`ExcessMtl`] | 1 | 2 | 3 | 1.005 | -1 | 1 |
+//! | [`DbMtlMomentum`] | 1 | 2 | 4 | 1 | 0 | 1 |
+//!
+//! A gradient of zero, two opposite ones and two that cancel are all Pareto stationary: no direction improves
+//! every task. [`Mgda`] stops there, and [`CaGrad`] too where its ball lets it; the others go on with the rest.
+//!
 //! Under Adam the length of `d` hardly matters; under plain SGD a method whose weights sum to K takes steps K
 //! times as long as one whose weights sum to 1. Each method says which it is.
 

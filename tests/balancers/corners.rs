@@ -70,11 +70,12 @@ fn share(d: &Array1<f64>, unit: &Array1<f64>) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A row: the first step in each corner, or `drawn` where the second differs from it for a method that draws.
-fn row(name: &str, draws: bool, step: impl Fn(&Array2<f64>) -> [Array1<f64>; 2]) -> String {
+/// A row: the first step in each corner, or `drawn` where later ones differ from it for a method that draws.
+fn row(name: &str, draws: bool, steps: impl Fn(&Array2<f64>) -> Vec<Array1<f64>>) -> String {
     let cells = corners().into_iter().map(|(jacobian, unit)| {
-        let [first, second] = step(&jacobian);
-        if draws && norm(&(&first - &second)) > 1e-9 { "drawn".to_owned() } else { share(&first, &unit) }
+        let steps = steps(&jacobian);
+        let differ = steps.iter().any(|step| norm(&(step - &steps[0])) > 1e-9);
+        if draws && differ { "drawn".to_owned() } else { share(&steps[0], &unit) }
     });
     format!("//! | {name} | {} |\n", cells.collect::<Vec<_>>().join(" | "))
 }
@@ -91,7 +92,7 @@ fn table() -> String {
         table += &row(&label, kind == "Rlw", |jacobian| {
             let mut balancer = Balancer::new(method.clone(), jacobian.nrows()).unwrap();
             let mut step = || balancer.weights(&mut Observed::from_jacobian(jacobian)).shared.clone();
-            [step(), step()].map(|weights| jacobian.t().dot(&Array1::from(weights)))
+            (0..8).map(|_| jacobian.t().dot(&Array1::from(step()))).collect()
         });
     }
     for method in aggregators() {
@@ -106,7 +107,7 @@ fn table() -> String {
                 aggregator.direction(&vec![1.0; tasks], &labels, jacobian.view(), direction);
                 d
             };
-            [step(), step()]
+            (0..8).map(|_| step()).collect()
         });
     }
     table
