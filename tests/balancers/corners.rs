@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ndarray::{Array1, Array2, array};
 use polytask::balance::{
-    Aggregate, Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DbMtl, DbMtlMomentum, DualProj, Dwa,
-    Equal, ExcessMtl, FairGrad, Famo, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo,
+    Aggregate, Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DbMtl, DbMtlMomentum, DualProj,
+    Dwa, Equal, ExcessMtl, FairGrad, Famo, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo,
     NashMtl, Observed, PcGrad, Rlw, ScaleInvariant, Stch, Uncertainty, UpGrad,
 };
 
