@@ -101,11 +101,11 @@ impl Archive {
         &self.names
     }
 
-    /// Unpacks an array and reads it as [`npy::read`](super::npy::read) does: as a matrix, rounded to `F`.
+    /// Unpacks an array and reads it as [`npy::read`] does: as a matrix, rounded to `F`.
     ///
     /// # Errors
     /// If there is no array of that name, it is packed in another way than NumPy's, is damaged, unpacks to too much, or
-    /// is not what [`npy::read`](super::npy::read) takes.
+    /// is not what [`npy::read`] takes.
     pub fn array<F: Scalar>(&self, name: &str) -> Result<Array2<F>> {
         let at = self.names.iter().position(|candidate| candidate == name).ok_or_else(|| {
             let found = match self.names.as_slice() {
