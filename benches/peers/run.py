@@ -220,7 +220,8 @@ def measure(peers, workload, threads, settings):
         others = Others()
         workers = [Worker(peer, workload, threads, numbers) for peer in peers]
         for worker in workers:
-            worker.tell("")
+            worker.tell("")  # all have started before the first is timed
+        for worker in workers:
             worker.run(1)  # which compiles
             worker.settle(settings.block)
             say(f"{worker.peer.name}: {worker.fault or f'{worker.block} steps a block'}")
