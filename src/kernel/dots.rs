@@ -31,30 +31,48 @@ impl<F: Number> Dots<F> {
         let mut i = 0;
         // SAFETY: rows i to i + 4 are below m, as are those that stand in for missing ones.
         unsafe {
+            let tail = self.tail::<V>();
             while i + 4 <= m {
-                let sums = self.sums::<V>([i, i + 1, i + 2, i + 3]);
+                let sums = self.sums([i, i + 1, i + 2, i + 3], &tail);
                 self.put_four(i, sums);
                 i += 4;
             }
             if i < m {
-                let sums = self.sums::<V>([i, (i + 1).min(m - 1), m - 1, m - 1]);
+                let sums = self.sums([i, (i + 1).min(m - 1), m - 1, m - 1], &tail);
                 self.put(i, &sums[..m - i]);
             }
         }
     }
 
+    /// What is left of `b` behind the last whole round of chains: the same for all rows.
+    #[inline(always)]
+    unsafe fn tail<V: Vector<F>>(&self) -> Tail<F, V> {
+        let Operands { k, b, .. } = self.0;
+        let begin = k - k % chains::<F, V>();
+        // SAFETY: the caller's promise; partial loads keep to k.
+        unsafe {
+            let lanes =
+                std::array::from_fn(|register| k.saturating_sub(begin + register * V::LANES).min(V::LANES));
+            let masks = lanes.map(|n| V::mask(n));
+            let factors = std::array::from_fn(|register| match lanes[register] {
+                0 => V::zero(),
+                _ => V::load_part(b.ptr.add(begin + register * V::LANES), masks[register]),
+            });
+            Tail { begin, lanes, masks, factors }
+        }
+    }
+
     /// The dot products of four rows, side by side, because each alone would wait for its own sums.
     #[inline(always)]
-    unsafe fn sums<V: Vector<F>>(&self, rows: [usize; 4]) -> [F; 4] {
-        let chains = (64 / size_of::<F>()).max(V::LANES);
-        let n_registers = chains / V::LANES;
-        let Operands { k, a, b, .. } = self.0;
+    unsafe fn sums<V: Vector<F>>(&self, rows: [usize; 4], tail: &Tail<F, V>) -> [F; 4] {
+        let n_registers = chains::<F, V>() / V::LANES;
+        let Operands { a, b, .. } = self.0;
         // SAFETY: the caller's promise; partial loads keep to k.
         unsafe {
             let rows = rows.map(|row| a.ptr.offset(row as isize * a.down));
             let mut sums = [[V::zero(); 4]; 4];
             let mut p = 0;
-            while p + chains <= k {
+            while p < tail.begin {
                 for register in 0..n_registers {
                     let at = p + register * V::LANES;
                     let factor = V::load(b.ptr.add(at));
@@ -62,15 +80,14 @@ impl<F: Number> Dots<F> {
                         sums[register] = V::load(row.add(at)).mul_add(factor, sums[register]);
                     }
                 }
-                p += chains;
+                p += chains::<F, V>();
             }
             for register in 0..n_registers {
-                let at = p + register * V::LANES;
-                if at < k {
-                    let mask = V::mask((k - at).min(V::LANES));
-                    let factor = V::load_part(b.ptr.add(at), mask);
+                if tail.lanes[register] > 0 {
+                    let (mask, factor) = (tail.masks[register], tail.factors[register]);
                     for (row, sums) in rows.iter().zip(&mut sums) {
-                        sums[register] = V::load_part(row.add(at), mask).mul_add(factor, sums[register]);
+                        let x = V::load_part(row.add(p + register * V::LANES), mask);
+                        sums[register] = x.mul_add(factor, sums[register]);
                     }
                 }
             }
@@ -126,6 +143,22 @@ impl<F: Number> Dots<F> {
     }
 }
 
+/// The numbers of `b` from `begin` on, in registers; `lanes` says how many each holds.
+#[derive(Clone, Copy)]
+struct Tail<F, V: Vector<F>> {
+    begin: usize,
+    lanes: [usize; 4],
+    masks: [V::Mask; 4],
+    factors: [V; 4],
+}
+
+/// How many chains a dot product is summed in: as many as fit into 64 bytes.
+#[inline(always)]
+const fn chains<F, V: Vector<F>>() -> usize {
+    let (line, register) = (64 / size_of::<F>(), V::LANES);
+    if line > register { line } else { register }
+}
+
 /// `c[j] ← finish(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
 #[derive(Clone, Copy, Debug)]
 pub struct Combination<F>(Operands<F>);
@@ -152,14 +185,15 @@ impl<F: Number> Combination<F> {
                     let factor = V::load_part(b.at(p, j), mask);
                     *sum = V::splat(*a.at(0, p)).mul_add(factor, *sum);
                 };
-                let fours = k / 4 * 4;
-                for p in (0..fours).step_by(4) {
+                let mut p = 0;
+                while p + 4 <= k {
                     for (chain, sum) in sums.iter_mut().enumerate() {
                         add(p + chain, sum);
                     }
+                    p += 4;
                 }
-                for (chain, sum) in sums.iter_mut().enumerate().take(k - fours) {
-                    add(fours + chain, sum);
+                for (chain, sum) in sums.iter_mut().enumerate().take(k - p) {
+                    add(p + chain, sum);
                 }
                 let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
                 match start {
