@@ -38,7 +38,7 @@ use crate::balance::Weights;
 use crate::layer::{Activation, Affine, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Lanes, Plan, Slot, Stage, TaskTrace, Trace, rows_mut};
+use crate::trace::{Chunk, Lanes, Plan, RowsMut, Slot, Stage, TaskTrace, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 use product::Product;
@@ -191,8 +191,8 @@ impl<F: Scalar> Network<F> {
         3 * rows * self.layout.len() > 4_000_000
     }
 
-    /// Computes the outputs of every head for the batch that `trace` has begun. `fill` writes the features of
-    /// one row of the batch.
+    /// Computes the outputs of every head for the batch that `trace` has begun. `fill(first, rows)`
+    /// writes the features of the batch's rows from `first` on.
     ///
     /// # Panics
     /// If θ has not the layout's length.
@@ -201,14 +201,13 @@ impl<F: Scalar> Network<F> {
         &self,
         theta: &[F],
         mode: Mode,
-        fill: impl Fn(usize, &mut [F]) + Sync,
+        fill: impl Fn(usize, RowsMut<'_, F>) + Sync,
         trace: &mut Trace<F>,
     ) {
         self.check(theta);
         trace.restart(Stage::Empty);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            let first = chunk.first_row;
-            chunk.values.fill_rows(self.input, |i, row| fill(first + i, row));
+            fill(chunk.first_row, chunk.values.rows_mut(self.input));
             self.sharing.forward(theta, mode, &mut chunk.values);
             for head in &self.heads {
                 head.layers.forward(theta, mode, &mut chunk.values);

@@ -23,4 +23,4 @@ pub use gramian::{add_gramian, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};
-pub use view::{matrix, matrix_mut};
+pub use view::{copy_row, matrix, matrix_mut};

@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Model, Predictions};
 use crate::layer::Mode;
-use crate::trace::Trace;
+use crate::trace::{RowsMut, Trace};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// How many rows are worked on at once.
@@ -116,10 +116,12 @@ impl<F: Scalar> Model<F> {
 
     fn forward_checked(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) {
         trace.begin(features.nrows());
-        let fill = |i: usize, row: &mut [F]| {
-            row.iter_mut().zip(features.row(i)).for_each(|(to, &x)| *to = x);
-            if let Some(scaling) = &self.scaling.features {
-                scaling.apply_row(row);
+        let fill = |first: usize, rows: RowsMut<'_, F>| {
+            for (to, i) in rows.zip(first..) {
+                to.iter_mut().zip(features.row(i)).for_each(|(to, &x)| *to = x);
+                if let Some(scaling) = &self.scaling.features {
+                    scaling.apply_row(to);
+                }
             }
         };
         self.network.forward(&self.theta, Mode::Predict, fill, trace);

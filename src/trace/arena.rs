@@ -12,6 +12,7 @@
 //! through a layer in one product.
 
 use std::ops::Range;
+use std::slice::ChunksExactMut;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -204,11 +205,11 @@ impl<F: Scalar> Arena<F> {
         }
     }
 
-    /// Writes one row after the other to `slot`: as many as there are rows in use.
-    pub(crate) fn fill_rows(&mut self, slot: Slot, mut write: impl FnMut(usize, &mut [F])) {
-        let rows = self.rows;
-        for (i, row) in self.padded_mut(slot, 0..1).chunks_exact_mut(slot.stride).take(rows).enumerate() {
-            write(i, &mut row[..slot.width]);
+    /// The rows of `slot`, to write one after the other.
+    pub fn rows_mut(&mut self, slot: Slot) -> RowsMut<'_, F> {
+        RowsMut {
+            padded: self.padded_mut(slot, 0..1).chunks_exact_mut(slot.stride.max(1)),
+            width: slot.width,
         }
     }
 
@@ -217,6 +218,22 @@ impl<F: Scalar> Arena<F> {
         let at = self.start + slot.offset * self.capacity * self.lanes;
         let lane = self.rows * slot.stride;
         at + lanes.start * lane..at + lanes.end * lane
+    }
+}
+
+/// The rows of a slot, one after the other, each as long as the slot is wide: see [`Arena::rows_mut`].
+#[derive(Debug)]
+pub struct RowsMut<'a, F> {
+    padded: ChunksExactMut<'a, F>,
+    width: usize,
+}
+
+impl<'a, F> Iterator for RowsMut<'a, F> {
+    type Item = &'a mut [F];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a mut [F]> {
+        self.padded.next().map(|row| &mut row[..self.width])
     }
 }
 
