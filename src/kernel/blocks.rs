@@ -11,7 +11,7 @@
 
 use std::marker::PhantomData;
 
-use super::dots::{Combination, Dots};
+use super::dots::{Combination, Dots, dot_chains};
 use super::product::Finish;
 use super::scratch;
 use super::tile::{Origin, Step, Tiles, heights, tallest};
@@ -93,6 +93,10 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             o.c_down = 1;
             if o.b.down == 1 && o.b.across != 1 && o.a.across == 1 {
                 return Dots::new(o.transposed()).run::<V>();
+            }
+        } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() {
+            if o.a.across == 1 && o.b.down == 1 && o.b.across != 1 {
+                return Dots::new(o).run::<V>();
             }
         }
         if o.c_across != 1 && o.c_down == 1 {

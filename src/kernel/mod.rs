@@ -19,6 +19,7 @@ mod view;
 mod x86;
 
 pub use crew::Crew;
+pub(crate) use dots::dot_chains;
 pub use gramian::{add_gramian, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
