@@ -58,6 +58,24 @@ use crate::trace::{Binding, RowsMut, Trace};
 use crate::{Error, ErrorKind, Network, Result, Scalar, Task};
 
 /// A network with its parameters: what is trained, and what predicts.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// Trainer::new(Adam::new(0.01)).steps(100).fit(&mut model, &data)?;
+///
+/// let predictions = model.predict(data.features())?;
+/// assert_eq!(predictions["elbow"].dim(), (50, 1));
+/// assert_eq!(model.network().layout().name_of(0), "trunk.0.weight[0, 0]"); // what θ[0] is
+/// assert_eq!(model.parameters().len(), 10 * 10 + 10 + 2 * (10 + 1));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model<F: Scalar> {
     spec: ModelBuilder,

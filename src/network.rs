@@ -45,6 +45,27 @@ use bundle::Bundle;
 use product::Product;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
+///
+/// ```
+/// use polytask::balance::Weights;
+/// use polytask::layer::Mode;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let network = model.network();
+/// let twice: Vec<f64> = model.parameters().iter().map(|theta| 2.0 * theta).collect(); // any θ will do
+/// let (mut trace, mut gradient) = (network.trace(50), vec![0.0; twice.len()]);
+/// model.forward_at(&twice, Mode::Train, &data.all(), &mut trace)?;
+/// network.backward(&twice, &mut trace, &Weights::ones(2), &mut gradient);
+/// assert!(gradient.iter().any(|g| *g != 0.0));
+/// assert_eq!((network.n_tasks(), network.layout().n_shared()), (2, 110));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Network<F: Scalar> {
     layout: Layout,

@@ -39,6 +39,22 @@ pub struct Report {
 }
 
 /// How good a model is at one task.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let report = model.evaluate(&data)?;
+/// let elbow = &report["elbow"];
+/// assert_eq!((elbow.name.as_str(), elbow.n_labels), ("elbow", 50));
+/// assert!(elbow.score("r2").is_some_and(|r2| r2 < 1.0));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskReport {
     /// The task's name.

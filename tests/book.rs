@@ -10,6 +10,8 @@ mod solutions;
 #[path = "../docs/book/exercises/yours.rs"]
 mod yours;
 
+#[path = "../docs/examples/figures/basics.rs"]
+mod basics;
 #[path = "../docs/examples/figures/experiments.rs"]
 mod experiments;
 #[path = "../docs/examples/figures/growth.rs"]

@@ -47,3 +47,36 @@ fn ten_losses_of_the_tutorial() {
         "{report}"
     );
 }
+
+/// In f32, whose roundings 1000 steps magnify; yet the instruction paths of one machine agree in all digits shown.
+#[test]
+fn the_front_page_shows_what_the_program_finds() {
+    let data = datasets::robot_arm::<f32>(4_000, 0.05, 42);
+    let (train, test) = data.split(0.8, 42).expect("two parts");
+    let mut model = Model::builder(train.n_features())
+        .trunk([Layer::dense(10, Activation::Relu)])
+        .task(Task::regression("shoulder"))
+        .task(Task::regression("elbow"))
+        .seed(42)
+        .build::<f32>()
+        .expect("valid settings");
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000);
+    trainer.fit(&mut model, &train).expect("a training");
+    let [seen, unseen] = [&train, &test].map(|rows| model.evaluate(rows).expect("an evaluation"));
+
+    let page = include_str!("../README.md");
+    let shown = |line: &str| -> Vec<f64> {
+        let line = page.lines().find(|shown| shown.starts_with(line)).expect("a line that begins so");
+        line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    for (task, loss) in [("shoulder", "Loss1:"), ("elbow", "Loss2:")] {
+        let r2 = unseen[task].score("r2").expect("targets that differ");
+        let found = [seen[task].loss, unseen[task].loss, r2, unseen[task].loss];
+        println!("{task}: {found:.4?}");
+        let shown = [shown(&format!("{task:33}")), shown(loss)].concat();
+        assert_eq!(shown.len(), found.len(), "{shown:?}");
+        for (found, shown) in found.into_iter().zip(shown) {
+            assert!((found - shown).abs() <= 0.001 * shown, "{task}: {found:.4}, and the page says {shown}");
+        }
+    }
+}

@@ -9,6 +9,33 @@ use crate::{Error, ErrorKind, Result};
 
 /// A method that makes one direction from the gradients of all tasks. As with [`Balance`](super::Balance), it
 /// sees the tasks with labels only; an [`Aggregator`] does the rest.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::balance::{Aggregate, Aggregator, Rows};
+///
+/// /// For every parameter the entry of least size, if all tasks agree on its sign, else 0.
+/// #[derive(Clone, Debug)]
+/// struct Agreed;
+///
+/// impl Aggregate for Agreed {
+///     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _own: &mut [f64]) {
+///         for (p, d) in direction.iter_mut().enumerate() {
+///             let (low, high) = rows.rows().fold((f64::MAX, f64::MIN), |(low, high), row| {
+///                 (low.min(row[p]), high.max(row[p]))
+///             });
+///             *d = if low > 0.0 { low } else if high < 0.0 { high } else { 0.0 };
+///         }
+///     }
+/// }
+///
+/// let mut agreed = Aggregator::new(Agreed, 2)?;
+/// let jacobian = array![[1.0, -2.0, 3.0], [2.0, -1.0, -1.0]];
+/// let mut d = [0.0; 3];
+/// agreed.direction(&[0.5, 0.5], &[true, true], jacobian.view(), &mut d);
+/// assert_eq!(d, [1.0, -1.0, 0.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// Writes the direction of this step to every entry of `direction`, one for each shared parameter, and the
     /// weights of what belongs to each task alone to `own`, which comes filled with 1. At least one task has a

@@ -38,6 +38,15 @@ pub struct Diagnostics {
 
 /// The diagnostics of a `K × K` Gramian.
 ///
+/// ```
+/// use ndarray::array;
+/// use polytask::balance::diagnostics::diagnose;
+///
+/// let found = diagnose(array![[4.0, -1.0], [-1.0, 1.0]].view());
+/// assert_eq!(found.norms, [2.0, 1.0]);
+/// assert!((found.cosines[[0, 1]] + 0.5).abs() < 1e-12);
+/// ```
+///
 /// # Panics
 /// If the matrix is not square.
 #[track_caller]

@@ -178,6 +178,33 @@ pub use uncertainty::Uncertainty;
 pub use upgrad::UpGrad;
 
 /// What a balancing method may know of one batch. All of it is in `f64`, whatever the network computes in.
+///
+/// ```
+/// use ndarray::{Array2, ArrayView2, array};
+/// use polytask::balance::{Balancer, Evidence, UpGrad};
+///
+/// /// Gradients from anywhere, a task a row.
+/// struct Gradients(Array2<f64>);
+///
+/// impl Evidence for Gradients {
+///     fn losses(&self) -> &[f64] {
+///         &[0.7, 0.2]
+///     }
+///     fn labelled(&self) -> &[bool] {
+///         &[true, true]
+///     }
+///     fn gramian(&mut self) -> ArrayView2<'_, f64> {
+///         self.0.view()
+///     }
+/// }
+///
+/// let rows = array![[1.0, 0.0], [-1.0, 1.0]];
+/// let mut balancer = Balancer::new(UpGrad::new(), 2)?;
+/// let weights = balancer.weights(&mut Gradients(rows.dot(&rows.t())));
+/// let d = &rows.row(0) * weights.shared[0] + &rows.row(1) * weights.shared[1];
+/// assert!(rows.dot(&d).iter().all(|served| *served > -1e-12));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait Evidence {
     /// The unweighted loss of each task, in the order of the tasks.
     fn losses(&self) -> &[f64];
@@ -194,6 +221,16 @@ pub trait Evidence {
 ///
 /// There are two of each task, because loss weighting scales a head's gradient too and gradient surgery
 /// does not.
+///
+/// ```
+/// use polytask::balance::Weights;
+///
+/// let mut weights = Weights::ones(2);
+/// weights.shared[1] = 0.5; // as gradient surgery does: the head of task 1 keeps its step
+/// assert_eq!((weights.shared[1], weights.own[1]), (0.5, 1.0));
+/// weights.scale_heads(); // as a weighted sum of losses does
+/// assert_eq!(weights.own, [1.0, 0.5]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// Scales a task's contribution to the gradient of the shared parameters.

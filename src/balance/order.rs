@@ -5,6 +5,18 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
 /// The order in which a task's gradient meets those of the other tasks.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::balance::{Balancer, Observed, Order, PcGrad};
+///
+/// let gramian = array![[2.0, -1.0, -1.0], [-1.0, 2.0, -1.0], [-1.0, -1.0, 3.0]];
+/// let [up, down] = [Order::Ascending, Order::Descending].map(|order| {
+///     let mut balancer = Balancer::new(PcGrad::new().order(order), 3).unwrap();
+///     balancer.weights(&mut Observed::from_gramian(&gramian)).shared.clone()
+/// });
+/// assert_ne!(up, down); // what is projected first matters from three tasks on
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Drawn anew for each task in each step from this seed.

@@ -15,6 +15,22 @@
 /// | representation | inner products of K matrices, `batch × width` |
 ///
 /// To ask the method at every nth step only is another such dial: [`Balance::every`](super::Balance::every).
+///
+/// ```
+/// use polytask::balance::{Over, UpGrad};
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(5).balance(UpGrad::new());
+/// let history = trainer.balance_over(Over::Representation).fit(&mut model, &data)?;
+/// assert!(history.gradient_norms().is_some()); // those with respect to the ten hidden units
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Over {
     /// All parameters that the tasks share: `⟨∂Lₖ/∂θ, ∂Lₗ/∂θ⟩`.

@@ -9,6 +9,16 @@ use super::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A view of some rows of a table: what one step learns from.
+///
+/// ```
+/// use polytask::data::{Batch, Dataset};
+///
+/// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[5.0, 6.0, 7.0], 1)?;
+/// let batch = Batch { dataset: &data, rows: &[2, 0, 2] };
+/// assert_eq!(batch.n_rows(), 3);
+/// assert_eq!(batch.dataset.feature_row(batch.rows[0]), [2.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, F> {
     /// The table.

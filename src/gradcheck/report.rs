@@ -14,6 +14,21 @@ pub enum Verdict {
 }
 
 /// What a gradient check found; `{report}` prints it in at most 80 columns.
+///
+/// ```
+/// use polytask::gradcheck;
+///
+/// let report = gradcheck::check(&[3.0_f64], |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = theta[0]; // of θ²: a factor 2 is missing
+///     }
+///     theta[0] * theta[0]
+/// })
+/// .run();
+/// assert!(!report.passed() && report.fault.is_none());
+/// let worst = report.failed().next().expect("a block that failed");
+/// assert!(worst.error > 0.4, "{report}");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
@@ -91,6 +106,21 @@ pub struct Entry {
 }
 
 /// Which derivatives are compared.
+///
+/// ```
+/// use polytask::gradcheck::{self, Mode};
+///
+/// let theta = vec![0.5_f64; 3000];
+/// let report = gradcheck::check(&theta, |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = x.cos());
+///     }
+///     theta.iter().map(|x| x.sin()).sum()
+/// })
+/// .mode(Mode::Directions(4)) // four random directions for each block, whatever its size
+/// .run();
+/// assert!(report.passed() && report.n_losses < 100, "{report}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {

@@ -89,6 +89,13 @@ fn avx2<P: Pass>(pass: P) -> P::Output {
 }
 
 /// A set of vector instructions that the crate has code for.
+///
+/// ```
+/// use polytask::kernel::{self, Path};
+///
+/// assert!(Path::Portable.is_available() && Path::Portable < Path::Avx512);
+/// assert!(kernel::path().is_available()); // what this process computes with
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Path {
     /// What every processor of the architecture has (on x86-64: SSE2, 128 bits, no fused multiply-add).

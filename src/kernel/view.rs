@@ -7,6 +7,13 @@ use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 /// A row-major matrix over a slice whose rows start `stride` numbers apart.
 ///
+/// ```
+/// use polytask::kernel;
+///
+/// let numbers = [1.0, 2.0, 0.0, 3.0, 4.0, 0.0]; // rows of two, three apart
+/// assert_eq!(kernel::matrix(&numbers, 2, 2, 3), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+/// ```
+///
 /// # Panics
 /// If the rows do not lie inside the slice.
 #[inline]

@@ -7,6 +7,23 @@ use crate::network::MOST_PARAMETERS;
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
 
 /// The settings of a model; they carry no scalar type, so one builder makes an `f32` model and its `f64` twin.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let builder = Model::builder(3)
+///     .trunk([Layer::dense(8, Activation::Tanh)])
+///     .task(Task::regression("price"))
+///     .task(Task::classes("grade", 4).weight(0.5))
+///     .seed(7);
+/// let (single, double) = (builder.build::<f32>()?, builder.build::<f64>()?);
+/// assert_eq!(single.n_parameters(), 3 * 8 + 8 + (8 + 1) + (8 * 4 + 4));
+/// assert_eq!(single.parameters()[0], double.parameters()[0] as f32); // twins
+///
+/// let none = Model::builder(3).build::<f32>();
+/// assert!(none.is_err()); // no task
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]

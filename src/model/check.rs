@@ -11,6 +11,20 @@ use crate::trace::{RowsMut, Trace};
 use crate::{Result, Scalar};
 
 /// What [`Model::check_gradients`] found; `{checks}` prints the reports of what did not pass.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let checks = model.check_gradients(&data.all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GradientChecks {

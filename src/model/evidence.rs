@@ -7,6 +7,25 @@ use crate::trace::Trace;
 use crate::{Network, Scalar};
 
 /// What the tasks' losses and gradients of one batch say to a balancing method.
+///
+/// ```
+/// use polytask::balance::{Evidence, Over};
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let mut trace = model.trace(50);
+/// model.forward(&data.all(), &mut trace)?;
+/// let norm = model.evidence(&mut trace).gramian()[[0, 0]].sqrt();
+/// assert!(norm > 0.0); // |∇₀| with respect to the shared parameters
+/// let cheap = model.evidence(&mut trace).over(Over::Representation).gramian()[[0, 0]];
+/// assert!(cheap > 0.0); // with respect to what the heads read
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BatchEvidence<'a, F: Scalar> {
     pub(super) network: &'a Network<F>,

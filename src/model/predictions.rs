@@ -6,6 +6,18 @@ use super::Model;
 use crate::Scalar;
 
 /// What a model predicts, per task.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use ndarray::array;
+///
+/// let builder = Model::builder(2).task(Task::regression("price")).task(Task::classes("grade", 3));
+/// let predictions = builder.build::<f64>()?.predict(array![[0.1, 0.2], [0.3, 0.4]].view())?;
+/// assert_eq!(predictions["price"].dim(), (2, 1)); // in the target's unit
+/// assert!((predictions["grade"].row(0).sum() - 1.0).abs() < 1e-12); // probabilities
+/// assert!(predictions.get("rent").is_none());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Predictions<F> {
     names: Vec<String>,

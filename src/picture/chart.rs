@@ -176,6 +176,16 @@ struct Series {
 }
 
 /// A chart with two axes; what is drawn later lies above.
+///
+/// ```
+/// use polytask::picture::{Axis, Chart, Pen};
+///
+/// let chart = Chart::new("Squares", Axis::linear("x"), Axis::linear("x²"))
+///     .line("exact", (0..=20).map(|i| [f64::from(i) / 10.0, f64::from(i * i) / 100.0]))
+///     .dots(Pen::colour(1), 4.0, "measured", [[0.5, 0.26], [1.5, 2.24]]);
+/// let svg = chart.drawing().svg();
+/// assert!(svg.contains("measured") && svg.matches("<circle").count() >= 2);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
@@ -311,6 +321,14 @@ impl Chart {
 }
 
 /// Charts side by side, so many in a row, as one drawing.
+///
+/// ```
+/// use polytask::picture::{Axis, Chart, sheet};
+///
+/// let chart = |name: &str| Chart::new(name, Axis::linear("step"), Axis::linear("loss")).size(300.0, 200.0);
+/// let drawing = sheet("Three tasks", &[chart("a"), chart("b"), chart("c")], 2);
+/// assert_eq!(drawing.size(), [600.0, 400.0]); // two in a row
+/// ```
 ///
 /// # Panics
 /// If `columns` is 0.

@@ -107,6 +107,17 @@ impl Anchor {
 }
 
 /// A drawing in pixels, from the top left. A shape with a coordinate that is not finite is left out.
+///
+/// ```
+/// use polytask::picture::{Anchor, Drawing, Pen};
+///
+/// let mut drawing = Drawing::new("Two boxes", [200.0, 60.0]);
+/// drawing.panel([10.0, 10.0], [60.0, 40.0]);
+/// drawing.panel([130.0, 10.0], [60.0, 40.0]);
+/// drawing.arrow([70.0, 30.0], [130.0, 30.0], Pen::INK);
+/// drawing.text([100.0, 24.0], Anchor::Middle, Pen::INK, "W < 1");
+/// assert!(drawing.svg().contains("W &lt; 1"));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
     title: String,

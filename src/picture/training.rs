@@ -11,6 +11,22 @@ const POINTS: usize = 200;
 
 /// The loss of each task over the steps, a chart per task, since their units differ: of the batches and, where the
 /// training was validated, of the validation data. Logarithmic for losses that are all positive.
+///
+/// ```
+/// use polytask::picture;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let history = Trainer::new(Adam::new(0.01)).steps(20).fit(&mut model, &data)?;
+/// let svg = picture::learning_curves(&history);
+/// assert!(svg.starts_with("<svg") && svg.contains("elbow"));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub fn learning_curves(history: &History) -> String {
     let charts: Vec<Chart> = (history.tasks().iter().enumerate())
         .map(|(k, task)| {
@@ -34,6 +50,22 @@ pub fn learning_curves(history: &History) -> String {
 }
 
 /// The weight of each task over the steps. Equal and constant weights are lines on top of each other.
+///
+/// ```
+/// use polytask::picture;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let history = Trainer::new(Adam::new(0.01)).steps(20).fit(&mut model, &data)?;
+/// let svg = picture::task_weights(&history);
+/// assert!(svg.starts_with("<svg") && svg.contains("shoulder"));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub fn task_weights(history: &History) -> String {
     let chart = Chart::new("Weights of the tasks", Axis::linear("step"), Axis::linear("weight"));
     let tasks = history.tasks().iter().enumerate();
@@ -49,6 +81,25 @@ const PAIRS: usize = 10;
 /// The cosine between the gradients of each pair of tasks over the steps; of more than ten pairs, the ten whose
 /// cosine is lowest on average. `None` unless the [balancing method](crate::Trainer::balance) looked at gradients
 /// and there are two tasks.
+///
+/// ```
+/// use polytask::balance::UpGrad;
+/// use polytask::picture;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(20);
+/// let plain = trainer.fit(&mut model, &data)?;
+/// assert!(picture::gradient_cosines(&plain).is_none());
+/// let history = trainer.balance(UpGrad::new()).fit(&mut model, &data)?;
+/// assert!(picture::gradient_cosines(&history).is_some_and(|svg| svg.contains("shoulder · elbow")));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub fn gradient_cosines(history: &History) -> Option<String> {
     let tasks = history.tasks();
     history.gradient_norms()?;

@@ -24,6 +24,22 @@ use crate::trace::{Arena, Chunk, Slot};
 use crate::{Result, Scalar};
 
 /// A sharing form to build.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let trunk = [Layer::dense(8, Activation::Relu)];
+/// let build = |sharing: Sharing| {
+///     let builder = Model::builder(3).sharing(sharing).task(Task::regression("a")).task(Task::regression("b"));
+///     builder.build::<f32>()
+/// };
+/// let shared = build(Sharing::shared_trunk(trunk.clone()))?;
+/// let apart = build(Sharing::independent(trunk))?; // the single-task baselines in one model
+/// assert_eq!(shared.n_parameters(), (3 * 8 + 8) + 2 * 9);
+/// assert_eq!(apart.n_parameters(), 2 * (3 * 8 + 8) + 2 * 9);
+/// assert_eq!(apart.network().layout().n_shared(), 0);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]

@@ -24,6 +24,27 @@ use crate::loss::Labels;
 ///
 /// Made by [`Model::trace`](crate::Model::trace) or [`Network::trace`](crate::Network::trace) for a largest
 /// batch size, filled by forward, read by backward.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let mut trace = model.trace(32); // up to 32 rows, allocated once
+/// let mut batches = data.batches(32, 1);
+/// while let Some(batch) = batches.next_batch()? {
+///     model.forward(&batch, &mut trace)?;
+///     assert_eq!(trace.n_rows(), batch.n_rows()); // 32, then 18
+///     let (y, delta) = (trace.outputs(0), trace.delta(0));
+///     assert_eq!(y.dim(), delta.dim());
+///     assert!(trace.losses()[0] > 0.0);
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Trace<F: Scalar> {
     pub(crate) chunks: Chunks<F>,

@@ -11,6 +11,23 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A training of more than 10 000 steps keeps the mean of several steps at a time, so that at most 10 000
 /// records are kept.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let history = Trainer::new(Adam::new(0.01)).batch_size(25).epochs(3).fit_validated(&mut model, &data, &data)?;
+/// assert_eq!((history.n_steps(), history.tasks()), (6, &["shoulder".to_owned(), "elbow".to_owned()][..]));
+/// assert_eq!(history.losses().dim(), (6, 2)); // a row per step, before its update
+/// let last = history.validations().last().expect("one after each epoch");
+/// assert_eq!(last.step, 6);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     tasks: Vec<String>,

@@ -16,6 +16,25 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 /// the tasks, the position in the data, the history.
 ///
 /// What a run works with but need not remember lies in a [`Desk`].
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let mut model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .task(Task::regression("elbow"))
+///     .build::<f64>()?;
+/// let mut run = Trainer::new(Adam::new(0.01)).batch_size(25).epochs(2).start(&model, &data)?;
+/// let mut desk = run.desk(&model, None);
+/// while !run.is_finished() {
+///     run.step(&mut model, &data, &mut desk)?; // look at anything between two steps
+/// }
+/// let history = run.finish(&mut model)?;
+/// assert_eq!(history.n_steps(), 4);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Run<F: Scalar> {
     pub(super) optimizer: Optimizer<F>,

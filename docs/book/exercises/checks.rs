@@ -20,7 +20,7 @@ macro_rules! checks_of {
         $crate::checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
-            min_norm_pair, dot_in_chains, pairwise_sum, paired_difference)
+            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference)
     };
     ($answers:ident: $($name:ident),*) => {
         vec![$((stringify!($name), Box::new(|| $crate::checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
@@ -278,6 +278,26 @@ pub fn pairwise_sum(answer: fn(&[f32]) -> f32) {
     let exact: f64 = xs.iter().map(|&x| f64::from(x)).sum();
     // 17 levels of additions, each rounding by 6e-8 at most; one by one the error is some 1e-5.
     assert_close("1 + 1/2 + … + 1/100000", f64::from(answer(&xs)), exact, 17.0 * 6e-8 * exact);
+}
+
+type TensorBytes = for<'a> fn(&'a [u8], [u64; 2]) -> Option<&'a [u8]>;
+
+pub fn tensor_bytes(answer: TensorBytes) {
+    // A header of three bytes, then five bytes of numbers.
+    let file = [3, 0, 0, 0, 0, 0, 0, 0, b'{', b' ', b'}', 10, 11, 12, 13, 14];
+    assert_eq!(answer(&file, [0, 4]), Some(&[10, 11, 12, 13][..]), "the first four");
+    assert_eq!(answer(&file, [4, 5]), Some(&[14][..]), "the last");
+    assert_eq!(answer(&file, [5, 5]), Some(&[][..]), "none at the end");
+    assert_eq!(answer(&file, [4, 6]), None, "one more than there is");
+    assert_eq!(answer(&file, [3, 2]), None, "an end before the beginning");
+    assert_eq!(answer(&file[..7], [0, 0]), None, "a file that ends in its first number");
+    assert_eq!(answer(&file[..10], [0, 0]), None, "a file that ends in its header");
+    for huge in [u64::MAX, u64::MAX - 10] {
+        assert_eq!(answer(&file, [0, huge]), None, "an offset of {huge}");
+        let mut lies = file;
+        lies[..8].copy_from_slice(&huge.to_le_bytes());
+        assert_eq!(answer(&lies, [0, 1]), None, "a header of {huge} bytes");
+    }
 }
 
 pub fn paired_difference(answer: fn(&[f64], &[f64]) -> (f64, f64)) {

@@ -179,6 +179,12 @@ pub fn pairwise_sum(numbers: &[f32]) -> f32 {
     }
 }
 
+pub fn tensor_bytes(file: &[u8], offsets: [u64; 2]) -> Option<&[u8]> {
+    let header = u64::from_le_bytes(file.get(..8)?.try_into().ok()?);
+    let at = |offset: u64| usize::try_from(header.checked_add(8)?.checked_add(offset)?).ok();
+    file.get(at(offsets[0])?..at(offsets[1])?)
+}
+
 pub fn paired_difference(a: &[f64], b: &[f64]) -> (f64, f64) {
     let n = a.len() as f64;
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();

@@ -87,8 +87,14 @@ pub fn dot_in_chains(a: &[f32], b: &[f32]) -> f32 {
     todo!()
 }
 
-/// The sum by halves: of one number itself, else of the sums of both halves.
+/// The sum by halves: of nothing 0, of one number itself, else the sum of the sums of both halves.
 pub fn pairwise_sum(numbers: &[f32]) -> f32 {
+    todo!()
+}
+
+/// The bytes from `offsets[0]` up to `offsets[1]` of those that follow the header. A file begins with the length of its
+/// header, 8 bytes, little-endian; then comes the header. Nothing if the file is shorter than it says.
+pub fn tensor_bytes(file: &[u8], offsets: [u64; 2]) -> Option<&[u8]> {
     todo!()
 }
 

@@ -4,13 +4,16 @@
 #[allow(dead_code)]
 #[path = "../balance_toy/problem.rs"]
 pub mod toy;
+#[allow(dead_code)]
+#[path = "../../../tests/tutorial_record/mod.rs"]
+mod tutorial_record;
 #[path = "../balance_toy/two_scales.rs"]
 pub mod two_scales;
 
 use std::sync::LazyLock;
 
-use polytask::balance::Evidence;
 use polytask::balance::diagnostics::diagnose;
+use polytask::balance::{Evidence, Weights};
 use polytask::ndarray::{Array2, s};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
@@ -124,26 +127,26 @@ pub fn tutorial() -> Array2<f64> {
     history.losses().to_owned()
 }
 
-/// R² of the elbow's torque with 60 labels: alone, and beside the shoulder's 2 000; five seeds each.
-pub fn few_labels() -> [Vec<f64>; 2] {
+/// R² of the elbow's torque with few labels: alone, and beside the shoulder's 2 000; five seeds each.
+pub fn few_labels(n_labels: usize) -> [Vec<f64>; 2] {
     let mut found = [vec![], vec![]];
     for seed in 0..5 {
         let data = datasets::robot_arm::<f64>(3_000, 0.05, 60 + seed);
         let rows: Vec<usize> = (0..3_000).collect();
         let test = data.select(&rows[2_000..]);
         let mut targets = data.targets().slice(s![..2_000, ..]).to_owned();
-        targets.slice_mut(s![60.., 1]).fill(f64::NAN);
+        targets.slice_mut(s![n_labels.., 1]).fill(f64::NAN);
         let joint = Dataset::new(data.features().slice(s![..2_000, ..]).to_owned(), targets)
             .and_then(|table| table.with_target_names(["shoulder", "elbow"]))
             .expect("a table");
-        let alone = data.select(&rows[..60]);
+        let alone = data.select(&rows[..n_labels]);
         let builder = Model::builder(10).trunk([Layer::dense(32, Activation::Tanh)]).standardize().seed(seed);
         for (place, table) in [alone, joint].iter().enumerate() {
             let builder = match place {
                 0 => builder.clone().task(Task::regression("elbow")),
                 _ => builder.clone().task(Task::regression("elbow")).task(Task::regression("shoulder")),
             };
-            // As many looks at the 60 labels for both: 40 epochs of the long table are 1 280 steps.
+            // As many looks at these labels for both: 40 epochs of the long table are 1 280 steps.
             let (batch, epochs) = if place == 0 { (20, 40) } else { (64, 40) };
             let mut model = builder.build::<f64>().expect("valid settings");
             let trainer = Trainer::new(Adam::new(0.005)).batch_size(batch).epochs(epochs).seed(seed);
@@ -176,4 +179,86 @@ pub fn gains(n_train: usize) -> Vec<f64> {
         50.0 * (0..2).map(|k| 1.0 - errors[0][k] / errors[1][k]).sum::<f64>()
     };
     (0..8).map(gain).collect()
+}
+
+/// TensorFlow's losses of the tutorial program and those found here: steps × tasks.
+pub fn tutorial_in_both_engines() -> [Array2<f64>; 2] {
+    let tensors = tutorial_record::f64_record();
+    let mut model = tutorial_record::tutorial(&tensors);
+    let trainer = Trainer::new(Adam::new(0.01).epsilon_hat()).batch_size(32).steps(1_000).in_order();
+    let history = trainer.fit(&mut model, &tutorial_record::dataset(&tensors, "")).expect("a training");
+    [tensors["losses"].clone(), history.losses().to_owned()]
+}
+
+/// The distance of gradients of a small network from central differences, relative to their length, for twenty θ: of the
+/// right one, and of three that are wrong.
+pub fn agreement() -> [(&'static str, Vec<f64>); 4] {
+    let data = datasets::robot_arm::<f64>(7, 0.05, 42);
+    let sharing = Sharing::shared_trunk([Layer::dense(4, Activation::Tanh)]);
+    let builder = two_tasks(sharing, ["shoulder", "elbow"], 0);
+    let names = ["right", "one entry 1 % too large", "no bias gradient", "one task's sign"];
+    let mut found = names.map(|name| (name, Vec::new()));
+    for seed in 0..20 {
+        let mut model = builder.clone().seed(seed).build::<f64>().expect("valid settings");
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        model.parameters_mut().fill_with(|| 0.5 * rng.sample::<f64, _>(StandardNormal));
+        let mut trace = model.trace(7);
+        let mut gradient = |model: &Model<f64>, weights: &Weights| {
+            let mut gradient = vec![0.0; model.n_parameters()];
+            model.forward(&data.all(), &mut trace).expect("a batch that fits");
+            let loss: f64 = trace.losses().iter().sum();
+            model.backward(&mut trace, weights, &mut gradient);
+            (loss, gradient)
+        };
+        let right = gradient(&model, &Weights::ones(2)).1;
+        let other_sign = Weights { shared: vec![1.0, -1.0], own: vec![1.0, 1.0] };
+        let (mut too_large, mut no_bias) = (right.clone(), right.clone());
+        let largest = (0..40).max_by(|&i, &j| right[i].abs().total_cmp(&right[j].abs())).expect("entries");
+        too_large[largest] *= 1.01;
+        let bias = model.network().layout().block("trunk.0.bias").expect("a block of that name");
+        no_bias[bias.range()].fill(0.0);
+        let handed_in = [right, too_large, no_bias, gradient(&model, &other_sign).1];
+
+        let mut moved = |i: usize, by: f64| {
+            let mut model = model.clone();
+            model.parameters_mut()[i] += by;
+            gradient(&model, &Weights::ones(2)).0
+        };
+        let numeric: Vec<f64> =
+            (0..handed_in[0].len()).map(|i| (moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5).collect();
+        let length = |v: Vec<f64>| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        for ((_, errors), by_hand) in found.iter_mut().zip(handed_in) {
+            let difference = numeric.iter().zip(by_hand).map(|(n, h)| n - h).collect();
+            errors.push(length(difference) / length(numeric.clone()));
+        }
+    }
+    found
+}
+
+/// The model of the chapter on kinds of tasks, trained, and its test rows.
+pub fn mixed_tasks() -> (Model<f64>, Dataset<f64>) {
+    let data = datasets::mixed_tasks::<f64>(1_500, 0.4, 7);
+    let (train, test) = data.split(0.8, 1).expect("two parts");
+    let mut model = Model::builder(train.n_features())
+        .trunk([Layer::dense(32, Activation::Tanh)])
+        .task(Task::regression("value"))
+        .task(Task::binary("accepted"))
+        .task(Task::classes("grade", 5))
+        .task(Task::ranking("relevance"))
+        .seed(1)
+        .build::<f64>()
+        .expect("valid settings");
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(64).steps(250);
+    trainer.fit(&mut model, &train).expect("a training");
+    (model, test)
+}
+
+/// The file of a network of 2 features, 2 hidden units and one output, θ = 0, 1, … 8.
+pub fn small_file() -> Vec<u8> {
+    let builder = Model::builder(2).trunk([Layer::dense(2, Activation::Relu)]).task(Task::regression("y"));
+    let mut model = builder.build::<f32>().expect("valid settings");
+    for (i, theta) in model.parameters_mut().iter_mut().enumerate() {
+        *theta = i as f32;
+    }
+    model.to_bytes().expect("a file")
 }

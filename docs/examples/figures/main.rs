@@ -5,6 +5,7 @@
 //! ```
 //! The files go to `docs/book/src/figures`; a test compares them with what this program draws.
 
+mod basics;
 mod experiments;
 mod growth;
 mod pictures;

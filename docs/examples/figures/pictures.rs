@@ -8,13 +8,23 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::picture::{Anchor, Axis, Chart, Drawing, Pen};
 
-use crate::{experiments, growth};
+use crate::{basics, experiments, growth};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 12] = [
+pub const ALL: [(&str, Draw); 22] = [
+    ("neuron.svg", basics::neuron),
+    ("products.svg", basics::products),
+    ("losses.svg", basics::losses),
+    ("agreement.svg", basics::agreement),
+    ("engines.svg", basics::engines),
+    ("few-labels.svg", basics::few_labels),
+    ("mixed-values.svg", basics::mixed_values),
+    ("mixed-grades.svg", basics::mixed_grades),
+    ("rounding.svg", basics::rounding),
+    ("file.svg", basics::file),
     ("difference-error.svg", difference_error),
     ("valley.svg", valley),
     ("first-training.svg", first_training),
@@ -153,7 +163,7 @@ fn two_heads() -> String {
 }
 
 fn missing_labels() -> String {
-    let [alone, beside] = experiments::few_labels();
+    let [alone, beside] = experiments::few_labels(60);
     let mut text = String::from("```text\nR² of the elbow's torque on unseen rows\n");
     for (name, values) in [("60 labels, alone", alone), ("60 labels, beside 2000 of the shoulder", beside)] {
         let [mean, error] = experiments::summary(&values);
@@ -282,9 +292,8 @@ fn toy() -> String {
 
 fn two_scales() -> String {
     let x = Axis::linear("step").range(0.0, 1000.0);
-    let y = Axis::log("loss, divided by the first one").range(0.01, 1.0);
-    let title =
-        "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm";
+    let y = Axis::log("loss, divided by the first one").range(0.01, 10.0);
+    let title = "Losses of two tasks that are alike but for their scale";
     let mut chart = Chart::new(title, x, y).size(640.0, 400.0);
     let methods: [(&str, Box<dyn Balance>); 2] =
         [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];

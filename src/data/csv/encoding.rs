@@ -16,6 +16,18 @@ use crate::{Error, ErrorKind, Result, Scalar};
 ///
 /// Printed, it is a report: one line per column. Columns are found by name, so their order in the next file does
 /// not matter, and columns that the fitted file did not have are passed over.
+///
+/// ```
+/// use polytask::data::csv::CsvReader;
+///
+/// let file = "area,roof,price\n514,flat,3\n563,pitched,4\n";
+/// let (data, encoding) = CsvReader::new().targets(["price"]).read_from::<f64>(file.as_bytes(), "houses.csv")?;
+/// assert_eq!(encoding.feature_names(), data.feature_names());
+///
+/// let next = encoding.table_from("price,roof,area,owner\n5,pitched,600,Ada\n".as_bytes(), "next.csv")?;
+/// assert_eq!(encoding.features::<f64>(&next)?, ndarray::array![[600.0, 0.0, 1.0]]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]

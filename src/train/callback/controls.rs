@@ -5,6 +5,15 @@ use crate::{Error, ErrorKind, Result};
 /// The levers that callbacks have. What is set stays until it is set again.
 ///
 /// Nothing but numbers: with the θ that was [kept](Self::keep_parameters) it is what a checkpoint holds of them.
+///
+/// ```
+/// use polytask::train::callback::Controls;
+///
+/// let mut controls = Controls::new(2);
+/// controls.scale_task(0, 0.5);
+/// controls.freeze(1);
+/// assert_eq!((controls.task_factor(0), controls.task_factor(1)), (0.5, 0.0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Controls {
     factors: Vec<f64>,

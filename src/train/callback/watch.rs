@@ -5,6 +5,20 @@ use crate::metric::Direction;
 use crate::{Error, ErrorKind, Result};
 
 /// Which number of a validation is watched.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::callback::{EarlyStopping, Watch};
+///
+/// let (train, test) = datasets::robot_arm::<f64>(200, 0.05, 1).split(0.8, 1)?;
+/// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+/// let mut model = builder.standardize().build::<f64>()?;
+/// let stop = EarlyStopping::new().watch(Watch::metric("elbow", "r2")).patience(2);
+/// let trainer = Trainer::new(Adam::new(0.05)).epochs(100).callback(stop);
+/// let history = trainer.fit_validated(&mut model, &train, &test)?;
+/// assert!(history.stopped_by().is_some()); // the elbow got no better
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watch {
     /// `Σ wₖ Lₖ`, with the tasks' own weights; the smaller the better.
