@@ -91,13 +91,11 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             }
         } else if o.m == 1 {
             o.c_down = 1;
-            if o.b.down == 1 && o.b.across != 1 && o.a.across == 1 {
+            if o.has_rows_along_k() {
                 return Dots::new(o.transposed()).run::<V>();
             }
-        } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() {
-            if o.a.across == 1 && o.b.down == 1 && o.b.across != 1 {
-                return Dots::new(o).run::<V>();
-            }
+        } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() && o.has_rows_along_k() {
+            return Dots::new(o).run::<V>();
         }
         if o.c_across != 1 && o.c_down == 1 {
             o = o.transposed();
@@ -128,6 +126,12 @@ impl<F: Number> Operands<F> {
         }
         let Self { m, n, a, b, c_down, c_across, .. } = self;
         Self { m: n, n: m, a: b.t(), b: a.t(), c_down: c_across, c_across: c_down, ..self }
+    }
+
+    /// Whether the rows of `a` and the columns of `b` are contiguous, and the rows of `b` are not.
+    #[inline(always)]
+    fn has_rows_along_k(&self) -> bool {
+        self.a.across == 1 && self.b.down == 1 && self.b.across != 1
     }
 
     /// All tiles, with `a` and `b` read where they are.

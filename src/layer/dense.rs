@@ -124,7 +124,8 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 
     fn pieces(&self) -> Vec<Range<usize>> {
         let (inputs, outputs) = self.weight.shape();
-        let n_pieces = (inputs * outputs).div_ceil(PIECE).max(1);
+        let weights = inputs * outputs;
+        let n_pieces = weights.div_ceil(if weights <= SMALL { SMALL_PIECE } else { PIECE }).max(1);
         let rows = inputs.div_ceil(n_pieces).next_multiple_of(16).max(16);
         (0..inputs.max(1))
             .step_by(rows)
@@ -173,3 +174,8 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 /// How many weights make a piece at most, but for rounding: small enough that several threads share a wide layer
 /// evenly, large enough that copying the deltas to the product's blocks again for each piece costs little.
 const PIECE: usize = 1 << 18;
+
+/// Up to so many weights the deltas of a chunk are read where they are, and pieces may be smaller: threads
+/// share the few layers of a network of middle size.
+const SMALL: usize = 1 << 17;
+const SMALL_PIECE: usize = 1 << 13;
