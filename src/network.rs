@@ -27,6 +27,7 @@
 mod product;
 
 mod lanes;
+mod sketch;
 
 use std::ops::Range;
 
