@@ -286,8 +286,9 @@ fn two_scales() -> String {
     let title =
         "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm";
     let mut chart = Chart::new(title, x, y).size(640.0, 400.0);
+    let gradnorm = GradNorm::new().alpha(0.12).scale_heads(false);
     let methods: [(&str, Box<dyn Balance>); 2] =
-        [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
+        [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(gradnorm))];
     for (name, method) in methods {
         let history = experiments::two_scales::train(&*method, 1).expect("losses stay finite");
         let at = |i: usize| experiments::two_scales::remaining(&history, 20 * i, 20 * i + 20);
