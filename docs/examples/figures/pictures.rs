@@ -6,7 +6,7 @@ use polytask::balance::{
 };
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
-use polytask::picture::{Anchor, Axis, Chart, Drawing, Pen};
+use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen};
 
 use crate::{experiments, growth};
 
@@ -14,7 +14,7 @@ use crate::{experiments, growth};
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 12] = [
+pub const ALL: [(&str, Draw); 13] = [
     ("difference-error.svg", difference_error),
     ("valley.svg", valley),
     ("first-training.svg", first_training),
@@ -23,6 +23,7 @@ pub const ALL: [(&str, Draw); 12] = [
     ("fight.svg", fight_picture),
     ("fight.txt", fight_table),
     ("surgery.svg", surgery),
+    ("conflicts.svg", conflicts),
     ("toy.svg", toy),
     ("two-scales.svg", two_scales),
     ("gains.svg", gains),
@@ -247,6 +248,11 @@ fn surgery() -> String {
     drawing.svg()
 }
 
+fn conflicts() -> String {
+    let history = experiments::conflicts().expect("losses stay finite");
+    picture::gradient_diagnostics(&history).expect("UPGrad looks at gradients")
+}
+
 fn toy() -> String {
     let [x, y] = ["x₁", "x₂"].map(|name| Axis::linear(name).range(-10.0, 10.0));
     let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]];
@@ -286,9 +292,8 @@ fn two_scales() -> String {
     let title =
         "Losses of two tasks that are alike but for their scale, with equal weights and with GradNorm";
     let mut chart = Chart::new(title, x, y).size(640.0, 400.0);
-    let gradnorm = GradNorm::new().alpha(0.12).scale_heads(false);
     let methods: [(&str, Box<dyn Balance>); 2] =
-        [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(gradnorm))];
+        [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
     for (name, method) in methods {
         let history = experiments::two_scales::train(&*method, 1).expect("losses stay finite");
         let at = |i: usize| experiments::two_scales::remaining(&history, 20 * i, 20 * i + 20);
