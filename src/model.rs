@@ -51,9 +51,10 @@ pub use predictions::Predictions;
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
+use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
-use crate::trace::{Binding, Trace};
+use crate::trace::{Binding, RowsMut, Trace};
 use crate::{Error, ErrorKind, Network, Result, Scalar, Task};
 
 /// A network with its parameters: what is trained, and what predicts.
@@ -176,11 +177,12 @@ impl<F: Scalar> Model<F> {
         trace.begin(batch.rows.len());
         self.gather_labels(batch, trace);
         let (features, width) = (data.flat_features(), data.n_features());
-        let fill = |i: usize, row: &mut [F]| {
-            let at = batch.rows[i] * width;
-            row.copy_from_slice(&features[at..at + width]);
-            if let Some(scaling) = &self.scaling.features {
-                scaling.apply_row(row);
+        let fill = |first: usize, rows: RowsMut<'_, F>| {
+            for (to, &row) in rows.zip(&batch.rows[first..]) {
+                kernel::copy_row(&features[row * width..][..width], to);
+                if let Some(scaling) = &self.scaling.features {
+                    scaling.apply_row(to);
+                }
             }
         };
         self.network.forward(theta, mode, fill, trace);

@@ -24,9 +24,9 @@
 //! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
 //! a sweep with the own weights.
 
-mod product;
-
+mod bundle;
 mod lanes;
+mod product;
 mod sketch;
 
 use std::ops::Range;
@@ -39,9 +39,10 @@ use crate::balance::Weights;
 use crate::layer::{Activation, Affine, Chain, Flow, Into, Layer, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Lanes, Plan, Slot, Stage, TaskTrace, Trace, rows_mut};
+use crate::trace::{Chunk, Lanes, Plan, RowsMut, Slot, Stage, TaskTrace, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
+use bundle::Bundle;
 use product::Product;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
@@ -54,9 +55,11 @@ pub struct Network<F: Scalar> {
     sharing: Box<dyn BuiltSharing<F>>,
     goals: Vec<Goal<F>>,
     heads: Vec<Head<F>>,
+    /// Which heads are computed together.
+    bundles: Vec<Bundle>,
     /// In the order in which the tasks were declared: a product may be a factor of a later one.
     products: Vec<Product>,
-    /// Their owners are heads.
+    /// Their owners are heads; that of a bundle's piece is its first.
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
     /// The affine maps among the shared layers.
@@ -79,6 +82,8 @@ struct Head<F> {
     task: usize,
     reads: Representation,
     layers: Chain<F>,
+    /// Whether its layers are one linear layer with one output.
+    is_one_output: bool,
 }
 
 impl<F: Scalar> Network<F> {
@@ -117,9 +122,16 @@ impl<F: Scalar> Network<F> {
             heads.push(Head::build(k, &tasks[k], &goals[k], sharing.representation(h), &mut site)?);
         }
 
+        let bundles = Bundle::all_of(&heads);
         let mut pieces = sharing.pieces();
         for (h, head) in heads.iter().enumerate() {
-            pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(h) }));
+            match bundles.iter().find(|bundle| bundle.heads.contains(&h)) {
+                None => pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(h) })),
+                Some(bundle) if bundle.heads.start == h => {
+                    pieces.push(Piece { range: bundle.range.clone(), owner: Some(h) });
+                }
+                Some(_) => {}
+            }
         }
         let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
         let mut end = 0;
@@ -134,7 +146,21 @@ impl<F: Scalar> Network<F> {
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
         });
         let common = reads.map(|reads| reads.slot);
-        Ok(Self { layout, plan, inits, input, sharing, goals, heads, products, pieces, cuts, affine, common })
+        Ok(Self {
+            layout,
+            plan,
+            inits,
+            input,
+            sharing,
+            goals,
+            heads,
+            bundles,
+            products,
+            pieces,
+            cuts,
+            affine,
+            common,
+        })
     }
 
     /// The table of contents of θ.
@@ -192,8 +218,8 @@ impl<F: Scalar> Network<F> {
         3 * rows * self.layout.len() > 4_000_000
     }
 
-    /// Computes the outputs of every head for the batch that `trace` has begun. `fill` writes the features of
-    /// one row of the batch.
+    /// Computes the outputs of every head for the batch that `trace` has begun. `fill(first, rows)`
+    /// writes the features of the batch's rows from `first` on.
     ///
     /// # Panics
     /// If θ has not the layout's length.
@@ -202,18 +228,23 @@ impl<F: Scalar> Network<F> {
         &self,
         theta: &[F],
         mode: Mode,
-        fill: impl Fn(usize, &mut [F]) + Sync,
+        fill: impl Fn(usize, RowsMut<'_, F>) + Sync,
         trace: &mut Trace<F>,
     ) {
         self.check(theta);
         trace.restart(Stage::Empty);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            let first = chunk.first_row;
-            chunk.values.fill_rows(self.input, |i, row| fill(first + i, row));
+            fill(chunk.first_row, chunk.values.rows_mut(self.input));
             self.sharing.forward(theta, mode, &mut chunk.values);
-            for head in &self.heads {
-                head.layers.forward(theta, mode, &mut chunk.values);
-            }
+            self.for_heads_together(
+                |bundle| bundle.computes_outputs::<F>(),
+                |heads, bundle| match bundle {
+                    Some(bundle) => bundle.forward(theta, &mut chunk.values),
+                    None => {
+                        heads.iter().for_each(|head| head.layers.forward(theta, mode, &mut chunk.values));
+                    }
+                },
+            );
         });
         for head in &self.heads {
             let (slot, outputs) = (head.layers.output(), &mut trace.tasks[head.task].outputs);
@@ -385,25 +416,52 @@ impl<F: Scalar> Network<F> {
         }
         let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for (h, head) in self.heads.iter().enumerate() {
-                let (factor, crosses) = weight(head.task);
-                head.seed(&tasks[head.task], F::from_f64(factor), chunk);
-                let any_sends = |heads: &[Head<F>]| {
-                    heads.iter().any(|other| weight(other.task).1 && other.reads == head.reads)
-                };
-                let into = match (head.reads.is_shared, crosses) {
-                    (true, false) => Into::Nowhere,
-                    (true, true) if any_sends(&self.heads[..h]) => Into::Add(0),
-                    _ => Into::Set(0),
-                };
-                if head.reads.is_shared && !any_sends(&self.heads) {
-                    chunk.deltas.padded_mut(head.reads.slot, 0..1).fill(F::ZERO);
-                }
-                let Chunk { values, deltas, .. } = chunk;
-                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
-            }
+            let sends = |head: &Head<F>| weight(head.task).1;
+            let any_sends = |heads: &[Head<F>], reads: Representation| {
+                heads.iter().any(|head| sends(head) && head.reads == reads)
+            };
+            let mut first = 0;
+            self.for_heads_together(
+                |bundle| self.heads[bundle.heads.clone()].iter().all(sends),
+                |heads, bundle| {
+                    for head in heads {
+                        head.seed(&tasks[head.task], F::from_f64(weight(head.task).0), chunk);
+                    }
+                    let Chunk { values, deltas, .. } = &mut *chunk;
+                    let reads = heads[0].reads;
+                    let into = match (reads.is_shared, sends(&heads[0])) {
+                        (true, false) => Into::Nowhere,
+                        (true, true) if any_sends(&self.heads[..first], reads) => Into::Add(0),
+                        _ => Into::Set(0),
+                    };
+                    if reads.is_shared && !any_sends(&self.heads, reads) {
+                        deltas.padded_mut(reads.slot, 0..1).fill(F::ZERO);
+                    }
+                    match bundle {
+                        Some(bundle) => bundle.propagate(theta, deltas, into),
+                        None => heads[0].layers.propagate(theta, values, deltas, &Flow { lanes: 1, into }),
+                    }
+                    first += heads.len();
+                },
+            );
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
         });
+    }
+
+    /// Goes through the heads in order: through those of a bundle at once, if `together` says so, else one by one.
+    fn for_heads_together(
+        &self,
+        together: impl Fn(&Bundle) -> bool,
+        mut work: impl FnMut(&[Head<F>], Option<&Bundle>),
+    ) {
+        let mut first = 0;
+        while first < self.heads.len() {
+            let bundle = self.bundles.iter().find(|bundle| bundle.heads.start == first);
+            let bundle = bundle.filter(|bundle| together(bundle));
+            let end = bundle.map_or(first + 1, |bundle| bundle.heads.end);
+            work(&self.heads[first..end], bundle);
+            first = end;
+        }
     }
 
     /// One piece of the gradient of the weighted sum, from deltas of the kind that `propagate` told.
@@ -431,28 +489,42 @@ impl<F: Scalar> Network<F> {
                 _ => self.sharing.gradient(chunks, 0, piece, gradient),
             };
         };
-        let task = self.heads[head].task;
-        let (shared, own) = (weights.shared[task], weights.own[task]);
-        let factor = match (deltas, shared != 0.0) {
+        let factor = |task: usize| match (deltas, weights.shared[task]) {
             // The own weights are in the deltas of a network with products.
             _ if !self.products.is_empty() => 1.0,
-            (Stage::Lanes | Stage::Heads, _) => own,
-            (_, true) => own / shared,
-            (_, false) => 1.0,
+            (Stage::Lanes | Stage::Heads, _) => weights.own[task],
+            (_, 0.0) => 1.0,
+            (_, shared) => weights.own[task] / shared,
         };
         self.own_gradient(piece, head, chunks, factor, gradient);
     }
 
-    /// One piece of the gradient of what belongs to a task, times a factor.
-    fn own_gradient(&self, piece: &Piece, head: usize, chunks: &[Chunk<F>], factor: f64, gradient: &mut [F]) {
+    /// One piece of the gradient of what belongs to a task, or to those of a bundle, times each task's factor.
+    fn own_gradient(
+        &self,
+        piece: &Piece,
+        head: usize,
+        chunks: &[Chunk<F>],
+        factor: impl Fn(usize) -> f64,
+        gradient: &mut [F],
+    ) {
+        let scale = |gradient: &mut [F], head: &Head<F>| {
+            let factor = F::from_f64(factor(head.task));
+            if factor != F::ONE {
+                gradient.iter_mut().for_each(|g| *g *= factor);
+            }
+        };
+        if let Some(bundle) = self.bundles.iter().find(|bundle| bundle.range == piece.range) {
+            bundle.gradient(chunks, gradient);
+            let heads = &self.heads[bundle.heads.clone()];
+            let parts = gradient.chunks_exact_mut(piece.range.len() / heads.len());
+            return parts.zip(heads).for_each(|(part, head)| scale(part, head));
+        }
         match self.heads[head].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
             Some(()) => {}
             None => self.sharing.gradient(chunks, 0, piece, gradient),
         }
-        if factor != 1.0 {
-            let factor = F::from_f64(factor);
-            gradient.iter_mut().for_each(|g| *g *= factor);
-        }
+        scale(gradient, &self.heads[head]);
     }
 
     #[track_caller]
@@ -486,7 +558,16 @@ impl<F: Scalar> Head<F> {
         let layers = site.reading(reads.slot, |site| {
             site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
         })?;
-        Ok(Self { task: k, reads, layers })
+        let is_one_output =
+            task.layers().is_empty() && goal.output_width() == 1 && layers.pieces().count() == 1;
+        Ok(Self { task: k, reads, layers, is_one_output })
+    }
+
+    /// Where the parameters of all its layers lie in θ.
+    fn range(&self) -> Range<usize> {
+        let mut pieces = self.layers.pieces();
+        let first = pieces.next().expect("a head has layers");
+        first.start..pieces.last().map_or(first.end, |last| last.end)
     }
 
     /// Writes the chunk's rows of the task's delta, times `factor`, where the head's layers expect it; where

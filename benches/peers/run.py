@@ -184,11 +184,14 @@ class Worker:
         """Ends the process; returns its peak memory in MiB and its processor time in seconds, 0 if it died before."""
         if not self.process or self.process.poll() is not None:
             return 0, 0
+        # The usage that wait4 tells begins with the memory of this driver, which the process was forked from.
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        memory = int(re.search(r"^VmHWM:\s*(\d+) kB", status, re.M)[1]) / 1024
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         _, _, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = 0
-        return usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+        return memory, usage.ru_utime + usage.ru_stime
 
 
 def say(line):
@@ -299,10 +302,10 @@ def start_table(settings):
                     skipped[peer.name] = worker.fault
                 else:
                     results.setdefault(peer.name, []).append((time.perf_counter() - start, memory, first, last))
-    lines = ["| | wall time, s | peak memory, MiB | loss before | loss after |", "|---|---:|---:|---:|---:|"]
+    lines = ["| | wall time, ms | peak memory, MiB | loss before | loss after |", "|---|---:|---:|---:|---:|"]
     for name, runs in results.items():
         seconds, memory, first, last = (statistics.median(values) for values in zip(*runs))
-        lines.append(f"| {name} | {seconds:.2f} | {memory:,.0f} | {first:.4f} | {last:.3e} |")
+        lines.append(f"| {name} | {1e3 * seconds:,.0f} | {memory:,.0f} | {first:.4f} | {last:.3e} |")
     lines += ["", f"{today()}; median of {settings.starts} processes; other programs used "
               f"{others.share(used):.0%} of the processors meanwhile."]
     return lines + said_skipped(skipped)
@@ -340,12 +343,12 @@ def today():
     return datetime.date.today().isoformat()
 
 
-def write(section, lines):
-    """Replaces what stands between the section's two markers on the page."""
+def write(file, section, lines):
+    """Replaces what stands between the section's two markers on a page."""
     between = re.compile(rf"(<!-- measured: {section} -->\n).*?(<!-- end -->)", re.S)
-    page, count = between.subn(lambda m: m[1] + "\n".join(lines) + "\n" + m[2], PAGE.read_text())
-    assert count == 1, f"{PAGE.name} has {count} sections named {section}"
-    PAGE.write_text(page)
+    page, count = between.subn(lambda m: m[1] + "\n".join(lines) + "\n" + m[2], file.read_text())
+    assert count == 1, f"{file.name} has {count} sections named {section}"
+    file.write_text(page)
 
 
 def build(package, flags, *features):
@@ -367,6 +370,7 @@ def main():
     parser.add_argument("--block", type=float, default=0.2, help="seconds")
     parser.add_argument("--starts", type=int, default=3, help="processes of each peer for the table of starts")
     parser.add_argument("--build", action="store_true", help="build candle and burn first")
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page to write, with the same markers")
     parser.add_argument("--dry", action="store_true", help="print, and leave the page as it is")
     settings = parser.parse_args()
 
@@ -380,7 +384,7 @@ def main():
         lines = make()
         print(f"\n{section}\n\n" + "\n".join(lines), flush=True)
         if not settings.dry:
-            write(section, lines)
+            write(settings.page, section, lines)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@
 
 use std::marker::PhantomData;
 
-use super::dots::{Combination, Dots};
+use super::dots::{Combination, Dots, dot_chains};
 use super::product::Finish;
 use super::scratch;
-use super::tile::{Origin, Step, Tiles, heights};
+use super::tile::{Origin, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
 use super::vectorize::{self, Pass};
 
@@ -93,6 +93,10 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             o.c_down = 1;
             if o.b.down == 1 && o.b.across != 1 && o.a.across == 1 {
                 return Dots::new(o.transposed()).run::<V>();
+            }
+        } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() {
+            if o.a.across == 1 && o.b.down == 1 && o.b.across != 1 {
+                return Dots::new(o).run::<V>();
             }
         }
         if o.c_across != 1 && o.c_down == 1 {
@@ -178,7 +182,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     let block_n = (BLOCK_B / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
     let block_m = match copy_a {
         false => o.m,
-        true if o.a.across == 1 => V::ROWS,
+        true if o.a.across == 1 => tallest::<F, V>(o.n.min(block_n)),
         true => TILES_TOGETHER * V::ROWS,
     };
     // Rows or panels a multiple of 4096 bytes apart would fall on one another in the first cache.

@@ -2,7 +2,8 @@
 //!
 //! Where the rows of the matrix run along `k`, each is one dot product ([`Dots`]), summed in as many chains as fit
 //! into 64 bytes (16 for `f32`, 8 for `f64`), entry `p` in chain `p mod 16`; then the upper half of the chains is
-//! added to the lower until one is left, and that is added to the start. Where its columns are contiguous, the
+//! added to the lower until one is left, and that is added to the start. Several vectors are taken one after the
+//! other; rows that fit into the chains stay in registers meanwhile. Where its columns are contiguous, the
 //! result is their combination ([`Combination`]), summed in four chains, `p` in chain `p mod 4`. So both paths that
 //! have the fused instruction give the same bits.
 
@@ -11,119 +12,172 @@ use super::product::Finish;
 use super::tile::Origin;
 use super::vector::{Number, Vector};
 
-/// `c[i] ← finish(start + Σₚ a[i, p] b[p])`, rows of `a` and all of `b` contiguous.
+/// `c[i, j] ← finish(start + Σₚ a[i, p] b[p, j])`, rows of `a` and columns of `b` contiguous.
 #[derive(Clone, Copy, Debug)]
 pub struct Dots<F>(Operands<F>);
 
+/// What is left of some rows behind the last whole round of chains, in registers.
+type Tail<V> = [V; 4];
+
 impl<F: Number> Dots<F> {
-    /// A product with one column.
+    /// A product with few columns.
     #[inline(always)]
     pub fn new(o: Operands<F>) -> Self {
         Self(o)
     }
 
     /// # Safety
-    /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k` and `m`
+    /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and `m × n`
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
-        let m = self.0.m;
-        let mut i = 0;
-        // SAFETY: rows i to i + 4 are below m, as are those that stand in for missing ones.
-        unsafe {
-            while i + 4 <= m {
-                let sums = self.sums::<V>([i, i + 1, i + 2, i + 3]);
-                self.put_four(i, sums);
-                i += 4;
-            }
-            if i < m {
-                let sums = self.sums::<V>([i, (i + 1).min(m - 1), m - 1, m - 1]);
-                self.put(i, &sums[..m - i]);
+        let Operands { m, k, n, a, b, .. } = self.0;
+        let begin = k - k % chains::<F, V>();
+        // SAFETY: the caller's promise.
+        let ends = unsafe { Ends::<F, V>::new(k - begin) };
+        for i in (0..m).step_by(4) {
+            // SAFETY: rows i to i + 4 are below m, as are those that stand in for missing ones.
+            unsafe {
+                let rows = [0, 1, 2, 3].map(|row| a.ptr.offset((i + row).min(m - 1) as isize * a.down));
+                let mut tails = [[V::zero(); 4]; 4];
+                for (tail, row) in tails.iter_mut().zip(rows) {
+                    ends.read(row.add(begin), tail);
+                }
+                for j in 0..n {
+                    let column = b.at(0, j);
+                    let mut tail = [V::zero(); 4];
+                    ends.read(column.add(begin), &mut tail);
+                    self.put(i, j, sums(rows, &tails, column, &tail, begin, &ends));
+                }
             }
         }
     }
 
-    /// The dot products of four rows, side by side, because each alone would wait for its own sums.
+    /// Writes up to four entries of a column of `c`, from a row on.
     #[inline(always)]
-    unsafe fn sums<V: Vector<F>>(&self, rows: [usize; 4]) -> [F; 4] {
-        let chains = (64 / size_of::<F>()).max(V::LANES);
-        let n_registers = chains / V::LANES;
-        let Operands { k, a, b, .. } = self.0;
-        // SAFETY: the caller's promise; partial loads keep to k.
+    unsafe fn put(&self, row: usize, column: usize, mut sums: [F; 4]) {
+        let Operands { m, start, finish, c, c_down, c_across, .. } = self.0;
+        let cut = |sum: F| if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+        // SAFETY: the caller's promise: entries of c below m, one after the other where `c_down` is 1.
         unsafe {
-            let rows = rows.map(|row| a.ptr.offset(row as isize * a.down));
-            let mut sums = [[V::zero(); 4]; 4];
-            let mut p = 0;
-            while p + chains <= k {
-                for register in 0..n_registers {
-                    let at = p + register * V::LANES;
-                    let factor = V::load(b.ptr.add(at));
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        sums[register] = V::load(row.add(at)).mul_add(factor, sums[register]);
-                    }
+            let c = c.offset(row as isize * c_down + column as isize * c_across);
+            if c_down == 1 && row + 4 <= m {
+                let c = &mut *c.cast::<[F; 4]>();
+                match start {
+                    Origin::Zero => {}
+                    Origin::Row(bias) => sums = sums.map(|sum| *bias.add(column) + sum),
+                    Origin::Kept => sums = std::array::from_fn(|i| c[i] + sums[i]),
                 }
-                p += chains;
+                *c = sums.map(cut);
+                return;
             }
+            for (i, &sum) in sums.iter().enumerate().take(m - row) {
+                let c = c.offset(i as isize * c_down);
+                *c = cut(match start {
+                    Origin::Zero => sum,
+                    Origin::Row(bias) => *bias.add(column) + sum,
+                    Origin::Kept => *c + sum,
+                });
+            }
+        }
+    }
+}
+
+/// The dot products of four rows with a column, side by side, because each alone would wait for its own sums.
+///
+/// # Safety
+/// As for [`Dots::run`]; the rows and the column hold `begin` numbers and then their tails.
+#[inline(always)]
+unsafe fn sums<F: Number, V: Vector<F>>(
+    rows: [*const F; 4],
+    tails: &[Tail<V>; 4],
+    column: *const F,
+    tail: &Tail<V>,
+    begin: usize,
+    ends: &Ends<F, V>,
+) -> [F; 4] {
+    let n_registers = chains::<F, V>() / V::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[V::zero(); 4]; 4];
+        let mut p = 0;
+        while p < begin {
             for register in 0..n_registers {
                 let at = p + register * V::LANES;
-                if at < k {
-                    let mask = V::mask((k - at).min(V::LANES));
-                    let factor = V::load_part(b.ptr.add(at), mask);
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        sums[register] = V::load_part(row.add(at), mask).mul_add(factor, sums[register]);
-                    }
+                let factor = V::load(column.add(at));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    sums[register] = V::load(row.add(at)).mul_add(factor, sums[register]);
                 }
             }
-            let mut n = n_registers;
-            while n > 1 {
-                n /= 2;
-                for sums in &mut sums {
-                    for i in 0..n {
-                        sums[i] = sums[i].plus(sums[i + n]);
-                    }
+            p += chains::<F, V>();
+        }
+        for register in 0..n_registers {
+            if ends.lanes[register] > 0 {
+                for (row, sums) in tails.iter().zip(&mut sums) {
+                    sums[register] = row[register].mul_add(tail[register], sums[register]);
                 }
             }
-            V::sums(sums.map(|sums| sums[0]))
         }
-    }
-
-    /// Writes four entries of `c` from a row on.
-    #[inline(always)]
-    unsafe fn put_four(&self, row: usize, mut sums: [F; 4]) {
-        let Operands { start, finish, c, c_down, .. } = self.0;
-        if c_down != 1 {
-            // SAFETY: the caller's promise.
-            return unsafe { self.put(row, &sums) };
-        }
-        // SAFETY: the caller's promise: four entries of c from this row on, one after the other.
-        unsafe {
-            let c = &mut *c.add(row).cast::<[F; 4]>();
-            match start {
-                Origin::Zero => {}
-                Origin::Row(bias) => sums = sums.map(|sum| *bias + sum),
-                Origin::Kept => sums = std::array::from_fn(|i| c[i] + sums[i]),
-            }
-            *c = sums.map(|sum| if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum });
-        }
-    }
-
-    /// Writes the entries of `c` from a row on.
-    #[inline(always)]
-    unsafe fn put(&self, row: usize, sums: &[F]) {
-        let Operands { start, finish, c_down, .. } = self.0;
-        for (i, &sum) in sums.iter().enumerate() {
-            let c = self.0.c.wrapping_offset((row + i) as isize * c_down);
-            // SAFETY: the caller's promise.
-            unsafe {
-                let sum = match start {
-                    Origin::Zero => sum,
-                    Origin::Row(bias) => *bias + sum,
-                    Origin::Kept => *c + sum,
-                };
-                *c = if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+        let mut n = n_registers;
+        while n > 1 {
+            n /= 2;
+            for sums in &mut sums {
+                for i in 0..n {
+                    sums[i] = sums[i].plus(sums[i + n]);
+                }
             }
         }
+        V::sums(sums.map(|sums| sums[0]))
     }
+}
+
+/// How the end of a row is read: how many numbers each register takes of it.
+#[derive(Clone, Copy)]
+struct Ends<F, V: Vector<F>> {
+    lanes: [usize; 4],
+    masks: [V::Mask; 4],
+}
+
+impl<F: Number, V: Vector<F>> Ends<F, V> {
+    /// For an end of so many numbers, fewer than there are chains.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V::PATH`.
+    #[inline(always)]
+    unsafe fn new(len: usize) -> Self {
+        let lanes = std::array::from_fn(|register| len.saturating_sub(register * V::LANES).min(V::LANES));
+        // SAFETY: the caller's promise; a mask touches no memory.
+        let mut masks = [unsafe { V::mask(0) }; 4];
+        for (mask, n) in masks.iter_mut().zip(lanes) {
+            // SAFETY: as above.
+            *mask = unsafe { V::mask(n) };
+        }
+        Self { lanes, masks }
+    }
+
+    /// # Safety
+    /// As for [`new`](Self::new), and there are so many numbers.
+    #[inline(always)]
+    unsafe fn read(&self, from: *const F, to: &mut Tail<V>) {
+        for register in 0..chains::<F, V>() / V::LANES {
+            if self.lanes[register] > 0 {
+                // SAFETY: the caller's promise.
+                to[register] = unsafe { V::load_part(from.add(register * V::LANES), self.masks[register]) };
+            }
+        }
+    }
+}
+
+/// How many chains a dot product is summed in: as many as fit into 64 bytes. Rows that are not longer stay in
+/// registers.
+pub const fn dot_chains<F>() -> usize {
+    64 / size_of::<F>()
+}
+
+/// The same in registers of type `V`: one at least.
+#[inline(always)]
+const fn chains<F, V: Vector<F>>() -> usize {
+    if dot_chains::<F>() > V::LANES { dot_chains::<F>() } else { V::LANES }
 }
 
 /// `c[j] ← finish(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
@@ -152,14 +206,15 @@ impl<F: Number> Combination<F> {
                     let factor = V::load_part(b.at(p, j), mask);
                     *sum = V::splat(*a.at(0, p)).mul_add(factor, *sum);
                 };
-                let fours = k / 4 * 4;
-                for p in (0..fours).step_by(4) {
+                let mut p = 0;
+                while p + 4 <= k {
                     for (chain, sum) in sums.iter_mut().enumerate() {
                         add(p + chain, sum);
                     }
+                    p += 4;
                 }
-                for (chain, sum) in sums.iter_mut().enumerate().take(k - fours) {
-                    add(fours + chain, sum);
+                for (chain, sum) in sums.iter_mut().enumerate().take(k - p) {
+                    add(p + chain, sum);
                 }
                 let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
                 match start {

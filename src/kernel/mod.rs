@@ -19,8 +19,9 @@ mod view;
 mod x86;
 
 pub use crew::Crew;
+pub(crate) use dots::dot_chains;
 pub use gramian::{add_gramian, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};
-pub use view::{matrix, matrix_mut};
+pub use view::{copy_row, matrix, matrix_mut};

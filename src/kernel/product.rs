@@ -9,8 +9,8 @@
 //! Every entry is one chain of multiply-adds in the order of `k` that begins with the start. So a row of
 //! the result does not depend on the rows beside it, a sum over several chunks of `k` with
 //! [`Start::Keep`] is the sum over all of them at once, and both paths with a fused multiply-add agree,
-//! all to the last bit. (Where the result is one row or column and both factors are contiguous along
-//! `k`, the chain is 16 or 8 chains that are added at the end; where it is one column and the columns of
+//! all to the last bit. (Where the result is one row or column, or is written by columns of short sums, and both factors are
+//! contiguous along `k`, the chain is 16 or 8 chains that are added at the end; where it is one column and the columns of
 //! `a` are contiguous, 4; and the sum over chunks is rounded differently.)
 
 use ndarray::{ArrayView2, ArrayViewMut2, aview0};

@@ -88,8 +88,8 @@ impl<F: Copy> Tiles<F> {
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(mut self, m: usize) {
         let tallest = match self.a_step {
-            Step::ByRow(_) if self.n <= V::LANES => V::ROWS_OF_ONE,
-            _ => V::ROWS,
+            Step::ByRow(_) => tallest::<F, V>(self.n),
+            Step::ByTile(_) => V::ROWS,
         };
         let (n_tiles, low, n_high) = heights(m, tallest);
         // SAFETY: the caller's promise: together these are m rows.
@@ -123,6 +123,18 @@ impl<F: Copy> Tiles<F> {
             6 => height!(1 2 3 4 5 6),
             _ => height!(1 2 3 4),
         }
+    }
+}
+
+/// How many rows a tile may have whose `n` columns are read where they are.
+#[inline(always)]
+pub fn tallest<F, V: Vector<F>>(n: usize) -> usize {
+    if n <= V::LANES {
+        V::ROWS_OF_ONE
+    } else if n < 4 * V::LANES && !n.is_multiple_of(V::LANES) {
+        V::ROWS_WITH_MASK
+    } else {
+        V::ROWS
     }
 }
 

@@ -39,6 +39,8 @@ pub trait Vector<F>: Copy {
     const PATH: Path;
     /// How many rows a tile may have that is several registers wide; 0 if there are none so wide.
     const ROWS: usize;
+    /// How many rows a tile may have whose mask takes a register from it.
+    const ROWS_WITH_MASK: usize;
     /// How many rows a tile may have that is one register wide.
     const ROWS_OF_ONE: usize;
     /// How many rows and columns [`transpose`](Self::transpose) takes.
@@ -84,6 +86,7 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     const LANES: usize = N;
     const PATH: Path = Path::Portable;
     const ROWS: usize = 4;
+    const ROWS_WITH_MASK: usize = 4;
     const ROWS_OF_ONE: usize = 4;
     const SIDE: usize = 4;
     type Half = Self;

@@ -53,7 +53,7 @@ macro_rules! vector {
     (
         $(#[$doc:meta])*
         $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident,
-        rows $rows:literal and $rows_of_one:literal,
+        rows $rows:literal, with a mask $rows_with_mask:literal, of one register $rows_of_one:literal,
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
         store_part |$to:ident, $store_mask:ident, $value:ident| $store_part:expr,
@@ -72,6 +72,7 @@ macro_rules! vector {
             const LANES: usize = $lanes;
             const PATH: Path = Path::$path;
             const ROWS: usize = $rows;
+            const ROWS_WITH_MASK: usize = $rows_with_mask;
             const ROWS_OF_ONE: usize = $rows_of_one;
             const SIDE: usize = $side;
             type Half = $half;
@@ -138,7 +139,7 @@ macro_rules! vector {
 vector! {
     /// Sixteen `f32` in a 512-bit register.
     Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512,
-    rows 12 and 16,
+    rows 12, with a mask 12, of one register 16,
     mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
     load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_ps(to, mask, value),
@@ -151,7 +152,7 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
     HalfF32: 8 of f32 in __m256, half Self, path Avx512,
-    rows 0 and 16,
+    rows 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_ps(to, mask, value),
@@ -164,7 +165,7 @@ vector! {
 vector! {
     /// Eight `f64` in a 512-bit register.
     Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512,
-    rows 12 and 16,
+    rows 12, with a mask 12, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_pd(to, mask, value),
@@ -177,7 +178,7 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register, with the masks of AVX-512.
     HalfF64: 4 of f64 in __m256d, half Self, path Avx512,
-    rows 0 and 16,
+    rows 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_pd(to, mask, value),
@@ -190,10 +191,10 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register.
     Avx2F32: 8 of f32 in __m256, half Self, path Avx2,
-    rows 6 and 6,
-    mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) },
-    load_part |from, mask| _mm256_maskload_ps(from, mask),
-    store_part |to, mask, value| _mm256_maskstore_ps(to, mask, value),
+    rows 6, with a mask 5, of one register 6,
+    mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) }, n),
+    load_part |from, mask| _mm256_maskload_ps(from, mask.0),
+    store_part |to, mask, value| store_first_f32(mask.1, to, value),
     sums sums_f32 |x| x,
     transpose 8 transpose_f32,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
@@ -203,10 +204,10 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register.
     Avx2F64: 4 of f64 in __m256d, half Self, path Avx2,
-    rows 6 and 6,
-    mask __m256i = |n| unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) },
-    load_part |from, mask| _mm256_maskload_pd(from, mask),
-    store_part |to, mask, value| _mm256_maskstore_pd(to, mask, value),
+    rows 6, with a mask 5, of one register 6,
+    mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) }, n),
+    load_part |from, mask| _mm256_maskload_pd(from, mask.0),
+    store_part |to, mask, value| store_first_f64(mask.1, to, value),
     sums sums_f64 |x| x,
     transpose 4 transpose_f64,
     _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
@@ -216,6 +217,50 @@ vector! {
 /// The window of a register's length that starts n lanes before the middle marks the first n lanes.
 static MASKS_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 static MASKS_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+/// Stores the first n of eight lanes. Some processors take a dozen cycles for a store with a mask.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn store_first_f32(n: usize, mut to: *mut f32, value: __m256) {
+    // SAFETY: the caller's promise: n numbers, which are stored as 8, or as 4, 2 and 1.
+    unsafe {
+        if n == 8 {
+            return _mm256_storeu_ps(to, value);
+        }
+        let mut left = _mm256_castps256_ps128(value);
+        if n & 4 != 0 {
+            _mm_storeu_ps(to, left);
+            (left, to) = (_mm256_extractf128_ps::<1>(value), to.add(4));
+        }
+        if n & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(left));
+            (left, to) = (_mm_movehl_ps(left, left), to.add(2));
+        }
+        if n & 1 != 0 {
+            _mm_store_ss(to, left);
+        }
+    }
+}
+
+/// Stores the first n of four lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn store_first_f64(n: usize, mut to: *mut f64, value: __m256d) {
+    // SAFETY: the caller's promise: n numbers, which are stored as 4, or as 2 and 1.
+    unsafe {
+        if n == 4 {
+            return _mm256_storeu_pd(to, value);
+        }
+        let mut left = _mm256_castpd256_pd128(value);
+        if n & 2 != 0 {
+            _mm_storeu_pd(to, left);
+            (left, to) = (_mm256_extractf128_pd::<1>(value), to.add(2));
+        }
+        if n & 1 != 0 {
+            _mm_store_sd(to, left);
+        }
+    }
+}
 
 /// The sums of eight lanes: 8 to 4, then two registers at a time 4 to 2, then all at once 2 to 1.
 #[inline]

@@ -7,7 +7,7 @@ use crate::balance::Weights;
 use crate::data::Batch;
 use crate::gradcheck::{self, Probe, Report};
 use crate::layer::Mode;
-use crate::trace::Trace;
+use crate::trace::{RowsMut, Trace};
 use crate::{Result, Scalar};
 
 /// What [`Model::check_gradients`] found; `{checks}` prints the reports of what did not pass.
@@ -104,7 +104,9 @@ impl<F: Scalar> Model<F> {
     fn probe_at(&self, point: &[F], weights: &Weights, trace: &mut Trace<F>, probe: &mut Probe<'_, F>) -> F {
         let (network, width) = (&self.network, self.n_features());
         let (theta, inputs) = point.split_at(self.theta.len());
-        let fill = |i: usize, row: &mut [F]| row.copy_from_slice(&inputs[i * width..(i + 1) * width]);
+        let fill = |first: usize, rows: RowsMut<'_, F>| {
+            rows.zip(first..).for_each(|(to, i)| to.copy_from_slice(&inputs[i * width..(i + 1) * width]));
+        };
         network.forward(theta, Mode::Train, fill, trace);
         network.losses(trace);
         network.branches(theta, trace, &mut |side, distance| probe.branch_at(side, distance));

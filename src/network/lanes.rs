@@ -173,7 +173,7 @@ impl<F: Scalar> Network<F> {
         trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
             let piece = &self.pieces[i];
             match piece.owner {
-                Some(head) => self.own_gradient(piece, head, chunks, own[self.heads[head].task], part),
+                Some(head) => self.own_gradient(piece, head, chunks, |task| own[task], part),
                 None => {
                     let direction = &direction[piece.range.clone()];
                     part.iter_mut().zip(direction).for_each(|(to, &d)| *to = F::from_f64(d));

@@ -160,8 +160,8 @@ pub(super) struct Constants<F> {
 impl<F: Scalar> Constants<F> {
     /// The constants of algorithm 1 without weight decay.
     pub(super) fn new(step: &Step, beta1: f64, beta2: f64, epsilon: f64) -> Self {
-        let correction1 = 1.0 - power(beta1, step.count);
-        let correction2 = (1.0 - power(beta2, step.count)).sqrt();
+        let [power1, power2] = powers([beta1, beta2], step.count);
+        let (correction1, correction2) = (1.0 - power1, (1.0 - power2).sqrt());
         Self {
             gradient_scale: F::from_f64(step.gradient_scale),
             coupled_decay: F::ZERO,
@@ -176,16 +176,18 @@ impl<F: Scalar> Constants<F> {
     }
 }
 
-/// βᵗ by repeated squaring: the same bits on every platform, which the standard library does not promise.
-fn power(mut beta: f64, mut t: u64) -> f64 {
-    let mut product = 1.0;
+/// β₁ᵗ and β₂ᵗ by repeated squaring, side by side: the same bits on every platform, which the standard library
+/// does not promise.
+fn powers(mut betas: [f64; 2], mut t: u64) -> [f64; 2] {
+    let mut products = [1.0; 2];
     while t > 0 {
         // Without a branch, which the processor would guess wrongly at every other bit.
-        product *= if t % 2 == 1 { beta } else { 1.0 };
-        beta *= beta;
+        let factors = if t % 2 == 1 { betas } else { [1.0; 2] };
+        products = [products[0] * factors[0], products[1] * factors[1]];
+        betas = betas.map(|beta| beta * beta);
         t /= 2;
     }
-    product
+    products
 }
 
 /// One pass: each number is read once and written once.

@@ -12,6 +12,7 @@
 //! through a layer in one product.
 
 use std::ops::Range;
+use std::slice::ChunksExactMut;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -32,6 +33,11 @@ impl Slot {
     /// How many numbers of a row are used.
     pub fn width(self) -> usize {
         self.width
+    }
+
+    /// Whether the other slot begins where this one ends.
+    pub(crate) fn is_followed_by(self, other: Slot) -> bool {
+        self.offset + self.stride == other.offset
     }
 }
 
@@ -160,18 +166,71 @@ impl<F: Scalar> Arena<F> {
     ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>) {
         let (n_read, n_write) = (read_lanes.len() * self.rows, write_lanes.len() * self.rows);
         let (from, to) = (self.range(read, read_lanes), self.range(write, write_lanes));
-        let (source, target) = if from.end <= to.start {
+        let (source, target) = self.read_and_write(from, to);
+        (
+            kernel::matrix(source, n_read, read.width, read.stride),
+            kernel::matrix_mut(target, n_write, write.width, write.stride),
+        )
+    }
+
+    /// Two parts of the buffer, one to read and one to write.
+    #[track_caller]
+    fn read_and_write(&mut self, from: Range<usize>, to: Range<usize>) -> (&[F], &mut [F]) {
+        if from.end <= to.start {
             let (front, back) = self.buffer.split_at_mut(to.start);
             (&front[from], &mut back[..to.end - to.start])
         } else {
             assert!(to.end <= from.start, "a slot cannot be read and written at once");
             let (front, back) = self.buffer.split_at_mut(from.start);
             (&back[..from.end - from.start], &mut front[to])
-        };
+        }
+    }
+
+    /// The first lanes of `n` slots of width 1 that follow one another, `n × rows`: each slot is a row.
+    pub(crate) fn stack(&self, first: Slot, n: usize) -> ArrayView2<'_, F> {
+        kernel::matrix(&self.buffer[self.stack_range(first, n)], n, self.rows, self.stack_stride())
+    }
+
+    /// A slot to read, `rows × width`, and a [`stack`](Self::stack) to write.
+    #[track_caller]
+    pub(crate) fn slot_and_stack(
+        &mut self,
+        read: Slot,
+        first: Slot,
+        n: usize,
+    ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>) {
+        let (rows, stride) = (self.rows, self.stack_stride());
+        let (from, to) = (self.range(read, 0..1), self.stack_range(first, n));
+        let (source, target) = self.read_and_write(from, to);
+        (kernel::matrix(source, rows, read.width, read.stride), kernel::matrix_mut(target, n, rows, stride))
+    }
+
+    /// A [`stack`](Self::stack) to read, and lanes of a slot to write, `(lanes · rows) × width`.
+    #[track_caller]
+    pub(crate) fn stack_and_slot(
+        &mut self,
+        first: Slot,
+        n: usize,
+        (write, lanes): (Slot, Range<usize>),
+    ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>) {
+        let (rows, stride, n_write) = (self.rows, self.stack_stride(), lanes.len() * self.rows);
+        let (from, to) = (self.stack_range(first, n), self.range(write, lanes));
+        let (source, target) = self.read_and_write(from, to);
         (
-            kernel::matrix(source, n_read, read.width, read.stride),
+            kernel::matrix(source, n, rows, stride),
             kernel::matrix_mut(target, n_write, write.width, write.stride),
         )
+    }
+
+    fn stack_range(&self, first: Slot, n: usize) -> Range<usize> {
+        debug_assert_eq!(first.stride, 1, "only slots of width 1 are stacked");
+        let begin = self.range(first, 0..1).start;
+        begin..begin + (n.max(1) - 1) * self.stack_stride() + self.rows
+    }
+
+    /// From a slot of width 1 to the one that follows it.
+    fn stack_stride(&self) -> usize {
+        self.capacity * self.lanes
     }
 
     /// One slot to read and a later one to write, of the same width, as they lie in memory, padding included.
@@ -204,11 +263,11 @@ impl<F: Scalar> Arena<F> {
         }
     }
 
-    /// Writes one row after the other to `slot`: as many as there are rows in use.
-    pub(crate) fn fill_rows(&mut self, slot: Slot, mut write: impl FnMut(usize, &mut [F])) {
-        let rows = self.rows;
-        for (i, row) in self.padded_mut(slot, 0..1).chunks_exact_mut(slot.stride).take(rows).enumerate() {
-            write(i, &mut row[..slot.width]);
+    /// The rows of `slot`, to write one after the other.
+    pub fn rows_mut(&mut self, slot: Slot) -> RowsMut<'_, F> {
+        RowsMut {
+            padded: self.padded_mut(slot, 0..1).chunks_exact_mut(slot.stride.max(1)),
+            width: slot.width,
         }
     }
 
@@ -217,6 +276,22 @@ impl<F: Scalar> Arena<F> {
         let at = self.start + slot.offset * self.capacity * self.lanes;
         let lane = self.rows * slot.stride;
         at + lanes.start * lane..at + lanes.end * lane
+    }
+}
+
+/// The rows of a slot, one after the other, each as long as the slot is wide: see [`Arena::rows_mut`].
+#[derive(Debug)]
+pub struct RowsMut<'a, F> {
+    padded: ChunksExactMut<'a, F>,
+    width: usize,
+}
+
+impl<'a, F> Iterator for RowsMut<'a, F> {
+    type Item = &'a mut [F];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a mut [F]> {
+        self.padded.next().map(|row| &mut row[..self.width])
     }
 }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 
 pub(crate) use arena::Chunks;
-pub use arena::{Arena, Chunk, Plan, Slot};
+pub use arena::{Arena, Chunk, Plan, RowsMut, Slot};
 
 use crate::Scalar;
 use crate::balance::Over;

@@ -8,7 +8,7 @@ use super::Dual;
 use crate::balance::Weights;
 use crate::layer::Mode;
 use crate::loss::{Labels, ListTarget, Loss};
-use crate::trace::Trace;
+use crate::trace::{RowsMut, Trace};
 use crate::{Activation, Layer, Network, Scalar, Sharing, Task};
 
 /// Both sides round every operation once, in `f64`, and take fewer than a thousand of them.
@@ -236,7 +236,11 @@ impl Case {
             trace.targets_mut(k).assign(&targets.map(number));
         }
         trace.examples.weights = Some(self.weights.map(number));
-        let fill = |row: usize, to: &mut [F]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+        let fill = |first: usize, rows: RowsMut<'_, F>| {
+            for (to, row) in rows.zip(first..) {
+                to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+            }
+        };
         network.forward(theta, Mode::Train, fill, trace);
         network.losses(trace);
     }

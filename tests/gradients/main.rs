@@ -17,7 +17,7 @@ use ndarray::{Array2, ArrayView2};
 use polytask::data::Dataset;
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report};
 use polytask::layer::Mode;
-use polytask::trace::Trace;
+use polytask::trace::{RowsMut, Trace};
 use polytask::{Layout, Model, Scalar};
 
 use table::{Row, table};
@@ -85,7 +85,11 @@ impl<'a, F: Scalar> Inputs<'a, F> {
         let network = self.model.network();
         let (theta, weights) = (self.model.parameters(), self.model.loss_weights());
         let x = ArrayView2::from_shape(self.x.dim(), x).expect("as many numbers as features");
-        let fill = |row: usize, to: &mut [F]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+        let fill = |first: usize, rows: RowsMut<'_, F>| {
+            for (to, row) in rows.zip(first..) {
+                to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+            }
+        };
         network.forward(theta, Mode::Train, fill, &mut self.trace);
         network.losses(&mut self.trace);
         network.branches(theta, &self.trace, &mut |side, distance| probe.branch_at(side, distance));

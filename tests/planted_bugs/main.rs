@@ -17,6 +17,7 @@ use polytask::data::{Dataset, datasets};
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report, Verdict};
 use polytask::layer::{Dense, Mode};
 use polytask::loss::Loss;
+use polytask::trace::RowsMut;
 use polytask::{Activation, Init, Layer, Layout, Model, Sharing, Task};
 
 use bugs::{BUGS, Bug, Planted};
@@ -117,7 +118,11 @@ fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
     let (network, theta, weights) = (model.network(), model.parameters(), model.loss_weights());
     let loss = |x: &[f64], probe: &mut Probe<'_, f64>| {
         let x = ArrayView2::from_shape((data.n_rows(), data.n_features()), x).expect("the features");
-        let fill = |row: usize, to: &mut [f64]| to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+        let fill = |first: usize, rows: RowsMut<'_, f64>| {
+            for (to, row) in rows.zip(first..) {
+                to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+            }
+        };
         network.forward(theta, Mode::Train, fill, &mut trace);
         network.losses(&mut trace);
         network.branches(theta, &trace, &mut |side, distance| probe.branch_at(side, distance));

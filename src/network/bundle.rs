@@ -1,0 +1,109 @@
+//! Heads of one linear output each that read the same slot: together one dense layer.
+//!
+//! The weights and the bias of such a head follow one another in θ, then come those of the next head; and so do
+//! their outputs in the arena. So K heads are matrices that lie there already:
+//!
+//! ```text
+//! [W b] = | w₁ᵀ b₁ |   K × (in + 1)          Y = | y₁ᵀ |   K × rows          H   rows × in, what they read
+//!         | w₂ᵀ b₂ |   a slice of θ              | y₂ᵀ |   of the arena
+//!
+//! forward     Y  = W Hᵀ + b 1ᵀ        K × rows
+//! propagate   dH = dYᵀ W              rows × in, what the tasks ask of H summed at once
+//! gradient    dW = dY H               K × in
+//!             db = dY 1               K × 1
+//! ```
+//! Each row of H is read once for all heads, and written once.
+
+use std::ops::Range;
+
+use super::Head;
+use crate::Scalar;
+use crate::kernel::{self, Start};
+use crate::layer::Into;
+use crate::trace::{Arena, Chunk, Slot};
+
+/// Neighbouring heads that are computed together.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    pub(super) heads: Range<usize>,
+    /// Where the weights and biases of all of them lie in θ: one piece.
+    pub(super) range: Range<usize>,
+    input: Slot,
+    /// The first head's; those of the others follow.
+    output: Slot,
+}
+
+impl Bundle {
+    /// All bundles of two heads or more.
+    pub(super) fn all_of<F: Scalar>(heads: &[Head<F>]) -> Vec<Self> {
+        let mut bundles = Vec::new();
+        let mut first = 0;
+        while first < heads.len() {
+            let run = heads[first..].windows(2).take_while(|pair| are_alike(&pair[0], &pair[1])).count();
+            let end = first + run + 1;
+            if run > 0 {
+                bundles.push(Self {
+                    heads: first..end,
+                    range: heads[first].range().start..heads[end - 1].range().end,
+                    input: heads[first].reads.slot,
+                    output: heads[first].layers.output(),
+                });
+            }
+            first = end;
+        }
+        bundles
+    }
+
+    /// Whether the outputs are one product too: where a row of H stays in registers while it is multiplied with
+    /// the weights of one head after the other. Longer rows need no company.
+    pub(super) fn computes_outputs<F>(&self) -> bool {
+        self.input.width() <= kernel::dot_chains::<F>()
+    }
+
+    pub(super) fn forward<F: Scalar>(&self, theta: &[F], values: &mut Arena<F>) {
+        let (n, width) = (self.heads.len(), self.input.width());
+        let (h, mut y) = values.slot_and_stack(self.input, self.output, n);
+        let theta = &theta[self.range.clone()];
+        for (mut y, head) in y.rows_mut().into_iter().zip(theta.chunks_exact(width + 1)) {
+            y.fill(head[width]);
+        }
+        let w = kernel::matrix(theta, n, width, width + 1);
+        kernel::product(h, w.reversed_axes(), Start::Keep, y.reversed_axes());
+    }
+
+    pub(super) fn propagate<F: Scalar>(&self, theta: &[F], deltas: &mut Arena<F>, into: Into) {
+        let (n, width) = (self.heads.len(), self.input.width());
+        let (lane, start) = match into {
+            Into::Nowhere => return,
+            Into::Set(lane) => (lane, Start::Zero),
+            Into::Add(lane) => (lane, Start::Keep),
+        };
+        let (dy, dh) = deltas.stack_and_slot(self.output, n, (self.input, lane..lane + 1));
+        let w = kernel::matrix(&theta[self.range.clone()], n, width, width + 1);
+        kernel::product(dy.reversed_axes(), w, start, dh);
+    }
+
+    /// The gradients of all the heads, one behind the other as in θ.
+    pub(super) fn gradient<F: Scalar>(&self, chunks: &[Chunk<F>], gradient: &mut [F]) {
+        let (n, width) = (self.heads.len(), self.input.width());
+        let mut start = Start::Zero;
+        for chunk in chunks {
+            let (dy, h) = (chunk.deltas.stack(self.output, n), chunk.values.get(self.input));
+            kernel::product(dy, h, start, kernel::matrix_mut(gradient, n, width, width + 1));
+            for (dy, head) in dy.rows().into_iter().zip(gradient.chunks_exact_mut(width + 1)) {
+                let dy = dy.into_shape_with_order((chunk.deltas.rows(), 1)).expect("one column");
+                kernel::column_sums(dy, start, &mut head[width..]);
+            }
+            start = Start::Keep;
+        }
+    }
+}
+
+/// Whether a head and the one behind it are each one linear output of the same slot, and neighbours.
+fn are_alike<F: Scalar>(head: &Head<F>, next: &Head<F>) -> bool {
+    head.is_one_output
+        && next.is_one_output
+        && head.reads == next.reads
+        && head.range().end == next.range().start
+        && head.layers.output().is_followed_by(next.layers.output())
+}
