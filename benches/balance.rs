@@ -32,12 +32,13 @@ const ROUNDS: usize = 9;
 /// What is asked for between forward and backward, and the form the Gramian is computed in if it is not to be chosen.
 type Question = Option<(Over, Option<Form>)>;
 
-const VARIANTS: [(&str, Question); 6] = [
+const VARIANTS: [(&str, Question); 7] = [
     ("plain", None),
     ("exact", Some((Over::SharedParameters, None))),
     ("exact, gradients kept", Some((Over::SharedParameters, Some(Form::Direct)))),
     ("exact, Gram form", Some((Over::SharedParameters, Some(Form::Gram)))),
     ("last shared layer", Some((Over::LastSharedLayer, None))),
+    ("sketch of 64 sums", Some((Over::Sketch { sums: 64, seed: 1 }, None))),
     ("representation", Some((Over::Representation, None))),
 ];
 
@@ -79,7 +80,9 @@ fn multiplications(size: &Size, question: Question) -> Option<usize> {
         Some((Over::SharedParameters, Some(Form::Gram))) => {
             common + k * (all - first) + layers.iter().map(gram_form).sum::<usize>()
         }
-        Some((Over::SharedParameters, None) | (Over::LastSharedLayer, _)) => return None,
+        Some((Over::SharedParameters, None) | (Over::LastSharedLayer | Over::Sketch { .. }, _)) => {
+            return None;
+        }
     })
 }
 

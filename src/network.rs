@@ -27,6 +27,7 @@
 mod bundle;
 mod lanes;
 mod product;
+mod sketch;
 
 use std::ops::Range;
 

@@ -70,6 +70,7 @@ fn steady_steps_allocate_nothing() {
         ("Gramian of chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).balance(PcGrad::new()).threads(2)),
         ("representation", 96, 1000, 600, over(Over::Representation)),
         ("last layer", 96, 1000, 600, over(Over::LastSharedLayer)),
+        ("sketch", 96, 1000, 600, over(Over::Sketch { sums: 8, seed: 1 })),
         ("direction", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).aggregate(GradDrop::new(1)).threads(2)),
         ("several chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(1)),
         ("two threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(2)),

@@ -283,6 +283,9 @@ fn a_history_reads_back_with_the_same_bits() {
         assert_eq!(json["gradient_norms"][record][k].as_f64(), (!norm.is_nan()).then_some(norm));
     }
     assert!(json["gradient_norms"][1][0].is_null(), "no Gramian at every other step");
+    let cosines = history.cosines(0, 1).unwrap();
+    assert_eq!(json["gradient_cosines"][2][0].as_f64(), Some(cosines[2]));
+    assert!(json["gradient_cosines"][1][0].is_null());
     assert_eq!(json["validations"][2]["losses"][1].as_f64(), Some(history.validations()[2].losses[1]));
 
     let mut file = Vec::new();
@@ -295,5 +298,7 @@ fn a_history_reads_back_with_the_same_bits() {
     let steps: Vec<&str> = rows.iter().map(|row| &row[0]).collect();
     assert_eq!(steps, ["1", "2", "2", "3", "4", "4", "5", "6", "6"], "a validation after every second step");
     assert_eq!(rows[3][2].parse(), Ok(history.losses()[[2, 1]]));
-    assert_eq!((rows[2][8].parse(), &rows[2][2]), (Ok(history.validations()[0].losses[1]), ""));
+    assert_eq!(headers.iter().nth(7), Some(&format!("cosine.shoulder.{name}")[..]));
+    assert_eq!((rows[3][7].parse(), &rows[1][7]), (Ok(cosines[2]), ""));
+    assert_eq!((rows[2][9].parse(), &rows[2][2]), (Ok(history.validations()[0].losses[1]), ""));
 }

@@ -290,6 +290,84 @@ fn the_order_of_questions_does_not_matter() {
     }
 }
 
+/// 300 rows through a layer of 60 inputs, which is sketched, after one of 5, which is not.
+fn sketched() -> (Model<f64>, Dataset<f64>) {
+    (model(&[dense(60, Activation::Relu), dense(50, Activation::Tanh)], 3), table(300, 3, true))
+}
+
+#[test]
+fn a_sketch_is_right_in_the_mean_and_errs_as_stated() {
+    let (model, data) = sketched();
+    let mut trace = model.trace(300);
+    model.forward(&data.all(), &mut trace).expect("a batch that fits");
+    let exact = model.evidence(&mut trace).gramian().to_owned();
+    let draws = 200;
+    for sums in [8, 20] {
+        let (mut mean, mut square) = (Array2::<f64>::zeros((3, 3)), Array2::<f64>::zeros((3, 3)));
+        for seed in 0..draws {
+            let sketch = Over::Sketch { sums, seed };
+            let error = &model.evidence(&mut trace).over(sketch).gramian() - &exact;
+            mean += &(&error / draws as f64);
+            square += &(&error * &error / draws as f64);
+        }
+        for (k, l) in [(0, 0), (1, 0), (1, 1)] {
+            let (mean, deviation) = (mean[[k, l]], square[[k, l]].sqrt());
+            let stated = (2.0 / sums as f64).sqrt() * (exact[[k, k]] * exact[[l, l]]).sqrt();
+            assert!(mean.abs() < 4.0 * deviation / (draws as f64).sqrt(), "{sums} sums, ({k}, {l}): {mean}");
+            assert!(deviation <= stated, "{sums} sums, ({k}, {l}): {deviation}, stated {stated}");
+            // A few inputs are alike, so that it cannot be much better either.
+            assert!(deviation > 0.05 * stated, "{sums} sums, ({k}, {l}): {deviation}, stated {stated}");
+        }
+        // The third task has no labels.
+        assert!(square.row(2).iter().all(|square| *square == 0.0));
+    }
+}
+
+#[test]
+fn a_sketch_is_of_its_draws_and_leaves_the_gradient_exact() {
+    let (model, data) = sketched();
+    let (rows, n_shared, weights) =
+        (one_by_one(&model, &data), model.network().layout().n_shared(), uneven(3));
+    let expected = combined(&rows, n_shared, &weights);
+    let mut trace = model.trace(300);
+    model.forward(&data.all(), &mut trace).expect("a batch that fits");
+    let of = |over: Over, trace: &mut Trace<f64>| model.evidence(trace).over(over).gramian().to_owned();
+    let exact = of(Over::SharedParameters, &mut trace);
+    let sketch = |sums, seed| Over::Sketch { sums, seed };
+    let first = of(sketch(8, 1), &mut trace);
+    for (over, same) in [
+        (sketch(8, 2), false),
+        (sketch(8, 1), true),
+        (sketch(9, 1), false),
+        (Over::Representation, false),
+        (sketch(8, 1), true),
+    ] {
+        assert_eq!(of(over, &mut trace) == first, same, "{over:?}");
+        let mut gradient = vec![f64::NAN; model.n_parameters()];
+        model.backward(&mut trace, &weights, &mut gradient);
+        assert!(distance(&gradient, &expected) < TOLERANCE, "{over:?}");
+    }
+    assert!(distance(&first, &exact) > TOLERANCE);
+    assert!(of(sketch(60, 1), &mut trace) == exact, "a layer with as few inputs is not sketched");
+    assert!(model.network().check_over(sketch(0, 1)).is_err());
+}
+
+/// 70 sums are more than one thread takes at a time.
+#[test]
+fn threads_change_no_bit_of_a_sketch() {
+    let model = model::<f32>(&[dense(200, Activation::Relu), dense(180, Activation::Tanh)], 3);
+    let data = table::<f32>(200, 3, true);
+    let gramian = |over: Over, threads: usize| {
+        let mut trace = model.trace(200).threads(threads);
+        model.forward(&data.all(), &mut trace).expect("a batch that fits");
+        model.evidence(&mut trace).over(over).gramian().to_owned()
+    };
+    let sketch = Over::Sketch { sums: 70, seed: 5 };
+    let alone = gramian(sketch, 1);
+    assert!(alone != gramian(Over::SharedParameters, 1));
+    assert!([2, 3].iter().all(|&threads| gramian(sketch, threads) == alone));
+}
+
 #[test]
 fn a_direction_takes_the_place_of_the_shared_gradient() {
     let (model, data) = (model::<f64>(&trunks()[1], 2), table(40, 2, false));

@@ -62,15 +62,18 @@ fn a_training_is_drawn() {
     let history = history(1.0, true);
     let (curves, weights) = (picture::learning_curves(&history), picture::task_weights(&history));
     let cosines = picture::gradient_cosines(&history).expect("a method that looks at gradients");
-    for svg in [&curves, &weights, &cosines] {
+    let gradients = picture::gradient_diagnostics(&history).expect("a method that looks at gradients");
+    for svg in [&curves, &weights, &cosines, &gradients] {
         assert_sound(svg);
         assert!(svg.contains("&lt;shoulder&gt; &amp; &quot;co&quot;") && svg.contains("肘部的力矩"), "{svg}");
         assert!(!svg.contains("nothing to show"));
     }
     assert_eq!(curves.matches("<polyline").count(), 4, "batches and validation of two tasks");
+    assert_eq!(gradients.matches("<polyline").count(), 5, "two lengths and three numbers");
     keep("curves", &curves);
     keep("weights", &weights);
     keep("cosines", &cosines);
+    keep("gradients", &gradients);
 }
 
 /// A task with five labels, losses of 1e40, and a method that has seen no gradient.
@@ -80,11 +83,13 @@ fn gaps_and_extremes_are_drawn() {
         assert_sound(&picture::learning_curves(&history));
         assert_sound(&picture::task_weights(&history));
         assert_sound(&picture::gradient_cosines(&history).unwrap());
+        assert_sound(&picture::gradient_diagnostics(&history).unwrap());
     }
     let data = datasets::robot_arm::<f64>(20, 0.05, 3);
     let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>().unwrap();
     let history = Trainer::new(Adam::new(0.01)).steps(1).fit(&mut model, &data).unwrap();
     assert!(picture::gradient_cosines(&history).is_none());
+    assert!(picture::gradient_diagnostics(&history).is_none());
     assert_sound(&picture::learning_curves(&history));
 }
 

@@ -2,13 +2,14 @@
 //! says, with the learning rate tuned for each method and the same care for equal weights.
 //!
 //! ```text
-//! cargo run --release --example related_tasks
+//! cargo run --release --example related_tasks                  all methods
+//! cargo run --release --example related_tasks -- GradNorm      some of them, beside equal weights
 //! ```
 //! A seed stands for a problem of its own: other weights of the tasks, other rows, other first parameters. Its rows
 //! are split into training, validation and test. Every method is trained with every learning rate of [`RATES`] on
 //! every seed; the rate with the least validation error, the mean over the seeds, is the method's, and the test rows
 //! are looked at with that rate alone. Errors are the part of the targets' variance that is not explained, 1 − R²,
-//! the mean over the two tasks. All other settings are the methods' defaults.
+//! the mean over the two tasks. All other settings are the methods' defaults, but that GradNorm leaves the heads alone.
 //!
 //! Whether the tasks should be trained together at all, the last two rows say: a network for each task, with trunks as
 //! wide as the shared one, and with narrower ones, so that both together have about as many parameters as the shared.
@@ -40,7 +41,7 @@ fn methods() -> Vec<(&'static str, Box<dyn Balance>)> {
         ("IMTL-L", Box::new(ImtlL::new())),
         ("DWA", Box::new(Dwa::new())),
         ("FAMO", Box::new(Famo::new())),
-        ("GradNorm", Box::new(GradNorm::new())),
+        ("GradNorm", Box::new(GradNorm::new().scale_heads(false))),
         ("MGDA", Box::new(Mgda::new())),
         ("PCGrad", Box::new(PcGrad::new())),
         ("CAGrad", Box::new(CaGrad::new(0.4))),
@@ -119,6 +120,8 @@ fn main() -> polytask::Result<()> {
     for (name, width) in [("single", WIDTH), ("single, narrow", SINGLE_WIDTH)] {
         rows.push((name, Box::new(Equal::sum()), Sharing::independent(trunk(width))));
     }
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    rows.retain(|(name, ..)| wanted.is_empty() || *name == "equal" || wanted.iter().any(|word| word == name));
     for cosine in COSINES {
         println!("cosine {cosine}: 1 − R² on test rows, mean and standard deviation over {SEEDS} seeds");
         println!("{:>14} {:>7}   {:<15}   minus equal", "", "rate", "error");

@@ -18,7 +18,8 @@ use crate::Result;
 
 /// Gradient normalisation.
 ///
-/// - Heads: not scaled. (The paper's total loss scales them: see [`Balance::scale_heads`].) Scale: Σ w = K.
+/// - Heads: scaled like the shared part, as the network descends `Σ wₖ Lₖ` in the paper (algorithm 1). LibMTL leaves
+///   them alone: see [`Balance::scale_heads`]. Scale: Σ w = K.
 /// - One task: weight 1. A zero gradient has Gₖ = 0, and its weight grows.
 /// - The lengths are over what the Gramian is over, all shared parameters unless said otherwise; the paper takes
 ///   those of the last shared layer ([`Over::LastSharedLayer`](super::Over::LastSharedLayer)), to be cheap. In each
@@ -146,6 +147,7 @@ impl Balance for GradNorm {
         for (&k, gradient) in tasks.index().iter().zip(&self.gradient) {
             self.logits.step(k, *gradient);
         }
+        weights.scale_heads();
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

@@ -22,15 +22,15 @@
 //! ```
 //! so that the Gram form pays for batches smaller than about (K − 1) I O / (I + K O). A layer that names no
 //! affine map takes the direct way. G is in f64 throughout; its error is that of the gradients, or of M, as they
-//! were computed.
+//! were computed. A third way, in [`sketch`], is cheaper and random.
 
 use ndarray::ArrayView2;
 
-use super::Network;
+use super::{Network, sketch};
 use crate::balance::Over;
 use crate::kernel::{self, Start};
 use crate::layer::{Affine, Flow, Into};
-use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Trace, Work};
+use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Sums, Trace, Work};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
@@ -56,12 +56,12 @@ impl<F: Scalar> Network<F> {
             self.check_ready(theta, trace);
             self.reserve_shares(over, trace);
             match over {
-                Over::SharedParameters => self.propagate_lanes(theta, trace),
+                Over::SharedParameters | Over::Sketch { .. } => self.propagate_lanes(theta, trace),
                 Over::LastSharedLayer => self.propagate_to_last_layer(theta, trace),
                 Over::Representation => self.propagate_heads(theta, trace),
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(chunks, share));
+            trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
             lanes.gramian.fill(0.0);
             for share in &lanes.shares {
                 for k in 0..self.n_tasks() {
@@ -102,6 +102,12 @@ impl<F: Scalar> Network<F> {
         };
         if over != Over::SharedParameters && !self.products.is_empty() {
             return fault("tasks with a head each", "a product of tasks");
+        }
+        if let Over::Sketch { sums, .. } = over {
+            return match sums {
+                0 => Err(Error::new(ErrorKind::Setting, "sums of a sketch", "at least 1", sums)),
+                _ => Ok(()),
+            };
         }
         if over != Over::SharedParameters && self.common.is_none() {
             return fault("one representation that all heads read", "several");
@@ -184,11 +190,13 @@ impl<F: Scalar> Network<F> {
         let into_input = trace.keeps_input_delta;
         let chunks = trace.chunks.in_use_mut();
         match (trace.stage, trace.lanes.known) {
-            (Stage::Lanes, Some(Over::SharedParameters)) => {
+            (Stage::Lanes, Some(Over::SharedParameters | Over::Sketch { .. })) => {
                 let shares = &trace.lanes.shares;
                 trace.crew.for_each_mut(chunks, |_, chunk| {
                     for share in shares {
-                        if let Work::Products { layer, chunk: 0 } = share.work {
+                        if let Work::Products { layer, chunk: 0 }
+                        | Work::Sketch { layer, sums: Sums { first: 0, .. } } = share.work
+                        {
                             sum_lanes_of(self.affine[layer].output, n, weights, chunk);
                         }
                     }
@@ -284,6 +292,7 @@ impl<F: Scalar> Network<F> {
 
     /// Cuts the work on the Gramian into shares and takes the memory for them. The cut depends on shapes alone.
     fn reserve_shares(&self, over: Over, trace: &mut Trace<F>) {
+        let over = over.without_draws();
         if trace.lanes.shares_over == Some(over) {
             return;
         }
@@ -292,13 +301,12 @@ impl<F: Scalar> Network<F> {
         }
         let n = self.n_tasks();
         let (n_chunks, rows) = trace.chunks.most();
-        let share = |work, room: usize| Share { work, gramian: vec![0.0; n * n], room: vec![F::ZERO; room] };
         let mut shares = Vec::new();
         if over == Over::Representation {
-            shares.extend((0..n_chunks).map(|chunk| share(Work::Deltas { chunk }, 0)));
+            shares.extend((0..n_chunks).map(|chunk| Share::new(Work::Deltas { chunk }, n, 0)));
         }
         let within = match over {
-            Over::SharedParameters => 0..self.layout.n_shared(),
+            Over::SharedParameters | Over::Sketch { .. } => 0..self.layout.n_shared(),
             Over::LastSharedLayer => {
                 let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
                 pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
@@ -307,34 +315,48 @@ impl<F: Scalar> Network<F> {
         };
         let is_within =
             |range: &std::ops::Range<usize>| within.start <= range.start && range.end <= within.end;
-        let by_products = |layer: &Affine| {
-            is_within(&layer.range)
-                && match trace.lanes.form {
-                    Some(form) => form == Form::Gram,
-                    None => gram_is_cheaper(n, trace.capacity(), layer),
-                }
+        let sums_of = |layer: &Affine| match (over, trace.lanes.form) {
+            (Over::Sketch { sums, .. }, None) if sketch::is_cheaper(n, trace.capacity(), layer, sums) => {
+                Some(sums)
+            }
+            _ => None,
         };
-        let chosen: Vec<usize> = (0..self.affine.len()).filter(|&i| by_products(&self.affine[i])).collect();
+        let by_products = |layer: &Affine| match trace.lanes.form {
+            Some(form) => form == Form::Gram,
+            None => {
+                let [direct, gram] = costs(n, trace.capacity(), layer);
+                gram < direct
+            }
+        };
+        // Of layers that need no gradients of the tasks.
+        let (mut chosen, mut apart) = (Vec::new(), Vec::new());
+        for (i, layer) in self.affine.iter().enumerate().filter(|(_, layer)| is_within(&layer.range)) {
+            if let Some(sums) = sums_of(layer) {
+                apart.extend(sketch::shares(i, layer, sums, n, rows));
+            } else if by_products(layer) {
+                let room = rows + rows * rows + n * rows * row_room::<F>(layer.output.width());
+                apart.extend(
+                    (0..n_chunks).map(|chunk| Share::new(Work::Products { layer: i, chunk }, n, room)),
+                );
+            } else {
+                continue;
+            }
+            chosen.push(&layer.range);
+        }
         let covered = |range: &std::ops::Range<usize>| {
-            let covers = |&i: &usize| {
-                self.affine[i].range.start <= range.start && range.end <= self.affine[i].range.end
-            };
-            chosen.iter().any(covers)
+            chosen.iter().any(|layer| layer.start <= range.start && range.end <= layer.end)
         };
         for (i, piece) in self.pieces.iter().enumerate() {
             if piece.owner.is_none() && is_within(&piece.range) && !covered(&piece.range) {
-                shares.push(share(Work::Gradients { piece: i }, n * piece.range.len()));
+                shares.push(Share::new(Work::Gradients { piece: i }, n, n * piece.range.len()));
             }
         }
-        for &layer in &chosen {
-            let room = rows + rows * rows + n * rows * row_room::<F>(self.affine[layer].output.width());
-            shares.extend((0..n_chunks).map(|chunk| share(Work::Products { layer, chunk }, room)));
-        }
+        shares.extend(apart);
         (trace.lanes.shares, trace.lanes.shares_over) = (shares, Some(over));
     }
 
     /// Computes one share of the Gramian.
-    fn compute(&self, chunks: &[Chunk<F>], share: &mut Share<F>) {
+    fn compute(&self, over: Over, chunks: &[Chunk<F>], share: &mut Share<F>) {
         let n = self.n_tasks();
         share.gramian.fill(0.0);
         match share.work {
@@ -349,6 +371,12 @@ impl<F: Scalar> Network<F> {
                 if chunk < chunks.len() {
                     add_products(&self.affine[layer], n, chunks, chunk, share);
                 }
+            }
+            Work::Sketch { layer, sums } => {
+                let Over::Sketch { seed, .. } = over else {
+                    unreachable!("the shares are those of a sketch")
+                };
+                sketch::add_sketch(&self.affine[layer], n, chunks, sums, sketch::draws(seed, layer), share);
             }
             Work::Deltas { chunk } => {
                 if let (Some(chunk), Some(slot)) = (chunks.get(chunk), self.common) {
@@ -403,7 +431,7 @@ fn add_products<F: Scalar>(
 }
 
 /// From a row of M to the next one: rows a multiple of 4096 bytes apart would fall on one another in the first cache.
-fn row_room<F>(width: usize) -> usize {
+pub(super) fn row_room<F>(width: usize) -> usize {
     let line = 64 / size_of::<F>();
     width.next_multiple_of(line) + line
 }
@@ -415,15 +443,15 @@ fn sum_lanes_of<F: Scalar>(slot: Slot, n: usize, weights: &[f64], chunk: &mut Ch
     kernel::weighted_sum(lanes, weights, sum);
 }
 
-/// Whether the Gram form costs less, for n tasks and a batch of so many rows.
-fn gram_is_cheaper(n: usize, rows: usize, layer: &Affine) -> bool {
+/// What the direct way and the Gram form cost, for n tasks and a batch of so many rows.
+pub(super) fn costs(n: usize, rows: usize, layer: &Affine) -> [f64; 2] {
     let [n, rows, inputs, outputs] =
         [n, rows, layer.input.width(), layer.output.width()].map(|count| count as f64);
     let passes = INNER_PRODUCT * (n * (n + 1.0) / 2.0 + n);
     let direct = n * rows * inputs * outputs + passes * inputs * outputs;
     let gram = rows * rows * (inputs + n * outputs) + rows * inputs * outputs + passes * rows * outputs;
-    gram < direct
+    [direct, gram]
 }
 
 /// How many multiplications of a product take as long as one of an inner product.
-const INNER_PRODUCT: f64 = 8.0;
+pub(super) const INNER_PRODUCT: f64 = 8.0;

@@ -33,4 +33,4 @@ mod training;
 pub use chart::{Axis, Chart, sheet};
 pub use drawing::{Anchor, Drawing, Pen};
 pub use predictions::{confusion_matrix, predicted_against_true};
-pub use training::{gradient_cosines, learning_curves, task_weights};
+pub use training::{gradient_cosines, gradient_diagnostics, learning_curves, task_weights};

@@ -1,6 +1,6 @@
 //! Pictures of a training, from its history.
 
-use ndarray::ArrayView1;
+use ndarray::{Array1, ArrayView1};
 
 use super::chart::{Axis, Chart, sheet};
 use super::drawing::Pen;
@@ -126,6 +126,43 @@ pub fn gradient_cosines(history: &History) -> Option<String> {
     let chart = (pairs.into_iter())
         .fold(Chart::new(title, Axis::linear("step"), y), |chart, (_, name, line)| chart.line(name, line));
     Some(chart.line_with(Pen::ASIDE, "", zero).drawing().svg())
+}
+
+/// How the gradients of the tasks got on over the steps, in four charts: the length of each; the share of the pairs
+/// in conflict; the least similarity of two lengths; the condition number, from 1 for gradients at right angles and of
+/// equal length. `None` as for [`gradient_cosines`].
+///
+/// What the numbers mean is said at [`Diagnostics`](crate::balance::diagnostics::Diagnostics).
+pub fn gradient_diagnostics(history: &History) -> Option<String> {
+    let (tasks, norms) = (history.tasks(), history.gradient_norms()?);
+    if tasks.len() < 2 {
+        return None;
+    }
+    let numbers: Vec<[f64; 3]> = (0..norms.nrows())
+        .map(|record| {
+            history.diagnostics(record).map_or([f64::NAN; 3], |record| {
+                let similarities = record.magnitude_similarity.iter().copied();
+                [record.conflicting, similarities.fold(f64::INFINITY, f64::min), record.condition]
+            })
+        })
+        .collect();
+    let chart = |title: &str, y: Axis| Chart::new(title, Axis::linear("step"), y).size(400.0, 300.0);
+    let share = |name: &str| Axis::linear(name).range(0.0, 1.0);
+    let single = |title: &str, y: Axis, i: usize| {
+        let numbers: Array1<f64> = numbers.iter().map(|numbers| numbers[i]).collect();
+        chart(title, y).line("", curve(history, numbers.view()))
+    };
+    let lengths = (tasks.iter().enumerate())
+        .fold(chart("Lengths of the gradients", Axis::log("length")), |chart, (k, task)| {
+            chart.line(task, curve(history, norms.column(k)))
+        });
+    let charts = [
+        lengths,
+        single("Pairs in conflict", share("share"), 0),
+        single("Least similarity of two lengths", share("similarity"), 1),
+        single("Condition number", Axis::log("condition"), 2),
+    ];
+    Some(sheet("The tasks' gradients during training", &charts, 2).svg())
 }
 
 /// The records at their steps, as means over stretches if there are many.

@@ -134,6 +134,15 @@ pub(crate) struct Share<F> {
     pub(crate) gramian: Vec<f64>,
     /// For a direct share the K gradients of its piece of θ, one after the other.
     pub(crate) room: Vec<F>,
+    /// For a sketch, the inputs of its layer as they were dealt out.
+    pub(crate) order: Vec<usize>,
+}
+
+impl<F: Scalar> Share<F> {
+    pub(crate) fn new(work: Work, n_tasks: usize, room: usize) -> Self {
+        let (gramian, room) = (vec![0.0; n_tasks * n_tasks], vec![F::ZERO; room]);
+        Self { work, gramian, room, order: Vec::new() }
+    }
 }
 
 /// What a share of the Gramian is over.
@@ -143,8 +152,20 @@ pub(crate) enum Work {
     Gradients { piece: usize },
     /// All weights of an affine layer, by the products of a chunk's rows with all rows.
     Products { layer: usize, chunk: usize },
+    /// All weights of an affine layer, by some of the random sums of its inputs.
+    Sketch { layer: usize, sums: Sums },
     /// A chunk's rows of the deltas at the representation.
     Deltas { chunk: usize },
+}
+
+/// Some of the sums of a layer's sketch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// The first one, and how many.
+    pub(crate) first: usize,
+    pub(crate) n: usize,
+    /// How many the layer has.
+    pub(crate) of: usize,
 }
 
 /// How the Gramian of a layer is computed: see [`Affine`](crate::layer::Affine).

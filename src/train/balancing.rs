@@ -104,12 +104,17 @@ impl Balancing {
         }
     }
 
-    /// Decides on the step of the batch in `trace`, whose losses have been computed.
-    pub(super) fn decide<F: Scalar>(&mut self, model: &Model<F>, trace: &mut Trace<F>) -> Decision<'_> {
+    /// Decides on the step of the batch in `trace`, whose losses have been computed, after `steps` steps.
+    pub(super) fn decide<F: Scalar>(
+        &mut self,
+        steps: u64,
+        model: &Model<F>,
+        trace: &mut Trace<F>,
+    ) -> Decision<'_> {
         match self {
             Self::Fixed(weights) => Decision::Sum(weights),
             Self::Balance(balancer, over) => {
-                Decision::Sum(balancer.weights(&mut model.evidence(trace).over(*over)))
+                Decision::Sum(balancer.weights(&mut model.evidence(trace).over(over.at_step(steps))))
             }
             Self::Aggregate(aggregation) => {
                 aggregation.decide(model, trace);

@@ -1,6 +1,8 @@
 //! What happened during a training.
 
-use ndarray::{ArrayView1, ArrayView2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
+
+use crate::balance::diagnostics::{Diagnostics, diagnose};
 
 #[cfg(feature = "persist")]
 use crate::persist::{Reader, Writer};
@@ -160,10 +162,62 @@ impl History {
         let k = self.tasks.len();
         let (low, high) = (task.min(other), task.max(other));
         assert!(low < high && high < k, "tasks {task} and {other}, two of {k}");
-        let cosines = &self.gradients.as_ref()?.cosines;
-        let pairs = k * (k - 1) / 2;
-        let all = ArrayView2::from_shape((cosines.len() / pairs, pairs), cosines).expect("one per pair");
-        Some(all.slice_move(s![.., pair(low, high)]))
+        Some(self.cosines_of_pairs()?.slice_move(s![.., pair(low, high)]))
+    }
+
+    /// `records × pairs`, the pairs in the order (0, 1), (0, 2), (1, 2), (0, 3), …
+    pub(super) fn cosines_of_pairs(&self) -> Option<ArrayView2<'_, f64>> {
+        let k = self.tasks.len();
+        let (pairs, cosines) = (k * (k - 1) / 2, &self.gradients.as_ref()?.cosines);
+        Some(ArrayView2::from_shape((self.losses.len() / k, pairs), cosines).expect("one number per pair"))
+    }
+
+    /// How the gradients of the tasks lay to each other in a record, where there are
+    /// [`gradient_norms`](Self::gradient_norms): their lengths and cosines, and what follows from these, such as the
+    /// share of the pairs in conflict and the condition number. `None` for a record without a step in which the
+    /// Gramian was asked for.
+    ///
+    /// ```
+    /// use polytask::balance::{Balance, UpGrad};
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::related_tasks::<f64>(200, 10, 3, 0.0, 0.01, 42);
+    /// let mut model = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// for name in ["task0", "task1", "task2"] {
+    ///     model = model.task(Task::regression(name));
+    /// }
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(10).balance(UpGrad::new().every(2));
+    /// let history = trainer.fit(&mut model.build::<f64>()?, &data)?;
+    /// let first = history.diagnostics(0).expect("UPGrad asks for the Gramian");
+    /// assert!(first.condition >= 1.0 && first.conflicting <= 1.0);
+    /// assert!((first.cosines[[2, 1]] - history.cosines(1, 2).unwrap()[0]).abs() < 1e-12);
+    /// assert!(history.diagnostics(1).is_none());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such record.
+    #[track_caller]
+    pub fn diagnostics(&self, record: usize) -> Option<Diagnostics> {
+        let k = self.tasks.len();
+        let gradients = self.gradients.as_ref()?;
+        let records = gradients.norms.len() / k;
+        assert!(record < records, "record {record} of {records}");
+        let norms = &gradients.norms[record * k..][..k];
+        if norms.iter().any(|norm| norm.is_nan()) {
+            return None;
+        }
+        // Relative to the longest, so that no square overflows.
+        let longest = norms.iter().copied().fold(0.0, f64::max);
+        let unit = if longest > 0.0 { longest } else { 1.0 };
+        let cosines = &gradients.cosines[record * (k * (k - 1) / 2)..];
+        let gramian = Array2::from_shape_fn((k, k), |(i, j)| {
+            let cosine = if i == j { 1.0 } else { cosines[pair(i.min(j), i.max(j))] };
+            norms[i] / unit * (norms[j] / unit) * cosine
+        });
+        let mut diagnostics = diagnose(gramian.view());
+        diagnostics.norms.copy_from_slice(norms);
+        Some(diagnostics)
     }
 
     /// The validations, in order; empty if there was no validation data.
@@ -298,6 +352,9 @@ mod tests {
         assert_eq!(history.interval(), 3);
         assert_eq!(history.losses(), array![[1.0, 1.0], [4.0, 1.0], [6.0, 1.0]]);
         assert_eq!(history.weights(), array![[0.5, 1.0], [0.5, 4.0], [0.5, 6.0]]);
+        let told = history.diagnostics(2).unwrap();
+        assert!(told.norms == [2.0, 3.0] && (told.cosines[[0, 1]] + 0.5).abs() < 1e-15);
+        assert!(history.diagnostics(1).is_none());
         let (norms, cosines) = (history.gradient_norms().unwrap(), history.cosines(1, 0).unwrap());
         for record in [0, 2] {
             assert_eq!((norms[[record, 0]], norms[[record, 1]], cosines[record]), (2.0, 3.0, -0.5));

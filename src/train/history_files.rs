@@ -14,6 +14,7 @@ impl History {
     /// loss.T          the loss of task T on the batches
     /// weight.T        its weight
     /// norm.T          the length of its gradient, where Gramians were computed
+    /// cosine.T.U      the cosine of the angle between its gradient and that of a later task U, likewise
     /// validation.T    its loss on the validation data
     /// ```
     /// Numbers are written such that reading them gives the same bits.
@@ -35,15 +36,21 @@ impl History {
     /// # Errors
     /// If `to` cannot be written to.
     pub fn write_csv(&self, to: &mut impl Write) -> io::Result<()> {
-        let norms = self.gradient_norms();
-        let kinds = [Some("loss"), Some("weight"), norms.map(|_| "norm"), Some("validation")];
-        let columns = kinds.into_iter().flatten().flat_map(|kind| {
-            self.tasks().iter().map(move |task| quoted(&format!("{kind}.{task}"), [',', '"', '\n', '\r']))
-        });
-        writeln!(to, "step,{}", columns.collect::<Vec<_>>().join(","))?;
+        let (norms, cosines) = (self.gradient_norms(), self.cosines_of_pairs());
+        let of_tasks = |kind: &str| self.tasks().iter().map(|task| format!("{kind}.{task}")).collect();
+        let mut columns: Vec<String> = of_tasks("loss");
+        columns.append(&mut of_tasks("weight"));
+        if norms.is_some() {
+            columns.append(&mut of_tasks("norm"));
+            for (high, later) in self.tasks().iter().enumerate() {
+                columns.extend(self.tasks()[..high].iter().map(|task| format!("cosine.{task}.{later}")));
+            }
+        }
+        let (n, before) = (self.tasks().len(), columns.len());
+        columns.append(&mut of_tasks("validation"));
+        let columns: Vec<_> = columns.iter().map(|name| quoted(name, [',', '"', '\n', '\r'])).collect();
+        writeln!(to, "step,{}", columns.join(","))?;
 
-        let n = self.tasks().len();
-        let before = if norms.is_some() { 3 * n } else { 2 * n };
         let mut validations = self.validations().iter().peekable();
         for record in 0..self.losses().nrows() {
             let step = self.step_of(record);
@@ -53,7 +60,8 @@ impl History {
             }
             let (losses, weights) = (self.losses(), self.weights());
             let row = losses.row(record).to_vec().into_iter().chain(weights.row(record).to_vec());
-            let row = row.chain(norms.iter().flat_map(|norms| norms.row(record).to_vec()));
+            let gradients = norms.iter().chain(&cosines);
+            let row = row.chain(gradients.flat_map(|numbers| numbers.row(record).to_vec()));
             let row: Vec<String> = row.map(number_or_nothing).collect();
             writeln!(to, "{step},{}{}", row.join(","), ",".repeat(n))?;
         }
@@ -70,8 +78,11 @@ impl History {
     /// ```text
     /// { "tasks": [names], "n_steps": n, "interval": steps per record, "stopped_by": name or null,
     ///   "restored_step": n or null, "steps": [n], "losses": [[one per task]], "weights": [[one per task]],
-    ///   "gradient_norms": [[one per task]] or null, "validations": [{ "step": n, "losses": [one per task] }] }
+    ///   "gradient_norms": [[one per task]] or null, "gradient_cosines": [[one per pair]] or null,
+    ///   "validations": [{ "step": n, "losses": [one per task] }] }
     /// ```
+    /// The pairs of tasks are in the order (0, 1), (0, 2), (1, 2), (0, 3), …
+    ///
     /// A number that is not finite is null. Numbers are written such that reading them gives the same bits.
     ///
     /// ```
@@ -104,6 +115,7 @@ impl History {
         writeln!(to, "\"losses\": {},", matrix(self.losses()))?;
         writeln!(to, "\"weights\": {},", matrix(self.weights()))?;
         writeln!(to, "\"gradient_norms\": {},", or_null(self.gradient_norms().map(matrix)))?;
+        writeln!(to, "\"gradient_cosines\": {},", or_null(self.cosines_of_pairs().map(matrix)))?;
         let validations = self.validations().iter().map(|validation| {
             let losses = list(validation.losses.iter().map(|&x| json_number(x)));
             format!("{{\"step\": {}, \"losses\": {losses}}}", validation.step)

@@ -270,7 +270,7 @@ impl<F: Scalar> Run<F> {
         self.last.copy_from_slice(trace.losses());
         check_losses(&self.last, &self.history)?;
         let needs = self.balancing.needs();
-        let decision = self.balancing.decide(model, trace);
+        let decision = self.balancing.decide(self.history.n_steps(), model, trace);
         self.last_weights.copy_from_slice(decision.weights());
         self.history.record(&self.last, &self.last_weights, trace.gramian());
         match decision {

@@ -5,6 +5,7 @@ mod allocation;
 mod corners;
 mod formulas;
 mod golden;
+mod many;
 mod members;
 mod promises;
 mod resuming;

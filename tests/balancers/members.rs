@@ -100,7 +100,7 @@ pub fn members() -> Vec<Member> {
         row(UpGrad::new(), gramian, Alone, "npl1"),
         row(DualProj::new(), gramian, Alone, "np1"),
         row(ConFig::new(), gramian, Alone, "npl1"),
-        row(GradNorm::new(), gramian, Alone, "p1"),
+        row(GradNorm::new(), gramian, Scaled, "p1"),
         row(DbMtl::new(), gramian, Otherwise, "p1"),
         row(Smoothed::new(UpGrad::new(), 0.5), gramian, Alone, "npl1"),
         row(UpGrad::new().every(2), gramian, Alone, "npl1"),

@@ -91,8 +91,9 @@ fn every_method_goes_on_bit_for_bit() {
             [trainer().balance(member.method), trainer().balance(nested)]
         });
         let aggregates = aggregates().into_iter().map(|(method, _)| trainer().aggregate(method));
-        let over = trainer().balance(polytask::balance::GradNorm::new()).balance_over(Over::Representation);
-        for trainer in balances.chain(aggregates).chain([trainer(), over]) {
+        let over = [Over::Representation, Over::Sketch { sums: 2, seed: 1 }];
+        let over = over.map(|over| trainer().balance(polytask::balance::GradNorm::new()).balance_over(over));
+        for trainer in balances.chain(aggregates).chain(over).chain([trainer()]) {
             let differences = differences(folder, &trainer);
             assert!(differences.is_empty(), "{trainer:?} after {differences:?} steps");
         }

@@ -67,7 +67,8 @@ fn every_method_learns_and_does_so_again() {
 
 #[test]
 fn what_the_gramians_tell_is_in_the_history() {
-    for over in [Over::SharedParameters, Over::LastSharedLayer, Over::Representation] {
+    let sketch = Over::Sketch { sums: 2, seed: 3 };
+    for over in [Over::SharedParameters, sketch, Over::LastSharedLayer, Over::Representation] {
         let (_, history) = train(&of(&UpGrad::new().every(2)).balance_over(over), [1.0; TASKS]);
         let norms = history.gradient_norms().expect("UPGrad asks for the Gramian");
         let cosines = history.cosines(2, 0).expect("UPGrad asks for the Gramian");
@@ -80,6 +81,22 @@ fn what_the_gramians_tell_is_in_the_history() {
     }
     let (_, history) = train(&of(&Equal::sum()), [1.0; TASKS]);
     assert!(history.gradient_norms().is_none() && history.cosines(0, 1).is_none());
+}
+
+/// θ stands still, and the batch is the same in every step: what changes is drawn.
+#[test]
+fn a_sketch_is_drawn_anew_in_every_step() {
+    let lengths = |over: Over| {
+        let still = Trainer::new(Sgd::new(1e-30)).batch_size(300).in_order().steps(4);
+        let (_, history) = train(&still.balance(UpGrad::new()).balance_over(over), [1.0; TASKS]);
+        history.gradient_norms().expect("UPGrad asks for the Gramian").column(0).to_vec()
+    };
+    let exact = lengths(Over::SharedParameters);
+    assert!(exact.iter().all(|&length| length == exact[0]));
+    let sketch = |seed| lengths(Over::Sketch { sums: 2, seed });
+    let drawn = sketch(3);
+    assert!((1..4).all(|t| !drawn[..t].contains(&drawn[t])), "{drawn:?}");
+    assert!(sketch(3) == drawn && sketch(4) != drawn);
 }
 
 #[test]

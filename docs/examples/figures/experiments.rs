@@ -13,10 +13,11 @@ pub mod two_scales;
 use std::sync::LazyLock;
 
 use polytask::balance::diagnostics::diagnose;
-use polytask::balance::{Evidence, Weights};
+use polytask::balance::{Evidence, UpGrad, Weights};
 use polytask::ndarray::{Array2, s};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
+use polytask::train::History;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -51,6 +52,17 @@ fn relatives(n: usize, cosine: f64, seed: u64) -> Dataset<f64> {
     });
     let t = t.mapv(|t| t + 0.1 * normal());
     Dataset::new(x, t).expect("a table of finite numbers")
+}
+
+/// Three tasks of unrelated weights on a narrow trunk, UPGrad, all rows in every step.
+pub fn conflicts() -> polytask::Result<History> {
+    let data = datasets::related_tasks::<f64>(400, 10, 3, 0.0, 0.01, 5);
+    let mut builder = Model::builder(10).trunk(trunk()).seed(2);
+    for task in ["task0", "task1", "task2"] {
+        builder = builder.task(Task::regression(task));
+    }
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(400).steps(600).threads(1);
+    trainer.balance(UpGrad::new()).fit(&mut builder.build::<f64>()?, &data)
 }
 
 fn two_tasks(sharing: Sharing, names: [&str; 2], seed: u64) -> polytask::ModelBuilder {

@@ -6,7 +6,7 @@ use polytask::balance::{
 };
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
-use polytask::picture::{Anchor, Axis, Chart, Drawing, Pen};
+use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen};
 
 use crate::{basics, experiments, growth};
 
@@ -14,7 +14,7 @@ use crate::{basics, experiments, growth};
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 22] = [
+pub const ALL: [(&str, Draw); 23] = [
     ("neuron.svg", basics::neuron),
     ("products.svg", basics::products),
     ("losses.svg", basics::losses),
@@ -33,6 +33,7 @@ pub const ALL: [(&str, Draw); 22] = [
     ("fight.svg", fight_picture),
     ("fight.txt", fight_table),
     ("surgery.svg", surgery),
+    ("conflicts.svg", conflicts),
     ("toy.svg", toy),
     ("two-scales.svg", two_scales),
     ("gains.svg", gains),
@@ -255,6 +256,11 @@ fn surgery() -> String {
         "dashed: below its line a direction opposes that task",
     );
     drawing.svg()
+}
+
+fn conflicts() -> String {
+    let history = experiments::conflicts().expect("losses stay finite");
+    picture::gradient_diagnostics(&history).expect("UPGrad looks at gradients")
 }
 
 fn toy() -> String {
