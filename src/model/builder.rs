@@ -59,9 +59,9 @@ impl ModelBuilder {
         self
     }
 
-    /// Brings features, and targets whose loss allows it, to mean 0 and deviation 1 before the network sees
-    /// them. Means and deviations are those of the first data the model is fitted on; they stay with the model,
-    /// and predictions are brought back to the scale of the targets.
+    /// Brings features, and targets whose loss [allows it](crate::loss::Loss::standardizes), to mean 0 and deviation 1
+    /// before the network sees them. Means and deviations are those of the first data the model is fitted on; they
+    /// stay with the model, and predictions are brought back to the unit of the targets.
     #[must_use]
     pub fn standardize(mut self) -> Self {
         self.standardizes = true;
