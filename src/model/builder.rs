@@ -98,6 +98,11 @@ impl ModelBuilder {
         }
         for (k, task) in self.tasks.iter().enumerate() {
             task.check()?;
+            if !F::from_f64(task.loss_weight()).is_finite() {
+                let place = format!("weight of task {:?}", task.name());
+                let expected = format!("a number within the range of {}", F::NAME);
+                return Err(Error::new(ErrorKind::Setting, place, expected, task.loss_weight()));
+            }
             if self.tasks[..k].iter().any(|other| other.name() == task.name()) {
                 let found = format!("{:?} twice", task.name());
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
