@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use crate::data::Dataset;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
-use crate::metric::{Average, Gain, Metric, Score, weighted_average};
+use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
 use crate::trace::Trace;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
@@ -28,6 +28,8 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 /// let report = model.evaluate(&data)?;
 /// assert!(report["value"].loss > 0.0 && report["value"].n_labels < 200);
 /// assert!(report["accepted"].score("roc_auc").is_some());
+/// let confusion = report["accepted"].confusion.as_ref().expect("a task of decisions");
+/// assert_eq!(confusion.counts().sum(), report["accepted"].n_labels as f64);
 /// assert!(report.to_string().contains("rmse ↓"));
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -66,7 +68,9 @@ pub struct TaskReport {
     pub is_standardized: bool,
     /// The task's metrics. Of a task of several target columns, each is the mean over the columns.
     pub scores: Vec<Score>,
-    /// How many labels there are, over all the task's target columns.
+    /// How often each class was decided to be which; of one target column of yes or no or of classes only.
+    pub confusion: Option<ConfusionMatrix>,
+    /// How many labels all this is of, over all the task's target columns: those present in rows of a weight above 0.
     pub n_labels: usize,
 }
 
@@ -156,7 +160,8 @@ impl Index<&str> for Report {
 impl<F: Scalar> Model<F> {
     /// Judges the model on a data set, over all its rows: the loss of each task, and the metrics of its kind and
     /// those that were added to it. The network sees about a thousand rows at a time, whole query groups always; the
-    /// numbers are those of all rows together, areas under curves included.
+    /// numbers are those of all rows together, areas under curves included. (To a ranking loss a table without groups
+    /// is a list for every thousand rows; to the metrics, one list.)
     ///
     /// ```text
     /// quantities     rmse, mae, r2; of predicted quantiles, the pinball loss of each as well
@@ -212,7 +217,8 @@ impl<F: Scalar> Model<F> {
                 loss: losses[k].unwrap_or(f64::NAN),
                 is_standardized: self.standardizes_targets(k),
                 scores,
-                n_labels: targets.iter().filter(|t| !t.is_nan()).count(),
+                confusion: confusion(kind, predictions.view(), &labels),
+                n_labels: n_labels(&labels),
             });
         }
         Ok(Report { tasks, n_rows: data.n_rows(), total })
@@ -267,6 +273,27 @@ fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: 
             Score { name: metric.name(), value, direction: metric.direction() }
         }
     }
+}
+
+/// Of the decisions on one target column of yes or no or of classes.
+fn confusion(
+    kind: Kind,
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+) -> Option<ConfusionMatrix> {
+    match kind {
+        Kind::Binary | Kind::Classes { .. } if labels.targets.ncols() == 1 => {
+            ConfusionMatrix::new(predictions, labels)
+        }
+        _ => None,
+    }
+}
+
+/// How many labels are present in rows that count.
+fn n_labels(labels: &Labels<'_, f64>) -> usize {
+    let rows = labels.targets.rows().into_iter().enumerate();
+    let counting = rows.filter(|&(row, _)| labels.weight(row) > 0.0);
+    counting.map(|(_, row)| row.iter().filter(|t| !t.is_nan()).count()).sum()
 }
 
 /// The metrics that people expect for a task of that kind.

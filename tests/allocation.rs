@@ -97,6 +97,36 @@ fn steady_steps_allocate_nothing() {
         assert_eq!(allocations(|| steps(40)), 0, "{name}");
     }
 
+    let data = polytask::data::datasets::mixed_tasks::<f32>(400, 0.3, 1);
+    let on = |name: &str, loss, column: &str| Task::new(name, loss).columns([column]);
+    let mut model = Model::builder(8)
+        .trunk([Layer::dense(10, Activation::Relu)])
+        .task(on("quantiles", Loss::quantiles([0.1, 0.9]), "value"))
+        .task(on("normal", Loss::gaussian(), "value"))
+        .task(on("classes", Loss::focal(5), "grade"))
+        .task(on("ordinal", Loss::ordinal(5), "grade"))
+        .task(on("pairs", Loss::rank_net(), "relevance"))
+        .task(on("lambda", Loss::lambda_rank(), "relevance"))
+        .task(on("net", Loss::list_net(), "relevance"))
+        .task(on("likelihood", Loss::list_mle(), "relevance"))
+        .task(on("smooth", Loss::approx_ndcg(), "relevance"))
+        .task(Task::binary("accepted"))
+        .task(Task::binary("second").without_loss())
+        .task(Task::product("both", ["accepted", "second"]).columns(["accepted"]))
+        .build::<f32>()
+        .expect("valid settings");
+    let trainer = Trainer::new(Adam::new(1e-3)).batch_size(64).steps(100);
+    let mut run = trainer.start(&model, &data).expect("valid settings");
+    let mut desk = run.desk(&model, None);
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            run.step(&mut model, &data, &mut desk).expect("a step");
+        }
+    };
+    // Buffers of lists grow to the longest of an epoch.
+    steps(10);
+    assert_eq!(allocations(|| steps(40)), 0, "losses");
+
     let data = table(400, 12);
     let mut model = Model::builder(12).task(Task::regression("y0")).build::<f32>().expect("valid settings");
     let trainer = Trainer::new(Adam::new(1e-3))

@@ -59,3 +59,42 @@ fn batches_do_not_show() {
         }
     }
 }
+
+/// Labels of rows without weight are not counted, and what is decided is told class by class.
+#[test]
+fn what_is_counted_is_what_was_used() {
+    let (data, model) = (table(20), model());
+    let report = model.evaluate(&data).expect("a table that fits");
+    let weights = data.weights().expect("weights");
+    let predicted = model.predict(data.features()).expect("features that fit");
+    for (task, column) in [("value", 0), ("accepted", 1), ("grade", 2), ("order", 3)] {
+        let used: Vec<usize> = (0..data.n_rows())
+            .filter(|&row| weights[row] > 0.0 && !data.target_row(row)[column].is_nan())
+            .collect();
+        assert_eq!(report[task].n_labels, used.len(), "{task}");
+        let Some(confusion) = &report[task].confusion else { continue };
+        let classes = if task == "accepted" { 2 } else { 5 };
+        let mut counts = ndarray::Array2::<f64>::zeros((classes, classes));
+        for row in used {
+            let p = predicted[task].row(row).to_vec();
+            let decided = match p.as_slice() {
+                [p] => usize::from(*p > 0.5),
+                p => (0..p.len()).fold(0, |best, c| if p[c] > p[best] { c } else { best }),
+            };
+            counts[[data.target_row(row)[column] as usize, decided]] += weights[row];
+        }
+        // Weights are halves: sums are exact.
+        assert_eq!(confusion.counts(), counts, "{task}");
+        let right = counts.diag().sum() / counts.sum();
+        approx::assert_relative_eq!(
+            report[task].score("accuracy").expect("a score"),
+            right,
+            max_relative = 1e-15
+        );
+    }
+    let of_decisions = |task: &str| report[task].confusion.is_some();
+    assert_eq!(
+        ["value", "spread", "accepted", "grade", "order"].map(of_decisions),
+        [false, false, true, true, false]
+    );
+}

@@ -114,6 +114,10 @@ fn weights_and_infinities() {
         let data = Dataset::new(array![[1.0]], array![[infinite]]).map(drop);
         refused(data, ErrorKind::Value, &["targets[0, 0]", "finite", "inf"]);
     }
+    let heavy = || Model::builder(2).task(Task::regression("y").weight(1e300));
+    let outcome = heavy().build::<f32>().map(drop);
+    refused(outcome, ErrorKind::Setting, &["weight of task \"y\"", "the range of f32"]);
+    heavy().build::<f64>().expect("a number within the range of f64");
     for weight in [-1.0, NAN, f64::INFINITY] {
         let outcome = fit(Task::regression("y").weight(weight), &table([1.0; 6]));
         refused(outcome, ErrorKind::Setting, &["weight of task \"y\"", "0 or more"]);

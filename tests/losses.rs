@@ -95,13 +95,18 @@ fn every_member_has_a_row() {
 #[test]
 fn values_deltas_and_predictions_agree_with_pytorch() {
     let cases = cases();
-    for (id, loss) in rows() {
+    let mut with_columns = rows();
+    let positive_weights = vec![2.0, 5.0, 0.5];
+    with_columns.push(("binary_cross_entropy 2 5 0.5", Loss::BinaryCrossEntropy { positive_weights }));
+    let mut compared = 0;
+    for (id, loss) in with_columns {
         let built = loss.build::<f64>().unwrap();
         assert!(
             member(&loss) == "Custom" || cases.iter().any(|case| case.id == id),
             "no golden case of {id}"
         );
         for case in cases.iter().filter(|case| case.id == id) {
+            compared += 1;
             let place = format!("{id}, {}", case.name);
             let (value, delta) = evaluate(&*built, &case.outputs, &case.labels());
             // Both sides round in f64 and sum fewer than 100 terms; the formulas of the script lose a digit or two.
@@ -120,6 +125,7 @@ fn values_deltas_and_predictions_agree_with_pytorch() {
             }
         }
     }
+    assert_eq!(compared, cases.len(), "a golden case that no row takes");
 }
 
 /// The largest difference between the delta by hand and a central difference of the value, relative to the

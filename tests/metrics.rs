@@ -403,27 +403,48 @@ fn numbers(value: &Value) -> Option<Vec<f64>> {
     Some(value.as_array()?.iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect())
 }
 
+/// A set of data of the golden file.
+fn golden_data(golden: &Value, set: &str) -> Data {
+    let given = &golden["data"][set];
+    let matrix = |key: &str, width: &str| {
+        let flat = numbers(&given[key]).unwrap();
+        let width = given[width].as_u64().unwrap() as usize;
+        Array2::from_shape_vec((flat.len() / width, width), flat).unwrap()
+    };
+    let targets = matrix("targets", "target_width");
+    let groups = given["groups"].as_array();
+    let groups = groups.map(|ids| ids.iter().map(|id| id.as_u64().unwrap()).collect());
+    Data {
+        predictions: matrix("predictions", "output_width"),
+        weights: numbers(&given["weights"]).map(Array1::from),
+        groups: groups.unwrap_or_else(|| vec![0; targets.nrows()]),
+        targets,
+    }
+}
+
+#[test]
+fn confusion_matrices_are_scikit_learns() {
+    let golden: Value = serde_json::from_str(include_str!("golden/metrics.json")).unwrap();
+    let matrices = golden["confusion"].as_array().unwrap();
+    assert!(matrices.len() > 10);
+    for entry in matrices {
+        let (set, expected) = (entry[0].as_str().unwrap(), numbers(&entry[1]).unwrap());
+        let data = golden_data(&golden, set);
+        let weights = data.weights.as_ref().map(|weights| weights.view());
+        let labels = Labels { weights, ..Labels::new(data.targets.view()) };
+        let matrix = ConfusionMatrix::new(data.predictions.view(), &labels).unwrap();
+        // Weights are halves: sums are exact.
+        assert_eq!(matrix.counts().iter().copied().collect::<Vec<_>>(), expected, "{set}");
+    }
+}
+
 #[test]
 fn equal_to_scikit_learn() {
     let golden: Value = serde_json::from_str(include_str!("golden/metrics.json")).unwrap();
     let mut not_seen: Vec<String> = table().iter().map(|row| row.0.name()).collect();
     for entry in golden["values"].as_array().unwrap() {
         let (name, set) = (entry[0].as_str().unwrap(), entry[1].as_str().unwrap());
-        let given = &golden["data"][set];
-        let matrix = |key: &str, width: &str| {
-            let flat = numbers(&given[key]).unwrap();
-            let width = given[width].as_u64().unwrap() as usize;
-            Array2::from_shape_vec((flat.len() / width, width), flat).unwrap()
-        };
-        let targets = matrix("targets", "target_width");
-        let groups = given["groups"].as_array();
-        let groups = groups.map(|ids| ids.iter().map(|id| id.as_u64().unwrap()).collect());
-        let data = Data {
-            predictions: matrix("predictions", "output_width"),
-            weights: numbers(&given["weights"]).map(Array1::from),
-            groups: groups.unwrap_or_else(|| vec![0; targets.nrows()]),
-            targets,
-        };
+        let data = golden_data(&golden, set);
         let metric = table().into_iter().find(|row| row.0.name() == name).expect(name).0;
         assert_close(data.evaluate(&metric), entry[2].as_f64(), &format!("{name} of {set}"));
         not_seen.retain(|seen| seen != name);

@@ -158,8 +158,8 @@ impl<F: Scalar> LossFunction<F> for ApproxNdcg {
             }
             for (n, &k) in rows.iter().enumerate() {
                 for (m, &j) in rows.iter().enumerate().skip(n + 1) {
-                    let sigmoid = above(j, k);
-                    let bell = rate * per_degree * sigmoid * (F::ONE - sigmoid);
+                    // sigmoid(−z), because 1 − sigmoid z has no digits where z is large.
+                    let bell = rate * per_degree * above(j, k) * above(k, j);
                     let push = F::from_f64(slopes[m] - slopes[n]) * bell;
                     delta[k] += push;
                     delta[j] -= push;

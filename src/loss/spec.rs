@@ -40,13 +40,15 @@ pub enum Loss {
     MeanAbsoluteError,
     /// `r²/2` for residuals up to `delta`, `delta (|r| − delta/2)` beyond.
     Huber {
-        /// The residual, in units of the target, at which the parabola becomes a line; above 0.
+        /// The residual at which the parabola becomes a line, above 0: in units of the target, or of its standard
+        /// deviation where the model standardises.
         delta: f64,
     },
     /// `r²/(2 beta)` for residuals below `beta`, `|r| − beta/2` beyond: [`Huber`](Self::Huber) divided by its
     /// `delta`.
     SmoothL1 {
-        /// The residual, in units of the target, at which the parabola becomes a line; above 0.
+        /// The residual at which the parabola becomes a line, above 0: in units as for `delta` of
+        /// [`Huber`](Self::Huber).
         beta: f64,
     },
     /// `ln cosh(y − t)`.
@@ -278,17 +280,28 @@ impl Loss {
         }
     }
 
-    /// Whether the outputs are on the scale of the targets, so that targets may be standardised and predictions
-    /// brought back: a change of origin and unit of the targets changes the best outputs alike.
+    /// Whether targets may be standardised: the loss takes any finite number, and what is predicted for a
+    /// standardised target can be brought back to the target's own unit.
     pub fn standardizes(&self) -> bool {
         matches!(
             self,
             Self::MeanSquaredError
                 | Self::MeanAbsoluteError
                 | Self::Huber { .. }
+                | Self::SmoothL1 { .. }
                 | Self::LogCosh
                 | Self::Quantile { .. }
+                | Self::Gaussian
         )
+    }
+
+    /// What the prediction `y` of a target standardised by mean and scale is in the target's own unit; `part` says
+    /// which of the target's predictions it is.
+    pub(crate) fn unstandardized<F: Scalar>(&self, part: usize, y: F, mean: F, scale: F) -> F {
+        match (self, part) {
+            (Self::Gaussian, 1) => scale * scale * y, // a variance
+            _ => y * scale + mean,
+        }
     }
 
     /// Whether the outputs are the logits of probabilities.

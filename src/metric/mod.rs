@@ -127,8 +127,8 @@ pub enum Metric {
     /// Average precision, `Σ_j (R_j − R_{j−1}) P_j` over the distinct thresholds; 0 if no row is positive. For
     /// more than two classes, the mean over the classes that occur of class against rest.
     AveragePrecision,
-    /// Normalised discounted cumulative gain of each list, meaned over the lists; 0 for a list without anything
-    /// relevant.
+    /// Normalised discounted cumulative gain of each list, meaned over the lists of two rows and more; 0 for a list
+    /// without anything relevant.
     Ndcg {
         /// How many of the first places count; all of them if `None`.
         k: Option<usize>,

@@ -12,8 +12,8 @@
 //!        Pr₁ = r/m,   Prᵢ₊₁ = Prᵢ (m − i − r + 1) / (m − i)
 //! ```
 //! A row is relevant if its label is above 0; a negative label has no meaning and makes the metric undefined. A
-//! list without anything relevant has value 0, as in scikit-learn. Lists are averaged with the mean weight of their
-//! rows.
+//! list without anything relevant has value 0, as in scikit-learn. A list of one row has no NDCG, as in scikit-learn:
+//! whatever its score, it would be 1. Lists are averaged with the mean weight of their rows.
 //!
 //! DCG: Järvelin and Kekäläinen, ACM TOIS 20 (2002); exponential gain: Burges et al., ICML 2005. Ties: McSherry and
 //! Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR
@@ -60,6 +60,9 @@ pub(super) fn ndcg(
 ) -> Option<f64> {
     let k = k.unwrap_or(usize::MAX);
     mean_over_lists(predictions, labels, |list| {
+        if list.len() == 1 {
+            return None;
+        }
         let gains: Vec<f64> = list.iter().map(|e| gain.of(e.target)).collect();
         let mut dcg = 0.0;
         let mut place = 0;
@@ -71,7 +74,7 @@ pub(super) fn ndcg(
         let mut best = gains;
         best.sort_by(|a, b| b.total_cmp(a));
         let best: f64 = best.iter().enumerate().map(|(i, gain)| gain * discounts(i, i + 1, k)).sum();
-        if best == 0.0 { 0.0 } else { dcg / best }
+        Some(if best == 0.0 { 0.0 } else { dcg / best })
     })
 }
 
@@ -91,7 +94,7 @@ pub(super) fn mean_average_precision(
             relevant += r;
             place += ties.len();
         }
-        if relevant == 0.0 { 0.0 } else { sum / relevant }
+        Some(if relevant == 0.0 { 0.0 } else { sum / relevant })
     })
 }
 
@@ -113,17 +116,17 @@ pub(super) fn mean_reciprocal_rank(
                 expected += probability / (place + i) as f64;
                 probability *= (m + 1 - i - r) as f64 / (m - i).max(1) as f64;
             }
-            return expected;
+            return Some(expected);
         }
-        0.0
+        Some(0.0)
     })
 }
 
-/// The weighted mean over lists of `metric(rows of the list, best score first)`.
+/// The weighted mean of `metric(rows of the list, best score first)` over the lists that have it.
 fn mean_over_lists(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
-    metric: impl Fn(&[Example]) -> f64,
+    metric: impl Fn(&[Example]) -> Option<f64>,
 ) -> Option<f64> {
     let mut rows = Vec::with_capacity(predictions.nrows());
     for (row, (&prediction, &target)) in predictions.iter().zip(labels.targets).enumerate() {
@@ -142,8 +145,10 @@ fn mean_over_lists(
     for list in rows.chunk_by(|(g, _), (h, _)| g == h) {
         let list: Vec<Example> = list.iter().map(|&(_, example)| example).collect();
         let weight = list.iter().map(|e| e.weight).sum::<f64>() / list.len() as f64;
-        sum += weight * metric(&list);
-        total += weight;
+        if let Some(value) = metric(&list) {
+            sum += weight * value;
+            total += weight;
+        }
     }
     (total > 0.0).then(|| sum / total)
 }

@@ -76,9 +76,9 @@ impl ModelBuilder {
         self
     }
 
-    /// Brings features, and targets whose loss allows it, to mean 0 and deviation 1 before the network sees
-    /// them. Means and deviations are those of the first data the model is fitted on; they stay with the model,
-    /// and predictions are brought back to the scale of the targets.
+    /// Brings features, and targets whose loss [allows it](crate::loss::Loss::standardizes), to mean 0 and deviation 1
+    /// before the network sees them. Means and deviations are those of the first data the model is fitted on; they
+    /// stay with the model, and predictions are brought back to the unit of the targets.
     #[must_use]
     pub fn standardize(mut self) -> Self {
         self.standardizes = true;
@@ -115,6 +115,11 @@ impl ModelBuilder {
         }
         for (k, task) in self.tasks.iter().enumerate() {
             task.check()?;
+            if !F::from_f64(task.loss_weight()).is_finite() {
+                let place = format!("weight of task {:?}", task.name());
+                let expected = format!("a number within the range of {}", F::NAME);
+                return Err(Error::new(ErrorKind::Setting, place, expected, task.loss_weight()));
+            }
             if self.tasks[..k].iter().any(|other| other.name() == task.name()) {
                 let found = format!("{:?} twice", task.name());
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));

@@ -118,9 +118,10 @@ impl<F: Scalar> Model<F> {
     pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
         self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
         if let Some(scaling) = &self.scaling.targets[task] {
-            let parts = predictions.ncols() / scaling.n_columns();
+            let (loss, parts) = (self.tasks()[task].loss(), predictions.ncols() / scaling.n_columns());
             for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
-                column.mapv_inplace(|y| scaling.undo(i / parts, y));
+                let (mean, scale) = (scaling.mean()[i / parts], scaling.scale()[i / parts]);
+                column.mapv_inplace(|y| loss.unstandardized(i % parts, y, mean, scale));
             }
         }
     }

@@ -132,7 +132,14 @@ mod tests {
             .iter()
             .map(|&(name, value, direction)| Score { name: name.into(), value, direction })
             .collect();
-        TaskReport { name: name.into(), loss, is_standardized: false, scores, n_labels: 1200 }
+        TaskReport {
+            name: name.into(),
+            loss,
+            is_standardized: false,
+            scores,
+            confusion: None,
+            n_labels: 1200,
+        }
     }
 
     #[test]

@@ -210,6 +210,15 @@ def mean_by_list(loss, s, t, w, groups):
     return sum_ / total
 
 
+def mean_by_column(positive_weights):
+    def mean(z, t, w):
+        w = torch.where(torch.isnan(t), 0.0, w[:, None])
+        loss = F.binary_cross_entropy_with_logits(z, torch.nan_to_num(t), weight=w, reduction="sum",
+                                                  pos_weight=torch.tensor(positive_weights))
+        return loss / w.sum()
+    return mean
+
+
 def numbers(x):
     if x.dim() == 0:
         return None if math.isnan(x) else x.item()
@@ -256,6 +265,9 @@ def cases():
         yield record(name, "plain", mean, normal(11, 1), t, None, groups, None)
         s = 1000.0 * torch.randint(-1, 2, (11, 1), generator=generator) + normal(11, 1)
         yield record(name, "far out", mean, s, t, None, groups, None)
+    t = with_gaps(torch.stack([whole(2)(7) for _ in range(3)], 1))
+    yield record("binary_cross_entropy 2 5 0.5", "a weight for each column", mean_by_column([2.0, 5.0, 0.5]),
+                 2 * normal(7, 3), t, torch.rand(7, generator=generator), None, torch.sigmoid)
 
 
 print(json.dumps({"torch": torch.__version__.split("+")[0], "cases": list(cases())}, allow_nan=False).replace("}, {", "},\n{"))

@@ -1,7 +1,7 @@
 """Writes metrics.json: values of the metrics by scikit-learn (1.9), for tests/metrics.rs.
 
 Missing labels are dropped before scikit-learn sees the data, column by column. A value is null where scikit-learn
-gives NaN or raises. What scikit-learn does not have is written out below by definition: the relative error, boxes,
+gives NaN or raises; "confusion" has confusion matrices, row after row. What scikit-learn does not have is written out below by definition: the relative error, boxes,
 and the ranking metrics with ties, as the plain mean over every order of the tied rows.
 
     python3 tests/golden/make_metrics.py
@@ -135,15 +135,17 @@ TOP_K = {"accuracy@2": of_classes(
     lambda t, p, w: sk.top_k_accuracy_score(t, p, k=2, sample_weight=w, labels=indicator(t, p)))}
 
 
-def over_lists(function):
+def over_lists(function, shortest=1):
+    """The mean over the lists of at least so many labelled rows."""
+
     def metric(d):
         found, weights = [], []
         for group in np.unique(d["groups"]):
             keep = (d["groups"] == group) & ~np.isnan(d["targets"][:, 0])
-            if keep.any():
+            if keep.sum() >= shortest:
                 found.append(function(d["targets"][keep, 0], d["predictions"][keep, 0]))
                 weights.append(d["weights"][keep].mean())
-        return float(np.average(found, weights=weights))
+        return float(np.average(found, weights=weights)) if found else NAN
 
     return metric
 
@@ -171,7 +173,8 @@ def reciprocal_rank(labels):
 
 
 def ndcg(k, gain):
-    return over_lists(lambda t, s: sk.ndcg_score([gain(t)], [s], k=k))
+    # scikit-learn raises for a list of one row.
+    return over_lists(lambda t, s: sk.ndcg_score([gain(t)], [s], k=k), shortest=2)
 
 
 RANKING = {
@@ -284,6 +287,28 @@ y[3] = [0.9, 0.9, 0.1, 0.1]
 add("boxes", y, t, {"mean_iou": mean_iou})
 add("boxes missing weighted", y, t, {"mean_iou": mean_iou}, weights=weights(12), missing=0.05)
 
+p = softmax(2 * rng.normal(size=(12, 4)))
+add("classes one class", p, np.full((12, 1), 2.0), CLASSES)
+add("classes one row of four", p[:1], [[2.0]], CLASSES)
+t = np.array([[c % 4] for c in range(12)], float)
+add("classes all occur", p, t, {"roc_auc": lambda d: sk.roc_auc_score(t[:, 0], p, multi_class="ovr")})
+add("list of one row", [[0.3]], [[2.0]], RANKING)
+add("lists of one row and more", rng.normal(size=(7, 1)), [[1.0], [2.0], [0.0], [1.0], [3.0], [0.0], [2.0]], RANKING,
+    groups=[5, 8, 8, 4, 5, 6, 8], weights=[2.0, 1.0, 1.0, 0.5, 2.0, 1.5, 1.0])
+
+confusion = []
+for name, given in data.items():
+    if not name.startswith(("yes/no", "classes", "two classes")):
+        continue
+    column = lambda key: np.array([NAN if x is None else x for x in given[key]])
+    t, p = column("targets"), column("predictions").reshape(-1, given["output_width"])
+    w = column("weights") if "weights" in given else np.ones(len(t))
+    keep = ~np.isnan(t)
+    guess = decisions(p if p.shape[1] > 1 else p[:, 0])
+    n = max(2, p.shape[1])
+    matrix = sk.confusion_matrix(t[keep].astype(int), guess[keep], labels=range(n), sample_weight=w[keep])
+    confusion.append([name, matrix.ravel().tolist()])
+
 out = pathlib.Path(__file__).with_name("metrics.json")
-out.write_text(json.dumps({"training_mean": TRAINING_MEAN, "data": data, "values": values}).replace("}, ", "},\n") + "\n")
+out.write_text(json.dumps({"training_mean": TRAINING_MEAN, "data": data, "values": values, "confusion": confusion}).replace("}, ", "},\n") + "\n")
 print(f"{len(values)} values, {out.stat().st_size} bytes")

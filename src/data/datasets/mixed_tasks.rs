@@ -33,7 +33,8 @@ const FEATURES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 /// ```
 ///
 /// The groups of the table are queries of 4 to 12 rows, each with a hidden s ~ N(0, 1); the last one takes the rows
-/// that are left. Each label is missing independently of all others.
+/// that are left, and a single row, which could not be ranked, goes to the query before. Each label is missing
+/// independently of all others.
 ///
 /// ```
 /// use polytask::data::datasets;
@@ -54,11 +55,11 @@ pub fn mixed_tasks<F: Scalar>(n: usize, missing: f64, seed: u64) -> Dataset<F> {
     let mut draws = Draws::new(seed);
     let mut groups = Vec::with_capacity(n);
     let (mut query, mut left, mut strictness) = (0, 0, 0.0);
-    let data = table(&FEATURES, ["value", "accepted", "grade", "relevance"], n, |_| {
-        if left == 0 {
+    let data = table(&FEATURES, ["value", "accepted", "grade", "relevance"], n, |row| {
+        if left == 0 && (row == 0 || row + 1 < n) {
             (query, left, strictness) = (query + 1, 4 + draws.index(9), draws.normal());
         }
-        left -= 1;
+        left = usize::saturating_sub(left, 1);
         groups.push(query);
         let x: [f64; 8] = std::array::from_fn(|_| draws.normal());
         let labels = labels(&x, strictness, &mut draws);
@@ -159,12 +160,21 @@ mod tests {
         let mut sizes: Vec<usize> =
             data.groups().unwrap().chunk_by(|a, b| a == b).map(<[u64]>::len).collect();
         let last = sizes.pop().unwrap();
-        assert!(last <= 12);
+        assert!((2..=13).contains(&last));
         assert!(sizes.iter().all(|size| (4..=12).contains(size)));
         for size in 4..=12 {
             // 5 000 queries, 9 sizes: 556 ± 22 of each.
             let count = sizes.iter().filter(|&&found| found == size).count();
             assert!((450..670).contains(&count), "{count} queries of {size} rows");
+        }
+    }
+
+    #[test]
+    fn no_row_is_alone_in_its_query() {
+        for n in 2..300 {
+            let data = mixed_tasks::<f64>(n, 0.0, 9);
+            let shortest = data.groups().unwrap().chunk_by(|a, b| a == b).map(<[u64]>::len).min();
+            assert!(shortest >= Some(2), "{n} rows");
         }
     }
 
