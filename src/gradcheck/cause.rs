@@ -207,10 +207,21 @@ fn confined<F: Scalar, L: Function<F>>(
             part.components.iter_mut().enumerate().filter(|(i, _)| !inside(*i)).for_each(|(_, v)| *v = 0.0);
             is_all(examiner.residual(&part, step))
         };
-        if rows > 1 && holds_all(&|i| i / cols == row) {
+        if rows == 1 || cols == 1 {
+            return None;
+        }
+        let (may_be_row, may_be_column) = match trial.lines {
+            Some(lines) => (lines.row == Some(row), lines.column == Some(column)),
+            // Most often it is neither, which one question tells.
+            None => {
+                let may_be = holds_all(&|i| i / cols == row || i % cols == column);
+                (may_be, may_be)
+            }
+        };
+        if may_be_row && holds_all(&|i| i / cols == row) {
             return confined_to(Cause::OneRow { row }, cols);
         }
-        if cols > 1 && rows > 1 && holds_all(&|i| i % cols == column) {
+        if may_be_column && holds_all(&|i| i % cols == column) {
             return confined_to(Cause::OneColumn { column }, rows);
         }
         return None;
@@ -259,7 +270,12 @@ fn structural<F: Scalar, L: Function<F>>(
         Verdict::Fail => {}
     }
     let (weight, bias) = if is_bias(at) { (beside, at) } else { (at, beside) };
-    if mask(examiner, &areas[weight], &trials[weight], &trials[bias]) {
+    let of_weight = &trials[weight].report.causes;
+    let is_mask = match of_weight.is_empty() {
+        true => mask(examiner, &areas[weight], &trials[weight], &trials[bias]),
+        false => of_weight.contains(&Cause::Mask),
+    };
+    if is_mask {
         return Some(Cause::Mask);
     }
     if layer(last) != Some(own) {
@@ -292,6 +308,9 @@ fn mask<F: Scalar, L: Function<F>>(
     let Some(observed) = trial.observations.iter().find(|o| o.direction.components.len() > 1) else {
         return false;
     };
+    if !off.contains(&true) {
+        return false;
+    }
     let mut direction = observed.direction.clone();
     direction.components.iter_mut().enumerate().filter(|(i, _)| !off[i % cols]).for_each(|(_, v)| *v = 0.0);
     let step = observed.slope.step;
