@@ -102,17 +102,9 @@ fn fitted<F: Scalar, L: Function<F>>(
 ) -> Vec<Cause> {
     let (gradient, batch) = (examiner.gradient, examiner.settings.batch);
     let equations = observations.len().min(area.block.len());
-    let mut weighted = None;
-    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
-    for (task, part) in tasks.iter().filter(|_| tasks.len() > 1) {
-        match fit(observations, Observation::residual, [part]) {
-            Some([c]) if is(c, 1.0) => return vec![Cause::TaskMissing { task: task.clone() }],
-            Some([c]) if is(c, -1.0) => return vec![Cause::TaskTwice { task: task.clone() }],
-            Some([c]) if weighted.is_none() => {
-                weighted = Some(Cause::TaskWeight { task: task.clone(), times: 1.0 - c });
-            }
-            _ => {}
-        }
+    let blamed = blamed_task(examiner, area, observations, tasks);
+    if let Some((cause @ (Cause::TaskMissing { .. } | Cause::TaskTwice { .. }), false)) = blamed {
+        return vec![cause];
     }
     if gradient[area.block.range()].iter().all(|g| *g == 0.0) {
         return vec![Cause::Missing];
@@ -136,10 +128,52 @@ fn fitted<F: Scalar, L: Function<F>>(
     {
         return vec![Cause::Transposed];
     }
-    if let Some(cause) = weighted {
+    if let Some((cause, _)) = blamed {
         return vec![cause];
     }
     factor.map(Cause::Factor).into_iter().collect()
+}
+
+/// The task whose part of the gradient is wrong or wrongly counted, if one task's is; and whether the parts come from
+/// the same code as the gradient by hand, as they do if they add up to it.
+fn blamed_task<F: Scalar, L: Function<F>>(
+    examiner: &Examiner<'_, '_, F, L>,
+    area: &Area<'_>,
+    observations: &[Observation],
+    tasks: &[(String, Vec<f64>)],
+) -> Option<(Cause, bool)> {
+    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
+    if tasks.len() < 2 {
+        return None;
+    }
+    let range = area.block.range();
+    let by_hand = &examiner.gradient[range.clone()];
+    let apart =
+        range.clone().zip(by_hand).map(|(i, g)| tasks.iter().map(|(_, part)| part[i]).sum::<f64>() - g);
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let add_up =
+        norm(&mut apart.into_iter()) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
+    let mut times = tasks.iter().filter_map(|(task, part)| {
+        let [c] = fit(observations, Observation::residual, [part])?;
+        // The true gradient is by hand + c part. If the part is right, it is in the gradient 1 − c times; if it is as
+        // wrong there as here, in truth it is 1 + c times as large.
+        Some((task, if add_up { 1.0 / (1.0 + c) } else { 1.0 - c }))
+    });
+    let cause = |(task, times): (&String, f64)| match task.clone() {
+        task if times.abs() <= 1e-4 => Cause::TaskMissing { task },
+        task if is(times, 2.0) => Cause::TaskTwice { task },
+        task => Cause::TaskWeight { task, times },
+    };
+    if let Some(first) = times.next().map(cause) {
+        let plain = |cause: &Cause| !matches!(cause, Cause::TaskWeight { .. });
+        let better = if plain(&first) { None } else { times.map(cause).find(plain) };
+        return Some((better.unwrap_or(first), add_up));
+    }
+    let (n_shared, is_zero) = (examiner.layout.n_shared(), |part: &[f64]| part.iter().all(|g| *g == 0.0));
+    let is_shared = n_shared < examiner.layout.len() && range.end <= n_shared;
+    let silent = tasks.iter().find(|(_, part)| is_zero(&part[range.clone()]) && !is_zero(part));
+    let (task, _) = silent.filter(|_| is_shared && add_up)?;
+    Some((Cause::TaskMissing { task: task.clone() }, add_up))
 }
 
 /// A vector laid out like θ, the rows and columns of one block exchanged; none for a block of one row or column.
