@@ -148,11 +148,10 @@ fn blamed_task<F: Scalar, L: Function<F>>(
     }
     let range = area.block.range();
     let by_hand = &examiner.gradient[range.clone()];
-    let apart =
+    let mut apart =
         range.clone().zip(by_hand).map(|(i, g)| tasks.iter().map(|(_, part)| part[i]).sum::<f64>() - g);
     let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
-    let add_up =
-        norm(&mut apart.into_iter()) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
+    let add_up = norm(&mut apart) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
     let mut times = tasks.iter().filter_map(|(task, part)| {
         let [c] = fit(observations, Observation::residual, [part])?;
         // The true gradient is by hand + c part. If the part is right, it is in the gradient 1 − c times; if it is as
