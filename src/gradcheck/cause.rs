@@ -21,7 +21,8 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
     let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
-    let last = trials.iter().rposition(failed).expect("explained after a failure");
+    // The last block of a layer is nearest to the loss; inputs, which belong to none, may lie behind it in θ.
+    let last = (0..trials.len()).rev().find(|&at| failed(&trials[at]) && layer(&areas[at]).is_some());
     for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
         let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
         if causes.is_empty() {
@@ -279,15 +280,20 @@ fn confined<F: Scalar, L: Function<F>>(
     None
 }
 
+/// The layer that a block is of: `trunk.0` of `trunk.0.weight`.
+fn layer<'a>(area: &Area<'a>) -> Option<&'a str> {
+    area.name.rsplit_once('.').map(|(layer, _)| layer)
+}
+
 /// What follows from the blocks that are right.
 fn structural<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, '_, F, L>,
     areas: &[Area<'_>],
     trials: &[Trial],
     at: usize,
-    last: usize,
+    last: Option<usize>,
 ) -> Option<Cause> {
-    let layer = |at: usize| areas[at].name.rsplit_once('.').map(|(layer, _)| layer);
+    let layer = |at: usize| layer(&areas[at]);
     let own = layer(at)?;
     let is_bias = |at: usize| areas[at].block.shape().0 == 1;
     let beside = (0..areas.len()).find(|&other| {
@@ -311,6 +317,7 @@ fn structural<F: Scalar, L: Function<F>>(
     if is_mask {
         return Some(Cause::Mask);
     }
+    let last = last?;
     if layer(last) != Some(own) {
         return Some(Cause::Follows { block: areas[last].name.to_owned() });
     }
