@@ -163,15 +163,18 @@ fn a_million_entries() {
     assert_eq!(report.failed().next().unwrap().worst.as_ref().unwrap().name, "trunk.1.weight[17, 203]");
     assert!(report.n_losses <= 8 * 6 + 30, "{report}");
 
-    for (planted, further) in [
-        (("a factor", Bug::Scaled(2, 0.5), "trunk.1.weight", "a factor 2 is missing"), 30),
-        (("one row is 0", Bug::RowZero(2, 800), "trunk.1.weight", "row 800 alone"), 30),
-        (("one column is 0", Bug::ColumnZero(2, 600), "trunk.1.weight", "column 600 alone"), 36),
-        (("a task", Bug::ChurnInTrunk(0.0), "trunk.0.weight", "task 'churn' is missing"), 30),
+    let exchanged = Bug::Swapped(at(2, 511, 100), at(2, 900, 603));
+    for planted in [
+        ("a factor", Bug::Scaled(2, 0.5), "trunk.1.weight", "a factor 2 is missing"),
+        ("one row is 0", Bug::RowZero(2, 800), "trunk.1.weight", "row 800 alone"),
+        ("one column is 0", Bug::ColumnZero(2, 600), "trunk.1.weight", "column 600 alone"),
+        ("two entries exchanged", exchanged, "trunk.1.weight", ""),
+        ("a task", Bug::ChurnInTrunk(0.0), "trunk.0.weight", "task 'churn' is missing"),
+        ("mask left out", Bug::MaskMissing, "trunk.0.weight", "the delta that reaches"),
     ] {
         let report = check(LARGE, Activation::Relu, 32, Some(planted.1), 1, Mode::Auto);
         assert_caught(&report, planted);
-        assert!(report.n_losses <= 8 * 6 + further, "{report}");
+        assert!(report.n_losses <= 8 * 6 + 30, "{report}");
     }
 }
 
@@ -188,11 +191,11 @@ fn the_search_finds_what_is_wrong() {
     vector.push("weight", 1, n);
     let last = n - 1;
     let cases: [(&str, Vec<usize>, usize); 9] = [
-        ("the first entry", vec![0], 8),
-        ("the last entry", vec![last], 8),
-        ("an entry", vec![4321], 8),
-        ("a row", (30 * columns..31 * columns).collect(), 10),
-        ("a column", (7..n).step_by(columns).collect(), 12),
+        ("the first entry", vec![0], 6),
+        ("the last entry", vec![last], 6),
+        ("an entry", vec![4321], 6),
+        ("a row", (30 * columns..31 * columns).collect(), 8),
+        ("a column", (7..n).step_by(columns).collect(), 8),
         ("two entries", vec![17, 9876], 60),
         ("three neighbours", vec![5000, 5001, 5002], 60),
         ("five entries", vec![3, 999, 4000, 7777, last], 60),
@@ -215,8 +218,8 @@ fn the_search_finds_what_is_wrong() {
                 let report = report.named(layout).mode(Mode::Directions(2)).seed(seed).run();
                 let found = report.blocks[0].worst.as_ref().expect("an entry").index;
                 assert!(wrong.contains(&found), "{what} of a {shape}, seed {seed}: {found}\n{report}");
-                // 4 losses for each direction, 4 for the largest entry, 11 before them.
-                let searched = report.n_losses - 23;
+                // 4 losses for each direction, 2 for the largest entry, 11 before them.
+                let searched = report.n_losses - 21;
                 let few = if shape == "vector" && wrong.len() > 1 { 60 } else { *few };
                 assert!(searched <= few, "{what} of a {shape}, seed {seed}: {searched} losses\n{report}");
             }

@@ -4,6 +4,7 @@ Run `cargo run --release --example gradcheck_study -- DIRECTORY` first, then thi
 """
 
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -16,6 +17,9 @@ import torch
 from jax.test_util import check_grads
 
 DECAY, CHURN = 1e-2, 0.5
+
+# Evaluations of the loss, counted anew for each check.
+evaluations = 0
 
 # Once the fast check has failed, PyTorch differences every entry of the block to write its message: hours for a
 # million entries. The verdict stands by then, so the message is skipped.
@@ -67,6 +71,8 @@ def torch_flags(blocks, theta, data, handed_in):
     class Loss(torch.autograd.Function):
         @staticmethod
         def forward(ctx, *parts):
+            global evaluations
+            evaluations += 1
             return torch_loss(parts, *data)
 
         @staticmethod
@@ -88,30 +94,58 @@ def jax_flags(blocks, theta, forward, handed_in):
     return False
 
 
+class Tally:
+    """What one checker said of one kind of gradient, over all draws."""
+
+    def __init__(self):
+        self.flagged = self.evaluations = self.seconds = 0
+
+    def add(self, check, *arguments):
+        global evaluations
+        evaluations, started = 0, time.perf_counter()
+        self.flagged += check(*arguments)
+        self.seconds += time.perf_counter() - started
+        self.evaluations += evaluations
+
+    def row(self, draws):
+        return f"{self.flagged} | {self.evaluations / draws:.0f} | {self.seconds / draws:.2f}"
+
+
 def main(directory):
     print(f"torch {torch.__version__}, jax {jax.__version__}")
     for size in ("1e6", "467"):
         draws = sorted((Path(directory) / size).iterdir(), key=lambda p: int(p.name))
-        flagged = {}
+        tallies = {}
         for place in draws:
             blocks, theta, x, price, churn, expected = load(place)
             data = torch.from_numpy(x), torch.from_numpy(price), torch.from_numpy(churn)
             loss = torch_loss([torch.from_numpy(p) for p in cut(theta, blocks)], *data).item()
-            forward = jax.jit(lambda parts: jax_loss(parts, x, price, churn))
-            twin = float(forward([jnp.asarray(p) for p in cut(theta, blocks)]))
+            compiled = jax.jit(lambda parts: jax_loss(parts, x, price, churn))
+            twin = float(compiled([jnp.asarray(p) for p in cut(theta, blocks)]))
+
+            def forward(parts):
+                global evaluations
+                evaluations += 1
+                return compiled(parts)
+
             assert abs(loss - expected) < 1e-10 * expected and abs(twin - expected) < 1e-10 * expected
+            if not tallies:  # What is compiled and allocated once is not to be counted.
+                right = numbers(place / "gradient")
+                torch_flags(blocks, theta, data, right), jax_flags(blocks, theta, forward, right)
             for path in sorted(place.glob("*.patch"), key=lambda p: int(p.name.split()[0])):
                 patch = numbers(path)
                 handed_in = numbers(place / "gradient")
                 start = int(patch[0])
                 handed_in[start : start + len(patch) - 1] = patch[1:]
-                row = flagged.setdefault(path.stem.split(" ", 1)[1], [0, 0])
-                row[0] += torch_flags(blocks, theta, data, handed_in)
-                row[1] += jax_flags(blocks, theta, forward, handed_in)
+                by_torch, by_jax = tallies.setdefault(path.stem.split(" ", 1)[1], (Tally(), Tally()))
+                by_torch.add(torch_flags, blocks, theta, data, handed_in)
+                by_jax.add(jax_flags, blocks, theta, forward, handed_in)
         print(f"\n{len(theta)} parameters, {len(draws)} draws\n")
-        print("| gradient handed in | torch gradcheck, fast | jax check_grads |\n|---|---|---|")
-        for what, (by_torch, by_jax) in flagged.items():
-            print(f"| {what} | {by_torch} | {by_jax} |")
+        columns = "flagged | losses | seconds"
+        print(f"| gradient handed in | torch gradcheck, fast: {columns} | jax check_grads: {columns} |")
+        print("|---|---|---|---|---|---|---|")
+        for what, (by_torch, by_jax) in tallies.items():
+            print(f"| {what} | {by_torch.row(len(draws))} | {by_jax.row(len(draws))} |")
 
 
 main(sys.argv[1])

@@ -6,6 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use super::report::{BlockReport, Doubt, Entry, Mode, Verdict};
+use super::search::Lines;
 use super::slope::{Direction, Slope};
 use super::subject::{Function, Subject};
 use super::{Settings, cause};
@@ -48,6 +49,8 @@ impl Observation {
 pub(super) struct Trial {
     pub report: BlockReport,
     pub observations: Vec<Observation>,
+    /// The row and the column that may hold all that is wrong, if a search has asked.
+    pub lines: Option<Lines>,
 }
 
 /// A check in progress: the function, its gradient by hand, and the settings.
@@ -103,12 +106,13 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
             worst: None,
             causes: Vec::new(),
         };
+        let mut lines = None;
         match verdict {
             Verdict::Pass => observations.clear(),
             Verdict::Inconclusive => report.doubt = observations.iter().find_map(|o| o.doubt),
-            Verdict::Fail => report.worst = self.worst(area, rms, &mut observations),
+            Verdict::Fail => (report.worst, lines) = self.worst(area, rms, &mut observations),
         }
-        Trial { report, observations }
+        Trial { report, observations, lines }
     }
 
     fn along_directions(&mut self, area: &Area<'_>, norm: f64, k: usize) -> Vec<Observation> {
@@ -136,11 +140,17 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
     /// One more direction for a block that is wrong throughout, so that explanations have more to answer for.
     pub fn observe_more(&mut self, area: &Area<'_>, trial: &mut Trial) {
         let right = |o: &Observation| o.direction.components.len() == 1 && o.verdict == Verdict::Pass;
-        let sparse = trial.observations.iter().any(right);
-        if matches!(self.settings.mode, Mode::Directions(_)) && area.block.len() > 1 && !sparse {
-            let stream = ((area.number as u64) << 32) | u32::MAX as u64;
-            let direction = Direction::random(area.block.range(), self.settings.seed, stream);
-            trial.observations.push(self.observe(direction, trial.report.norm, trial.report.step));
+        if area.block.len() == 1 || trial.observations.iter().any(right) {
+            return;
+        }
+        let failed = |o: &&Observation| o.verdict == Verdict::Fail && o.direction.components.len() > 1;
+        let Some(through) = trial.observations.iter().find(failed) else { return };
+        let stream = ((area.number as u64) << 32) | u32::MAX as u64;
+        let direction = Direction::random(area.block.range(), self.settings.seed, stream);
+        let mut slope = self.subject.central(&direction, through.slope.step);
+        if !slope.crossed {
+            slope.truncation = through.slope.truncation;
+            trial.observations.push(self.judged(direction, slope, trial.report.norm));
         }
     }
 
@@ -152,6 +162,18 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
     pub fn entry(&mut self, index: usize, rms: f64) -> Observation {
         let step = self.first_step(index..index + 1);
         self.observe(Direction::coordinate(index), self.gradient[index].abs().max(rms), step)
+    }
+
+    /// One entry of a block that failed along `through`, in half as many losses: the error of its difference is taken
+    /// to be that of the direction, in which the entry moved as far.
+    pub fn glance(&mut self, index: usize, rms: f64, through: &Observation) -> Observation {
+        let direction = Direction::coordinate(index);
+        let mut slope = self.subject.central(&direction, through.slope.step);
+        if slope.crossed {
+            return self.entry(index, rms);
+        }
+        slope.truncation = through.slope.truncation;
+        self.judged(direction, slope, self.gradient[index].abs().max(rms))
     }
 
     /// Up to `m` different entries of the area.
@@ -178,6 +200,10 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
 
     fn observe(&mut self, direction: Direction, scale: f64, step: f64) -> Observation {
         let slope = self.subject.slope(&direction, step, self.settings.tolerance, scale);
+        self.judged(direction, slope, scale)
+    }
+
+    fn judged(&self, direction: Direction, slope: Slope, scale: f64) -> Observation {
         let by_hand = direction.dot(self.gradient);
         let budget = self.settings.tolerance * scale + slope.error();
         let (verdict, doubt) = self.judge(by_hand, &slope, budget, scale);
@@ -214,32 +240,43 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         observations.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive)
     }
 
-    /// The worst entry: of those differenced, or, after directions, of those a search leads to.
-    fn worst(&mut self, area: &Area<'_>, rms: f64, observations: &mut Vec<Observation>) -> Option<Entry> {
+    /// The worst entry: of those differenced, or, after directions, of those a search leads to; and the row and column
+    /// that the search found.
+    fn worst(
+        &mut self,
+        area: &Area<'_>,
+        rms: f64,
+        observations: &mut Vec<Observation>,
+    ) -> (Option<Entry>, Option<Lines>) {
+        let louder = |a: &&Observation, b: &&Observation| a.relative_error().total_cmp(&b.relative_error());
+        let mut lines = None;
         if matches!(self.settings.mode, Mode::Directions(_)) {
+            let failed = observations.iter().filter(|o| o.verdict == Verdict::Fail);
+            let loudest = failed.max_by(louder).expect("the block failed");
             // Most mistakes are everywhere, so the largest entry is tried before a search.
             let by_hand = |i: &usize| self.gradient[*i].abs();
-            let largest = area.block.range().max_by(|i, j| by_hand(i).total_cmp(&by_hand(j)))?;
-            let observation = self.entry(largest, rms);
-            let wrong = observation.verdict == Verdict::Fail;
-            observations.push(observation);
-            if !wrong {
-                let failed = observations.iter().filter(|o| o.verdict == Verdict::Fail);
-                let loudest = failed.max_by(|a, b| a.relative_error().total_cmp(&b.relative_error()))?;
-                let found = self.search(area, rms, loudest);
-                observations.push(found);
+            let largest = area.block.range().max_by(|i, j| by_hand(i).total_cmp(&by_hand(j)));
+            let largest = self.glance(largest.expect("the block is not empty"), rms, loudest);
+            let mut found = vec![largest];
+            if found[0].verdict != Verdict::Fail {
+                let (entry, asked) = self.search(area, rms, loudest);
+                found.push(entry);
+                lines = asked;
             }
+            observations.extend(found);
         }
         let entries = observations.iter().filter(|o| o.direction.components.len() == 1);
         let wrong = entries.filter(|o| o.verdict == Verdict::Fail && o.direction.components[0] == 1.0);
-        let worst = wrong.max_by(|a, b| a.relative_error().total_cmp(&b.relative_error()))?;
-        let index = worst.direction.start;
-        let name = self.layout.name_of(index);
-        Some(Entry { index, name, by_hand: worst.by_hand, numeric: worst.slope.value })
+        let entry = wrong.max_by(louder).map(|worst| {
+            let index = worst.direction.start;
+            let name = self.layout.name_of(index);
+            Entry { index, name, by_hand: worst.by_hand, numeric: worst.slope.value }
+        });
+        (entry, lines)
     }
 
     /// numeric − by hand along a direction, quickly: one central difference.
     pub fn residual(&mut self, direction: &Direction, step: f64) -> f64 {
-        self.subject.central(direction, step) - direction.dot(self.gradient)
+        self.subject.central(direction, step).value - direction.dot(self.gradient)
     }
 }

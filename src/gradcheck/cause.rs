@@ -21,7 +21,8 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
     let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
-    let last = trials.iter().rposition(failed).expect("explained after a failure");
+    // The last block of a layer is nearest to the loss; inputs, which belong to none, may lie behind it in θ.
+    let last = (0..trials.len()).rev().find(|&at| failed(&trials[at]) && layer(&areas[at]).is_some());
     for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
         let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
         if causes.is_empty() {
@@ -102,17 +103,9 @@ fn fitted<F: Scalar, L: Function<F>>(
 ) -> Vec<Cause> {
     let (gradient, batch) = (examiner.gradient, examiner.settings.batch);
     let equations = observations.len().min(area.block.len());
-    let mut weighted = None;
-    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
-    for (task, part) in tasks.iter().filter(|_| tasks.len() > 1) {
-        match fit(observations, Observation::residual, [part]) {
-            Some([c]) if is(c, 1.0) => return vec![Cause::TaskMissing { task: task.clone() }],
-            Some([c]) if is(c, -1.0) => return vec![Cause::TaskTwice { task: task.clone() }],
-            Some([c]) if weighted.is_none() => {
-                weighted = Some(Cause::TaskWeight { task: task.clone(), times: 1.0 - c });
-            }
-            _ => {}
-        }
+    let blamed = blamed_task(examiner, area, observations, tasks);
+    if let Some((cause @ (Cause::TaskMissing { .. } | Cause::TaskTwice { .. }), false)) = blamed {
+        return vec![cause];
     }
     if gradient[area.block.range()].iter().all(|g| *g == 0.0) {
         return vec![Cause::Missing];
@@ -136,10 +129,51 @@ fn fitted<F: Scalar, L: Function<F>>(
     {
         return vec![Cause::Transposed];
     }
-    if let Some(cause) = weighted {
+    if let Some((cause, _)) = blamed {
         return vec![cause];
     }
     factor.map(Cause::Factor).into_iter().collect()
+}
+
+/// The task whose part of the gradient is wrong or wrongly counted, if one task's is; and whether the parts come from
+/// the same code as the gradient by hand, as they do if they add up to it.
+fn blamed_task<F: Scalar, L: Function<F>>(
+    examiner: &Examiner<'_, '_, F, L>,
+    area: &Area<'_>,
+    observations: &[Observation],
+    tasks: &[(String, Vec<f64>)],
+) -> Option<(Cause, bool)> {
+    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
+    if tasks.len() < 2 {
+        return None;
+    }
+    let range = area.block.range();
+    let by_hand = &examiner.gradient[range.clone()];
+    let mut apart =
+        range.clone().zip(by_hand).map(|(i, g)| tasks.iter().map(|(_, part)| part[i]).sum::<f64>() - g);
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let add_up = norm(&mut apart) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
+    let mut times = tasks.iter().filter_map(|(task, part)| {
+        let [c] = fit(observations, Observation::residual, [part])?;
+        // The true gradient is by hand + c part. If the part is right, it is in the gradient 1 − c times; if it is as
+        // wrong there as here, in truth it is 1 + c times as large.
+        Some((task, if add_up { 1.0 / (1.0 + c) } else { 1.0 - c }))
+    });
+    let cause = |(task, times): (&String, f64)| match task.clone() {
+        task if times.abs() <= 1e-4 => Cause::TaskMissing { task },
+        task if is(times, 2.0) => Cause::TaskTwice { task },
+        task => Cause::TaskWeight { task, times },
+    };
+    if let Some(first) = times.next().map(cause) {
+        let plain = |cause: &Cause| !matches!(cause, Cause::TaskWeight { .. });
+        let better = if plain(&first) { None } else { times.map(cause).find(plain) };
+        return Some((better.unwrap_or(first), add_up));
+    }
+    let (n_shared, is_zero) = (examiner.layout.n_shared(), |part: &[f64]| part.iter().all(|g| *g == 0.0));
+    let is_shared = n_shared < examiner.layout.len() && range.end <= n_shared;
+    let silent = tasks.iter().find(|(_, part)| is_zero(&part[range.clone()]) && !is_zero(part));
+    let (task, _) = silent.filter(|_| is_shared && add_up)?;
+    Some((Cause::TaskMissing { task: task.clone() }, add_up))
 }
 
 /// A vector laid out like θ, the rows and columns of one block exchanged; none for a block of one row or column.
@@ -207,10 +241,21 @@ fn confined<F: Scalar, L: Function<F>>(
             part.components.iter_mut().enumerate().filter(|(i, _)| !inside(*i)).for_each(|(_, v)| *v = 0.0);
             is_all(examiner.residual(&part, step))
         };
-        if rows > 1 && holds_all(&|i| i / cols == row) {
+        if rows == 1 || cols == 1 {
+            return None;
+        }
+        let (may_be_row, may_be_column) = match trial.lines {
+            Some(lines) => (lines.row == Some(row), lines.column == Some(column)),
+            // Most often it is neither, which one question tells.
+            None => {
+                let may_be = holds_all(&|i| i / cols == row || i % cols == column);
+                (may_be, may_be)
+            }
+        };
+        if may_be_row && holds_all(&|i| i / cols == row) {
             return confined_to(Cause::OneRow { row }, cols);
         }
-        if cols > 1 && rows > 1 && holds_all(&|i| i % cols == column) {
+        if may_be_column && holds_all(&|i| i % cols == column) {
             return confined_to(Cause::OneColumn { column }, rows);
         }
         return None;
@@ -235,15 +280,20 @@ fn confined<F: Scalar, L: Function<F>>(
     None
 }
 
+/// The layer that a block is of: `trunk.0` of `trunk.0.weight`.
+fn layer<'a>(area: &Area<'a>) -> Option<&'a str> {
+    area.name.rsplit_once('.').map(|(layer, _)| layer)
+}
+
 /// What follows from the blocks that are right.
 fn structural<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, '_, F, L>,
     areas: &[Area<'_>],
     trials: &[Trial],
     at: usize,
-    last: usize,
+    last: Option<usize>,
 ) -> Option<Cause> {
-    let layer = |at: usize| areas[at].name.rsplit_once('.').map(|(layer, _)| layer);
+    let layer = |at: usize| layer(&areas[at]);
     let own = layer(at)?;
     let is_bias = |at: usize| areas[at].block.shape().0 == 1;
     let beside = (0..areas.len()).find(|&other| {
@@ -259,9 +309,15 @@ fn structural<F: Scalar, L: Function<F>>(
         Verdict::Fail => {}
     }
     let (weight, bias) = if is_bias(at) { (beside, at) } else { (at, beside) };
-    if mask(examiner, &areas[weight], &trials[weight], &trials[bias]) {
+    let of_weight = &trials[weight].report.causes;
+    let is_mask = match of_weight.is_empty() {
+        true => mask(examiner, &areas[weight], &trials[weight], &trials[bias]),
+        false => of_weight.contains(&Cause::Mask),
+    };
+    if is_mask {
         return Some(Cause::Mask);
     }
+    let last = last?;
     if layer(last) != Some(own) {
         return Some(Cause::Follows { block: areas[last].name.to_owned() });
     }
@@ -292,6 +348,9 @@ fn mask<F: Scalar, L: Function<F>>(
     let Some(observed) = trial.observations.iter().find(|o| o.direction.components.len() > 1) else {
         return false;
     };
+    if !off.contains(&true) {
+        return false;
+    }
     let mut direction = observed.direction.clone();
     direction.components.iter_mut().enumerate().filter(|(i, _)| !off[i % cols]).for_each(|(_, v)| *v = 0.0);
     let step = observed.slope.step;

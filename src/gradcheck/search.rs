@@ -22,19 +22,39 @@ use crate::Scalar;
 /// How often rows and columns are asked for in one search: at first, and when halving has set wrong entries apart.
 const QUESTIONS: usize = 3;
 
+/// The one row and the one column that may hold all that is wrong in a block.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    pub row: Option<usize>,
+    pub column: Option<usize>,
+}
+
 impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
-    /// An entry at which the gradient is wrong, differenced, from a direction through all of `area` that failed.
-    pub fn search(&mut self, area: &Area<'_>, rms: f64, failed: &Observation) -> Observation {
+    /// An entry at which the gradient is wrong, differenced, from a direction through all of `area` that failed; and the
+    /// lines of the area that may hold all that is wrong, if it has lines.
+    pub fn search(
+        &mut self,
+        area: &Area<'_>,
+        rms: f64,
+        failed: &Observation,
+    ) -> (Observation, Option<Lines>) {
         let (mut direction, mut residual) = (failed.direction.clone(), failed.residual());
         let step = failed.slope.step;
+        let (rows, columns) = area.block.shape();
+        let is_vector = rows == 1 || columns == 1;
+        let mut lines = None;
         let (mut apart, mut questions) = (true, QUESTIONS);
         while direction.components.len() > 1 {
             if apart && questions > 0 {
                 questions -= 1;
-                if let Some(index) = self.suspect(area, &direction, residual, step) {
-                    let observation = self.entry(index, rms);
+                let found = self.lines(area, &direction, residual, step);
+                if direction.range() == area.block.range() && !is_vector {
+                    lines = Some(found);
+                }
+                if let Some(index) = self.suspect(area, &direction, found) {
+                    let observation = self.glance(index, rms, failed);
                     if observation.verdict == Verdict::Fail {
-                        return observation;
+                        return (observation, lines);
                     }
                 }
             }
@@ -47,19 +67,26 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
             let [first, second] = halves;
             (direction, residual) = if left.abs() > right.abs() { (first, left) } else { (second, right) };
         }
-        self.entry(direction.start, rms)
+        let glance = self.glance(direction.start, rms, failed);
+        let is_wrong = glance.verdict == Verdict::Fail;
+        (if is_wrong { glance } else { self.entry(direction.start, rms) }, lines)
+    }
+
+    /// The row and the column of what is wrong along the direction, if they are one row and one column.
+    fn lines(&mut self, area: &Area<'_>, direction: &Direction, residual: f64, step: f64) -> Lines {
+        let width = width(area);
+        let first = direction.start - area.block.range().start;
+        let last = first + direction.components.len() - 1;
+        let rows = first / width..last / width + 1;
+        let row = self.number(direction, residual, step, rows, |i| (first + i) / width);
+        let column = self.number(direction, residual, step, 0..width, |i| (first + i) % width);
+        Lines { row, column }
     }
 
     /// The wrong entry, if it is alone in the direction's range; or one of the wrong row or column.
-    fn suspect(&mut self, area: &Area<'_>, direction: &Direction, residual: f64, step: f64) -> Option<usize> {
-        let ((rows, columns), block) = (area.block.shape(), area.block.range());
+    fn suspect(&self, area: &Area<'_>, direction: &Direction, lines: Lines) -> Option<usize> {
+        let ((rows, columns), block, width) = (area.block.shape(), area.block.range(), width(area));
         let is_vector = rows == 1 || columns == 1;
-        // A vector is read as a square, so that a place in it has two short numbers and not a long one.
-        let width = if is_vector { (block.len() as f64).sqrt().ceil() as usize } else { columns };
-        let (first, end) = (direction.start - block.start, direction.range().end - block.start);
-        let row = self
-            .number(direction, residual, step, first / width..(end - 1) / width + 1, |i| (first + i) / width);
-        let column = self.number(direction, residual, step, 0..width, |i| (first + i) % width);
         let by_hand = &self.gradient[block.clone()];
         // A wrong row may be right where it is 0 in truth: least likely where the rest of the column is large.
         let liveliest = |n: usize, number: &dyn Fn(usize) -> usize| {
@@ -67,7 +94,7 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
             by_hand.iter().enumerate().for_each(|(i, g)| squares[number(i)] += g * g);
             (0..n).max_by(|&i, &j| squares[i].total_cmp(&squares[j]))
         };
-        let (row, column) = match (row, column) {
+        let (row, column) = match (lines.row, lines.column) {
             (Some(row), Some(column)) => (row, column),
             (Some(row), None) if !is_vector => (row, liveliest(columns, &|i| i % width)?),
             (None, Some(column)) if !is_vector => (liveliest(rows, &|i| i / width)?, column),
@@ -97,5 +124,14 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
         let nearest = centre.round();
         let is_whole = (centre - nearest).abs() < 0.1 && (0.0..=last as f64).contains(&nearest);
         is_whole.then(|| numbers.start + nearest as usize)
+    }
+}
+
+/// How many entries a row has. A vector is read as a square, so that a place in it has two short numbers and not a long
+/// one.
+fn width(area: &Area<'_>) -> usize {
+    match area.block.shape() {
+        (1, n) | (n, 1) => (n as f64).sqrt().ceil() as usize,
+        (_, columns) => columns,
     }
 }

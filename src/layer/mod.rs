@@ -234,7 +234,8 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
-/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own.
+/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own. The book's page *Check
+/// your own backward* has one in full, with the line that checks it.
 pub trait BuildLayer<F: Scalar> {
     /// Takes the layer's blocks and slots.
     ///

@@ -110,7 +110,25 @@ pub fn table() -> Vec<Row> {
     rows.extend(sharing_forms());
     rows.extend(batches());
     rows.extend(products());
+    rows.extend(alone());
     rows
+}
+
+/// Each activation, layer, loss and sharing form on a single example.
+fn alone() -> Vec<Row> {
+    // A list of one has no order, so a ranking loss of it is 0.
+    let losses = losses().into_iter().filter(|(loss, _)| !ranks(loss));
+    let rows = activations().into_iter().chain(layers()).chain(sharing_forms());
+    rows.chain(losses.map(|loss| with_loss(loss).into_iter().next().expect("the plain one")))
+        .filter(|row| row.batch.rows < 300 && row.batch.n_features < 1000)
+        .map(|row| Row {
+            name: format!("{}, one example", row.name),
+            batch: Batch { rows: 1, ..row.batch },
+            // It may leave a rectifier's layer off, and meet a loss where it is flat.
+            allows_zero: true,
+            ..row
+        })
+        .collect()
 }
 
 /// Each activation in a trunk and in a head, with one task and with three.

@@ -32,8 +32,7 @@ pub struct Planted {
     pub blames: &'static [&'static str],
     /// The block whose lines the page shows: where the bug is, or where it comes out first.
     pub shown: &'static str,
-    /// What the report must offer as an explanation; empty where it can only show the place. What it says of
-    /// tasks is not required where a task's part, which comes from the same backward code, is wrong as well.
+    /// What the report must offer as an explanation of that block; empty where it can only show the place.
     pub cause: &'static str,
 }
 
@@ -193,7 +192,7 @@ pub const BUGS: &[Planted] = &[
         Bug::Layer("trunk.0", FirstChunkOnly),
         TRUNK_0,
         "trunk.0.weight",
-        "",
+        "the delta that reaches this layer",
     ),
     planted(
         "added to a stale buffer",
@@ -222,7 +221,7 @@ pub const BUGS: &[Planted] = &[
         Bug::Layer("trunk.1", DerivativeForgotten),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the delta that reaches this layer",
     ),
     planted(
         "delta not multiplied by φ′, tanh",
@@ -238,7 +237,13 @@ pub const BUGS: &[Planted] = &[
         "head.kind.0.weight",
         "the delta that reaches this layer",
     ),
-    planted("mask of the layer before", Bug::Layer("trunk.1", MaskOfInput), TRUNK, "trunk.1.weight", ""),
+    planted(
+        "mask of the layer before",
+        Bug::Layer("trunk.1", MaskOfInput),
+        TRUNK,
+        "trunk.1.weight",
+        "(a mask of another layer?)",
+    ),
     planted(
         "∂L/∂x through W, not Wᵀ",
         Bug::Layer("trunk.1", InputThroughW),
@@ -286,14 +291,14 @@ pub const BUGS: &[Planted] = &[
         Bug::Layer("head.kind.0", InputOverwritten),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the part of task 'price' is missing",
     ),
     planted(
         "delta half as large (Huber)",
         Bug::Loss("price", LossBug::Times(0.5)),
         PRICE,
         "head.price.0.weight",
-        "is missing",
+        "a factor 2 is missing",
     ),
     planted(
         "delta with the wrong sign (cross-entropy)",
@@ -314,7 +319,7 @@ pub const BUGS: &[Planted] = &[
         Bug::Loss("kind", LossBug::ByRows),
         KIND,
         "head.kind.1.weight",
-        "",
+        "the part of task 'kind' is in it 1.063 times",
     ),
     planted(
         "missing labels taken for 0",
@@ -344,34 +349,40 @@ pub const BUGS: &[Planted] = &[
         "head.price.0.weight",
         "the delta that reaches this layer",
     ),
-    planted("one task left out of the trunk", Bug::Sum(SumBug::Task(0, 0.0)), TRUNK, "trunk.1.weight", ""),
+    planted(
+        "one task left out of the trunk",
+        Bug::Sum(SumBug::Task(0, 0.0)),
+        TRUNK,
+        "trunk.1.weight",
+        "the part of task 'price' is missing",
+    ),
     planted(
         "one task counted twice in the trunk",
         Bug::Sum(SumBug::Task(1, 2.0)),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the part of task 'kind' is in it twice",
     ),
     planted(
         "one task's weight forgotten in the trunk",
         Bug::Sum(SumBug::Task(0, 2.0)),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the part of task 'price' is in it twice",
     ),
     planted(
         "one task at a third of its weight in the trunk",
         Bug::Sum(SumBug::Task(1, 1.0 / 3.0)),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the part of task 'kind' is in it 0.3333 times",
     ),
     planted(
         "the last task overwrites the others in the trunk",
         Bug::Sum(SumBug::Overwrites),
         TRUNK,
         "trunk.1.weight",
-        "",
+        "the part of task 'price' is missing",
     ),
     planted(
         "the tasks' deltas meaned, not summed",

@@ -8,7 +8,6 @@ mod bugs;
 mod layer;
 mod loss;
 mod page;
-
 mod sharing;
 
 use ndarray::{Array2, ArrayView2, s};
@@ -147,14 +146,12 @@ fn blamed(report: &Report) -> Vec<String> {
     }
 }
 
-fn unwrapped(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn assert_caught(report: &Report, Planted { what, blames, cause, .. }: &Planted) {
+fn assert_caught(report: &Report, planted: &Planted) {
+    let Planted { what, blames, cause, .. } = planted;
     assert_eq!(report.verdict, Verdict::Fail, "{what}\n{report}");
     assert_eq!(blamed(report), *blames, "{what}: the blocks that are wrong\n{report}");
-    assert!(unwrapped(&report.to_string()).contains(cause), "{what}: expected {cause:?}\n{report}");
+    let printed = page::printed(planted, report);
+    assert!(printed.contains(cause), "{what}: expected {cause:?}, found {printed}\n{report}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use polytask::gradcheck::Report;
 
+use crate::blamed;
 use crate::bugs::{Bug, Planted};
-use crate::{blamed, unwrapped};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/book/src/planted-bugs.md");
 
@@ -20,8 +20,8 @@ missing, and examples have weights. Everything passes before a bug is planted.
 
 Every bug below is caught, and the blocks blamed are exactly those whose gradient the bug makes wrong: a wrong delta is wrong
 for everything nearer to the input. The last column is what the report prints for one of them. Explanations are
-fitted to the differences, so they are likely, not certain. In particular, *the part of a task* is by hand too: where
-the mistake is inside that part, the fit compares one wrong number with another.
+fitted to the differences, so they are likely, not certain. The parts of the tasks are by hand too: where they add up to the
+gradient they come from the same code, and what a fit says of a task is then said of what its part should be.
 
 This page is written by the test (`RECORD=1 cargo test --test planted_bugs`) and compared with every run of it; digits may
 differ between processors.
@@ -50,7 +50,7 @@ fn page(bugs: &[Planted], reports: &[Report]) -> String {
     for (planted, report) in bugs.iter().zip(reports) {
         if title != section(planted.bug) {
             title = section(planted.bug);
-            page += &format!("\n## {title}\n\n| planted | blamed | printed |\n|---|---|---|\n");
+            page += &format!("\n## {title}\n\n| planted | verdict | blamed | printed |\n|---|---|---|---|\n");
         }
         let place = match planted.bug {
             Bug::Layer(place, _) | Bug::Loss(place, _) => format!(", in `{place}`"),
@@ -58,7 +58,8 @@ fn page(bugs: &[Planted], reports: &[Report]) -> String {
         };
         let blocks: Vec<String> = blamed(report).iter().map(|name| format!("`{name}`")).collect();
         let blocks = if blocks.is_empty() { "the loss".to_owned() } else { blocks.join(" ") };
-        page += &format!("| {}{place} | {blocks} | {} |\n", planted.what, printed(planted, report));
+        let (verdict, printed) = (report.verdict, printed(planted, report));
+        page += &format!("| {}{place} | {verdict:?} | {blocks} | {printed} |\n", planted.what);
     }
     page += "\n## A report in full\n\nOf the first bug:\n\n```text\n";
     page += &reports[0].to_string();
@@ -75,25 +76,14 @@ fn section(bug: Bug) -> &'static str {
 }
 
 /// What the report says of the block that the page shows, or of the fault.
-fn printed(planted: &Planted, report: &Report) -> String {
-    let text = report.to_string();
-    let mut parts = text.split("\n\n").skip(1);
-    let findings = parts.next().expect("findings follow the headline");
-    if report.fault.is_some() {
-        return format!("`{}`", unwrapped(findings));
+pub fn printed(planted: &Planted, report: &Report) -> String {
+    if let Some(fault) = &report.fault {
+        return format!("`{fault}`");
     }
-    let mut lines: Vec<String> = Vec::new();
-    for line in findings.lines() {
-        // A line that begins at the margin opens a finding, `likely cause` an explanation; others go on.
-        if !line.starts_with(' ') || line.starts_with("  likely cause") {
-            lines.push(line.trim().to_owned());
-        } else if let Some(last) = lines.last_mut() {
-            *last += &format!(" {}", line.trim());
-        }
-    }
-    let shown = lines.iter().skip_while(|line| !line.starts_with(&format!("{}[", planted.shown)));
-    let finding = shown.enumerate().take_while(|(i, line)| *i == 0 || line.starts_with("likely cause"));
-    finding.map(|(_, line)| format!("`{line}`")).collect::<Vec<_>>().join("<br>")
+    let block = report.block(planted.shown).expect("a block of the network");
+    let entry = block.worst.as_ref().expect("a block that failed");
+    let causes = block.causes.iter().map(|cause| format!("<br>`likely cause: {cause}`"));
+    format!("`{entry}`{}", causes.collect::<String>())
 }
 
 /// The line with `#` for the numbers that were measured (those before an explanation, in a fault, and in the table of
