@@ -166,3 +166,28 @@ fn several_columns_of_classes_are_judged() {
     assert!(report["class"].score("accuracy").is_some() && report["class"].score("roc_auc").is_some());
     assert!(report["order"].score("ndcg@10").is_some());
 }
+
+/// The loss of the first step is a number and its gradient is not: the step is an error, and θ stays finite.
+#[test]
+fn a_gradient_that_is_not_finite_moves_nothing() {
+    let features = Array2::from_shape_fn((40, 3), |(i, j)| 1e30 * ((i * 3 + j) as f32).sin());
+    let data = Dataset::new(features, Array2::zeros((40, 1))).unwrap();
+    // Wide enough for θ to be updated piece by piece, and narrow enough for one piece.
+    for (width, threads) in [(4, 1), (4000, 2)] {
+        let build = || {
+            let task = Task::new("y0", Loss::mean_absolute_error()).weight(1e10);
+            let trunk = [Layer::dense(width, Activation::Identity)];
+            Model::builder(3).trunk(trunk).task(task).build::<f32>().unwrap()
+        };
+        for trainer in [
+            Trainer::new(Adam::new(0.01)),
+            Trainer::new(Adam::new(0.01)).clip_norm(1.0),
+            Trainer::new(Sgd::new(0.01)).accumulate(2).batch_size(20),
+        ] {
+            let mut model = build();
+            let error = trainer.threads(threads).steps(5).fit(&mut model, &data).unwrap_err().to_string();
+            assert!(error.starts_with("gradient at step 1: expected finite numbers"), "{error}");
+            assert!(model.parameters().iter().all(|x| x.is_finite()));
+        }
+    }
+}

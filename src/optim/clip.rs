@@ -16,7 +16,7 @@ use crate::kernel::{Pass, vectorize};
 /// The Euclidean norm of a whole gradient, |g| = √Σ gᵢ², summed in `f64` in a fixed order.
 ///
 /// A gradient with a NaN has the norm NaN, one with an infinity (and no NaN) has the norm infinity. Such a
-/// gradient cannot be clipped: ask `global_norm(..).is_finite()` before a step.
+/// gradient cannot be clipped: ask [`all_finite`] before a step.
 ///
 /// ```
 /// use polytask::optim::global_norm;
@@ -62,6 +62,32 @@ impl<F: Scalar> Pass for SumOfSquares<'_, F> {
         }
         let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
         sums.iter().sum::<f64>() + tail
+    }
+}
+
+/// Whether no number of a gradient is infinite or NaN. A step along any other spoils θ for good, which the loss
+/// tells one step too late.
+///
+/// ```
+/// use polytask::optim::all_finite;
+///
+/// assert!(all_finite(&[1e38_f32, 0.0]));
+/// assert!(!all_finite(&[0.0, f64::NAN]) && !all_finite(&[1.0, f32::NEG_INFINITY]));
+/// ```
+pub fn all_finite<F: Scalar>(gradient: &[F]) -> bool {
+    vectorize(AllFinite { gradient })
+}
+
+struct AllFinite<'a, F> {
+    gradient: &'a [F],
+}
+
+impl<F: Scalar> Pass for AllFinite<'_, F> {
+    type Output = bool;
+    #[inline(always)]
+    fn run(self) -> bool {
+        // To the end, without a way out: so it becomes vector instructions.
+        self.gradient.iter().fold(0_u32, |found, g| found | u32::from(!g.is_finite())) == 0
     }
 }
 

@@ -62,7 +62,7 @@ mod sgd;
 
 pub use adam::Adam;
 pub use adamw::AdamW;
-pub use clip::{global_norm, sum_of_squares};
+pub use clip::{all_finite, global_norm, sum_of_squares};
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauState};
 pub use schedule::Schedule;

@@ -120,7 +120,7 @@ impl<F: Scalar> Optimizer<F> {
     /// One step: moves θ against the gradient.
     ///
     /// If clipping is asked for and the norm of the gradient is not finite, no scale can mend the gradient:
-    /// as in PyTorch, NaN reaches θ instead of being hidden. Ask `global_norm(gradient).is_finite()` before.
+    /// as in PyTorch, NaN reaches θ instead of being hidden. Ask [`all_finite`](super::all_finite) before.
     ///
     /// # Panics
     /// If `theta` or `gradient` does not have the length the optimiser was made for.

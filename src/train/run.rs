@@ -1,5 +1,7 @@
 //! A training under way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
 use super::callback::{AnyModel, Audience, Event};
@@ -7,7 +9,7 @@ use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
 use crate::data::{Dataset, Sampler};
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, all_finite};
 use crate::report::{Report, evaluation_rows};
 use crate::trace::Trace;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
@@ -244,7 +246,9 @@ impl<F: Scalar> Run<F> {
     /// where the balancing method asks what the step did. No callback is told.
     ///
     /// # Errors
-    /// If the data does not fit the model, or a loss is not finite; θ is then as it was before the step.
+    /// If the data does not fit the model, or a loss is not finite; θ is then as it was before the step. If a loss is
+    /// finite and its gradient is not: no number of θ has been moved along such a gradient, though other parts of a
+    /// large network may have been.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         let batch = self.sampler.next_batch(data);
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
@@ -263,6 +267,7 @@ impl<F: Scalar> Run<F> {
             check_losses(&self.last, &self.history)?;
             self.last_weights.copy_from_slice(&weights.shared);
             self.history.record(&self.last, &self.last_weights, None);
+            check_gradient(all_finite(gradient), &self.history)?;
             self.optimizer.step(model.parameters_mut(), gradient);
             return Ok(());
         }
@@ -277,16 +282,23 @@ impl<F: Scalar> Run<F> {
             Decision::Sum(weights) if self.optimizer.max_norm().is_none() => {
                 let step = self.optimizer.begin(None);
                 let (rule, moments) = self.optimizer.parts();
+                let is_finite = AtomicBool::new(true);
                 model.backward_then(trace, weights, gradient, moments, |theta, gradient, moments| {
-                    rule.update(&step, theta, gradient, moments);
+                    match all_finite(gradient) {
+                        true => rule.update(&step, theta, gradient, moments),
+                        false => is_finite.store(false, Ordering::Relaxed),
+                    }
                 });
+                check_gradient(is_finite.into_inner(), &self.history)?;
             }
             Decision::Sum(weights) => {
                 model.backward(trace, weights, gradient);
+                check_gradient(all_finite(gradient), &self.history)?;
                 self.optimizer.step(model.parameters_mut(), gradient);
             }
             Decision::Along { direction, own } => {
                 model.backward_along(trace, direction, own, gradient);
+                check_gradient(all_finite(gradient), &self.history)?;
                 self.optimizer.step(model.parameters_mut(), gradient);
             }
         }
@@ -364,6 +376,16 @@ impl<F: Scalar> Run<F> {
     pub fn history(&self) -> &History {
         &self.history
     }
+}
+
+fn check_gradient(is_finite: bool, history: &History) -> Result<()> {
+    if is_finite {
+        return Ok(());
+    }
+    let place = format!("gradient at step {}", history.n_steps());
+    Err(Error::new(ErrorKind::Value, place, "finite numbers", "one that is not").advise(
+        "standardise features and targets: products of such large numbers do not fit into the scalar type",
+    ))
 }
 
 fn check_losses(losses: &[f64], history: &History) -> Result<()> {
