@@ -45,6 +45,8 @@ use ndarray::ArrayView2;
 pub use builder::ModelBuilder;
 pub use check::GradientChecks;
 pub use evidence::BatchEvidence;
+#[cfg(feature = "persist")]
+pub(crate) use persist::ESTIMATOR;
 pub(crate) use predict::PREDICTION_ROWS;
 pub use predictions::Predictions;
 
@@ -78,7 +80,7 @@ use crate::{Error, ErrorKind, Network, Result, Scalar, Task};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Model<F: Scalar> {
-    spec: ModelBuilder,
+    spec: Arc<ModelBuilder>,
     network: Arc<Network<F>>,
     theta: Vec<F>,
     scaling: Scaling<F>,

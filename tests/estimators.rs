@@ -1,5 +1,6 @@
 //! Estimators: their settings are checked, labels may be missing, shapes that are wrong are errors.
 
+use polytask::ErrorKind;
 use polytask::ndarray::{Array2, s};
 use polytask::prelude::*;
 
@@ -45,7 +46,7 @@ fn settings_outside_their_range_are_errors() {
         (new().weight_decay(-1.0), "weight decay"),
     ] {
         let error = settings.check().expect_err(place);
-        assert!(error.kind() == polytask::ErrorKind::Setting && error.to_string().contains(place), "{error}");
+        assert!(error.kind() == ErrorKind::Setting && error.to_string().contains(place), "{error}");
         let (x, y) = table(20, 2);
         assert!(settings.fit(&x, &y).is_err(), "{place}");
     }
@@ -158,4 +159,90 @@ fn tables_with_names_weights_and_groups() {
     assert_eq!(model.target_names().collect::<Vec<_>>(), ["length", "mass"]);
     let one_group = data.with_groups(vec![7; 60]).unwrap();
     assert!(regressor().fit_table(&one_group).is_err(), "nothing to hold out");
+}
+
+#[test]
+fn a_loaded_estimator_is_the_saved_one_to_the_bit() {
+    let (x, y) = table(50, 2);
+    let far = x.mapv(|x| 40.0 * x);
+    for settings in [regressor(), regressor().extrapolate(), regressor().members(1).hidden([])] {
+        let model = settings.epochs(4).fit(&x, &y).unwrap();
+        let bytes = model.to_bytes().unwrap();
+        let loaded = MultiTaskRegressor::from_bytes::<f64>(&bytes).unwrap();
+        assert_eq!(loaded.predict(&far).unwrap(), model.predict(&far).unwrap());
+        assert!(loaded.target_names().eq(model.target_names()));
+        assert_eq!(loaded.members().len(), model.members().len());
+        assert!(loaded.to_bytes().unwrap() == bytes, "the file of the loaded one is the same file");
+        // A member is a model, and a model no estimator.
+        let alone = model.members()[0].to_bytes().unwrap();
+        assert!(
+            MultiTaskRegressor::from_bytes::<f64>(&alone).is_err()
+                && Model::<f64>::from_bytes(&alone).is_ok()
+        );
+        let error = Model::<f64>::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(error.contains("an estimator of several (load it with MultiTaskRegressor::load"), "{error}");
+        let error = MultiTaskClassifier::from_bytes::<f64>(&bytes).unwrap_err().to_string();
+        assert_eq!(error, "kind of estimator: expected classifier, found regressor");
+        let error = MultiTaskRegressor::from_bytes::<f32>(&bytes).unwrap_err().to_string();
+        assert!(error.contains("precision: expected f32, found f64"), "{error}");
+    }
+    let (x, y) = classes(50);
+    let model = classifier().epochs(4).sharing(Sharing::independent([Layer::dense(3, Activation::Tanh)]));
+    let model = model.fit(&x, &y).unwrap();
+    let folder = std::env::temp_dir().join(format!("polytask-estimators-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("kinds.safetensors");
+    model.save(&path).unwrap();
+    let loaded = MultiTaskClassifier::load::<f64>(&path).unwrap();
+    assert_eq!(loaded.predict_proba(&x).unwrap(), model.predict_proba(&x).unwrap());
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What is wrong with the file of an estimator is said of the member that it is wrong with.
+#[test]
+fn an_estimator_that_is_not_whole_is_refused() {
+    let (x, y) = table(30, 2);
+    let bytes = regressor().epochs(1).fit(&x, &y).unwrap().to_bytes().unwrap();
+    // The same length, so that the header still fits.
+    let with = |from: &str, to: &str| {
+        let at = bytes.windows(from.len()).position(|piece| piece == from.as_bytes()).expect(from);
+        let mut changed = bytes.clone();
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        MultiTaskRegressor::from_bytes::<f64>(&changed).unwrap_err().to_string()
+    };
+    let members = r#"\"members\":"#;
+    for (from, to, says) in [
+        (format!("{members}3"), format!("{members}0"), "members: expected at least 1, found 0"),
+        (format!("{members}3"), format!("{members}2"), "tensors: expected those of a regressor of 2 members"),
+        (format!("{members}3"), format!("{members}4"), "member 3, tensors: expected the 6 blocks"),
+        ("member.1.trunk".into(), "member.1.trunc".into(), "missing: trunk.0."),
+        ("labels.smallest".into(), "labels.smallesT".into(), "found `labels.largest`"),
+    ] {
+        let error = with(&from, &to);
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+/// A layer of one's own that computes what the crate's does.
+#[derive(Debug)]
+struct MyDense;
+
+impl<F: polytask::Scalar> polytask::layer::BuildLayer<F> for MyDense {
+    fn build(
+        &self,
+        site: &mut polytask::layer::Site<'_>,
+    ) -> polytask::Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
+        polytask::layer::Dense::new(4, Activation::Tanh).build(site)
+    }
+}
+
+#[test]
+fn ones_own_layer_in_an_estimator_trains_but_is_not_saved() {
+    let (x, y) = table(30, 2);
+    let own = Sharing::shared_trunk([Layer::custom(MyDense)]);
+    let model = regressor().epochs(2).sharing(own).fit(&x, &y).unwrap();
+    let error = model.to_bytes().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setting);
+    assert!(error.to_string().ends_with("found Layer::Custom (save its members one by one)"), "{error}");
+    assert!(model.members()[2].to_bytes().is_ok());
 }

@@ -15,6 +15,7 @@ use polytask::data::{npy, npz::Archive};
 use polytask::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use safetensors::tensor::SafeTensors;
 
 #[path = "fuzz/fuzz_targets/wrapped.rs"]
 mod wrapped;
@@ -211,6 +212,58 @@ fn models() {
     attack("models", &files, &read, 4_000, 40);
     let load = in_file(|path| model().load_weights(path).is_ok(), "weights");
     attack("weights", &files[..1], &load, 500, 40);
+}
+
+#[test]
+fn estimators() {
+    let x = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, j)| ((i * (j + 3)) % 7) as f32);
+    let y = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, k)| ((i + k) % 3) as f32);
+    let regressor = MultiTaskRegressor::new().members(2).hidden([3]).epochs(1).threads(1);
+    let classifier = MultiTaskClassifier::new().members(2).hidden([3]).epochs(1).threads(1);
+    let files = [
+        regressor.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        classifier.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+    ];
+    let rows = |model: &Model<f32>| polytask::ndarray::Array2::zeros((1, model.n_features()));
+    let read = |bytes: &[u8]| {
+        let regressor = MultiTaskRegressor::from_bytes::<f32>(bytes);
+        let regressor = regressor.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok());
+        let classifier = MultiTaskClassifier::from_bytes::<f32>(bytes);
+        regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
+    };
+    attack("estimators", &files, &read, 2_000, 40);
+}
+
+/// What members have in common, such as a long list in the settings, is in the memory once, as it is in the file.
+#[test]
+fn many_members_share_their_settings() {
+    let x = polytask::ndarray::Array2::from_shape_fn((12, 1), |(i, _)| i as f32);
+    let fitted = MultiTaskRegressor::new().members(1).hidden([]).epochs(1).fit(&x, &x).expect("a table");
+    let whole = fitted.to_bytes().expect("bytes");
+    let (_, header) = SafeTensors::read_metadata(&whole).expect("a file in order");
+    let text = &header.metadata().as_ref().expect("a text")["polytask"];
+    let list = vec![r#""r2""#; 50_000].join(",");
+    let metrics = format!(r#""metrics":[{list}]"#);
+    let with_list =
+        text.replacen(r#""metrics":[]"#, &metrics, 1).replacen(r#""members":1"#, r#""members":300"#, 1);
+    assert!(with_list.len() > text.len() + list.len(), "{text}");
+
+    let tensors = SafeTensors::deserialize(&whole).expect("a file in order");
+    let mut copies = Vec::new();
+    for (name, tensor) in tensors.tensors() {
+        match name.strip_prefix("member.0.") {
+            None => copies.push((name, tensor)),
+            Some(rest) => copies.extend((0..300).map(|m| (format!("member.{m}.{rest}"), tensor.clone()))),
+        }
+    }
+    let text = [("polytask".to_owned(), with_list)].into_iter().collect();
+    let bytes = safetensors::tensor::serialize(copies, Some(text)).expect("bytes");
+    NOW.set(0);
+    MOST.set(0);
+    let read = MultiTaskRegressor::from_bytes::<f32>(&bytes).expect("settings that a person could have");
+    let most = MOST.get() as usize;
+    assert_eq!(read.members().len(), 300);
+    assert!(most < 40 * bytes.len(), "{} bytes in the file, {most} in memory", bytes.len());
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl<F: Scalar> Dataset<F> {
     /// let data = Dataset::from_slices(&[0.5; 40], 1, &labels, 1)?;
     /// let (train, test) = data.stratified_split(0.8, "y0", 42)?;
     /// assert_eq!((train.targets().sum(), test.targets().sum()), (8.0, 2.0));
+    ///
+    /// // In three: the rest is cut again.
+    /// let (train, rest) = data.stratified_split(0.5, "y0", 42)?;
+    /// let (validation, test) = rest.stratified_split(0.5, "y0", 42)?;
+    /// assert_eq!([&train, &validation, &test].map(|part| part.n_rows()), [20, 10, 10]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///

@@ -31,7 +31,7 @@ pub type MultiTaskClassifier = Estimator<Classification>;
 
 /// The kind of estimator that predicts classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Classification(());
+pub struct Classification(pub(super) ());
 
 /// The most classes of a target; more are likelier numbers that are no classes.
 const MOST_CLASSES: f64 = 10_000.0;

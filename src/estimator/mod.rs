@@ -44,12 +44,18 @@
 //! ```
 
 mod classifier;
+#[cfg(feature = "csv")]
+mod columns;
 mod ensemble;
+#[cfg(feature = "persist")]
+mod persist;
 mod regressor;
 
 use std::marker::PhantomData;
 
 pub use classifier::{Classification, MultiTaskClassifier};
+#[cfg(feature = "persist")]
+pub use persist::Kind;
 pub use regressor::{MultiTaskRegressor, Regression};
 
 use crate::layer::{Activation, Layer};

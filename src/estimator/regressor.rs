@@ -31,7 +31,7 @@ pub type MultiTaskRegressor = Estimator<Regression>;
 /// predictions are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regression {
-    ranges: Option<Vec<(f64, f64)>>,
+    pub(super) ranges: Option<Vec<(f64, f64)>>,
 }
 
 impl Estimator<Regression> {

@@ -94,7 +94,7 @@ impl ModelBuilder {
         let theta = network.initial(self.seed);
         let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
         Ok(Model {
-            spec: self.clone(),
+            spec: Arc::new(self.clone()),
             network: Arc::new(network),
             theta,
             scaling,

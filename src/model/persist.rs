@@ -15,6 +15,9 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
 pub(crate) const RUN: &str = "run.";
 
+/// The section that an estimator's file has: the models in it are not this type's to read.
+pub(crate) const ESTIMATOR: &str = "estimator";
+
 /// The section that a model has if its table came from a CSV file.
 #[cfg(feature = "csv")]
 const ENCODING: &str = "encoding";
@@ -87,7 +90,12 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::read(&Reader::new(bytes)?)
+        let reader = Reader::new(bytes)?;
+        if reader.has_section(ESTIMATOR) {
+            return Err(Error::new(ErrorKind::File, "header", "a single model", "an estimator of several")
+                .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
+        }
+        Self::read(&reader)
     }
 
     /// Takes the parameters from a file, by name and shape, and the scaling, if there is any in the file. The
@@ -164,7 +172,7 @@ impl<F: Scalar> Model<F> {
         let features = self.scaling.features.as_ref().map(standardizer).transpose()?;
         let targets = self.scaling.targets.iter().map(|target| target.as_ref().map(standardizer).transpose());
         let model = Model {
-            spec: self.spec.clone(),
+            spec: Arc::clone(&self.spec),
             network: Arc::new(network),
             theta: numbers(&self.theta),
             scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
@@ -184,7 +192,12 @@ impl<F: Scalar> Model<F> {
 
     /// Writes all of the model.
     pub(crate) fn write(&self, writer: &mut Writer) -> Result<()> {
-        self.check_finite(&self.theta)?;
+        self.write_text(writer)?;
+        self.write_numbers(writer, "")
+    }
+
+    /// Writes what it takes to build the model, but for its numbers.
+    pub(crate) fn write_text(&self, writer: &mut Writer) -> Result<()> {
         writer.section("scalar", F::NAME)?;
         let (architecture, own) = self.spec.described();
         writer.section("architecture", &architecture)?;
@@ -194,21 +207,27 @@ impl<F: Scalar> Model<F> {
         if let Some(encoding) = self.encoding() {
             writer.section(ENCODING, encoding)?;
         }
+        Ok(())
+    }
+
+    /// Writes parameters and scaling, as tensors whose names begin with `prefix`.
+    pub(crate) fn write_numbers(&self, writer: &mut Writer, prefix: &str) -> Result<()> {
+        self.check_finite(&self.theta)?;
         for (name, block) in self.network.layout().blocks() {
             let (rows, cols) = block.shape();
-            writer.tensor(name, &[rows, cols], &self.theta[block.range()])?;
+            writer.tensor(format!("{prefix}{name}"), &[rows, cols], &self.theta[block.range()])?;
         }
         for (name, standardizer) in self.standardizers() {
             let Some(standardizer) = standardizer else { continue };
             for (moment, numbers) in [("mean", standardizer.mean()), ("std", standardizer.std())] {
-                writer.tensor(format!("{name}.{moment}"), &[numbers.len()], numbers)?;
+                writer.tensor(format!("{prefix}{name}.{moment}"), &[numbers.len()], numbers)?;
             }
         }
         Ok(())
     }
 
     /// Builds the model in a file.
-    fn read(reader: &Reader<'_>) -> Result<Self> {
+    pub(crate) fn read(reader: &Reader<'_>) -> Result<Self> {
         if !reader.is_ours() {
             return Err(Error::new(ErrorKind::File, "header", "a model saved by polytask", "tensors alone")
                 .advise("build the model and take them with load_weights or load_pytorch"));
@@ -228,7 +247,7 @@ impl<F: Scalar> Model<F> {
         let theta = Vec::new();
         let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
         let mut model = Self {
-            spec,
+            spec: Arc::new(spec),
             network: Arc::new(network),
             theta,
             scaling,
@@ -248,6 +267,19 @@ impl<F: Scalar> Model<F> {
             model.encoding = Some(Arc::new(encoding));
         }
         Ok(model)
+    }
+
+    /// Another model of the same settings, which are shared, whose parameters and scaling are in a file.
+    pub(crate) fn twin(&self, reader: &Reader<'_>) -> Result<Self> {
+        let scaling = Scaling { features: None, targets: vec![None; self.spec.tasks.len()] };
+        let mut twin = Self { scaling, ..self.clone() };
+        twin.read_weights(reader)?;
+        Ok(twin)
+    }
+
+    /// What of a person's own the model has, which no file can hold.
+    pub(crate) fn own_parts(&self) -> Option<String> {
+        self.spec.described().1
     }
 
     /// Takes parameters and scaling.
@@ -323,7 +355,7 @@ impl<F: Scalar> Model<F> {
             }
         }
         let known: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
-        let extra = reader.names().into_iter().filter(|name| !known.contains(name) && !may_be_there(name));
+        let extra = reader.names().filter(|name| !known.contains(name) && !may_be_there(name));
         faults
             .extra
             .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));

@@ -20,6 +20,7 @@ pub(crate) use replace::UNFINISHED;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Serialize;
@@ -115,12 +116,16 @@ impl Writer {
     }
 }
 
-/// A file that is being read.
-#[derive(Debug)]
+/// A file that is being read, or the part of it whose tensors have names that begin alike.
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
-    tensors: SafeTensors<'a>,
+    tensors: Arc<SafeTensors<'a>>,
+    /// The names of all tensors, sorted.
+    names: Arc<[String]>,
     /// Empty if another program wrote the file.
-    sections: BTreeMap<String, Box<RawValue>>,
+    sections: Arc<BTreeMap<String, Box<RawValue>>>,
+    /// What the names of the part begin with.
+    prefix: String,
 }
 
 /// The bytes of a file.
@@ -149,7 +154,10 @@ impl<'a> Reader<'a> {
                 Error::new(ErrorKind::File, "header", "sections in JSON", &cause).caused_by(cause)
             })?,
         };
-        let reader = Self { tensors, sections };
+        let mut names: Vec<String> = tensors.names().into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        let (tensors, names, sections) = (Arc::new(tensors), names.into(), Arc::new(sections));
+        let reader = Self { tensors, names, sections, prefix: String::new() };
         if reader.is_ours() {
             let format: u32 = reader.section("format")?;
             if format == 0 || format > FORMAT {
@@ -187,40 +195,47 @@ impl<'a> Reader<'a> {
         self.sections.get(name).map(|text| text.get())
     }
 
+    /// The part of the file whose tensors' names begin with `prefix`; in it they are called by the rest. The text is
+    /// that of the file.
+    pub(crate) fn part(&self, prefix: &str) -> Self {
+        Self { prefix: format!("{}{prefix}", self.prefix), ..self.clone() }
+    }
+
     /// The names of the tensors, sorted.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names = self.tensors.names();
-        names.sort_unstable();
-        names
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let first = self.names.partition_point(|name| *name < self.prefix);
+        self.names[first..].iter().map_while(|name| name.strip_prefix(&*self.prefix))
     }
 
     /// How many numbers all tensors have together.
     pub(crate) fn n_numbers(&self) -> usize {
-        self.tensors.iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum()
+        let numbers = |name| Some(self.view(name)?.shape().iter().product::<usize>());
+        self.names().filter_map(numbers).sum()
+    }
+
+    fn view(&self, name: &str) -> Option<TensorView<'a>> {
+        self.tensors.tensor(&format!("{}{name}", self.prefix)).ok()
     }
 
     /// The type and shape of a tensor, for a person: `f32 [10, 64]`.
     pub(crate) fn describe(&self, name: &str) -> Option<String> {
-        let tensor = self.tensors.tensor(name).ok()?;
+        let tensor = self.view(name)?;
         Some(format!("{} {:?}", format!("{:?}", tensor.dtype()).to_lowercase(), tensor.shape()))
     }
 
     /// Whether there is a tensor of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok()
+        self.view(name).is_some()
     }
 
     /// The numbers of a tensor of `F` with this shape.
     pub(crate) fn tensor<F: Scalar>(&self, name: &str, shape: &[usize]) -> Result<Vec<F>> {
-        let expected = || format!("{} {shape:?}", F::NAME);
-        let tensor = self
-            .tensors
-            .tensor(name)
-            .map_err(|_| Error::new(ErrorKind::File, format!("tensor `{name}`"), expected(), "none"))?;
-        if tensor.dtype() != dtype::<F>() || tensor.shape() != shape {
-            let found = self.describe(name).unwrap_or_default();
-            return Err(Error::new(ErrorKind::File, format!("tensor `{name}`"), expected(), found));
-        }
+        let is_it = |tensor: &TensorView<'a>| tensor.dtype() == dtype::<F>() && tensor.shape() == shape;
+        let Some(tensor) = self.view(name).filter(is_it) else {
+            let place = format!("tensor `{}{name}`", self.prefix);
+            let found = self.describe(name).unwrap_or("none".into());
+            return Err(Error::new(ErrorKind::File, place, format!("{} {shape:?}", F::NAME), found));
+        };
         Ok(match F::NAME {
             "f32" => numbers(tensor.data(), |bytes| F::from_f64(f32::from_le_bytes(bytes).into())),
             _ => numbers(tensor.data(), |bytes| F::from_f64(f64::from_le_bytes(bytes))),
@@ -229,7 +244,7 @@ impl<'a> Reader<'a> {
 
     /// The numbers of a tensor of one dimension, as many as there are.
     pub(crate) fn list<F: Scalar>(&self, name: &str) -> Result<Vec<F>> {
-        let length = self.tensors.tensor(name).map_or(0, |tensor| tensor.shape().iter().product());
+        let length = self.view(name).map_or(0, |tensor| tensor.shape().iter().product());
         self.tensor(name, &[length])
     }
 }

@@ -2,10 +2,13 @@
 
     python3 make_persist.py            writes persist_pytorch.safetensors and persist_pytorch.json: a PyTorch twin's
                                        state dict, and what the twin predicts; needs torch and safetensors
-    python3 make_persist.py check      opens persist_model.safetensors, which tests/persistence_python.rs wrote, and
-                                       compares a forward pass in NumPy with the predictions beside it
+    python3 make_persist.py check [FOLDER]
+                                       opens persist_model.safetensors and persist_estimator.safetensors, which
+                                       tests/persistence_python.rs wrote, and compares a forward pass in NumPy with the
+                                       predictions beside each; needs numpy and safetensors
 
-To write persist_model.safetensors anew: cargo test --all-features --test persistence_python -- --ignored
+To write the files of the second form anew: cargo test --all-features --test persistence_python -- --ignored
+Into another folder than this, with POLYTASK_FILES_FOR_PYTHON=FOLDER before it: .ci/run checks what it has just written.
 """
 
 import json
@@ -18,12 +21,8 @@ from safetensors import safe_open
 HERE = pathlib.Path(__file__).parent
 
 
-def check():
-    with safe_open(HERE / "persist_model.safetensors", framework="numpy") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        about = json.loads(file.metadata()["polytask"])
-    given = json.loads((HERE / "persist_model.json").read_text())
-    x = np.array(given["features"], dtype=np.float64)
+def forward(tensors, architecture, x):
+    """What a network predicts for each task, from the numbers in its file alone."""
     h = (x - tensors["scaling.features.mean"]) / tensors["scaling.features.std"]
     phi = {"relu": lambda z: np.maximum(z, 0), "tanh": np.tanh, "identity": lambda z: z}
 
@@ -33,8 +32,8 @@ def check():
             h = phi[layer["dense"]["activation"]](z)
         return h
 
-    architecture = about["architecture"]
     trunk = layers(h, "trunk", architecture["sharing"]["shared_trunk"])
+    predictions = {}
     for task in architecture["tasks"]:
         name = task["name"]
         own = layers(trunk, f"head.{name}", task["layers"])
@@ -45,12 +44,46 @@ def check():
         else:
             e = np.exp(y - y.max(axis=1, keepdims=True))
             y = e / e.sum(axis=1, keepdims=True)
-        expected = np.array(given["predictions"][name])
-        distance = np.abs(y - expected).max()
-        # Sums of a dozen numbers of size 1 in f64, in another order.
-        assert y.shape == expected.shape and distance < 1e-13, (name, distance)
-        print(f"{name}: {y.shape[0]} rows, largest difference {distance:.1e}")
-    print("columns", about["names"]["features"], "written by polytask", about["crate"])
+        predictions[name] = y
+    return predictions
+
+
+def of_estimator(tensors, about, x):
+    """The mean over the members, kept between the smallest and the largest label."""
+    members = []
+    for m in range(about["estimator"]["members"]):
+        own = f"member.{m}."
+        numbers = {name.removeprefix(own): t for name, t in tensors.items() if name.startswith(own)}
+        members.append(forward(numbers, about["architecture"], x))
+    return {
+        name: np.clip(
+            np.mean([member[name] for member in members], axis=0),
+            tensors["labels.smallest"][k],
+            tensors["labels.largest"][k],
+        )
+        for k, name in enumerate(members[0])
+    }
+
+
+def check(folder):
+    for file_name in ["persist_model", "persist_estimator"]:
+        with safe_open(folder / f"{file_name}.safetensors", framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            about = json.loads(file.metadata()["polytask"])
+        given = json.loads((folder / f"{file_name}.json").read_text())
+        x = np.array(given["features"], dtype=np.float64)
+        if "estimator" in about:
+            predictions = of_estimator(tensors, about, x)
+        else:
+            predictions = forward(tensors, about["architecture"], x)
+        assert predictions.keys() == given["predictions"].keys()
+        for name, y in predictions.items():
+            expected = np.array(given["predictions"][name])
+            distance = np.abs(y - expected).max()
+            # Sums of a dozen numbers of size 1 in f64, in another order.
+            assert y.shape == expected.shape and distance < 1e-13, (file_name, name, distance)
+            print(f"{file_name}, {name}: {y.shape[0]} rows, largest difference {distance:.1e}")
+        print("columns", about["names"]["features"], "written by polytask", about["crate"])
 
 
 def write():
@@ -83,4 +116,7 @@ def write():
 
 
 if __name__ == "__main__":
-    check() if sys.argv[1:] == ["check"] else write()
+    if sys.argv[1:2] == ["check"]:
+        check(pathlib.Path(sys.argv[2]) if sys.argv[2:] else HERE)
+    else:
+        write()

@@ -81,7 +81,10 @@ impl Table {
                     format!("{} cells, as in the header", names.len()),
                     record.len(),
                 )
-                .advise("a text that holds a separator or a line break must stand in double quotes"));
+                .advise(
+                    "a text that holds a separator or a line break must stand in double quotes; if cells are separated by \
+                     something else, `CsvReader::delimiter` says so",
+                ));
             }
             rows.push(utf8(record, name, line, &names)?);
             lines.push(line);

@@ -41,7 +41,8 @@ impl Interrupt {
     /// is under way to see the first, ends the process with status 130.
     ///
     /// The handler belongs to the whole process: it is installed at the first call, and all callbacks made here share
-    /// one flag.
+    /// one flag. A program started with SIGINT ignored, as a shell script starts one in the background, goes on
+    /// ignoring it (on Linux; elsewhere that is taken for a handler of the program's own).
     ///
     /// # Errors
     /// If the program has a handler for Ctrl-C of its own: then raise the flag of [`when`](Self::when) in it.
@@ -56,17 +57,31 @@ impl Interrupt {
         }
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
-        ctrlc::try_set_handler(move || {
+        let handled = ctrlc::try_set_handler(move || {
             if raised.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-        })
-        .map_err(|error| {
-            let expected = "no other handler in the program";
-            Error::new(ErrorKind::Setting, "handler of Ctrl-C", expected, &error).caused_by(error)
-        })?;
+        });
+        match handled {
+            Err(error) if !is_ignored() => {
+                let expected = "no other handler in the program";
+                return Err(
+                    Error::new(ErrorKind::Setting, "handler of Ctrl-C", expected, &error).caused_by(error)
+                );
+            }
+            _ => {}
+        }
         Ok(Self(Arc::clone(installed.insert(flag))))
     }
+}
+
+/// Whether the process was started with SIGINT ignored.
+#[cfg(feature = "ctrlc")]
+fn is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGINT is signal 2, and the first bit is that of signal 1.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
 }
 
 impl Callback for Interrupt {
