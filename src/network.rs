@@ -25,6 +25,7 @@
 //! a sweep with the own weights.
 
 mod bundle;
+mod head;
 mod lanes;
 mod product;
 mod sketch;
@@ -36,13 +37,14 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::balance::Weights;
-use crate::layer::{Activation, Affine, Chain, Flow, Into, Layer, Mode, Site};
+use crate::layer::{Affine, Flow, Into, Mode, Site};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Lanes, Plan, RowsMut, Slot, Stage, TaskTrace, Trace, rows_mut};
+use crate::trace::{Chunk, Lanes, Plan, RowsMut, Slot, Stage, Trace, rows_mut};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 use bundle::Bundle;
+use head::Head;
 use product::Product;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
@@ -95,16 +97,6 @@ struct Goal<F> {
     loss: Box<dyn LossFunction<F>>,
     target_width: usize,
     has_loss: bool,
-}
-
-/// The layers of a task's own that compute its outputs.
-#[derive(Debug)]
-struct Head<F> {
-    task: usize,
-    reads: Representation,
-    layers: Chain<F>,
-    /// Whether its layers are one linear layer with one output.
-    is_one_output: bool,
 }
 
 impl<F: Scalar> Network<F> {
@@ -562,42 +554,6 @@ impl<F: Scalar> Goal<F> {
 
     fn output_width(&self) -> usize {
         self.loss.output_width(self.target_width)
-    }
-}
-
-impl<F: Scalar> Head<F> {
-    /// The task's own layers, then a linear layer as wide as the loss wants.
-    fn build(
-        k: usize,
-        task: &Task,
-        goal: &Goal<F>,
-        reads: Representation,
-        site: &mut Site<'_>,
-    ) -> Result<Self> {
-        let mut layers = task.layers().to_vec();
-        layers.push(Layer::dense(goal.output_width(), Activation::Identity));
-        let layers = site.reading(reads.slot, |site| {
-            site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
-        })?;
-        let is_one_output =
-            task.layers().is_empty() && goal.output_width() == 1 && layers.pieces().count() == 1;
-        Ok(Self { task: k, reads, layers, is_one_output })
-    }
-
-    /// Where the parameters of all its layers lie in θ.
-    fn range(&self) -> Range<usize> {
-        let mut pieces = self.layers.pieces();
-        let first = pieces.next().expect("a head has layers");
-        first.start..pieces.last().map_or(first.end, |last| last.end)
-    }
-
-    /// Writes the chunk's rows of the task's delta, times `factor`, where the head's layers expect it; where
-    /// products had something to add, of the sum that [`product::seed`] has made.
-    fn seed(&self, task: &TaskTrace<F>, factor: F, chunk: &mut Chunk<F>) {
-        let (slot, rows) = (self.layers.output(), chunk.batch_rows());
-        let (from, factor) = if task.seed.is_empty() { (&task.delta, factor) } else { (&task.seed, F::ONE) };
-        let from = &from.as_slice().expect("row-major")[rows.start * slot.width()..rows.end * slot.width()];
-        chunk.deltas.scale_from(slot, factor, from);
     }
 }
 
