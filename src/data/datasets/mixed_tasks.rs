@@ -33,8 +33,8 @@ const FEATURES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 /// ```
 ///
 /// The groups of the table are queries of 4 to 12 rows, each with a hidden s ~ N(0, 1); the last one takes the rows
-/// that are left, and a single row, which could not be ranked, goes to the query before. Each label is missing
-/// independently of all others.
+/// that are left, and a single row, which could not be ranked, is counted to the query before (with an s of its own, so
+/// that a short table is the beginning of a long one). Each label is missing independently of all others.
 ///
 /// ```
 /// use polytask::data::datasets;
@@ -56,10 +56,12 @@ pub fn mixed_tasks<F: Scalar>(n: usize, missing: f64, seed: u64) -> Dataset<F> {
     let mut groups = Vec::with_capacity(n);
     let (mut query, mut left, mut strictness) = (0, 0, 0.0);
     let data = table(&FEATURES, ["value", "accepted", "grade", "relevance"], n, |row| {
-        if left == 0 && (row == 0 || row + 1 < n) {
-            (query, left, strictness) = (query + 1, 4 + draws.index(9), draws.normal());
+        if left == 0 {
+            (left, strictness) = (4 + draws.index(9), draws.normal());
+            let is_alone = row > 0 && row + 1 == n;
+            query += u64::from(!is_alone);
         }
-        left = usize::saturating_sub(left, 1);
+        left -= 1;
         groups.push(query);
         let x: [f64; 8] = std::array::from_fn(|_| draws.normal());
         let labels = labels(&x, strictness, &mut draws);
