@@ -85,7 +85,8 @@ impl Report {
         self.n_rows
     }
 
-    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks that have one.
+    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks that have one; NaN, printed as
+    /// undefined, where outputs are beyond the range of the scalar type.
     pub fn total_loss(&self) -> f64 {
         self.total
     }

@@ -31,7 +31,8 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        write!(f, "total loss {} on {} rows", number(self.total), self.n_rows)?;
+        let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
+        write!(f, "total loss {total} on {} rows", self.n_rows)?;
         match self.tasks.iter().any(|task| task.is_standardized) {
             true => write!(f, "; * of standardised targets"),
             false => Ok(()),
@@ -168,6 +169,8 @@ sold        1200       none  undefined      0.5000
 
 total loss 0.5000 on 2000 rows; * of standardised targets";
         assert_eq!(printed, expected);
+        let printed = Report { tasks: Vec::new(), n_rows: 3, total: f64::NAN }.to_string();
+        assert_eq!(printed, "total loss undefined on 3 rows");
     }
 
     #[test]
