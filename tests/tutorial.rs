@@ -1,6 +1,8 @@
 //! The tutorial of the README, pinned: the same seed gives the same training everywhere.
 
+use polytask::Scalar;
 use polytask::prelude::*;
+use polytask::train::History;
 
 /// Losses of both tasks before the update of these steps, recorded from a run. The instruction paths differ in the
 /// order of summation, which 1000 steps in f64 magnify to no more than 1e-10 of a loss here.
@@ -12,22 +14,25 @@ const RECORDED: [(usize, [f64; 2]); 5] = [
     (999, [2.72954964602474, 0.4299783092203]),
 ];
 
-#[test]
-fn ten_losses_of_the_tutorial() {
-    let data = datasets::robot_arm::<f64>(4_000, 0.05, 42);
+/// The model of the tutorial after its training, with the rows that it learnt from and those that it has not seen.
+fn trained<F: Scalar>() -> (Model<F>, History, [Dataset<F>; 2]) {
+    let data = datasets::robot_arm::<F>(4_000, 0.05, 42);
     let (train, test) = data.split(0.8, 42).expect("two parts");
     let mut model = Model::builder(train.n_features())
         .trunk([Layer::dense(10, Activation::Relu)])
         .task(Task::regression("shoulder"))
         .task(Task::regression("elbow"))
         .seed(42)
-        .build::<f64>()
+        .build::<F>()
         .expect("valid settings");
-    let history = Trainer::new(Adam::new(0.01))
-        .batch_size(32)
-        .steps(1_000)
-        .fit(&mut model, &train)
-        .expect("a training");
+    let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000);
+    let history = trainer.fit(&mut model, &train).expect("a training");
+    (model, history, [train, test])
+}
+
+#[test]
+fn ten_losses_of_the_tutorial() {
+    let (model, history, [_, test]) = trained::<f64>();
     for (step, recorded) in RECORDED {
         for (task, recorded) in recorded.into_iter().enumerate() {
             let found = history.losses()[[step, task]];
@@ -51,18 +56,8 @@ fn ten_losses_of_the_tutorial() {
 /// In f32, whose roundings 1000 steps magnify; yet the instruction paths of one machine agree in all digits shown.
 #[test]
 fn the_front_page_shows_what_the_program_finds() {
-    let data = datasets::robot_arm::<f32>(4_000, 0.05, 42);
-    let (train, test) = data.split(0.8, 42).expect("two parts");
-    let mut model = Model::builder(train.n_features())
-        .trunk([Layer::dense(10, Activation::Relu)])
-        .task(Task::regression("shoulder"))
-        .task(Task::regression("elbow"))
-        .seed(42)
-        .build::<f32>()
-        .expect("valid settings");
-    let trainer = Trainer::new(Adam::new(0.01)).batch_size(32).steps(1_000);
-    trainer.fit(&mut model, &train).expect("a training");
-    let [seen, unseen] = [&train, &test].map(|rows| model.evaluate(rows).expect("an evaluation"));
+    let (model, _, parts) = trained::<f32>();
+    let [seen, unseen] = parts.each_ref().map(|rows| model.evaluate(rows).expect("an evaluation"));
 
     let page = include_str!("../README.md");
     let shown = |line: &str| -> Vec<f64> {

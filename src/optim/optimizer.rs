@@ -165,7 +165,6 @@ impl<F: Scalar> Optimizer<F> {
     }
 
     /// The rule and its moments (empty where the rule has none), to be cut and updated on several threads.
-    #[allow(dead_code)]
     pub(crate) fn parts(&mut self) -> (&dyn UpdateRule<F>, [&mut [F]; 2]) {
         (&*self.rule, self.moments.each_mut().map(Vec::as_mut_slice))
     }
