@@ -14,7 +14,7 @@ pub fn peak_flops(threads: usize) -> f64 {
         begin.wait();
         let start = Instant::now();
         black_box(kernel::vectorize(Chains { turns: TURNS, factor: black_box(0.999) }));
-        (2 * TURNS * CHAINS * LANES) as f64 / start.elapsed().as_secs_f64()
+        (2 * TURNS * CHAINS * lanes()) as f64 / start.elapsed().as_secs_f64()
     };
     let together = || -> f64 {
         std::thread::scope(|scope| {
@@ -28,10 +28,17 @@ pub fn peak_flops(threads: usize) -> f64 {
 /// A few milliseconds: short enough to fall between two turns of another program.
 const TURNS: usize = 1_000_000;
 /// A result is there about four cycles after it was begun, and two units begin one each cycle: eight chains of
-/// the widest registers keep them busy, and twelve leave some slack.
+/// the widest registers keep them busy, and twelve leave some slack and fit the sixteen registers of AVX2.
 const CHAINS: usize = 12;
-/// One 512-bit register.
-const LANES: usize = 16;
+
+/// How many numbers the widest register of the path holds.
+fn lanes() -> usize {
+    match kernel::path() {
+        Path::Portable => 4,
+        Path::Avx2 => 8,
+        Path::Avx512 => 16,
+    }
+}
 
 /// Independent chains of `x ← x · factor + factor`.
 struct Chains {
@@ -46,15 +53,16 @@ impl Pass for Chains {
     fn run(self) -> f32 {
         // Without the instruction, `mul_add` is a slow call into a library.
         match kernel::path() {
-            Path::Portable => self.chains(|x, a| x * a + a),
-            _ => self.chains(|x, a| x.mul_add(a, a)),
+            Path::Portable => self.chains::<4>(|x, a| x * a + a),
+            Path::Avx2 => self.chains::<8>(|x, a| x.mul_add(a, a)),
+            Path::Avx512 => self.chains::<16>(|x, a| x.mul_add(a, a)),
         }
     }
 }
 
 impl Chains {
     #[inline(always)]
-    fn chains(self, multiply_add: impl Fn(f32, f32) -> f32) -> f32 {
+    fn chains<const LANES: usize>(self, multiply_add: impl Fn(f32, f32) -> f32) -> f32 {
         let mut chains = [[1.0_f32; LANES]; CHAINS];
         for _ in 0..self.turns {
             for x in chains.as_flattened_mut() {

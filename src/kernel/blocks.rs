@@ -66,6 +66,8 @@ pub struct Operands<F> {
 const BLOCK_K: usize = 256;
 /// How many bytes of `b` a block has: half of a second cache of 1 MB.
 const BLOCK_B: usize = 512 * 1024;
+/// How many rows ahead `b` is brought near while it is copied.
+const AHEAD: usize = 4;
 /// How many tiles of `a` are copied together when its columns are contiguous, to use whole cache lines.
 const TILES_TOGETHER: usize = 8;
 
@@ -172,16 +174,20 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
 /// Computes a product with contiguous rows of `c`, with or without copies.
 #[inline(always)]
 unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
+    let panel = 2 * V::LANES;
     let is_tall = o.m > V::ROWS && o.n > V::LANES;
     let bytes = |rows: usize, columns: usize| rows * columns * size_of::<F>();
     let is_large = o.k > 2 * BLOCK_K || bytes(o.k, o.n) > BLOCK_B;
     let copy_b = o.b.across != 1 && o.n > 1 || is_tall && is_large;
-    if !copy_b {
+    // A number of a strided `a` brings a whole line near, which had better be used up before it is gone.
+    let copy_a = match o.a.across {
+        1 => is_tall && copy_b && bytes(o.m, o.k) > BLOCK_B / 2,
+        _ => is_tall && o.n > 4 * panel,
+    };
+    if !copy_a && !copy_b {
         // SAFETY: the caller's promise.
         return unsafe { o.tiles::<V>().run::<V>(o.m) };
     }
-    let copy_a = is_tall && bytes(o.m, o.k) > BLOCK_B / 2;
-    let panel = 2 * V::LANES;
     let block_k = o.k.min(BLOCK_K);
     let block_n = (BLOCK_B / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
     let block_m = match copy_a {
@@ -192,10 +198,10 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     // Rows or panels a multiple of 4096 bytes apart would fall on one another in the first cache.
     let b_panel = block_k * panel + panel;
     let a_down = block_k + 64 / size_of::<F>();
-    let b_len = b_panel * block_n.div_ceil(panel);
-    let a_len = if copy_a { block_m * a_down + V::LANES } else { 0 };
-    scratch::with(b_len + a_len, |b_room: *mut F| {
-        let a_room = copy_a.then(|| b_room.wrapping_add(b_len));
+    let b_len = if copy_b { b_panel * block_n.div_ceil(panel) } else { 0 };
+    let a_len = if copy_a { block_m * a_down + TILES_TOGETHER * V::LANES } else { 0 };
+    scratch::with(b_len + a_len, |room: *mut F| {
+        let (b_room, a_room) = (copy_b.then_some(room), copy_a.then(|| room.wrapping_add(b_len)));
         let of = PhantomData;
         let blocks = Blocks::<F, V> { o, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
         // SAFETY: the caller's promise about the processor.
@@ -212,7 +218,7 @@ struct Blocks<F, V> {
     b_panel: usize,
     a_down: usize,
     a_room: Option<*mut F>,
-    b_room: *mut F,
+    b_room: Option<*mut F>,
     of: PhantomData<V>,
 }
 
@@ -232,7 +238,9 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
                 let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
                 // SAFETY: the blocks are inside the operands, and the room holds that of b.
                 unsafe {
-                    copy_panels::<F, V>(k, n, b, self.b_room, self.b_panel);
+                    if let Some(room) = self.b_room {
+                        copy_panels::<F, V>(k, n, b, room, self.b_panel);
+                    }
                     self.rows(Operands { k, n, a, b, start, finish, c, ..o });
                 }
                 p += k;
@@ -256,8 +264,9 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
             let a = o.a.from(i, 0);
             let c = o.c.wrapping_offset(i as isize * o.c_down);
             let mut tiles = Operands { m, a, c, ..o }.tiles::<V>();
-            tiles.b = self.b_room;
-            (tiles.b_down, tiles.b_panel) = (2 * V::LANES as isize, self.b_panel as isize);
+            if let Some(room) = self.b_room {
+                (tiles.b, tiles.b_down, tiles.b_panel) = (room, 2 * V::LANES as isize, self.b_panel as isize);
+            }
             i += m;
             // SAFETY: the block is inside the operands, and the room holds it.
             unsafe {
@@ -268,9 +277,10 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
                         tiles.a_step = Step::ByRow(tiles.a_down);
                     }
                     Some(room) => {
-                        copy_tiles::<F, V>(m, o.k, a, room);
+                        let step = V::ROWS * o.k + V::LANES;
+                        copy_tiles::<F, V>(m, o.k, a, room, step);
                         (tiles.a, tiles.a_down, tiles.a_across) = (room, 1, V::ROWS as isize);
-                        tiles.a_step = Step::ByTile((V::ROWS * o.k) as isize);
+                        tiles.a_step = Step::ByTile(step as isize);
                     }
                     None => {}
                 }
@@ -289,10 +299,18 @@ unsafe fn copy_panels<F: Number, V: Vector<F>>(k: usize, n: usize, b: Grid<F>, t
     unsafe {
         let place = |p: usize, j: usize| to.add(j / width * step + p * width + j % width);
         if b.across == 1 {
+            let whole = n - n % V::LANES;
+            let mask = V::mask(n - whole);
             for p in 0..k {
-                for j in (0..n).step_by(V::LANES) {
-                    let mask = V::mask(V::LANES.min(n - j));
-                    V::load_part(b.at(p, j), mask).store(place(p, j));
+                // Each row may begin on another page, before which the processor's own foresight ends.
+                for j in (0..n).step_by(64 / size_of::<F>()) {
+                    V::prefetch(b.at(p + AHEAD, j));
+                }
+                for j in (0..whole).step_by(V::LANES) {
+                    V::load(b.at(p, j)).store(place(p, j));
+                }
+                if whole < n {
+                    V::load_part(b.at(p, whole), mask).store(place(p, whole));
                 }
             }
             return;
@@ -337,18 +355,16 @@ unsafe fn copy_rows<F: Number, V: Vector<F>>(
     }
 }
 
-/// Copies `a` tile by tile, each with its columns `V::ROWS` apart.
+/// Copies `a` tile by tile, each with its columns `V::ROWS` apart and `step` from the next tile.
 #[inline(always)]
-unsafe fn copy_tiles<F: Number, V: Vector<F>>(m: usize, k: usize, a: Grid<F>, to: *mut F) {
+unsafe fn copy_tiles<F: Number, V: Vector<F>>(m: usize, k: usize, a: Grid<F>, to: *mut F, step: usize) {
     let (n_tiles, low, n_high) = heights(m, V::ROWS);
-    let mut i = 0;
-    for tile in 0..n_tiles {
-        let rows = low + usize::from(tile < n_high);
-        let to = to.wrapping_add(tile * V::ROWS * k);
-        for p in 0..k {
-            let to = to.wrapping_add(p * V::ROWS);
+    for p in 0..k {
+        let (mut i, mut to) = (0, to.wrapping_add(p * V::ROWS));
+        for tile in 0..n_tiles {
+            let rows = low + usize::from(tile < n_high);
             // SAFETY: the caller's promise. A whole register may reach into the next column, which is
-            // written later, or into the lanes that the room has to spare at its end.
+            // written later, or into the lanes that a tile has to spare at its end.
             unsafe {
                 if a.down == 1 {
                     for r in (0..rows).step_by(V::LANES) {
@@ -361,7 +377,8 @@ unsafe fn copy_tiles<F: Number, V: Vector<F>>(m: usize, k: usize, a: Grid<F>, to
                     }
                 }
             }
+            i += rows;
+            to = to.wrapping_add(step);
         }
-        i += rows;
     }
 }
