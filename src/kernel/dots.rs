@@ -31,6 +31,61 @@ impl<F: Number> Dots<F> {
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.0.k.div_ceil(V::LANES) {
+                // How many registers a row takes, where it takes few, is known when this is compiled.
+                1 => self.short::<V, 1>(),
+                2 if V::LANES * 2 <= chains::<F, V>() => self.short::<V, 2>(),
+                _ => self.long::<V>(),
+            }
+        }
+    }
+
+    /// Rows that fit into `R` registers, and into the chains.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn short<V: Vector<F>, const R: usize>(self) {
+        let Operands { m, k, n, a, b, .. } = self.0;
+        let last = k - (R - 1) * V::LANES;
+        // SAFETY: the caller's promise; rows i to i + 4 are below m, as are those that stand in for missing ones.
+        unsafe {
+            let mask = V::mask(last);
+            let read = |from: *const F, to: &mut [V; R]| {
+                for (r, register) in to.iter_mut().enumerate() {
+                    let from = from.add(r * V::LANES);
+                    *register = if r + 1 < R { V::load(from) } else { V::load_part(from, mask) };
+                }
+            };
+            for i in (0..m).step_by(4) {
+                let mut rows = [[V::zero(); R]; 4];
+                for (row, registers) in rows.iter_mut().enumerate() {
+                    read(a.ptr.offset((i + row).min(m - 1) as isize * a.down), registers);
+                }
+                for j in 0..n {
+                    let mut column = [V::zero(); R];
+                    read(b.at(0, j), &mut column);
+                    let mut sums = [V::zero(); 4];
+                    for (row, sum) in rows.iter().zip(&mut sums) {
+                        *sum = row[0].mul_add(column[0], V::zero());
+                        for r in 1..R {
+                            *sum = sum.plus(row[r].mul_add(column[r], V::zero()));
+                        }
+                    }
+                    self.put(i, j, V::sums(sums));
+                }
+            }
+        }
+    }
+
+    /// Rows of any length.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn long<V: Vector<F>>(self) {
         let Operands { m, k, n, a, b, .. } = self.0;
         let begin = k - k % chains::<F, V>();
         // SAFETY: the caller's promise.
