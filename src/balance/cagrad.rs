@@ -21,6 +21,21 @@ use crate::Result;
 const STATIONARY: f64 = 1e-7;
 
 /// What the direction is divided by at the end, so that its length depends less on c.
+///
+/// ```
+/// use polytask::balance::{Balancer, CaGrad, Observed, Rescale};
+/// use polytask::ndarray::array;
+///
+/// let first = |rescale| {
+///     let mut balancer = Balancer::new(CaGrad::new(0.5).rescale(rescale), 2)?;
+///     let mut evidence = Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]);
+///     Ok::<_, polytask::Error>(balancer.weights(&mut evidence).shared[0])
+/// };
+/// let paper = first(Rescale::None)?;
+/// assert!((paper / first(Rescale::OnePlusC)? - 1.5).abs() < 1e-12);
+/// assert!((paper / first(Rescale::OnePlusSquare)? - 1.25).abs() < 1e-12);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rescale {
     /// Nothing: the direction of the paper.

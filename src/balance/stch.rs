@@ -50,6 +50,16 @@ impl Stch {
     }
 
     /// Sets the loss each task could reach at best, z; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, Stch};
+    /// let method = Stch::new(0.01).preference(&[1.0, 1.0]);
+    /// let mut evidence = Observed::from_losses(&[1.0, 0.9]);
+    /// assert!(Balancer::new(method.clone(), 2)?.weights(&mut evidence).shared[0] > 0.999);
+    /// let method = method.ideal(&[0.8, 0.1]); // the second task has more to gain
+    /// assert!(Balancer::new(method, 2)?.weights(&mut evidence).shared[1] > 0.999);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn ideal(mut self, losses: &[f64]) -> Self {
         self.ideal = Some(losses.to_vec());
