@@ -91,6 +91,19 @@ impl Sampler {
 
     /// Batches of `batch_size` rows in the order of the table, every epoch alike.
     ///
+    /// ```
+    /// use polytask::data::{Dataset, Sampler};
+    ///
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// let mut sampler = Sampler::in_order(&data, 2)?;
+    /// assert_eq!(sampler.next_batch(&data).rows, [0, 1]);
+    /// assert_eq!(sampler.next_batch(&data).rows, [2]);
+    /// assert!(sampler.epoch_finished());
+    /// assert_eq!(sampler.next_batch(&data).rows, [0, 1]);
+    /// assert_eq!((sampler.epoch(), sampler.epoch_finished()), (1, false));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the batch size is 0, or smaller than the largest group.
     pub fn in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
@@ -234,6 +247,14 @@ impl Sampler {
     }
 
     /// How many rows the largest batch can have.
+    ///
+    /// ```
+    /// # use polytask::data::{Dataset, Sampler};
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// let sampler = Sampler::shuffled(&data, 100, 7)?;
+    /// assert_eq!((sampler.batch_size(), sampler.seed()), (3, 7)); // no more than the table has
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -288,6 +309,21 @@ impl<F: Scalar> Dataset<F> {
     }
 
     /// One pass over the table in batches of `batch_size` rows, in the order of the table.
+    ///
+    /// The first batch tells whether the batch size is one: see [`Batches::next_batch`].
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// // Rows 0, 2 and 4 belong together, and so do rows 1 and 3.
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 5], 1, &[], 0)?.with_groups(vec![8, 9, 8, 9, 8])?;
+    /// let mut batches = data.batches_in_order(4);
+    /// assert_eq!(batches.next_batch()?.map(|batch| batch.rows), Some(&[0, 2, 4][..]));
+    /// assert_eq!(batches.next_batch()?.map(|batch| batch.rows), Some(&[1, 3][..]));
+    /// assert!(batches.next_batch()?.is_none());
+    /// assert!(data.batches_in_order(2).next_batch().is_err()); // smaller than the first group
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn batches_in_order(&self, batch_size: usize) -> Batches<'_, F> {
         self.pass(Sampler::in_order(self, batch_size))
     }

@@ -44,6 +44,18 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// A table to predict from has no targets: `rows × 0`.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::{Array2, array};
+    /// let data = Dataset::new(array![[0.0, 1.0], [2.0, 3.0]], array![[1.0], [f64::NAN]])?;
+    /// assert_eq!(data.feature_names(), ["x0", "x1"]);
+    /// assert_eq!(data.target_names(), ["y0"]);
+    /// assert!(data.targets()[[1, 0]].is_nan()); // a missing label is fine, a missing feature is not
+    /// let error = Dataset::new(array![[0.0], [f64::NAN]], Array2::zeros((2, 0))).unwrap_err();
+    /// assert!(error.to_string().starts_with("features[1, 0]: expected a finite number, found NaN"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there are no rows or no features, the numbers of rows differ, a feature is not finite, or a target is
     /// infinite.
@@ -153,6 +165,18 @@ impl<F: Scalar> Dataset<F> {
 
     /// The same table with one weight per row: how much its errors count.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::array;
+    /// let data = Dataset::new(array![[0.0], [1.0]], array![[5.0], [6.0]])?;
+    /// assert!(data.weights().is_none());
+    /// let weighted = data.clone().with_weights(array![1.0, 0.5])?;
+    /// assert_eq!(weighted.weights(), Some(array![1.0, 0.5].view()));
+    /// assert!(data.clone().with_weights(array![1.0, -0.5]).is_err());
+    /// assert!(data.with_weights(array![0.0, 0.0]).is_err()); // nothing would count
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is not one weight per row, a weight is negative or not finite, or all are 0.
     pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
@@ -176,6 +200,16 @@ impl<F: Scalar> Dataset<F> {
 
     /// The same table with one group per row: rows with the same number belong together. Batches, splits and
     /// folds keep them together; ranking losses compare rows within a group.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 6], 1, &[], 0)?.with_groups(vec![3, 3, 1, 1, 3, 1])?;
+    /// let (train, test) = data.split(0.5, 42)?;
+    /// let (train, test) = (train.groups().expect("groups"), test.groups().expect("groups"));
+    /// assert!(train.len() == 3 && test.len() == 3 && train[0] != test[0]); // neither group is torn
+    /// assert!(train.iter().all(|group| *group == train[0]) && test.iter().all(|group| *group == test[0]));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there is not one group per row.
@@ -278,6 +312,18 @@ impl<F: Scalar> Dataset<F> {
 
     /// A table of the given rows, in the given order; a row may be taken more than once.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::array;
+    /// let data = Dataset::new(array![[0.0], [1.0], [2.0]], array![[5.0], [6.0], [7.0]])?
+    ///     .with_weights(array![0.5, 1.0, 1.5])?;
+    /// let part = data.select(&[2, 0, 2]);
+    /// assert_eq!(part.features(), array![[2.0], [0.0], [2.0]]);
+    /// assert_eq!(part.targets(), array![[7.0], [5.0], [7.0]]);
+    /// assert_eq!(part.weights(), Some(array![1.5, 0.5, 1.5].view()));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If `rows` is empty or names a row that is not there.
     #[must_use]
@@ -307,6 +353,14 @@ impl<F: Scalar> Dataset<F> {
     }
 
     /// The batch of all rows, in order.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// assert_eq!(data.all().rows, [0, 1, 2]);
+    /// assert_eq!(data.batch(&[2, 0]).rows, [2, 0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn all(&self) -> Batch<'_, F> {
         Batch { dataset: self, rows: self.all_rows.get_or_init(|| (0..self.n_rows()).collect()) }
     }
@@ -319,6 +373,15 @@ impl<F: Scalar> Dataset<F> {
     }
 
     /// The same table in another number type: the `f64` twin of an `f32` table, or back.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.1, 1e30], 1, &[], 0)?;
+    /// assert_eq!(data.cast::<f32>()?.feature_row(0), [0.1_f32]);
+    /// assert_eq!(data.cast::<f32>()?.cast::<f64>()?.feature_row(0), [f64::from(0.1_f32)]); // rounded once
+    /// assert!(Dataset::<f64>::from_slices(&[1e39], 1, &[], 0)?.cast::<f32>().is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If a number is too large for `G`.

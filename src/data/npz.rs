@@ -61,6 +61,20 @@ impl Archive {
 
     /// [`open`](Self::open) for the bytes of a file; `name` stands for the file in messages.
     ///
+    /// ```
+    /// use polytask::data::npz::Archive;
+    /// use polytask::ndarray::array;
+    ///
+    /// # // `tests/golden/make_npz.py` makes it with NumPy.
+    /// # let bytes = std::fs::read("tests/golden/npz/deflated.npz").expect("a file of the tests");
+    /// let file = Archive::from_bytes(bytes, "uploaded")?; // of numpy.savez_compressed(file, x=…, y=…, …)
+    /// assert_eq!(file.names()[..3], ["x", "y", "zeros"]);
+    /// assert_eq!(file.array::<f32>("y")?, array![[10.0], [20.0]]);
+    /// let error = file.array::<f32>("z").unwrap_err();
+    /// assert!(error.to_string().starts_with("uploaded: expected an array named `z`"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
@@ -90,6 +104,15 @@ impl Archive {
     }
 
     /// How many bytes an array may unpack to: 1 GiB unless told. A small file can unpack to a thousand times its size.
+    ///
+    /// ```
+    /// # use polytask::data::npz::Archive;
+    /// # let bytes = std::fs::read("tests/golden/npz/deflated.npz").expect("a file of the tests");
+    /// let file = Archive::from_bytes(bytes, "uploaded")?; // `zeros` is 200 × 10 numbers of 8 bytes
+    /// assert!(file.array::<f32>("zeros").is_ok());
+    /// assert!(file.most_bytes(10_000).array::<f32>("zeros").is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn most_bytes(mut self, most: u64) -> Self {
         self.most_bytes = most;

@@ -8,6 +8,19 @@ use super::batches::{members, shuffle};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// One way to cut a table for cross-validation, as row indices in ascending order.
+///
+/// ```
+/// use polytask::data::{Dataset, Fold};
+///
+/// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0, 3.0], 1, &[], 0)?;
+/// for Fold { train, test } in data.fold_rows(4, 42)? {
+///     assert_eq!((train.len(), test.len()), (3, 1));
+///     let mut rows = [train, test].concat();
+///     rows.sort();
+///     assert_eq!(rows, [0, 1, 2, 3]); // each row is on one side
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fold {
     /// The rows to train on.
@@ -133,6 +146,17 @@ impl<F: Scalar> Dataset<F> {
 
     /// The k (training part, test part) pairs of k-fold cross-validation; see [`fold_rows`](Self::fold_rows).
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(50, 0.05, 42);
+    /// for (train, test) in data.folds(5, 42)? {
+    ///     assert_eq!((train.n_rows(), test.n_rows()), (40, 10));
+    /// }
+    /// assert!(data.folds(1, 42).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`fold_rows`](Self::fold_rows).
     pub fn folds(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>> {
@@ -166,6 +190,18 @@ impl<F: Scalar> Dataset<F> {
     /// The rows of k-fold cross-validation in which every fold has its fair share of the values of the target
     /// column `target`: of each class, or of each tenth of the numbers. Rows whose label is missing are spread
     /// evenly too. A target of at most 20 different labels is one of classes.
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// let labels: Vec<f64> = (0..20).map(|row| f64::from(u8::from(row < 5))).collect(); // five of class 1
+    /// let data = Dataset::from_slices(&[0.5; 20], 1, &labels, 1)?;
+    /// for fold in data.stratified_fold_rows(5, "y0", 42)? {
+    ///     assert_eq!(fold.test.iter().filter(|&&row| row < 5).count(), 1); // one in each fold
+    ///     assert_eq!(fold.test.len(), 4);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fold_rows`](Self::fold_rows), and if there is no target column `target` or rows have groups, which

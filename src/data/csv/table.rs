@@ -32,6 +32,17 @@ pub struct Table {
 impl Table {
     /// The file at `path`, whose cells are separated by `delimiter`.
     ///
+    /// ```
+    /// # use polytask::data::csv::Table;
+    /// # let path = std::env::temp_dir().join(format!("polytask-table-{}.csv", std::process::id()));
+    /// std::fs::write(&path, "a;b\n1; x\n2;y\n").expect("a folder that can be written");
+    /// let table = Table::read(&path, b';')?;
+    /// assert_eq!((table.n_rows(), table.cell(0, table.column("b")?)), (2, "x"));
+    /// assert!(table.column("c").unwrap_err().to_string().ends_with("(the nearest names are `a`, `b`)"));
+    /// # std::fs::remove_file(&path).expect("it is there");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the file cannot be read, is not UTF-8, has no header or no rows, names a column twice or not at all, or
     /// a line has not one cell per column.
