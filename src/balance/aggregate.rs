@@ -51,7 +51,7 @@ pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// For a setting outside its range, or a list with not one entry for each task.
+    /// [`ErrorKind::Setting`] for a setting outside its range, or a list with not one entry for each task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())
@@ -187,7 +187,8 @@ impl Aggregator {
     /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
     ///
     /// # Errors
-    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
+    /// tasks, or there are no tasks.
     pub fn new(method: impl Aggregate + 'static, n_tasks: usize) -> Result<Self> {
         if n_tasks == 0 {
             return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
@@ -285,7 +286,8 @@ impl Aggregator {
     /// ```
     ///
     /// # Errors
-    /// If the state is that of another method or number of tasks; then nothing is changed.
+    /// [`ErrorKind::Value`] if the state is that of another method or number of tasks; then nothing is
+    /// changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         write(self.own.len(), self.method.state(), state)
     }

@@ -86,7 +86,7 @@ impl AlignedMtl {
         Self::default()
     }
 
-    /// Sets how much each task matters, p; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);

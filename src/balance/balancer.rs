@@ -50,7 +50,8 @@ impl Balancer {
     /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
     ///
     /// # Errors
-    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
+    /// tasks, or there are no tasks.
     pub fn new(method: impl Balance + 'static, n_tasks: usize) -> Result<Self> {
         if n_tasks == 0 {
             return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
@@ -88,7 +89,7 @@ impl Balancer {
     /// ```
     ///
     /// # Errors
-    /// If there is not one factor for each task, or one is negative or not finite.
+    /// [`ErrorKind::Setting`] if there is not one factor for each task, or one is negative or not finite.
     pub fn scale_losses(mut self, factors: &[f64]) -> Result<Self> {
         require_one_each(factors, self.factors.len(), "factors of the losses")?;
         for &factor in factors {
@@ -247,7 +248,8 @@ impl Balancer {
     /// ```
     ///
     /// # Errors
-    /// If the state is that of another method or number of tasks; then nothing is changed.
+    /// [`ErrorKind::Value`] if the state is that of another method or number of tasks; then nothing is
+    /// changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         write(self.weights.shared.len(), self.method.state(), state)?;
         // The step that this balancer may be in the middle of is not the state's.

@@ -86,8 +86,8 @@ impl Default for CaGrad {
 }
 
 impl CaGrad {
-    /// With the radius c of the ball around the mean gradient; the paper has 0.4 for networks and 0.5 for its
-    /// toy problem. The result is divided by 1 + c².
+    /// With the radius c of the ball around the mean gradient, relative to its length: 0, or at least 10⁻⁶.
+    /// The paper has 0.4 for networks and 0.5 for its toy problem. The result is divided by 1 + c².
     pub fn new(c: f64) -> Self {
         let [low, high, middle, mean] = [const { Vec::new() }; 4];
         Self { c, rescale: Rescale::OnePlusSquare, solver: MinNorm::default(), low, high, middle, mean }

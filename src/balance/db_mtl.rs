@@ -99,7 +99,8 @@ impl DbMtlMomentum {
         Self::default()
     }
 
-    /// Sets the part of the past in the mean, β, and how it fades with the steps, σ; 0.9 and 0 unless set.
+    /// Sets the part of the past in the mean, β, from 0 to below 1, and how it fades with the steps, σ, at
+    /// least 0; 0.9 and 0 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, DbMtlMomentum};

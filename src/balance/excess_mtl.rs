@@ -63,7 +63,7 @@ impl ExcessMtl {
         Self::default()
     }
 
-    /// Sets the step size of the weights, η; 0.01 unless set.
+    /// Sets the step size of the weights, η, above 0; 0.01 unless set. [`warm_up`](Self::warm_up) shows it.
     #[must_use]
     pub fn rate(mut self, rate: f64) -> Self {
         self.rate = rate;

@@ -58,7 +58,7 @@ impl Famo {
         Self::default()
     }
 
-    /// Sets the lower bounds b of the losses; 0 unless set.
+    /// Sets the lower bounds b of the losses, one for each task; 0 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};
@@ -73,7 +73,7 @@ impl Famo {
         self
     }
 
-    /// Sets γ, the pull of ξ towards equal weights; 10⁻³ unless set.
+    /// Sets γ, the pull of ξ towards 0 and so of z towards 1 / K, at least 0; 10⁻³ unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};
@@ -95,7 +95,7 @@ impl Famo {
         self
     }
 
-    /// Sets the learning rate of ξ; 0.025 unless set.
+    /// Sets the learning rate of ξ, above 0; 0.025 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};

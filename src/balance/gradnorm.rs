@@ -67,7 +67,7 @@ impl GradNorm {
         Self::default()
     }
 
-    /// Sets how strongly the rates are equalised; 1.5 unless set.
+    /// Sets how strongly the rates are equalised, α, at least 0; 1.5 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradNorm, Observed};
@@ -92,7 +92,7 @@ impl GradNorm {
         self
     }
 
-    /// Sets the learning rate of the logits; 0.025 unless set.
+    /// Sets the learning rate of the logits, above 0; 0.025 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradNorm, Observed};
@@ -110,7 +110,8 @@ impl GradNorm {
         self
     }
 
-    /// Sets the losses that progress is measured against; the first ones seen unless set.
+    /// Sets the losses that progress is measured against, L(0), one above 0 for each task; the first ones
+    /// seen unless set. [`alpha`](Self::alpha) shows it.
     #[must_use]
     pub fn initial_losses(mut self, losses: &[f64]) -> Self {
         self.given = Some(losses.to_vec());

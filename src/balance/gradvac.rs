@@ -73,7 +73,7 @@ impl GradVac {
         self
     }
 
-    /// Sets β, the part of a new cosine in the target; 0.5 unless set.
+    /// Sets β, the part of a new cosine in the target, from 0 to 1; 0.5 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradVac, Observed, Order, PcGrad};

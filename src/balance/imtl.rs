@@ -119,7 +119,7 @@ impl ImtlL {
         Self::default()
     }
 
-    /// Sets the learning rate of s; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; 0.025 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, ImtlL, Observed};
@@ -193,7 +193,7 @@ impl Imtl {
         Self::default()
     }
 
-    /// Sets the learning rate of s; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; 0.025 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Imtl, Observed};

@@ -66,14 +66,15 @@ impl MoCo {
         Self::default()
     }
 
-    /// Sets the step sizes of the mean and of the weights, β and γ; 0.5 and 0.1 unless set.
+    /// Sets the step sizes of the mean, β, from 0 to 1, and of the weights, γ, at least 0; 0.5 and 0.1 unless
+    /// set. [`fading`](Self::fading) shows it.
     #[must_use]
     pub fn rates(mut self, beta: f64, gamma: f64) -> Self {
         (self.beta, self.gamma) = (beta, gamma);
         self
     }
 
-    /// Sets how fast both step sizes fall with the steps, σ; 0.5 unless set.
+    /// Sets how fast both step sizes fall with the steps, σ, at least 0; 0.5 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, MoCo};
@@ -95,7 +96,7 @@ impl MoCo {
         self
     }
 
-    /// Sets the pull of the weights towards zero before the projection, ρ; 0 unless set.
+    /// Sets the pull of the weights towards zero before the projection, ρ, at least 0; 0 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, MoCo};

@@ -311,7 +311,8 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// For a setting outside its range, or a list with not one entry for each task.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a setting outside its range, or a list with not
+    /// one entry for each task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())

@@ -37,19 +37,19 @@ pub struct Stch {
 }
 
 impl Stch {
-    /// With the smoothing μ, in units of the losses.
+    /// With the smoothing μ, above 0, in units of λ (L − z).
     pub fn new(smoothing: f64) -> Self {
         Self { smoothing, preference: Preference::default(), ideal: None }
     }
 
-    /// Sets how much each task matters, λ; 1 / K each unless set.
+    /// Sets how much each task matters, λ, one number for each, at least 0; 1 / K each unless set.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);
         self
     }
 
-    /// Sets the loss each task could reach at best, z; 0 unless set.
+    /// Sets the loss each task could reach at best, z, one for each; 0 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Stch};

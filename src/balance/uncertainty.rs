@@ -51,7 +51,8 @@ impl Uncertainty {
         Self::default()
     }
 
-    /// Sets the tasks whose loss is a cross entropy, by their places: their a is 1.
+    /// Sets the tasks whose loss is a cross entropy, by their places, counted from 0: their a is 1.
+    /// [`begin_at`](Self::begin_at) shows it.
     #[must_use]
     pub fn classification(mut self, tasks: &[usize]) -> Self {
         self.classification = tasks.to_vec();
@@ -75,7 +76,7 @@ impl Uncertainty {
         self
     }
 
-    /// Sets the learning rate of the log-variances; 0.025 unless set.
+    /// Sets the learning rate of the log-variances, above 0; 0.025 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Uncertainty};

@@ -84,7 +84,7 @@ impl Sampler {
     /// Batches of `batch_size` rows in an order drawn anew for every epoch from `seed`.
     ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn shuffled<F: Scalar>(dataset: &Dataset<F>, batch_size: usize, seed: u64) -> Result<Self> {
         Self::new(dataset, batch_size, seed, Some(ChaCha8Rng::seed_from_u64(seed)))
     }
@@ -105,7 +105,7 @@ impl Sampler {
     /// ```
     ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
         Self::new(dataset, batch_size, 0, None)
     }
@@ -196,7 +196,7 @@ impl Sampler {
     /// [`position`](Self::position) said when a checkpoint was made.
     ///
     /// # Errors
-    /// If the table has fewer rows, or the position lies inside a group.
+    /// [`ErrorKind::Setting`] if the table has fewer rows, or the position lies inside a group.
     pub fn seek(&mut self, epoch: u64, position: usize) -> Result<()> {
         if position > self.n_rows() {
             return Err(Error::new(
@@ -291,7 +291,7 @@ impl<F: Scalar> Batches<'_, F> {
     /// The next batch, or `None` when every row was seen. Nothing is allocated.
     ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group of rows.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group of rows.
     pub fn next_batch(&mut self) -> Result<Option<Batch<'_, F>>> {
         match (self.fault.take(), &mut self.sampler) {
             (Some(fault), _) => Err(fault),
@@ -303,7 +303,8 @@ impl<F: Scalar> Batches<'_, F> {
 
 impl<F: Scalar> Dataset<F> {
     /// One pass over the table in batches of `batch_size` rows, shuffled by `seed`: the first epoch of
-    /// [`Sampler::shuffled`].
+    /// [`Sampler::shuffled`]. The first batch tells whether the batch size is one: see
+    /// [`Batches::next_batch`].
     pub fn batches(&self, batch_size: usize, seed: u64) -> Batches<'_, F> {
         self.pass(Sampler::shuffled(self, batch_size, seed))
     }

@@ -57,8 +57,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If there are no rows or no features, the numbers of rows differ, a feature is not finite, or a target is
-    /// infinite.
+    /// [`ErrorKind::Shape`] if there are no rows or no features, or the numbers of rows differ;
+    /// [`ErrorKind::Value`] if a feature is not finite or a target is infinite.
     pub fn new(features: Array2<F>, targets: Array2<F>) -> Result<Self> {
         if features.nrows() == 0 || features.ncols() == 0 {
             return Err(Error::new(
@@ -123,7 +123,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If a length is not a whole number of rows, and as [`new`](Self::new).
+    /// [`ErrorKind::Shape`] if a length is not a whole number of rows, and as [`new`](Self::new).
     pub fn from_slices(features: &[F], n_features: usize, targets: &[F], n_targets: usize) -> Result<Self> {
         let rows = features.len().checked_div(n_features).unwrap_or(0);
         let matrix = |place: &str, numbers: &[F], columns: usize| {
@@ -142,7 +142,7 @@ impl<F: Scalar> Dataset<F> {
     /// The same table with its feature columns called `names`.
     ///
     /// # Errors
-    /// If there is not one name per column, or a name is empty or there twice.
+    /// [`ErrorKind::Name`] if there is not one name per column, or a name is empty or there twice.
     pub fn with_feature_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let features: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("feature names", &features, self.n_features())?;
@@ -154,7 +154,7 @@ impl<F: Scalar> Dataset<F> {
     /// The same table with its target columns called `names`.
     ///
     /// # Errors
-    /// If there is not one name per column, or a name is empty or there twice.
+    /// [`ErrorKind::Name`] if there is not one name per column, or a name is empty or there twice.
     pub fn with_target_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let targets: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("target names", &targets, self.n_targets())?;
@@ -178,7 +178,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If there is not one weight per row, a weight is negative or not finite, or all are 0.
+    /// [`ErrorKind::Shape`] if there is not one weight per row, [`ErrorKind::Value`] if a weight is negative
+    /// or not finite, or all are 0.
     pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
         self.check_length("weights", weights.len())?;
         if let Some((row, weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < F::ZERO)
@@ -212,7 +213,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If there is not one group per row.
+    /// [`ErrorKind::Shape`] if there is not one group per row.
     pub fn with_groups(mut self, groups: Vec<u64>) -> Result<Self> {
         self.check_length("groups", groups.len())?;
         self.groups = Some(groups);
@@ -384,7 +385,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If a number is too large for `G`.
+    /// [`ErrorKind::Value`] if a number is too large for `G`, or all weights are too small for it.
     pub fn cast<G: Scalar>(&self) -> Result<Dataset<G>> {
         let cast = |x: &F| G::from_f64(x.to_f64());
         let mut table = Dataset::new(self.features.map(cast), self.targets.map(cast))?;

@@ -38,15 +38,12 @@ impl Names {
     /// ```
     ///
     /// # Errors
-    /// If there is none; the message lists the names nearest to it.
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn feature(&self, name: &str) -> Result<usize> {
         find("features", &self.features, name)
     }
 
     /// The index of the target column called `name`.
-    ///
-    /// # Errors
-    /// If there is none; the message lists the names nearest to it.
     ///
     /// ```
     /// use polytask::data::Names;
@@ -60,6 +57,9 @@ impl Names {
     /// );
     /// # Ok::<(), polytask::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn target(&self, name: &str) -> Result<usize> {
         find("targets", &self.targets, name)
     }

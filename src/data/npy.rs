@@ -39,8 +39,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// ```
 ///
 /// # Errors
-/// If the file cannot be read, is not such a file, or its array has more than two dimensions or holds other things
-/// than numbers.
+/// [`ErrorKind::File`] if the file cannot be read, is not such a file, or holds other things than numbers;
+/// [`ErrorKind::Shape`] if its array has no or more than two dimensions.
 pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
     let path = path.as_ref();
     let place = path.display().to_string();
@@ -67,7 +67,7 @@ pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
 /// ```
 ///
 /// # Errors
-/// If the file cannot be written.
+/// [`ErrorKind::File`] if the file cannot be written.
 pub fn write<F: Scalar>(path: impl AsRef<Path>, matrix: ArrayView2<'_, F>) -> Result<()> {
     let path = path.as_ref();
     let size = size_of::<F>();

@@ -49,7 +49,8 @@ impl Archive {
     /// Reads a file and finds the names in it; nothing is unpacked yet.
     ///
     /// # Errors
-    /// If the file cannot be read, is no zip archive, or has two arrays of one name.
+    /// [`ErrorKind::File`] if the file cannot be read or is no zip archive, [`ErrorKind::Name`] if two of its
+    /// arrays have one name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let place = path.display().to_string();
@@ -76,7 +77,7 @@ impl Archive {
     /// ```
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), but for reading.
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
         let place = name.to_owned();
         let broken =
@@ -127,8 +128,8 @@ impl Archive {
     /// Unpacks an array and reads it as [`npy::read`] does: as a matrix, rounded to `F`.
     ///
     /// # Errors
-    /// If there is no array of that name, it is packed in another way than NumPy's, is damaged, unpacks to too much, or
-    /// is not what [`npy::read`] takes.
+    /// [`ErrorKind::Name`] if there is no array of that name; [`ErrorKind::File`] if it is packed in another
+    /// way than NumPy's, is damaged or unpacks to too much; and as [`npy::read`].
     pub fn array<F: Scalar>(&self, name: &str) -> Result<Array2<F>> {
         let at = self.names.iter().position(|candidate| candidate == name).ok_or_else(|| {
             let found = match self.names.as_slice() {

@@ -86,7 +86,7 @@ impl<F: Scalar> Standardizer<F> {
     /// ```
     ///
     /// # Errors
-    /// If the sum or the spread of a column is beyond the range of `F`.
+    /// [`ErrorKind::Value`] if the mean or the spread of a column is beyond the range of `F`.
     ///
     /// # Panics
     /// If there is not one weight per row.
@@ -112,7 +112,8 @@ impl<F: Scalar> Standardizer<F> {
     /// ```
     ///
     /// # Errors
-    /// If the lengths differ, a number is not finite, or a standard deviation is negative.
+    /// [`ErrorKind::Shape`] if the lengths differ, [`ErrorKind::Value`] if a number is not finite or a
+    /// standard deviation is negative.
     pub fn from_moments(mean: Vec<F>, std: Vec<F>) -> Result<Self> {
         if mean.len() != std.len() {
             return Err(Error::new(
@@ -181,6 +182,9 @@ impl<F: Scalar> Standardizer<F> {
     }
 
     /// (x − mean) / scale of one number of a column.
+    ///
+    /// # Panics
+    /// If there is no such column.
     #[inline]
     #[track_caller]
     pub fn apply(&self, column: usize, x: F) -> F {
@@ -188,6 +192,9 @@ impl<F: Scalar> Standardizer<F> {
     }
 
     /// z · scale + mean: undoes [`apply`](Self::apply).
+    ///
+    /// # Panics
+    /// If there is no such column.
     #[inline]
     #[track_caller]
     pub fn undo(&self, column: usize, z: F) -> F {
@@ -260,7 +267,7 @@ impl<F: Scalar> Standardizer<F> {
     /// ```
     ///
     /// # Errors
-    /// If a number is too large for `G`.
+    /// [`ErrorKind::Value`] if a number is too large for `G`.
     pub fn cast<G: Scalar>(&self) -> Result<Standardizer<G>> {
         let cast = |all: &[F]| all.iter().map(|x| G::from_f64(x.to_f64())).collect();
         Standardizer::from_moments(cast(&self.mean), cast(&self.std))

@@ -45,7 +45,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If `share` is not between 0 and 1, or there are not at least two rows, or groups, to part.
+    /// [`ErrorKind::Setting`] if `share` is not between 0 and 1, [`ErrorKind::Shape`] if there are not at
+    /// least two rows, or groups, to part.
     pub fn split(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.shuffled_units(seed);
@@ -69,7 +70,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If the shares are not above 0 with a sum below 1, or there are not at least three rows, or groups, to part.
+    /// [`ErrorKind::Setting`] if the shares are not above 0 with a sum below 1, [`ErrorKind::Shape`] if there
+    /// are not at least three rows, or groups, to part.
     pub fn split_three(&self, shares: [f64; 2], seed: u64) -> Result<(Self, Self, Self)> {
         let [first, second] = shares;
         // NaN is neither.
@@ -111,7 +113,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`split`](Self::split) and [`stratified_fold_rows`](Self::stratified_fold_rows).
+    /// As [`split`](Self::split); [`ErrorKind::Name`] if there is no target column `target`;
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
     pub fn stratified_split(&self, share: f64, target: &str, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.stratified_units("a stratified split", target, seed)?;
@@ -180,7 +183,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If `k` is less than 2, or there are fewer than `k` rows, or groups.
+    /// [`ErrorKind::Setting`] if `k` is less than 2, [`ErrorKind::Shape`] if there are fewer than `k` rows,
+    /// or groups.
     pub fn fold_rows(&self, k: usize, seed: u64) -> Result<Vec<Fold>> {
         let mut units = self.shuffled_units(seed);
         units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
@@ -204,8 +208,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`fold_rows`](Self::fold_rows), and if there is no target column `target` or rows have groups, which
-    /// cannot be both whole and evenly spread.
+    /// As [`fold_rows`](Self::fold_rows); [`ErrorKind::Name`] if there is no target column `target`; and
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
     pub fn stratified_fold_rows(&self, k: usize, target: &str, seed: u64) -> Result<Vec<Fold>> {
         let units = self.stratified_units("stratified folds", target, seed)?;
         self.deal(units, k)

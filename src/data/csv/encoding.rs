@@ -181,8 +181,9 @@ impl Encoding {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read or is not a table, a column is not there, or a cell does not hold what its column
-    /// should. The message names file, line and column.
+    /// [`ErrorKind::File`] if the file cannot be read or is not a table, [`ErrorKind::Name`] if a column is
+    /// not there, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names
+    /// file, line and column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
         self.apply(&Table::read(path, self.reader.delimiter)?)
     }
@@ -199,7 +200,8 @@ impl Encoding {
     /// [`features`](Self::features).
     ///
     /// # Errors
-    /// If the source cannot be read or is not a table.
+    /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column's
+    /// name is empty or there twice.
     pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
         Table::read_from(source, name, self.reader.delimiter)
     }
@@ -222,7 +224,8 @@ impl Encoding {
     /// ```
     ///
     /// # Errors
-    /// If a column is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`] if a column is not there, [`ErrorKind::Value`] if a cell does not hold what its
+    /// column should.
     pub fn apply<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
         let features = self.features(table)?;
         let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
@@ -253,7 +256,8 @@ impl Encoding {
     /// predicting.
     ///
     /// # Errors
-    /// If a feature column is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`] if a feature column is not there, [`ErrorKind::Value`] if a cell does not hold
+    /// what its column should.
     pub fn features<F: Scalar>(&self, table: &Table) -> Result<Array2<F>> {
         let mut features = Array2::zeros((table.n_rows(), self.feature_names().len()));
         let mut at = 0;

@@ -127,6 +127,7 @@ impl CsvReader {
     }
 
     /// The column that holds the weight of each row: a number, at least 0.
+    /// [`group_column`](Self::group_column) shows it.
     pub fn weights_column(mut self, name: impl Into<String>) -> Self {
         self.weights = Some(name.into());
         self
@@ -167,7 +168,8 @@ impl CsvReader {
     /// # use polytask::data::csv::CsvReader;
     /// // Semicolons, an unknown number as `?`, a code that is no quantity, a column not to learn from.
     /// let file = "zone;area;note\n8001;514;sold\n8002;?;new\n8001;612;sold\n";
-    /// let reader = CsvReader::new().delimiter(b';').missing(["?", "NA"]).categorical(["zone"]).ignore(["note"]);
+    /// let reader = CsvReader::new().delimiter(b';').missing(["?", "NA"]);
+    /// let reader = reader.categorical(["zone"]).ignore(["note"]);
     /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
     /// assert_eq!(data.feature_names(), ["zone=8001", "zone=8002", "area", "area_missing"]);
     /// assert_eq!(data.feature_row(1), [0.0, 1.0, 563.0, 1.0]); // the mean of the others
@@ -217,8 +219,8 @@ impl CsvReader {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read or is not a table, a column named in the settings is not there, or a cell does
-    /// not hold what its column should. The message names file, line and column.
+    /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read or is not a table, and as
+    /// [`fit`](Self::fit). The message names file, line and column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<(Dataset<F>, Encoding)> {
         self.encode(&Table::read(path, self.delimiter)?)
     }
@@ -239,7 +241,11 @@ impl CsvReader {
     /// Finds out what each column of `table` is, from all rows.
     ///
     /// # Errors
-    /// If a column named in the settings is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`](crate::ErrorKind::Name) if a column named in the settings is not there,
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if one has two roles in them,
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a cell does not hold what its column should, a target
+    /// has no label or a column too many texts, and [`ErrorKind::File`](crate::ErrorKind::File) if no feature
+    /// is left.
     pub fn fit(&self, table: &Table) -> Result<Encoding> {
         self.fit_rows(table, &(0..table.n_rows()).collect::<Vec<_>>())
     }

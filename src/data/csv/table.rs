@@ -44,8 +44,8 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read, is not UTF-8, has no header or no rows, names a column twice or not at all, or
-    /// a line has not one cell per column.
+    /// [`ErrorKind::File`] if the file cannot be read, is not UTF-8, has no header or no rows, or a line has
+    /// not one cell per column; [`ErrorKind::Name`] if it names a column twice or not at all.
     pub fn read(path: impl AsRef<Path>, delimiter: u8) -> Result<Self> {
         let path = path.as_ref();
         let source = path.display().to_string();
@@ -128,7 +128,7 @@ impl Table {
     /// The index of the column called `name`.
     ///
     /// # Errors
-    /// If there is none; the message lists the names nearest to it.
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn column(&self, name: &str) -> Result<usize> {
         names::find(format!("{}, line 1", self.source), &self.names, name)
     }
