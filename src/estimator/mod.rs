@@ -234,7 +234,7 @@ impl<Kind> Estimator<Kind> {
     /// # use polytask::prelude::*;
     /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
     /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
-    /// let settings = MultiTaskRegressor::new().members(1).epochs(20);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(20);
     /// let score = |rate| settings.clone().learning_rate(rate).fit(&x, &y)?.score(&x, &y);
     /// assert!(score(1e-5)? < score(0.005)?); // hardly moves in 20 epochs
     /// # Ok::<(), polytask::Error>(())
@@ -253,7 +253,8 @@ impl<Kind> Estimator<Kind> {
     /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
     /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
     /// let square = |decay| {
-    ///     let model = MultiTaskRegressor::new().members(1).epochs(20).weight_decay(decay).fit(&x, &y)?;
+    ///     let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(20).weight_decay(decay);
+    ///     let model = settings.fit(&x, &y)?;
     ///     Ok::<_, polytask::Error>(model.members()[0].parameters().iter().map(|w| w * w).sum::<f64>())
     /// };
     /// assert!(square(2.0)? < 0.9 * square(0.0)?);
@@ -272,7 +273,7 @@ impl<Kind> Estimator<Kind> {
     /// # use polytask::prelude::*;
     /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
     /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
-    /// let settings = MultiTaskRegressor::new().members(1).epochs(10);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(10);
     /// let score = |rows| settings.clone().batch_size(rows).fit(&x, &y)?.score(&x, &y);
     /// assert!(score(60)? < score(8)?); // one step for each pass over the rows, and six
     /// # Ok::<(), polytask::Error>(())
@@ -291,7 +292,7 @@ impl<Kind> Estimator<Kind> {
     /// # use polytask::prelude::*;
     /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
     /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
-    /// let settings = MultiTaskRegressor::new().members(1);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1);
     /// let score = |epochs| settings.clone().epochs(epochs).fit(&x, &y)?.score(&x, &y);
     /// assert!(score(2)? < score(40)?);
     /// # Ok::<(), polytask::Error>(())
@@ -310,7 +311,7 @@ impl<Kind> Estimator<Kind> {
     /// # use polytask::prelude::*;
     /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
     /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
-    /// let rough = MultiTaskRegressor::new().members(1).epochs(60).learning_rate(0.1);
+    /// let rough = MultiTaskRegressor::new().hidden([16]).members(1).epochs(60).learning_rate(0.1);
     /// let score = |patience| rough.clone().patience(patience).fit(&x, &y)?.score(&x, &y);
     /// assert!(score(1)? < score(60)?); // the first epoch that is no better ends it, and none does
     /// # Ok::<(), polytask::Error>(())
