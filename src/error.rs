@@ -4,6 +4,16 @@ use std::error::Error as StdError;
 use std::fmt;
 
 /// The result of every fallible function of the crate.
+///
+/// ```
+/// fn positive(x: f64) -> polytask::Result<f64> {
+///     use polytask::{Error, ErrorKind};
+///     if x > 0.0 { Ok(x) } else { Err(Error::new(ErrorKind::Value, "x", "a number above 0", x)) }
+/// }
+/// assert_eq!(positive(2.0)?, 2.0);
+/// assert_eq!(positive(-1.0).unwrap_err().to_string(), "x: expected a number above 0, found -1");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A fault in data, settings or files: where it is, what was expected, what was found, what to do.
@@ -31,6 +41,16 @@ struct Parts {
 }
 
 /// The kind of thing that was at fault.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::ErrorKind;
+///
+/// let data = datasets::robot_arm::<f32>(10, 0.05, 42);
+/// assert_eq!(data.split(1.5, 42).unwrap_err().kind(), ErrorKind::Setting);
+/// assert_eq!(data.folds(11, 42).unwrap_err().kind(), ErrorKind::Shape);
+/// assert_eq!(data.names().target("ankle").unwrap_err().kind(), ErrorKind::Name);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -72,6 +92,16 @@ impl Error {
     }
 
     /// Adds the error that caused this one.
+    ///
+    /// ```
+    /// use polytask::{Error, ErrorKind};
+    /// use std::error::Error as _;
+    ///
+    /// let cause = "12,5".parse::<f64>().unwrap_err();
+    /// let error = Error::new(ErrorKind::Value, "line 7", "a number", "`12,5`").caused_by(cause.clone());
+    /// assert_eq!(error.source().map(ToString::to_string), Some(cause.to_string()));
+    /// assert_eq!(format!("{error:?}"), format!("Value error: {error}; cause: {cause}"));
+    /// ```
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -79,6 +109,12 @@ impl Error {
     }
 
     /// Puts the error at a place inside `outer`, so that a message names the whole way: `outer, place`.
+    ///
+    /// ```
+    /// # use polytask::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Value, "line 7", "a number", "`12,5`").within("houses.csv");
+    /// assert_eq!(error.to_string(), "houses.csv, line 7: expected a number, found `12,5`");
+    /// ```
     #[must_use]
     pub fn within(mut self, outer: impl fmt::Display) -> Self {
         self.0.place = format!("{outer}, {}", self.0.place);

@@ -51,7 +51,7 @@ pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// For a setting outside its range, or a list with not one entry for each task.
+    /// [`ErrorKind::Setting`] for a setting outside its range, or a list with not one entry for each task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())
@@ -91,6 +91,35 @@ impl Aggregate for Box<dyn Aggregate> {
 }
 
 /// The gradients of the tasks that take part in a step. All lists are in their order.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::balance::{Aggregate, Aggregator, Rows};
+///
+/// /// The gradient of the task whose losses, summed over the steps, are the largest.
+/// #[derive(Clone, Debug, Default)]
+/// struct Worst {
+///     losses: Vec<f64>, // of all tasks
+/// }
+///
+/// impl Aggregate for Worst {
+///     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _own: &mut [f64]) {
+///         assert_eq!(rows.width(), direction.len());
+///         self.losses.resize(rows.all(), 0.0);
+///         rows.index().iter().zip(rows.losses()).for_each(|(&k, &loss)| self.losses[k] += loss);
+///         let sum = |i: &usize| self.losses[rows.index()[*i]];
+///         let worst = (0..rows.index().len()).max_by(|i, j| sum(i).total_cmp(&sum(j)));
+///         rows.row(worst.expect("a task takes part")).iter().zip(direction).for_each(|(g, d)| *d = *g);
+///     }
+/// }
+///
+/// let mut aggregator = Aggregator::new(Worst::default(), 3)?;
+/// let jacobian = array![[1.0, 0.0], [5.0, 5.0], [0.0, 2.0]];
+/// let mut d = [0.0; 2];
+/// aggregator.direction(&[0.1, 9.0, 0.7], &[true, false, true], jacobian.view(), &mut d);
+/// assert_eq!(d, [0.0, 2.0]); // task 1 has the largest loss, but no label
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     all: usize,
@@ -158,7 +187,8 @@ impl Aggregator {
     /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
     ///
     /// # Errors
-    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
+    /// tasks, or there are no tasks.
     pub fn new(method: impl Aggregate + 'static, n_tasks: usize) -> Result<Self> {
         if n_tasks == 0 {
             return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
@@ -234,8 +264,30 @@ impl Aggregator {
 
     /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
     ///
+    /// ```
+    /// use polytask::balance::{Aggregator, GradDrop, MoCo};
+    /// use polytask::ndarray::array;
+    ///
+    /// let step = |aggregator: &mut Aggregator| {
+    ///     let (jacobian, mut d) = (array![[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]], [0.0; 3]);
+    ///     aggregator.direction(&[1.0, 1.0], &[true, true], jacobian.view(), &mut d);
+    ///     d
+    /// };
+    /// let mut aggregator = Aggregator::new(GradDrop::new(1), 2)?;
+    /// let (first, saved) = (step(&mut aggregator), aggregator.state());
+    /// let second = step(&mut aggregator);
+    /// let mut other = Aggregator::new(GradDrop::new(1), 2)?;
+    /// other.restore(&saved)?;
+    /// assert_eq!(step(&mut other), second); // the draws go on
+    /// other.reset();
+    /// assert_eq!(step(&mut other), first); // and begin again
+    /// assert!(Aggregator::new(MoCo::new(), 2)?.restore(&saved).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the state is that of another method or number of tasks; then nothing is changed.
+    /// [`ErrorKind::Value`] if the state is that of another method or number of tasks; then nothing is
+    /// changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         write(self.own.len(), self.method.state(), state)
     }

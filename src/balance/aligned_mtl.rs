@@ -14,6 +14,22 @@ use super::{Balance, Needs, Tasks, Weights};
 use crate::Result;
 
 /// The common length σ of the aligned gradients, squared, from the eigenvalues of the Gramian.
+///
+/// ```
+/// use polytask::balance::{AlignedMtl, Balancer, CommonScale, Observed};
+/// use polytask::ndarray::array;
+///
+/// // Gradients of lengths 3 and 1 at a right angle: eigenvalues 9 and 1. Only the second task matters.
+/// let jacobian = array![[3.0, 0.0], [0.0, 1.0]];
+/// let scales = [(CommonScale::Least, 1.0), (CommonScale::Median, 1.0), (CommonScale::Mean, 5.0)];
+/// for (scale, square) in scales {
+///     let method = AlignedMtl::new().preference(&[0.0, 1.0]).common_scale(scale);
+///     let mut balancer = Balancer::new(method, 2)?;
+///     let weights = &balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared;
+///     assert!(weights[0].abs() < 1e-12 && (weights[1] - f64::sqrt(square)).abs() < 1e-12); // ‖d‖ = σ
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommonScale {
     /// The least eigenvalue: the paper's choice, which never lengthens a component.
@@ -70,7 +86,7 @@ impl AlignedMtl {
         Self::default()
     }
 
-    /// Sets how much each task matters, p; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);

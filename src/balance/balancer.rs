@@ -34,13 +34,24 @@ pub struct Balancer {
 
 /// What a method carries from one step to the next, each list of numbers under its name: first the number of
 /// tasks, then the lists of [`Balance::state`], which are empty if the method has not begun.
+///
+/// ```
+/// use polytask::balance::{Balancer, Observed, Rlw};
+///
+/// let mut balancer = Balancer::new(Rlw::new(7), 2)?;
+/// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+/// let state = balancer.state();
+/// assert_eq!(state, [("tasks".to_owned(), vec![2.0]), ("steps".to_owned(), vec![1.0])]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub type State = Vec<(String, Vec<f64>)>;
 
 impl Balancer {
     /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
     ///
     /// # Errors
-    /// If a setting of the method is outside its range or does not fit the number of tasks.
+    /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
+    /// tasks, or there are no tasks.
     pub fn new(method: impl Balance + 'static, n_tasks: usize) -> Result<Self> {
         if n_tasks == 0 {
             return Err(Error::new(ErrorKind::Setting, "balance", "at least 1 task", 0));
@@ -78,7 +89,7 @@ impl Balancer {
     /// ```
     ///
     /// # Errors
-    /// If there is not one factor for each task, or one is negative or not finite.
+    /// [`ErrorKind::Setting`] if there is not one factor for each task, or one is negative or not finite.
     pub fn scale_losses(mut self, factors: &[f64]) -> Result<Self> {
         require_one_each(factors, self.factors.len(), "factors of the losses")?;
         for &factor in factors {
@@ -137,6 +148,16 @@ impl Balancer {
     }
 
     /// The weights of the last step: 1 before the first.
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, Observed, ScaleInvariant, Weights};
+    ///
+    /// let mut balancer = Balancer::new(ScaleInvariant::new(), 2)?;
+    /// assert_eq!(balancer.last(), &Weights::ones(2));
+    /// balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
+    /// assert_eq!(balancer.last().shared, [0.25, 2.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn last(&self) -> &Weights {
         &self.weights
     }
@@ -148,6 +169,19 @@ impl Balancer {
 
     /// Tells the method the losses of all K tasks on the same batch after the step. Only methods with
     /// [`Needs::losses_after_step`] make use of it.
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, Famo, Observed};
+    ///
+    /// let mut balancer = Balancer::new(Famo::new(), 2)?;
+    /// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// if balancer.needs().losses_after_step {
+    ///     balancer.after_step(&[0.9, 0.2]); // the step served the second task more
+    /// }
+    /// let weights = balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// assert!(weights.shared[0] > weights.shared[1]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there are not K losses.
@@ -161,6 +195,20 @@ impl Balancer {
     }
 
     /// Tells the method that the epoch has ended.
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, Dwa, Observed};
+    ///
+    /// let mut balancer = Balancer::new(Dwa::new(), 2)?;
+    /// for losses in [[1.0, 1.0], [0.9, 0.1]] {
+    ///     balancer.weights(&mut Observed::from_losses(&losses));
+    ///     assert_eq!(balancer.last().shared, [1.0, 1.0]); // nothing to compare before two epochs have ended
+    ///     balancer.end_epoch();
+    /// }
+    /// let weights = balancer.weights(&mut Observed::from_losses(&[0.9, 0.1]));
+    /// assert!(weights.shared[0] > weights.shared[1]); // the first loss falls more slowly
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn end_epoch(&mut self) {
         self.method.end_epoch();
     }
@@ -180,8 +228,28 @@ impl Balancer {
 
     /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
     ///
+    /// ```
+    /// use polytask::balance::{Balancer, Observed, Rlw, Weights};
+    ///
+    /// let mut evidence = Observed::from_losses(&[1.0, 1.0]);
+    /// let mut balancer = Balancer::new(Rlw::new(7), 2)?;
+    /// let (first, saved) = (balancer.weights(&mut evidence).clone(), balancer.state());
+    /// let second = balancer.weights(&mut evidence).clone();
+    ///
+    /// let mut resumed = Balancer::new(Rlw::new(7), 2)?;
+    /// resumed.restore(&saved)?;
+    /// assert_eq!(resumed.weights(&mut evidence), &second);
+    /// assert!(Balancer::new(Rlw::new(7), 3)?.restore(&saved).is_err()); // other tasks
+    ///
+    /// resumed.reset();
+    /// assert_eq!(resumed.last(), &Weights::ones(2));
+    /// assert_eq!(resumed.weights(&mut evidence), &first);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the state is that of another method or number of tasks; then nothing is changed.
+    /// [`ErrorKind::Value`] if the state is that of another method or number of tasks; then nothing is
+    /// changed.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         write(self.weights.shared.len(), self.method.state(), state)?;
         // The step that this balancer may be in the middle of is not the state's.
@@ -218,6 +286,37 @@ pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, s
 }
 
 /// The tasks that take part in a step: those that have labels. All lists are in their order.
+///
+/// ```
+/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+///
+/// /// Weighs each task by how far its loss is above the least it ever had.
+/// #[derive(Clone, Debug, Default)]
+/// struct AboveBest {
+///     best: Vec<f64>, // of all tasks
+/// }
+///
+/// impl Balance for AboveBest {
+///     fn needs(&self) -> Needs {
+///         Needs::LOSSES
+///     }
+///
+///     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+///         self.best.resize(tasks.all(), f64::INFINITY);
+///         for (i, (&k, &loss)) in tasks.index().iter().zip(tasks.losses()).enumerate() {
+///             self.best[k] = self.best[k].min(loss);
+///             weights.shared[i] = loss / self.best[k] / tasks.len() as f64;
+///         }
+///         weights.scale_heads();
+///     }
+/// }
+///
+/// let mut balancer = Balancer::new(AboveBest::default(), 3)?;
+/// balancer.weights(&mut Observed::from_losses(&[1.0, 2.0, 4.0]));
+/// let mut evidence = Observed::from_losses(&[0.0, 2.0, 8.0]).with_labels(&[false, true, true]);
+/// assert_eq!(balancer.weights(&mut evidence).shared, [0.0, 0.5, 1.0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub struct Tasks<'a> {
     all: usize,
     index: &'a [usize],

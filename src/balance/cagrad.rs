@@ -21,6 +21,21 @@ use crate::Result;
 const STATIONARY: f64 = 1e-7;
 
 /// What the direction is divided by at the end, so that its length depends less on c.
+///
+/// ```
+/// use polytask::balance::{Balancer, CaGrad, Observed, Rescale};
+/// use polytask::ndarray::array;
+///
+/// let first = |rescale| {
+///     let mut balancer = Balancer::new(CaGrad::new(0.5).rescale(rescale), 2)?;
+///     let mut evidence = Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]);
+///     Ok::<_, polytask::Error>(balancer.weights(&mut evidence).shared[0])
+/// };
+/// let paper = first(Rescale::None)?;
+/// assert!((paper / first(Rescale::OnePlusC)? - 1.5).abs() < 1e-12);
+/// assert!((paper / first(Rescale::OnePlusSquare)? - 1.25).abs() < 1e-12);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rescale {
     /// Nothing: the direction of the paper.
@@ -71,8 +86,8 @@ impl Default for CaGrad {
 }
 
 impl CaGrad {
-    /// With the radius c of the ball around the mean gradient; the paper has 0.4 for networks and 0.5 for its
-    /// toy problem. The result is divided by 1 + c².
+    /// With the radius c of the ball around the mean gradient, relative to its length: 0, or at least 10⁻⁶.
+    /// The paper has 0.4 for networks and 0.5 for its toy problem. The result is divided by 1 + c².
     pub fn new(c: f64) -> Self {
         let [low, high, middle, mean] = [const { Vec::new() }; 4];
         Self { c, rescale: Rescale::OnePlusSquare, solver: MinNorm::default(), low, high, middle, mean }

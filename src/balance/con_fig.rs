@@ -44,7 +44,18 @@ impl ConFig {
         Self::default()
     }
 
-    /// Sets how much each task matters, p; 1 each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; 1 each unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, ConFig, Observed};
+    /// # use polytask::ndarray::{Array1, array};
+    /// let jacobian = array![[2.0, 0.0], [1.0, 1.0]];
+    /// let mut balancer = Balancer::new(ConFig::new().preference(&[1.0, 3.0]), 2)?;
+    /// let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared.clone();
+    /// let gains = jacobian.dot(&jacobian.t().dot(&Array1::from(weights))); // ⟨∇ₖ, d⟩
+    /// assert!((gains[1] / 2_f64.sqrt() - 3.0 * gains[0] / 2.0).abs() < 1e-12); // along the unit gradients
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);

@@ -99,7 +99,23 @@ impl DbMtlMomentum {
         Self::default()
     }
 
-    /// Sets the part of the past in the mean, β, and how it fades with the steps, σ; 0.9 and 0 unless set.
+    /// Sets the part of the past in the mean, β, from 0 to below 1, and how it fades with the steps, σ, at
+    /// least 0; 0.9 and 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Aggregator, DbMtlMomentum};
+    /// # use polytask::ndarray::array;
+    /// // One task of loss 1 whose gradient is 2 and then 0: d is the moving mean.
+    /// for (sigma, mean) in [(0.0, 1.0), (1.0, 0.5)] {
+    ///     let mut aggregator = Aggregator::new(DbMtlMomentum::new().momentum(0.5, sigma), 1)?;
+    ///     let mut d = [0.0];
+    ///     for gradient in [2.0, 0.0] {
+    ///         aggregator.direction(&[1.0], &[true], array![[gradient]].view(), &mut d);
+    ///     }
+    ///     assert_eq!(d, [mean]); // β₂ = 0.5 / 2^σ
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn momentum(mut self, beta: f64, sigma: f64) -> Self {
         (self.beta, self.sigma) = (beta, sigma);

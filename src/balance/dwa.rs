@@ -57,7 +57,22 @@ impl Dwa {
         Self::default()
     }
 
-    /// Sets the temperature T: the larger, the more equal the weights; 2 unless set.
+    /// Sets the temperature T, above 0: the larger, the more equal the weights; 2 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Dwa, Observed};
+    /// for temperature in [0.5, 5.0] {
+    ///     let mut balancer = Balancer::new(Dwa::new().temperature(temperature), 2)?;
+    ///     for losses in [[1.0, 1.0], [1.0, 0.5]] {
+    ///         balancer.weights(&mut Observed::from_losses(&losses));
+    ///         balancer.end_epoch();
+    ///     }
+    ///     let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.5])).shared;
+    ///     let ratio = f64::exp((1.0 - 0.5) / temperature); // 2.7 at 0.5, 1.1 at 5
+    ///     assert!((weights[0] / weights[1] - ratio).abs() < 1e-12);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn temperature(mut self, temperature: f64) -> Self {
         self.temperature = temperature;

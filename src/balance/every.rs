@@ -28,7 +28,7 @@ pub struct Every<B> {
 }
 
 impl<B: Balance> Every<B> {
-    /// `method`, asked at every `n`th step.
+    /// `method`, asked at every `n`th step; n is at least 1.
     pub fn new(method: B, n: usize) -> Self {
         let [steps, shared, own] = [const { Vec::new() }; 3];
         Self { method, n, steps, shared, own }

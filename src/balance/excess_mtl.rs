@@ -63,7 +63,7 @@ impl ExcessMtl {
         Self::default()
     }
 
-    /// Sets the step size of the weights, η; 0.01 unless set.
+    /// Sets the step size of the weights, η, above 0; 0.01 unless set. [`warm_up`](Self::warm_up) shows it.
     #[must_use]
     pub fn rate(mut self, rate: f64) -> Self {
         self.rate = rate;
@@ -71,6 +71,25 @@ impl ExcessMtl {
     }
 
     /// Sets the number of steps with weights 1 at the beginning; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Aggregator, ExcessMtl};
+    /// # use polytask::ndarray::array;
+    /// // The weight of a task whose gradient stays, beside one whose gradient shrinks, after some steps.
+    /// let weight = |method: ExcessMtl, steps: usize| {
+    ///     let mut aggregator = Aggregator::new(method, 2)?;
+    ///     let mut d = [0.0; 2];
+    ///     for step in 1..=steps {
+    ///         let jacobian = array![[1.0, 0.0], [0.0, 1.0 / step as f64]];
+    ///         aggregator.direction(&[1.0, 1.0], &[true, true], jacobian.view(), &mut d);
+    ///     }
+    ///     Ok::<_, polytask::Error>(d[0])
+    /// };
+    /// assert_eq!(weight(ExcessMtl::new().warm_up(10), 10)?, 1.0);
+    /// assert!(weight(ExcessMtl::new().warm_up(10), 20)? > 1.0);
+    /// assert!(weight(ExcessMtl::new().rate(0.1), 20)? > weight(ExcessMtl::new(), 20)?); // ten times as fast
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn warm_up(mut self, steps: usize) -> Self {
         self.warm_up = steps;

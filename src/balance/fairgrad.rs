@@ -45,7 +45,7 @@ impl Default for FairGrad {
 }
 
 impl FairGrad {
-    /// With this α; 1 in the reference code.
+    /// With this α: 0, or at least 0.1; 1 in the reference code.
     pub fn new(alpha: f64) -> Self {
         Self { alpha, solver: Fair::default() }
     }

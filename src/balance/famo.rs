@@ -58,21 +58,55 @@ impl Famo {
         Self::default()
     }
 
-    /// Sets the lower bounds b of the losses; 0 unless set.
+    /// Sets the lower bounds b of the losses, one for each task; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// let mut balancer = Balancer::new(Famo::new().bounds(&[0.5, 0.0]), 2)?;
+    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// assert!((weights[0] - 2.0 / 3.0).abs() < 1e-12); // D = (0.5, 1): the first is nearer to its bound
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn bounds(mut self, bounds: &[f64]) -> Self {
         self.bounds = Some(bounds.to_vec());
         self
     }
 
-    /// Sets γ, the pull of ξ towards equal weights; 10⁻³ unless set.
+    /// Sets γ, the pull of ξ towards 0 and so of z towards 1 / K, at least 0; 10⁻³ unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// // The weight of the first task after 100 steps that served the second alone.
+    /// let weight = |decay| {
+    ///     let mut balancer = Balancer::new(Famo::new().decay(decay), 2)?;
+    ///     for _ in 0..100 {
+    ///         balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    ///         balancer.after_step(&[1.0, 0.5]);
+    ///     }
+    ///     Ok::<_, polytask::Error>(balancer.last().shared[0])
+    /// };
+    /// assert!(weight(0.0)? > 0.9 && weight(0.5)? < 0.8);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn decay(mut self, decay: f64) -> Self {
         self.decay = decay;
         self
     }
 
-    /// Sets the learning rate of ξ; 0.025 unless set.
+    /// Sets the learning rate of ξ, above 0; 0.025 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// let mut balancer = Balancer::new(Famo::new().learning_rate(0.1), 2)?;
+    /// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// balancer.after_step(&[1.0, 0.5]);
+    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// let apart = (weights[0] / weights[1]).ln(); // Adam's first step moves each ξ by its learning rate
+    /// assert!((apart - 0.2).abs() < 1e-6);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.logits.learning_rate = learning_rate;

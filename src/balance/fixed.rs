@@ -23,7 +23,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// These weights, one for each task.
+    /// These weights, one finite number for each task.
     pub fn new(weights: &[f64]) -> Self {
         Self { weights: weights.to_vec() }
     }

@@ -67,21 +67,51 @@ impl GradNorm {
         Self::default()
     }
 
-    /// Sets how strongly the rates are equalised; 1.5 unless set.
+    /// Sets how strongly the rates are equalised, α, at least 0; 1.5 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, GradNorm, Observed};
+    /// # use polytask::ndarray::array;
+    /// // Gradients of one length; the first loss is at half of what it began with, the second has not moved.
+    /// let losses = [0.5, 1.0];
+    /// for (alpha, ratio) in [(0.0, 1.0), (1.0, 2.0)] {
+    ///     let method = GradNorm::new().alpha(alpha).initial_losses(&[1.0, 1.0]);
+    ///     let mut balancer = Balancer::new(method, 2)?;
+    ///     let mut evidence = Observed::from_gramian(&array![[1.0, 0.0], [0.0, 1.0]]).with_losses(&losses);
+    ///     for _ in 0..500 {
+    ///         balancer.weights(&mut evidence);
+    ///     }
+    ///     let weights = &balancer.last().shared;
+    ///     assert!((weights[1] / weights[0] - ratio).abs() < 0.1); // (r₂ / r₁)^α
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn alpha(mut self, alpha: f64) -> Self {
         self.alpha = alpha;
         self
     }
 
-    /// Sets the learning rate of the logits; 0.025 unless set.
+    /// Sets the learning rate of the logits, above 0; 0.025 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, GradNorm, Observed};
+    /// # use polytask::ndarray::array;
+    /// let mut evidence = Observed::from_gramian(&array![[9.0, 0.0], [0.0, 1.0]]);
+    /// let mut balancer = Balancer::new(GradNorm::new().learning_rate(0.1), 2)?;
+    /// assert_eq!(balancer.weights(&mut evidence).shared, [1.0, 1.0]);
+    /// let weights = &balancer.weights(&mut evidence).shared; // Adam's first step moves each logit by 0.1
+    /// assert!(((weights[1] / weights[0]).ln() - 0.2).abs() < 1e-6);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.logits.learning_rate = learning_rate;
         self
     }
 
-    /// Sets the losses that progress is measured against; the first ones seen unless set.
+    /// Sets the losses that progress is measured against, L(0), one above 0 for each task; the first ones
+    /// seen unless set. [`alpha`](Self::alpha) shows it.
     #[must_use]
     pub fn initial_losses(mut self, losses: &[f64]) -> Self {
         self.given = Some(losses.to_vec());

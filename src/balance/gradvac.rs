@@ -73,7 +73,24 @@ impl GradVac {
         self
     }
 
-    /// Sets β, the part of a new cosine in the target; 0.5 unless set.
+    /// Sets β, the part of a new cosine in the target, from 0 to 1; 0.5 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, GradVac, Observed, Order, PcGrad};
+    /// # use polytask::ndarray::array;
+    /// // With β = 0 the targets stay 0, and the method is PCGrad.
+    /// let gramian = array![[2.0, -1.0, 1.0], [-1.0, 2.0, -1.0], [1.0, -1.0, 3.0]];
+    /// let still = GradVac::new().order(Order::Ascending).rate(0.0);
+    /// let (mut still, mut learning) = (Balancer::new(still, 3)?, Balancer::new(GradVac::new(), 3)?);
+    /// let mut pcgrad = Balancer::new(PcGrad::new().order(Order::Ascending), 3)?;
+    /// let mut evidence = Observed::from_gramian(&gramian);
+    /// for _ in 0..3 {
+    ///     [&mut still, &mut learning, &mut pcgrad].map(|balancer| balancer.weights(&mut evidence).clone());
+    /// }
+    /// let distance = |balancer: &Balancer| (balancer.last().shared[0] - pcgrad.last().shared[0]).abs();
+    /// assert!(distance(&still) < 1e-12 && distance(&learning) > 0.01);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn rate(mut self, rate: f64) -> Self {
         self.rate = rate;

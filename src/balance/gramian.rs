@@ -16,6 +16,20 @@ use ndarray::ArrayView2;
 /// let g = Gramian::of(array![[30.0, 5.0], [5.0, 10.0]].view());
 /// assert_eq!((g[[0, 0]], g[[0, 1]], g.scale()), (0.75, 0.125, 40.0));
 /// ```
+///
+/// What a method reads off it, for gradients of lengths 3 and 4 at an angle of cosine ¼:
+///
+/// ```
+/// use polytask::balance::Gramian;
+/// use polytask::ndarray::array;
+///
+/// let g = Gramian::of(array![[9.0, 3.0], [3.0, 16.0]].view());
+/// let near = |a: f64, b: f64| (a - b).abs() < 1e-15;
+/// assert!(g.len() == 2 && g.scale() == 25.0 && g.row(0) == [g[[0, 0]], g[[0, 1]]]);
+/// assert!(near(g.norm(0), 0.6) && near(g.true_norm(0), 3.0) && near(g.cosine(0, 1), 0.25));
+/// assert!(near(g.dot(0, &[1.0, 1.0]), 12.0 / 25.0)); // ⟨∇₀, ∇₀ + ∇₁⟩
+/// assert!(near(g.square(&[1.0, -1.0]), 19.0 / 25.0)); // ‖∇₀ − ∇₁‖²
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Gramian {
     n: usize,

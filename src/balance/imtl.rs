@@ -119,7 +119,16 @@ impl ImtlL {
         Self::default()
     }
 
-    /// Sets the learning rate of s; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; 0.025 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, ImtlL, Observed};
+    /// let mut balancer = Balancer::new(ImtlL::new().learning_rate(0.1), 2)?;
+    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [1.0, 1.0]);
+    /// let weights = &balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared;
+    /// assert!((weights[0].ln() + 0.1).abs() < 1e-6 && (weights[1].ln() - 0.1).abs() < 1e-6);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.scales.learning_rate = learning_rate;
@@ -184,7 +193,18 @@ impl Imtl {
         Self::default()
     }
 
-    /// Sets the learning rate of s; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; 0.025 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Imtl, Observed};
+    /// # use polytask::ndarray::array;
+    /// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[4.0, 0.5]);
+    /// let mut balancer = Balancer::new(Imtl::new().learning_rate(0.1), 2)?;
+    /// balancer.weights(&mut evidence);
+    /// let own = &balancer.weights(&mut evidence).own; // exp(s), after one step of Adam
+    /// assert!((own[0].ln() + 0.1).abs() < 1e-6 && (own[1].ln() - 0.1).abs() < 1e-6);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.losses = self.losses.learning_rate(learning_rate);

@@ -11,6 +11,26 @@ use super::solver::MinNorm;
 use super::{Balance, Gramian, Needs, Tasks, Weights, positive};
 
 /// What the gradients are divided by before their average of least norm is sought.
+///
+/// ```
+/// use polytask::balance::{Balancer, Mgda, Normalisation, Observed};
+/// use polytask::ndarray::array;
+///
+/// // Gradients of lengths 3 and 1 at a right angle, losses 3 and 1.
+/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[3.0, 1.0]);
+/// let expected = [
+///     (Normalisation::None, [0.1, 0.9]),
+///     (Normalisation::Length, [0.5 / 3.0, 0.5]),
+///     (Normalisation::Loss, [0.5 / 3.0, 0.5]),
+///     (Normalisation::LossAndLength, [0.9 / 9.0, 0.1]),
+/// ];
+/// for (normalisation, [first, second]) in expected {
+///     let mut balancer = Balancer::new(Mgda::new().normalisation(normalisation), 2)?;
+///     let weights = &balancer.weights(&mut evidence).shared;
+///     assert!((weights[0] - first).abs() < 1e-12 && (weights[1] - second).abs() < 1e-12);
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Normalisation {
     /// Nothing.

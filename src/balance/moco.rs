@@ -66,21 +66,52 @@ impl MoCo {
         Self::default()
     }
 
-    /// Sets the step sizes of the mean and of the weights, β and γ; 0.5 and 0.1 unless set.
+    /// Sets the step sizes of the mean, β, from 0 to 1, and of the weights, γ, at least 0; 0.5 and 0.1 unless
+    /// set. [`fading`](Self::fading) shows it.
     #[must_use]
     pub fn rates(mut self, beta: f64, gamma: f64) -> Self {
         (self.beta, self.gamma) = (beta, gamma);
         self
     }
 
-    /// Sets how fast both step sizes fall with the steps, σ; 0.5 unless set.
+    /// Sets how fast both step sizes fall with the steps, σ, at least 0; 0.5 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Aggregator, MoCo};
+    /// # use polytask::ndarray::array;
+    /// // One task whose loss falls from 4 to 2: d is its moving mean, as long as the losses.
+    /// for (sigma, mean) in [(0.0, 3.0), (1.0, 3.5)] {
+    ///     let mut aggregator = Aggregator::new(MoCo::new().rates(0.5, 0.1).fading(sigma), 1)?;
+    ///     let mut d = [0.0];
+    ///     for loss in [4.0, 2.0] {
+    ///         aggregator.direction(&[loss], &[true], array![[7.0]].view(), &mut d);
+    ///     }
+    ///     assert_eq!(d, [mean]); // 4 − β₂ (4 − 2), β₂ = 0.5 / 2^σ
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn fading(mut self, sigma: f64) -> Self {
         self.sigma = sigma;
         self
     }
 
-    /// Sets the pull of the weights towards zero before the projection, ρ; 0 unless set.
+    /// Sets the pull of the weights towards zero before the projection, ρ, at least 0; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Aggregator, MoCo};
+    /// # use polytask::ndarray::array;
+    /// // Orthogonal gradients as long as their losses, 3 and 1: at rest λ = (1 + ρ, 9 + ρ) / (10 + 2ρ).
+    /// for (rho, first) in [(0.0, 0.1), (7.0, 1.0 / 3.0)] {
+    ///     let mut aggregator = Aggregator::new(MoCo::new().ridge(rho), 2)?;
+    ///     let mut d = [0.0; 2];
+    ///     for _ in 0..500 {
+    ///         aggregator.direction(&[3.0, 1.0], &[true; 2], array![[1.0, 0.0], [0.0, 1.0]].view(), &mut d);
+    ///     }
+    ///     assert!((d[0] / 3.0 - first).abs() < 1e-6);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn ridge(mut self, rho: f64) -> Self {
         self.rho = rho;

@@ -311,7 +311,8 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// For a setting outside its range, or a list with not one entry for each task.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a setting outside its range, or a list with not
+    /// one entry for each task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())
@@ -345,6 +346,34 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
 }
 
 /// What a method has to be shown.
+///
+/// ```
+/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+/// use polytask::ndarray::array;
+///
+/// /// Makes all gradients as long as 1.
+/// #[derive(Clone, Debug)]
+/// struct UnitLength;
+///
+/// impl Balance for UnitLength {
+///     fn needs(&self) -> Needs {
+///         Needs::GRAMIAN
+///     }
+///
+///     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+///         let gramian = tasks.gramian();
+///         (0..gramian.len()).for_each(|k| weights.shared[k] = 1.0 / gramian.true_norm(k));
+///     }
+/// }
+///
+/// let mut balancer = Balancer::new(UnitLength.every(2), 2)?;
+/// let mut evidence = Observed::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
+/// assert!(balancer.needs().gramian && !balancer.needs().losses_after_step);
+/// let weights = balancer.weights(&mut evidence);
+/// assert!((weights.shared[0] - 0.2).abs() < 1e-12 && (weights.shared[1] - 0.5).abs() < 1e-12);
+/// assert_eq!(balancer.needs(), Needs::LOSSES); // nothing is asked of it at the second step
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// It asks for the Gramian.
@@ -363,6 +392,20 @@ impl Needs {
 }
 
 /// Copies a method whose type is hidden. Every method that is `Clone` has it.
+///
+/// ```
+/// use polytask::balance::{Balance, Balancer, BoxedBalance, Equal, Mgda, Observed};
+/// use polytask::ndarray::array;
+///
+/// let methods: [Box<dyn Balance>; 2] = [Equal::mean().boxed(), Mgda::new().boxed()];
+/// let mut evidence = Observed::from_gramian(&array![[4.0, 0.0], [0.0, 1.0]]);
+/// let mut first = Vec::new();
+/// for method in &methods {
+///     first.push(Balancer::new(method.clone(), 2)?.weights(&mut evidence).shared[0]);
+/// }
+/// assert!(first[0] == 0.5 && (first[1] - 0.2).abs() < 1e-12);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait BoxedBalance {
     /// A copy of the method, settings and state, in a box.
     fn boxed(&self) -> Box<dyn Balance>;

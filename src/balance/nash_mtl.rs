@@ -52,7 +52,16 @@ impl NashMtl {
         Self::default()
     }
 
-    /// Sets the largest length of d; 1 unless set.
+    /// Sets the largest length of d, above 0; 1 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, NashMtl, Observed};
+    /// # use polytask::ndarray::array;
+    /// let mut balancer = Balancer::new(NashMtl::new().largest_norm(0.5), 2)?;
+    /// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
+    /// assert!(((2.0 * weights[0]).hypot(0.5 * weights[1]) - 0.5).abs() < 1e-9); // ‖d‖
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn largest_norm(mut self, norm: f64) -> Self {
         self.largest_norm = Some(norm);

@@ -14,6 +14,22 @@ use super::Evidence;
 /// assert_eq!(balancer.weights(&mut evidence).shared, [0.5, 0.5, 0.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
+///
+/// Gradients may be given whole or as their Gramian:
+///
+/// ```
+/// use polytask::balance::{Evidence, Observed};
+/// use polytask::ndarray::array;
+///
+/// let mut rows = Observed::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
+/// let gramian = array![[25.0, 8.0], [8.0, 4.0]];
+/// assert_eq!(rows.losses(), [1.0, 1.0]);
+/// assert_eq!(rows.gramian(), gramian);
+/// let mut products = Observed::from_gramian(&gramian).with_losses(&[0.5, 2.0]);
+/// let mut later = Observed::from_losses(&[0.5, 2.0]).with_gramian(&gramian);
+/// assert_eq!(products.losses(), later.losses());
+/// assert_eq!(products.gramian(), later.gramian());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Observed {
     losses: Vec<f64>,

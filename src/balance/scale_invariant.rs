@@ -34,7 +34,14 @@ impl ScaleInvariant {
         Self::default()
     }
 
-    /// Sets how much each task matters, c; 1 each unless set.
+    /// Sets how much each task matters, c, one number for each, at least 0; 1 each unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, ScaleInvariant};
+    /// let mut balancer = Balancer::new(ScaleInvariant::new().preference(&[1.0, 3.0]), 2)?;
+    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [0.25, 6.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);

@@ -33,7 +33,7 @@ pub struct Smoothed<B> {
 }
 
 impl<B: Balance> Smoothed<B> {
-    /// The weights of `method`, each mixed with `momentum` parts of its last value.
+    /// The weights of `method`, each mixed with `momentum` parts of its last value, α: from 0 to below 1.
     pub fn new(method: B, momentum: f64) -> Self {
         Self { method, momentum, shared: Vec::new(), own: Vec::new() }
     }

@@ -37,19 +37,29 @@ pub struct Stch {
 }
 
 impl Stch {
-    /// With the smoothing μ, in units of the losses.
+    /// With the smoothing μ, above 0, in units of λ (L − z).
     pub fn new(smoothing: f64) -> Self {
         Self { smoothing, preference: Preference::default(), ideal: None }
     }
 
-    /// Sets how much each task matters, λ; 1 / K each unless set.
+    /// Sets how much each task matters, λ, one number for each, at least 0; 1 / K each unless set.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);
         self
     }
 
-    /// Sets the loss each task could reach at best, z; 0 unless set.
+    /// Sets the loss each task could reach at best, z, one for each; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, Stch};
+    /// let method = Stch::new(0.01).preference(&[1.0, 1.0]);
+    /// let mut evidence = Observed::from_losses(&[1.0, 0.9]);
+    /// assert!(Balancer::new(method.clone(), 2)?.weights(&mut evidence).shared[0] > 0.999);
+    /// let method = method.ideal(&[0.8, 0.1]); // the second task has more to gain
+    /// assert!(Balancer::new(method, 2)?.weights(&mut evidence).shared[1] > 0.999);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn ideal(mut self, losses: &[f64]) -> Self {
         self.ideal = Some(losses.to_vec());

@@ -51,7 +51,8 @@ impl Uncertainty {
         Self::default()
     }
 
-    /// Sets the tasks whose loss is a cross entropy, by their places: their a is 1.
+    /// Sets the tasks whose loss is a cross entropy, by their places, counted from 0: their a is 1.
+    /// [`begin_at`](Self::begin_at) shows it.
     #[must_use]
     pub fn classification(mut self, tasks: &[usize]) -> Self {
         self.classification = tasks.to_vec();
@@ -59,13 +60,32 @@ impl Uncertainty {
     }
 
     /// Sets where the log-variances begin; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, Uncertainty};
+    /// let method = Uncertainty::new().classification(&[1]).begin_at(-0.5);
+    /// let mut balancer = Balancer::new(method, 2)?;
+    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// let begin = 0.5_f64.exp(); // a exp(−s): a is ½ for the first task and 1 for the second
+    /// assert!((weights[0] - 0.5 * begin).abs() < 1e-12 && (weights[1] - begin).abs() < 1e-12);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn begin_at(mut self, log_variance: f64) -> Self {
         self.log_variance.begin_at(log_variance);
         self
     }
 
-    /// Sets the learning rate of the log-variances; 0.025 unless set.
+    /// Sets the learning rate of the log-variances, above 0; 0.025 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, Uncertainty};
+    /// let mut balancer = Balancer::new(Uncertainty::new().learning_rate(0.1), 1)?;
+    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0])).shared, [0.5]);
+    /// let weight = balancer.weights(&mut Observed::from_losses(&[4.0])).shared[0];
+    /// assert!(((weight / 0.5).ln() + 0.1).abs() < 1e-6); // Adam's first step moves s by 0.1
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.log_variance.learning_rate = learning_rate;

@@ -44,14 +44,38 @@ impl UpGrad {
         Self::default()
     }
 
-    /// Sets how much each task matters, p; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, UpGrad};
+    /// # use polytask::ndarray::array;
+    /// let mut agreeing = Observed::from_jacobian(&array![[1.0, 0.0], [1.0, 1.0]]);
+    /// let mut balancer = Balancer::new(UpGrad::new().preference(&[0.2, 0.8]), 2)?;
+    /// assert_eq!(balancer.weights(&mut agreeing).shared, [0.2, 0.8]); // nothing to project
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);
         self
     }
 
-    /// Sets what is added to the diagonal of the Gramian divided by its trace; 0 unless set.
+    /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; 0 unless set.
+    ///
+    /// ```
+    /// # use polytask::balance::{Balancer, Observed, UpGrad};
+    /// # use polytask::ndarray::array;
+    /// // g against −2g: the exact projections stand still, a ridge leaves the first task opposed.
+    /// let jacobian = array![[1.0], [-2.0]];
+    /// let along = |ridge| {
+    ///     let mut balancer = Balancer::new(UpGrad::new().ridge(ridge), 2)?;
+    ///     let weights = &balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared;
+    ///     Ok::<_, polytask::Error>(weights[0] - 2.0 * weights[1])
+    /// };
+    /// assert!(along(0.0)?.abs() < 1e-12);
+    /// assert!(along(1e-4)? < 0.0 && along(0.1)? < along(1e-4)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn ridge(mut self, ridge: f64) -> Self {
         self.ridge = ridge;

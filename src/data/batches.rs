@@ -84,15 +84,28 @@ impl Sampler {
     /// Batches of `batch_size` rows in an order drawn anew for every epoch from `seed`.
     ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn shuffled<F: Scalar>(dataset: &Dataset<F>, batch_size: usize, seed: u64) -> Result<Self> {
         Self::new(dataset, batch_size, seed, Some(ChaCha8Rng::seed_from_u64(seed)))
     }
 
     /// Batches of `batch_size` rows in the order of the table, every epoch alike.
     ///
+    /// ```
+    /// use polytask::data::{Dataset, Sampler};
+    ///
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// let mut sampler = Sampler::in_order(&data, 2)?;
+    /// assert_eq!(sampler.next_batch(&data).rows, [0, 1]);
+    /// assert_eq!(sampler.next_batch(&data).rows, [2]);
+    /// assert!(sampler.epoch_finished());
+    /// assert_eq!(sampler.next_batch(&data).rows, [0, 1]);
+    /// assert_eq!((sampler.epoch(), sampler.epoch_finished()), (1, false));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
         Self::new(dataset, batch_size, 0, None)
     }
@@ -183,7 +196,7 @@ impl Sampler {
     /// [`position`](Self::position) said when a checkpoint was made.
     ///
     /// # Errors
-    /// If the table has fewer rows, or the position lies inside a group.
+    /// [`ErrorKind::Setting`] if the table has fewer rows, or the position lies inside a group.
     pub fn seek(&mut self, epoch: u64, position: usize) -> Result<()> {
         if position > self.n_rows() {
             return Err(Error::new(
@@ -234,6 +247,14 @@ impl Sampler {
     }
 
     /// How many rows the largest batch can have.
+    ///
+    /// ```
+    /// # use polytask::data::{Dataset, Sampler};
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// let sampler = Sampler::shuffled(&data, 100, 7)?;
+    /// assert_eq!((sampler.batch_size(), sampler.seed()), (3, 7)); // no more than the table has
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }
@@ -270,7 +291,7 @@ impl<F: Scalar> Batches<'_, F> {
     /// The next batch, or `None` when every row was seen. Nothing is allocated.
     ///
     /// # Errors
-    /// If the batch size is 0, or smaller than the largest group of rows.
+    /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group of rows.
     pub fn next_batch(&mut self) -> Result<Option<Batch<'_, F>>> {
         match (self.fault.take(), &mut self.sampler) {
             (Some(fault), _) => Err(fault),
@@ -282,12 +303,28 @@ impl<F: Scalar> Batches<'_, F> {
 
 impl<F: Scalar> Dataset<F> {
     /// One pass over the table in batches of `batch_size` rows, shuffled by `seed`: the first epoch of
-    /// [`Sampler::shuffled`].
+    /// [`Sampler::shuffled`]. The first batch tells whether the batch size is one: see
+    /// [`Batches::next_batch`].
     pub fn batches(&self, batch_size: usize, seed: u64) -> Batches<'_, F> {
         self.pass(Sampler::shuffled(self, batch_size, seed))
     }
 
     /// One pass over the table in batches of `batch_size` rows, in the order of the table.
+    ///
+    /// The first batch tells whether the batch size is one: see [`Batches::next_batch`].
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// // Rows 0, 2 and 4 belong together, and so do rows 1 and 3.
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 5], 1, &[], 0)?.with_groups(vec![8, 9, 8, 9, 8])?;
+    /// let mut batches = data.batches_in_order(4);
+    /// assert_eq!(batches.next_batch()?.map(|batch| batch.rows), Some(&[0, 2, 4][..]));
+    /// assert_eq!(batches.next_batch()?.map(|batch| batch.rows), Some(&[1, 3][..]));
+    /// assert!(batches.next_batch()?.is_none());
+    /// assert!(data.batches_in_order(2).next_batch().is_err()); // smaller than the first group
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn batches_in_order(&self, batch_size: usize) -> Batches<'_, F> {
         self.pass(Sampler::in_order(self, batch_size))
     }

@@ -44,9 +44,21 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// A table to predict from has no targets: `rows × 0`.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::{Array2, array};
+    /// let data = Dataset::new(array![[0.0, 1.0], [2.0, 3.0]], array![[1.0], [f64::NAN]])?;
+    /// assert_eq!(data.feature_names(), ["x0", "x1"]);
+    /// assert_eq!(data.target_names(), ["y0"]);
+    /// assert!(data.targets()[[1, 0]].is_nan()); // a missing label is fine, a missing feature is not
+    /// let error = Dataset::new(array![[0.0], [f64::NAN]], Array2::zeros((2, 0))).unwrap_err();
+    /// assert!(error.to_string().starts_with("features[1, 0]: expected a finite number, found NaN"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If there are no rows or no features, the numbers of rows differ, a feature is not finite, or a target is
-    /// infinite.
+    /// [`ErrorKind::Shape`] if there are no rows or no features, or the numbers of rows differ;
+    /// [`ErrorKind::Value`] if a feature is not finite or a target is infinite.
     pub fn new(features: Array2<F>, targets: Array2<F>) -> Result<Self> {
         if features.nrows() == 0 || features.ncols() == 0 {
             return Err(Error::new(
@@ -111,7 +123,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If a length is not a whole number of rows, and as [`new`](Self::new).
+    /// [`ErrorKind::Shape`] if a length is not a whole number of rows, and as [`new`](Self::new).
     pub fn from_slices(features: &[F], n_features: usize, targets: &[F], n_targets: usize) -> Result<Self> {
         let rows = features.len().checked_div(n_features).unwrap_or(0);
         let matrix = |place: &str, numbers: &[F], columns: usize| {
@@ -130,7 +142,7 @@ impl<F: Scalar> Dataset<F> {
     /// The same table with its feature columns called `names`.
     ///
     /// # Errors
-    /// If there is not one name per column, or a name is empty or there twice.
+    /// [`ErrorKind::Name`] if there is not one name per column, or a name is empty or there twice.
     pub fn with_feature_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let features: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("feature names", &features, self.n_features())?;
@@ -142,7 +154,7 @@ impl<F: Scalar> Dataset<F> {
     /// The same table with its target columns called `names`.
     ///
     /// # Errors
-    /// If there is not one name per column, or a name is empty or there twice.
+    /// [`ErrorKind::Name`] if there is not one name per column, or a name is empty or there twice.
     pub fn with_target_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let targets: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("target names", &targets, self.n_targets())?;
@@ -153,8 +165,21 @@ impl<F: Scalar> Dataset<F> {
 
     /// The same table with one weight per row: how much its errors count.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::array;
+    /// let data = Dataset::new(array![[0.0], [1.0]], array![[5.0], [6.0]])?;
+    /// assert!(data.weights().is_none());
+    /// let weighted = data.clone().with_weights(array![1.0, 0.5])?;
+    /// assert_eq!(weighted.weights(), Some(array![1.0, 0.5].view()));
+    /// assert!(data.clone().with_weights(array![1.0, -0.5]).is_err());
+    /// assert!(data.with_weights(array![0.0, 0.0]).is_err()); // nothing would count
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If there is not one weight per row, a weight is negative or not finite, or all are 0.
+    /// [`ErrorKind::Shape`] if there is not one weight per row, [`ErrorKind::Value`] if a weight is negative
+    /// or not finite, or all are 0.
     pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
         self.check_length("weights", weights.len())?;
         if let Some((row, weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < F::ZERO)
@@ -177,8 +202,18 @@ impl<F: Scalar> Dataset<F> {
     /// The same table with one group per row: rows with the same number belong together. Batches, splits and
     /// folds keep them together; ranking losses compare rows within a group.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 6], 1, &[], 0)?.with_groups(vec![3, 3, 1, 1, 3, 1])?;
+    /// let (train, test) = data.split(0.5, 42)?;
+    /// let (train, test) = (train.groups().expect("groups"), test.groups().expect("groups"));
+    /// assert!(train.len() == 3 && test.len() == 3 && train[0] != test[0]); // neither group is torn
+    /// assert!(train.iter().all(|group| *group == train[0]) && test.iter().all(|group| *group == test[0]));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If there is not one group per row.
+    /// [`ErrorKind::Shape`] if there is not one group per row.
     pub fn with_groups(mut self, groups: Vec<u64>) -> Result<Self> {
         self.check_length("groups", groups.len())?;
         self.groups = Some(groups);
@@ -278,6 +313,18 @@ impl<F: Scalar> Dataset<F> {
 
     /// A table of the given rows, in the given order; a row may be taken more than once.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// # use polytask::ndarray::array;
+    /// let data = Dataset::new(array![[0.0], [1.0], [2.0]], array![[5.0], [6.0], [7.0]])?
+    ///     .with_weights(array![0.5, 1.0, 1.5])?;
+    /// let part = data.select(&[2, 0, 2]);
+    /// assert_eq!(part.features(), array![[2.0], [0.0], [2.0]]);
+    /// assert_eq!(part.targets(), array![[7.0], [5.0], [7.0]]);
+    /// assert_eq!(part.weights(), Some(array![1.5, 0.5, 1.5].view()));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If `rows` is empty or names a row that is not there.
     #[must_use]
@@ -307,6 +354,14 @@ impl<F: Scalar> Dataset<F> {
     }
 
     /// The batch of all rows, in order.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// assert_eq!(data.all().rows, [0, 1, 2]);
+    /// assert_eq!(data.batch(&[2, 0]).rows, [2, 0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn all(&self) -> Batch<'_, F> {
         Batch { dataset: self, rows: self.all_rows.get_or_init(|| (0..self.n_rows()).collect()) }
     }
@@ -320,8 +375,17 @@ impl<F: Scalar> Dataset<F> {
 
     /// The same table in another number type: the `f64` twin of an `f32` table, or back.
     ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.1, 1e30], 1, &[], 0)?;
+    /// assert_eq!(data.cast::<f32>()?.feature_row(0), [0.1_f32]);
+    /// assert_eq!(data.cast::<f32>()?.cast::<f64>()?.feature_row(0), [f64::from(0.1_f32)]); // rounded once
+    /// assert!(Dataset::<f64>::from_slices(&[1e39], 1, &[], 0)?.cast::<f32>().is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a number is too large for `G`.
+    /// [`ErrorKind::Value`] if a number is too large for `G`, or all weights are too small for it.
     pub fn cast<G: Scalar>(&self) -> Result<Dataset<G>> {
         let cast = |x: &F| G::from_f64(x.to_f64());
         let mut table = Dataset::new(self.features.map(cast), self.targets.map(cast))?;

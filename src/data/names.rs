@@ -5,6 +5,16 @@ use std::collections::HashSet;
 use crate::{Error, ErrorKind, Result};
 
 /// The names of the columns of a table. Parts of one table share one copy.
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f32>(10, 0.05, 42);
+/// assert_eq!(data.names().targets, ["shoulder", "elbow"]);
+/// let (train, test) = data.split(0.8, 42)?;
+/// assert!(std::sync::Arc::ptr_eq(train.names(), test.names()));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -18,16 +28,22 @@ pub struct Names {
 impl Names {
     /// The index of the feature column called `name`.
     ///
+    /// ```
+    /// # use polytask::data::Names;
+    /// let names = Names { features: vec!["mass".into(), "length".into()], targets: vec![] };
+    /// assert_eq!(names.feature("length")?, 1);
+    /// let error = names.feature("lenght").unwrap_err();
+    /// assert!(error.to_string().contains("the nearest names are `length`, `mass`"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If there is none; the message lists the names nearest to it.
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn feature(&self, name: &str) -> Result<usize> {
         find("features", &self.features, name)
     }
 
     /// The index of the target column called `name`.
-    ///
-    /// # Errors
-    /// If there is none; the message lists the names nearest to it.
     ///
     /// ```
     /// use polytask::data::Names;
@@ -41,6 +57,9 @@ impl Names {
     /// );
     /// # Ok::<(), polytask::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn target(&self, name: &str) -> Result<usize> {
         find("targets", &self.targets, name)
     }

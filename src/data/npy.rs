@@ -39,8 +39,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// ```
 ///
 /// # Errors
-/// If the file cannot be read, is not such a file, or its array has more than two dimensions or holds other things
-/// than numbers.
+/// [`ErrorKind::File`] if the file cannot be read, is not such a file, or holds other things than numbers;
+/// [`ErrorKind::Shape`] if its array has no or more than two dimensions.
 pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
     let path = path.as_ref();
     let place = path.display().to_string();
@@ -53,8 +53,21 @@ pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
 /// Writes a matrix as `rows × columns` little-endian numbers of its own type, row after row: what
 /// `numpy.load` reads.
 ///
+/// ```
+/// use polytask::data::npy;
+/// use polytask::ndarray::array;
+///
+/// # let path = std::env::temp_dir().join(format!("polytask-npy-write-{}.npy", std::process::id()));
+/// npy::write(&path, array![[1.0_f32, 2.0, 3.0]].view())?;
+/// let bytes = std::fs::read(&path).expect("it was written");
+/// assert!(bytes.starts_with(b"\x93NUMPY") && bytes.len() == 128 + 3 * 4); // a header, then four bytes each
+/// assert_eq!(npy::read::<f32>(&path)?, array![[1.0, 2.0, 3.0]]);
+/// # std::fs::remove_file(&path).expect("it is there");
+/// # Ok::<(), polytask::Error>(())
+/// ```
+///
 /// # Errors
-/// If the file cannot be written.
+/// [`ErrorKind::File`] if the file cannot be written.
 pub fn write<F: Scalar>(path: impl AsRef<Path>, matrix: ArrayView2<'_, F>) -> Result<()> {
     let path = path.as_ref();
     let size = size_of::<F>();

@@ -49,7 +49,8 @@ impl Archive {
     /// Reads a file and finds the names in it; nothing is unpacked yet.
     ///
     /// # Errors
-    /// If the file cannot be read, is no zip archive, or has two arrays of one name.
+    /// [`ErrorKind::File`] if the file cannot be read or is no zip archive, [`ErrorKind::Name`] if two of its
+    /// arrays have one name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let place = path.display().to_string();
@@ -61,8 +62,22 @@ impl Archive {
 
     /// [`open`](Self::open) for the bytes of a file; `name` stands for the file in messages.
     ///
+    /// ```
+    /// use polytask::data::npz::Archive;
+    /// use polytask::ndarray::array;
+    ///
+    /// # // `tests/golden/make_npz.py` makes it with NumPy.
+    /// # let bytes = std::fs::read("tests/golden/npz/deflated.npz").expect("a file of the tests");
+    /// let file = Archive::from_bytes(bytes, "uploaded")?; // of numpy.savez_compressed(file, x=…, y=…, …)
+    /// assert_eq!(file.names()[..3], ["x", "y", "zeros"]);
+    /// assert_eq!(file.array::<f32>("y")?, array![[10.0], [20.0]]);
+    /// let error = file.array::<f32>("z").unwrap_err();
+    /// assert!(error.to_string().starts_with("uploaded: expected an array named `z`"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), but for reading.
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
         let place = name.to_owned();
         let broken =
@@ -90,6 +105,15 @@ impl Archive {
     }
 
     /// How many bytes an array may unpack to: 1 GiB unless told. A small file can unpack to a thousand times its size.
+    ///
+    /// ```
+    /// # use polytask::data::npz::Archive;
+    /// # let bytes = std::fs::read("tests/golden/npz/deflated.npz").expect("a file of the tests");
+    /// let file = Archive::from_bytes(bytes, "uploaded")?; // `zeros` is 200 × 10 numbers of 8 bytes
+    /// assert!(file.array::<f32>("zeros").is_ok());
+    /// assert!(file.most_bytes(10_000).array::<f32>("zeros").is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn most_bytes(mut self, most: u64) -> Self {
         self.most_bytes = most;
@@ -104,8 +128,8 @@ impl Archive {
     /// Unpacks an array and reads it as [`npy::read`] does: as a matrix, rounded to `F`.
     ///
     /// # Errors
-    /// If there is no array of that name, it is packed in another way than NumPy's, is damaged, unpacks to too much, or
-    /// is not what [`npy::read`] takes.
+    /// [`ErrorKind::Name`] if there is no array of that name; [`ErrorKind::File`] if it is packed in another
+    /// way than NumPy's, is damaged or unpacks to too much; and as [`npy::read`].
     pub fn array<F: Scalar>(&self, name: &str) -> Result<Array2<F>> {
         let at = self.names.iter().position(|candidate| candidate == name).ok_or_else(|| {
             let found = match self.names.as_slice() {

@@ -52,6 +52,16 @@ impl<F: Scalar> Standardizer<F> {
 
     /// Fitted on the labels of the target columns of `dataset` that are present, with its weights if it has any.
     ///
+    /// ```
+    /// # use polytask::data::{Dataset, Standardizer};
+    /// # use polytask::ndarray::array;
+    /// let data = Dataset::new(array![[0.0], [0.0], [0.0]], array![[1.0], [f64::NAN], [5.0]])?;
+    /// assert_eq!(Standardizer::of_targets(&data)?.mean(), [3.0]); // of the labels that are there
+    /// let data = data.with_weights(array![3.0, 1.0, 1.0])?;
+    /// assert_eq!(Standardizer::of_targets(&data)?.mean(), [2.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn of_targets(dataset: &Dataset<F>) -> Result<Self> {
@@ -61,8 +71,22 @@ impl<F: Scalar> Standardizer<F> {
     /// Fitted on `matrix` (`rows × columns`), in which NaN marks a number that is not there; all rows count the
     /// same when there are no `weights`. A column without numbers has mean 0 and standard deviation 0.
     ///
+    /// ```
+    /// # use polytask::data::Standardizer;
+    /// # use polytask::ndarray::array;
+    /// let mut matrix = array![[1.0, 5.0], [f64::NAN, 5.0], [3.0, 5.0]];
+    /// let standardizer = Standardizer::fit(matrix.view(), None)?;
+    /// assert_eq!((standardizer.std(), standardizer.scale()), (&[1.0, 0.0][..], &[1.0, 1.0][..]));
+    /// standardizer.apply_matrix(matrix.view_mut());
+    /// assert_eq!((matrix[[0, 0]], matrix[[2, 0]], matrix[[2, 1]]), (-1.0, 1.0, 0.0));
+    /// assert!(matrix[[1, 0]].is_nan()); // what is not there stays so
+    /// standardizer.undo_matrix(matrix.view_mut());
+    /// assert_eq!(matrix.row(2), array![3.0, 5.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the sum or the spread of a column is beyond the range of `F`.
+    /// [`ErrorKind::Value`] if the mean or the spread of a column is beyond the range of `F`.
     ///
     /// # Panics
     /// If there is not one weight per row.
@@ -78,8 +102,18 @@ impl<F: Scalar> Standardizer<F> {
     /// The standardiser with these means and standard deviations, one of each per column; 0 is the standard
     /// deviation of a constant column.
     ///
+    /// ```
+    /// # use polytask::data::Standardizer;
+    /// let saved = Standardizer::from_moments(vec![2.0, 7.0], vec![0.5, 0.0])?;
+    /// assert_eq!((saved.n_columns(), saved.apply(0, 3.0), saved.apply(1, 8.0)), (2, 2.0, 1.0));
+    /// assert_eq!((saved.undo(0, 2.0), saved.undo(1, 1.0)), (3.0, 8.0));
+    /// assert!(Standardizer::from_moments(vec![2.0], vec![-0.5]).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the lengths differ, a number is not finite, or a standard deviation is negative.
+    /// [`ErrorKind::Shape`] if the lengths differ, [`ErrorKind::Value`] if a number is not finite or a
+    /// standard deviation is negative.
     pub fn from_moments(mean: Vec<F>, std: Vec<F>) -> Result<Self> {
         if mean.len() != std.len() {
             return Err(Error::new(
@@ -130,6 +164,14 @@ impl<F: Scalar> Standardizer<F> {
 
     /// The standardiser of the given columns only, in the given order: those of one task, say.
     ///
+    /// ```
+    /// # use polytask::data::Standardizer;
+    /// let all = Standardizer::from_moments(vec![1.0, 2.0, 3.0], vec![10.0, 20.0, 30.0])?;
+    /// let some = all.select(&[2, 0]);
+    /// assert_eq!((some.mean(), some.scale()), (&[3.0, 1.0][..], &[30.0, 10.0][..]));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If there is no such column.
     #[must_use]
@@ -140,6 +182,9 @@ impl<F: Scalar> Standardizer<F> {
     }
 
     /// (x − mean) / scale of one number of a column.
+    ///
+    /// # Panics
+    /// If there is no such column.
     #[inline]
     #[track_caller]
     pub fn apply(&self, column: usize, x: F) -> F {
@@ -147,6 +192,9 @@ impl<F: Scalar> Standardizer<F> {
     }
 
     /// z · scale + mean: undoes [`apply`](Self::apply).
+    ///
+    /// # Panics
+    /// If there is no such column.
     #[inline]
     #[track_caller]
     pub fn undo(&self, column: usize, z: F) -> F {
@@ -210,8 +258,16 @@ impl<F: Scalar> Standardizer<F> {
 
     /// The same standardiser in another number type.
     ///
+    /// ```
+    /// # use polytask::data::Standardizer;
+    /// let double = Standardizer::from_moments(vec![0.1], vec![2.0])?;
+    /// assert_eq!(double.cast::<f32>()?, Standardizer::from_moments(vec![0.1_f32], vec![2.0])?);
+    /// assert!(Standardizer::from_moments(vec![1e39], vec![2.0])?.cast::<f32>().is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a number is too large for `G`.
+    /// [`ErrorKind::Value`] if a number is too large for `G`.
     pub fn cast<G: Scalar>(&self) -> Result<Standardizer<G>> {
         let cast = |all: &[F]| all.iter().map(|x| G::from_f64(x.to_f64())).collect();
         Standardizer::from_moments(cast(&self.mean), cast(&self.std))

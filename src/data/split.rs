@@ -8,6 +8,19 @@ use super::batches::{members, shuffle};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// One way to cut a table for cross-validation, as row indices in ascending order.
+///
+/// ```
+/// use polytask::data::{Dataset, Fold};
+///
+/// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0, 3.0], 1, &[], 0)?;
+/// for Fold { train, test } in data.fold_rows(4, 42)? {
+///     assert_eq!((train.len(), test.len()), (3, 1));
+///     let mut rows = [train, test].concat();
+///     rows.sort();
+///     assert_eq!(rows, [0, 1, 2, 3]); // each row is on one side
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fold {
     /// The rows to train on.
@@ -32,7 +45,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If `share` is not between 0 and 1, or there are not at least two rows, or groups, to part.
+    /// [`ErrorKind::Setting`] if `share` is not between 0 and 1, [`ErrorKind::Shape`] if there are not at
+    /// least two rows, or groups, to part.
     pub fn split(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.shuffled_units(seed);
@@ -56,7 +70,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If the shares are not above 0 with a sum below 1, or there are not at least three rows, or groups, to part.
+    /// [`ErrorKind::Setting`] if the shares are not above 0 with a sum below 1, [`ErrorKind::Shape`] if there
+    /// are not at least three rows, or groups, to part.
     pub fn split_three(&self, shares: [f64; 2], seed: u64) -> Result<(Self, Self, Self)> {
         let [first, second] = shares;
         // NaN is neither.
@@ -98,7 +113,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`split`](Self::split) and [`stratified_fold_rows`](Self::stratified_fold_rows).
+    /// As [`split`](Self::split); [`ErrorKind::Name`] if there is no target column `target`;
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
     pub fn stratified_split(&self, share: f64, target: &str, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.stratified_units("a stratified split", target, seed)?;
@@ -133,6 +149,17 @@ impl<F: Scalar> Dataset<F> {
 
     /// The k (training part, test part) pairs of k-fold cross-validation; see [`fold_rows`](Self::fold_rows).
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(50, 0.05, 42);
+    /// for (train, test) in data.folds(5, 42)? {
+    ///     assert_eq!((train.n_rows(), test.n_rows()), (40, 10));
+    /// }
+    /// assert!(data.folds(1, 42).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`fold_rows`](Self::fold_rows).
     pub fn folds(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>> {
@@ -156,7 +183,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// If `k` is less than 2, or there are fewer than `k` rows, or groups.
+    /// [`ErrorKind::Setting`] if `k` is less than 2, [`ErrorKind::Shape`] if there are fewer than `k` rows,
+    /// or groups.
     pub fn fold_rows(&self, k: usize, seed: u64) -> Result<Vec<Fold>> {
         let mut units = self.shuffled_units(seed);
         units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
@@ -167,9 +195,21 @@ impl<F: Scalar> Dataset<F> {
     /// column `target`: of each class, or of each tenth of the numbers. Rows whose label is missing are spread
     /// evenly too. A target of at most 20 different labels is one of classes.
     ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// let labels: Vec<f64> = (0..20).map(|row| f64::from(u8::from(row < 5))).collect(); // five of class 1
+    /// let data = Dataset::from_slices(&[0.5; 20], 1, &labels, 1)?;
+    /// for fold in data.stratified_fold_rows(5, "y0", 42)? {
+    ///     assert_eq!(fold.test.iter().filter(|&&row| row < 5).count(), 1); // one in each fold
+    ///     assert_eq!(fold.test.len(), 4);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`fold_rows`](Self::fold_rows), and if there is no target column `target` or rows have groups, which
-    /// cannot be both whole and evenly spread.
+    /// As [`fold_rows`](Self::fold_rows); [`ErrorKind::Name`] if there is no target column `target`; and
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
     pub fn stratified_fold_rows(&self, k: usize, target: &str, seed: u64) -> Result<Vec<Fold>> {
         let units = self.stratified_units("stratified folds", target, seed)?;
         self.deal(units, k)

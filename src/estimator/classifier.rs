@@ -30,6 +30,29 @@ use crate::{Error, ErrorKind, Result, Scalar, Task};
 pub type MultiTaskClassifier = Estimator<Classification>;
 
 /// The kind of estimator that predicts classes.
+///
+/// ```
+/// use polytask::estimator::{Classification, Fitted};
+/// use polytask::ndarray::{Array2, ArrayRef2};
+/// use polytask::prelude::*;
+///
+/// /// What a program keeps of a fitted estimator.
+/// struct Grader {
+///     model: Fitted<Classification, f32>,
+/// }
+///
+/// impl Grader {
+///     fn first_grade(&self, x: &ArrayRef2<f32>) -> polytask::Result<f32> {
+///         Ok(self.model.predict(x)?[[0, 0]])
+///     }
+/// }
+///
+/// let x = Array2::from_shape_fn((60, 1), |(i, _)| i as f32);
+/// let settings = MultiTaskClassifier::new().hidden([16]).members(2).epochs(60);
+/// let grader = Grader { model: settings.fit(&x, &x.mapv(|x| (x / 20.0).floor()))? };
+/// assert_eq!(grader.first_grade(&Array2::from_elem((1, 1), 52.0))?, 2.0);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classification(pub(super) ());
 
@@ -41,14 +64,30 @@ impl Estimator<Classification> {
     /// in `y` is a missing label.
     ///
     /// # Errors
-    /// If a setting is outside its range, the numbers of rows differ or are less than 2, a feature is not finite, a
-    /// label is not one of 0, 1 … 9 999, or a target has no label.
+    /// [`ErrorKind::Setting`] if a setting is outside its range; [`ErrorKind::Shape`] if the numbers of rows
+    /// differ or are less than 2, or there is no feature or no target; [`ErrorKind::Value`] if a feature is
+    /// not finite, a label is not one of 0, 1 … 9 999, or a target has no label.
     pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Classification, F>> {
         self.check()?.fit(x, y)
     }
 
     /// The same as [`fit`](Self::fit) for a table, whose columns have names, and whose rows may have weights and
     /// groups.
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    /// use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    ///
+    /// let x = Array2::from_shape_fn((60, 1), |(i, _)| i as f32);
+    /// let data = Dataset::new(x.clone(), x.mapv(|x| (x / 30.0).floor()))?.with_target_names(["late"])?;
+    /// let settings = MultiTaskClassifier::new().hidden([8]).members(2).epochs(10);
+    /// let model = settings.fit_table(&data)?;
+    /// assert_eq!(model.target_names().next(), Some("late"));
+    /// let checked = settings.check()?;
+    /// assert_eq!(model.predict(&x)?, checked.fit_table(&data)?.predict(&x)?); // what it does in one word
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -98,7 +137,8 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// The probability of each class, a matrix of `rows × classes` for each target.
     ///
     /// # Errors
-    /// If `x` has not as many features as there were, or one is not finite.
+    /// [`ErrorKind::Shape`] if `x` has not as many features as there were, [`ErrorKind::Value`] if one is not
+    /// finite.
     pub fn predict_proba(&self, x: &ArrayRef2<F>) -> Result<Vec<Array2<F>>> {
         mean_predictions(&self.members, x.view())
     }
@@ -122,7 +162,7 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// `y` is left out; NaN if none is left.
     ///
     /// # Errors
-    /// As [`predict_proba`](Self::predict_proba), and if `y` is not `rows × targets`.
+    /// As [`predict_proba`](Self::predict_proba), and [`ErrorKind::Shape`] if `y` is not `rows × targets`.
     pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
         check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
         let predicted = self.predict(x)?;

@@ -25,7 +25,8 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// ```
     ///
     /// # Errors
-    /// If the features that it makes are not the estimator's, or a target has fewer classes than its column.
+    /// [`ErrorKind::Name`](crate::ErrorKind::Name) if the features that it makes are not the estimator's,
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if a target has fewer classes than its column.
     pub fn set_encoding(&mut self, encoding: Encoding) -> Result<()> {
         self.members.iter_mut().try_for_each(|member| member.set_encoding(encoding.clone()))
     }

@@ -80,6 +80,18 @@ pub struct Estimator<Kind> {
 }
 
 /// Settings that are in their ranges, made by [`Estimator::check`].
+///
+/// ```
+/// use polytask::estimator::{Checked, MultiTaskRegressor, Regression};
+/// use polytask::ndarray::array;
+///
+/// let checked: Checked<Regression> = MultiTaskRegressor::new().hidden([8]).members(2).epochs(5).check()?;
+/// // From here on only data can be at fault.
+/// let error = checked.fit(&array![[0.0], [f64::NAN]], &array![[1.0], [2.0]]).unwrap_err();
+/// assert_eq!(error.to_string().split(':').next(), Some("features[1, 0]"));
+/// assert!(checked.fit(&array![[0.0], [1.0]], &array![[1.0], [2.0]]).is_ok());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checked<Kind> {
     recipe: Recipe,
@@ -87,6 +99,24 @@ pub struct Checked<Kind> {
 }
 
 /// A fitted estimator.
+///
+/// ```
+/// use polytask::estimator::{Fitted, Regression};
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(60, 0.05, 42);
+/// let settings = MultiTaskRegressor::new().hidden([8]).members(2).epochs(3).extrapolate();
+/// let model: Fitted<Regression, f64> = settings.fit_table(&data)?;
+/// assert_eq!(model.target_names().collect::<Vec<_>>(), ["shoulder", "elbow"]);
+///
+/// let x = data.features().to_owned();
+/// let mut elbow = 0.0;
+/// for member in model.members() {
+///     elbow += member.predict(x.view())?["elbow"][[0, 0]] / 2.0;
+/// }
+/// assert!((model.predict(&x)?[[0, 1]] - elbow).abs() < 1e-12); // the mean of the two
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Fitted<Kind, F: Scalar> {
     members: Vec<Model<F>>,
@@ -136,7 +166,25 @@ impl<Kind> Estimator<Kind> {
         Self::default()
     }
 
-    /// The widths of the shared hidden layers, rectified; none makes a linear model.
+    /// The widths of the shared hidden layers, rectified, 64 and 64 if not said; none makes a linear model.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    ///
+    /// # let x = Array2::from_shape_fn((40, 3), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((40, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// // Three features, two targets.
+    /// let n_parameters = |settings: MultiTaskRegressor| {
+    ///     let model = settings.members(1).epochs(1).fit(&x, &y)?;
+    ///     Ok::<_, polytask::Error>(model.members()[0].n_parameters())
+    /// };
+    /// assert_eq!(n_parameters(MultiTaskRegressor::new().hidden([]))?, 2 * (3 + 1));
+    /// assert_eq!(n_parameters(MultiTaskRegressor::new().hidden([5]))?, 5 * (3 + 1) + 2 * (5 + 1));
+    /// let apart = Sharing::independent([Layer::dense(5, Activation::Relu)]); // a trunk for each target
+    /// assert_eq!(n_parameters(MultiTaskRegressor::new().sharing(apart))?, 2 * (5 * (3 + 1) + (5 + 1)));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn hidden(mut self, widths: impl IntoIterator<Item = usize>) -> Self {
         self.recipe.hidden = widths.into_iter().collect();
@@ -151,44 +199,104 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// How many networks there are: time and memory grow with them.
+    /// How many networks there are, at least 1, 10 if not said: time and memory grow with them.
     #[must_use]
     pub fn members(mut self, members: usize) -> Self {
         self.recipe.members = members;
         self
     }
 
-    /// Each network stops early on one of so many parts of the rows and learns from the others; at least 2. With more
-    /// members than folds, the rows are cut anew for every so many members.
+    /// Each network stops early on one of so many parts of the rows and learns from the others; at least 2, 5
+    /// if not said. With more members than folds, the rows are cut anew for every so many members. A
+    /// table of fewer rows, or groups, has a fold for each.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((40, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((40, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).epochs(2).members(3).folds(2);
+    /// let model = settings.fit(&x, &y)?; // the third network cuts the rows anew
+    /// assert_eq!(model.members().len(), 3);
+    /// assert!(settings.folds(1).check().is_err()); // nothing would be left to learn from
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn folds(mut self, folds: usize) -> Self {
         self.recipe.folds = folds;
         self
     }
 
-    /// The first learning rate of AdamW; it falls to 0 along half a cosine.
+    /// The first learning rate of AdamW, 0.005 if not said; it falls to 0 along half a cosine.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(20);
+    /// let score = |rate| settings.clone().learning_rate(rate).fit(&x, &y)?.score(&x, &y);
+    /// assert!(score(1e-5)? < score(0.005)?); // hardly moves in 20 epochs
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn learning_rate(mut self, rate: f64) -> Self {
         self.recipe.learning_rate = rate;
         self
     }
 
-    /// The weight decay of AdamW.
+    /// The weight decay of AdamW, at least 0, 0.1 if not said.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let square = |decay| {
+    ///     let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(20).weight_decay(decay);
+    ///     let model = settings.fit(&x, &y)?;
+    ///     Ok::<_, polytask::Error>(model.members()[0].parameters().iter().map(|w| w * w).sum::<f64>())
+    /// };
+    /// assert!(square(2.0)? < 0.9 * square(0.0)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn weight_decay(mut self, decay: f64) -> Self {
         self.recipe.weight_decay = decay;
         self
     }
 
-    /// How many rows a step learns from.
+    /// How many rows a step learns from, at least 1, 32 if not said.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1).epochs(10);
+    /// let score = |rows| settings.clone().batch_size(rows).fit(&x, &y)?.score(&x, &y);
+    /// assert!(score(60)? < score(8)?); // one step for each pass over the rows, and six
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.recipe.batch_size = rows;
         self
     }
 
-    /// The most passes over the rows. If not said, 300, or as many as make 20 000 steps if that is less, but at least
-    /// 10.
+    /// The most passes over the rows, at least 1. If not said, 300, or as many as make 20 000 steps if that
+    /// is less, but at least 10.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([16]).members(1);
+    /// let score = |epochs| settings.clone().epochs(epochs).fit(&x, &y)?.score(&x, &y);
+    /// assert!(score(2)? < score(40)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.recipe.epochs = Some(epochs);
@@ -197,6 +305,17 @@ impl<Kind> Estimator<Kind> {
 
     /// After how many epochs without a better loss on the held-out rows a network stops; a third of the epochs if not
     /// said.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((60, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((60, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let rough = MultiTaskRegressor::new().hidden([16]).members(1).epochs(60).learning_rate(0.1);
+    /// let score = |patience| rough.clone().patience(patience).fit(&x, &y)?.score(&x, &y);
+    /// assert!(score(1)? < score(60)?); // the first epoch that is no better ends it, and none does
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn patience(mut self, epochs: u64) -> Self {
         self.recipe.patience = Some(epochs);
@@ -212,6 +331,18 @@ impl<Kind> Estimator<Kind> {
 
     /// How many networks are fitted at the same time, as many as there are processors if not said. The result does
     /// not depend on it, to the bit.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// # let x = Array2::from_shape_fn((40, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((40, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).members(3).epochs(3).seed(7);
+    /// let alone = settings.clone().threads(1).fit(&x, &y)?;
+    /// assert_eq!(alone.predict(&x)?, settings.clone().threads(3).fit(&x, &y)?.predict(&x)?);
+    /// assert_ne!(alone.predict(&x)?, settings.seed(8).fit(&x, &y)?.predict(&x)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.recipe.threads = Some(threads);

@@ -47,8 +47,9 @@ impl<K: Kind, F: Scalar> Fitted<K, F> {
     /// ```
     ///
     /// # Errors
-    /// If a parameter is not a finite number, the file cannot be written, or the sharing form has a part of your own,
-    /// which no file can hold: then save the [`members`](Self::members) one by one.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number; [`ErrorKind::File`] if the file cannot be
+    /// written; [`ErrorKind::Setting`] if the sharing form has a part of your own, which no file can hold:
+    /// then save the [`members`](Self::members) one by one.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.written()?.save(path.as_ref())
     }
@@ -153,8 +154,9 @@ impl<K: Kind> Estimator<K> {
     /// [`Model::load`] does, and it is loaded in the precision in which it was saved.
     ///
     /// # Errors
-    /// If the file cannot be read, is cut off or otherwise not what it should be, holds a model or the other kind of
-    /// estimator, or is of the other precision.
+    /// [`ErrorKind::File`] if the file cannot be read or is cut off, holds a model or the other kind of
+    /// estimator, or is of the other precision; another kind if a name, a shape or a number in it is not what
+    /// it should be.
     pub fn load<F: Scalar>(path: impl AsRef<Path>) -> Result<Fitted<K, F>> {
         let path = path.as_ref();
         Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
@@ -170,6 +172,23 @@ impl<K: Kind> Estimator<K> {
 }
 
 /// What an estimator predicts: [`Regression`] or [`Classification`].
+///
+/// ```
+/// use polytask::estimator::{Estimator, Fitted, Kind};
+/// use polytask::ndarray::Array2;
+/// use polytask::prelude::*;
+///
+/// /// A copy of an estimator of either kind that has been through the bytes of a file.
+/// fn sent<K: Kind>(model: &Fitted<K, f64>) -> polytask::Result<Fitted<K, f64>> {
+///     Estimator::<K>::from_bytes(&model.to_bytes()?)
+/// }
+///
+/// let x = Array2::from_shape_fn((20, 1), |(i, _)| i as f64);
+/// let model = MultiTaskRegressor::new().hidden([4]).members(1).epochs(2).fit(&x, &x)?;
+/// assert_eq!(sent(&model)?.predict(&x)?, model.predict(&x)?);
+/// assert!(MultiTaskClassifier::from_bytes::<f64>(&model.to_bytes()?).is_err()); // the other kind
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait Kind: kept::Kept {}
 
 impl Kind for Regression {}

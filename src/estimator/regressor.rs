@@ -29,6 +29,19 @@ pub type MultiTaskRegressor = Estimator<Regression>;
 
 /// The kind of estimator that predicts quantities: for each target its smallest and its largest label, between which
 /// predictions are kept.
+///
+/// ```
+/// use polytask::estimator::{Fitted, Regression};
+/// use polytask::ndarray::Array2;
+/// use polytask::prelude::*;
+///
+/// let x = Array2::from_shape_fn((40, 1), |(i, _)| i as f64);
+/// let settings = MultiTaskRegressor::new().hidden([8]).members(2).epochs(20);
+/// let model: Fitted<Regression, f64> = settings.fit(&x, &x.mapv(|x| 2.0 * x))?;
+/// let far = model.predict(&Array2::from_shape_fn((2, 1), |(i, _)| [-1e3, 1e3][i]))?;
+/// assert!(far.iter().all(|y| (0.0..=78.0).contains(y))); // between the smallest and the largest label
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regression {
     pub(super) ranges: Option<Vec<(f64, f64)>>,
@@ -36,6 +49,17 @@ pub struct Regression {
 
 impl Estimator<Regression> {
     /// Lets predictions leave the range of the labels that were learnt from.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// # use polytask::prelude::*;
+    /// let x = Array2::from_shape_fn((40, 1), |(i, _)| i as f64);
+    /// let (y, far) = (x.mapv(|x| 2.0 * x), Array2::from_elem((1, 1), 80.0));
+    /// let linear = MultiTaskRegressor::new().hidden([]).members(1).epochs(50).learning_rate(0.05);
+    /// assert!(linear.fit(&x, &y)?.predict(&far)?[[0, 0]] <= 78.0); // the largest label
+    /// assert!(linear.extrapolate().fit(&x, &y)?.predict(&far)?[[0, 0]] > 100.0);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn extrapolate(mut self) -> Self {
         self.recipe.extrapolates = true;
@@ -46,14 +70,28 @@ impl Estimator<Regression> {
     /// missing label.
     ///
     /// # Errors
-    /// If a setting is outside its range, the numbers of rows differ or are less than 2, a feature or label is
-    /// infinite, a feature is NaN, or a target has no label.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting is outside its range;
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if the numbers of rows differ or are less than 2, or
+    /// there is no feature or no target; [`ErrorKind::Value`](crate::ErrorKind::Value) if a feature or label
+    /// is infinite, a feature is NaN, or a target has no label.
     pub fn fit<F: Scalar>(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<Fitted<Regression, F>> {
         self.check()?.fit(x, y)
     }
 
     /// The same as [`fit`](Self::fit) for a table, whose columns have names, and whose rows may have weights and
     /// groups.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(60, 0.05, 42);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).members(2).epochs(5);
+    /// let model = settings.fit_table(&data)?;
+    /// assert_eq!(model.target_names().collect::<Vec<_>>(), ["shoulder", "elbow"]);
+    /// let (x, checked) = (data.features().to_owned(), settings.check()?);
+    /// assert_eq!(model.predict(&x)?, checked.fit_table(&data)?.predict(&x)?); // what it does in one word
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -95,7 +133,8 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// The predictions for `x`, `rows × features`: `rows × targets`.
     ///
     /// # Errors
-    /// If `x` has not as many features as there were, or one is not finite.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `x` has not as many features as there were,
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if one is not finite.
     pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Array2<F>> {
         let means = mean_predictions(&self.members, x.view())?;
         let mut predicted = Array2::zeros((x.nrows(), means.len()));
@@ -112,7 +151,8 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// whose labels in `y` are fewer than two or all equal has none and is left out; NaN if none is left.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict), and if `y` is not `rows × targets`.
+    /// As [`predict`](Self::predict), and [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `y` is not `rows ×
+    /// targets`.
     pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
         check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
         let (predicted, y) = (self.predict(x)?.mapv(Scalar::to_f64), y.mapv(Scalar::to_f64));

@@ -83,6 +83,26 @@ pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(theta: &[F], fun
 }
 
 /// A check about to be made: settings, all optional, and [`run`](Self::run).
+///
+/// ```
+/// use polytask::Layout;
+/// use polytask::gradcheck::{self, Probe};
+///
+/// // L = ½ (a² + b²), the derivative with respect to b doubled.
+/// fn squares(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[theta[0], 2.0 * theta[1]]);
+///     }
+///     0.5 * (theta[0] * theta[0] + theta[1] * theta[1])
+/// }
+/// let mut layout = Layout::new();
+/// layout.push("trunk.a", 1, 1);
+/// layout.push("head.b", 1, 1);
+/// let check = gradcheck::check(&[0.5, -1.5], squares).named(&layout);
+/// assert!(check.clone().only("trunk").run().passed()); // the mistake is not in the trunk
+/// let report = check.run();
+/// assert_eq!(report.failed().next().map(|block| &*block.name), Some("head.b"));
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is checked before `run`"]
 pub struct Check<'t, F, L> {
@@ -123,6 +143,22 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
 
     /// Which derivatives are compared; [`Mode::Auto`] if not said.
     ///
+    /// ```
+    /// # use polytask::gradcheck::{self, Mode, Probe};
+    /// # fn sines(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    /// #     if let Some(gradient) = probe.gradient() {
+    /// #         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = x.cos());
+    /// #     }
+    /// #     theta.iter().map(|x| x.sin()).sum()
+    /// # }
+    /// let theta = [0.5; 100]; // L = Σ sin θᵢ
+    /// let every = gradcheck::check(&theta, sines).run();
+    /// let sample = gradcheck::check(&theta, sines).mode(Mode::Sample(10)).run();
+    /// let directions = gradcheck::check(&theta, sines).mode(Mode::Directions(2)).run();
+    /// assert_eq!([&every, &sample, &directions].map(|report| report.blocks[0].probes), [100, 10, 2]);
+    /// assert!(directions.n_losses < sample.n_losses && sample.n_losses < every.n_losses);
+    /// ```
+    ///
     /// # Panics
     /// If `mode` asks for no entries or no directions.
     #[track_caller]
@@ -133,6 +169,20 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
     }
 
     /// The seed of the random directions and entries; 0 if not said.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::{self, Mode, Probe};
+    /// # fn sines(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    /// #     if let Some(gradient) = probe.gradient() {
+    /// #         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = x.cos());
+    /// #     }
+    /// #     theta.iter().map(|x| x.sin()).sum()
+    /// # }
+    /// let along = |seed| gradcheck::check(&[0.5; 100], sines).mode(Mode::Directions(2)).seed(seed).run();
+    /// assert_eq!(along(1).blocks, along(1).blocks); // the same directions, to the last bit
+    /// assert_ne!(along(1).blocks, along(2).blocks);
+    /// assert!(along(1).passed() && along(2).passed());
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
         self
@@ -140,6 +190,19 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
 
     /// The difference that is let pass, relative to the norm of a block's gradient (for an entry: to the larger
     /// of the entry and the root mean square of its block). 64 √ε if not said: 1e-6 in `f64`.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::{self, Probe};
+    /// # fn square(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    /// #     if let Some(gradient) = probe.gradient() {
+    /// #         gradient[0] = 2.0002 * theta[0];
+    /// #     }
+    /// #     theta[0] * theta[0]
+    /// # }
+    /// let check = gradcheck::check(&[3.0], square); // its gradient is wrong by a part in 10 000
+    /// assert!(!check.clone().run().passed());
+    /// assert!(check.tolerance(1e-3).run().passed());
+    /// ```
     ///
     /// # Panics
     /// If `tolerance` is not between 0 and 1.
@@ -155,6 +218,22 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
 
     /// How many examples the loss is taken over, so that a mean in place of a sum can be recognised.
     ///
+    /// ```
+    /// use polytask::gradcheck::{self, Cause, Probe};
+    ///
+    /// // The mean over 4 examples of ½ Σ (θᵢ − 1)², with the gradient of their sum.
+    /// fn mean(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = 4.0 * (x - 1.0));
+    ///     }
+    ///     theta.iter().map(|x| 0.5 * (x - 1.0) * (x - 1.0)).sum()
+    /// }
+    /// let check = gradcheck::check(&[0.5, -1.5], mean);
+    /// let unsaid = check.clone().run();
+    /// assert!(matches!(unsaid.blocks[0].causes[..], [Cause::Factor(c)] if (c - 0.25).abs() < 1e-6));
+    /// assert_eq!(check.batch(4).run().blocks[0].causes, [Cause::SumNotMean { batch: 4 }]);
+    /// ```
+    ///
     /// # Panics
     /// If there are none.
     #[track_caller]
@@ -166,6 +245,20 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
 
     /// Lets blocks pass whose gradient is 0 throughout, by hand and numerically: a task without labels, a bias
     /// before a normalisation. Otherwise such a block makes the check inconclusive.
+    ///
+    /// ```
+    /// use polytask::gradcheck::{self, Probe, Verdict};
+    ///
+    /// fn constant(_: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.fill(0.0);
+    ///     }
+    ///     5.0
+    /// }
+    /// let check = gradcheck::check(&[1.0, 2.0], constant);
+    /// assert_eq!(check.clone().run().verdict, Verdict::Inconclusive);
+    /// assert_eq!(check.allow_zero().run().verdict, Verdict::Pass);
+    /// ```
     pub fn allow_zero(mut self) -> Self {
         self.settings.allow_zero = true;
         self

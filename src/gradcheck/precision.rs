@@ -39,6 +39,27 @@ where
 }
 
 /// A comparison about to be made.
+///
+/// ```
+/// use polytask::gradcheck::{self, Probe};
+/// use polytask::{Layout, Scalar};
+///
+/// // L(θ) = ½ r², r = (θ + 1000) − 1000: a sum that costs an f32 three of its seven digits.
+/// fn cancelling<F: Scalar>(theta: &[F], probe: &mut Probe<'_, F>) -> F {
+///     let thousand = F::from_f64(1000.0);
+///     let r = (theta[0] + thousand) - thousand;
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = r;
+///     }
+///     F::from_f64(0.5) * r * r
+/// }
+/// let mut layout = Layout::new();
+/// layout.push("shift", 1, 1);
+/// let comparison = gradcheck::compare(&[0.1], cancelling::<f32>, cancelling::<f64>).named(&layout);
+/// let precision = comparison.clone().run();
+/// assert!(!precision.passed() && precision.to_string().contains("shift[0]: 0.099976 in f32, 0.10000"));
+/// assert!(comparison.tolerance(1e-3).run().passed());
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is compared before `run`"]
 pub struct Comparison<'t, S, D> {
@@ -50,6 +71,25 @@ pub struct Comparison<'t, S, D> {
 }
 
 /// How far an `f32` gradient is from its `f64` twin; `{precision}` prints it in at most 80 columns.
+///
+/// ```
+/// use polytask::gradcheck::{self, Probe};
+/// use polytask::Scalar;
+///
+/// // L(θ) = max(r, 0), r = (θ + 1000) − 1000: the f32 sees no θ of 0.00001 beside 1000.
+/// fn rectified<F: Scalar>(theta: &[F], probe: &mut Probe<'_, F>) -> F {
+///     let thousand = F::from_f64(1000.0);
+///     let r = (theta[0] + thousand) - thousand;
+///     probe.kink(r);
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = if r > F::ZERO { F::ONE } else { F::ZERO };
+///     }
+///     r.max(F::ZERO)
+/// }
+/// let precision = gradcheck::compare(&[1e-5], rectified::<f32>, rectified::<f64>).run();
+/// assert!(!precision.same_sides && !precision.passed());
+/// assert_eq!((precision.losses[0], precision.blocks[0].values), (0.0, [0.0, 1.0]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Precision {
@@ -65,6 +105,28 @@ pub struct Precision {
 }
 
 /// How far one block is off.
+///
+/// ```
+/// use polytask::gradcheck::{self, Probe};
+///
+/// // L = Σ θᵢ² in f64; in f32 the derivative of the last entry is off by one part in 1024.
+/// fn single(theta: &[f32], probe: &mut Probe<'_, f32>) -> f32 {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[2.0 * theta[0], 2.0 * theta[1] * (1.0 + 1.0 / 1024.0)]);
+///     }
+///     theta.iter().map(|x| x * x).sum()
+/// }
+/// fn double(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[2.0 * theta[0], 2.0 * theta[1]]);
+///     }
+///     theta.iter().map(|x| x * x).sum()
+/// }
+/// let precision = gradcheck::compare(&[0.0, 1.0], single, double).run();
+/// let block = &precision.blocks[0];
+/// assert_eq!((&*block.worst, block.error, block.passed), ("theta[1]", 1.0 / 1024.0, false));
+/// assert_eq!(block.ulps, 8192.0); // 2 / 1024 in units of 2⁻²², the distance of f32 numbers from 2 to 4
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BlockPrecision {

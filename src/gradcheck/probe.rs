@@ -48,6 +48,12 @@ pub(super) struct TaskGradient<F> {
 
 impl<'a, F: crate::Scalar> Probe<'a, F> {
     /// A probe that wants the loss alone.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::Probe;
+    /// let mut probe = Probe::<f64>::loss_only();
+    /// assert!(probe.gradient().is_none() && probe.task_gradient("price").is_none());
+    /// ```
     pub fn loss_only() -> Self {
         Self { gradient: None, tasks: None, sides: 0, n_sides: 0, margin: f64::INFINITY }
     }
@@ -73,6 +79,26 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
     ///
     /// The parts of all tasks (and of regularisation, a task like any other here) add up to the gradient: a
     /// task's weight is in its part. The check asks once, and only when a check has failed.
+    ///
+    /// ```
+    /// use polytask::gradcheck::{self, Cause, Probe};
+    ///
+    /// // ½ Σ θ² of one task and Σ θ³ of another, which the gradient forgets.
+    /// fn two_tasks(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.copy_from_slice(theta);
+    ///     }
+    ///     if let Some(part) = probe.task_gradient("square") {
+    ///         part.copy_from_slice(theta);
+    ///     }
+    ///     if let Some(part) = probe.task_gradient("cube") {
+    ///         part.iter_mut().zip(theta).for_each(|(g, x)| *g = 3.0 * x * x);
+    ///     }
+    ///     theta.iter().map(|x| 0.5 * x * x + x * x * x).sum()
+    /// }
+    /// let report = gradcheck::check(&[1.0, 2.0, -0.5], two_tasks).run();
+    /// assert_eq!(report.blocks[0].causes, [Cause::TaskMissing { task: "cube".into() }], "{report}");
+    /// ```
     pub fn task_gradient(&mut self, task: &str) -> Option<&mut [F]> {
         let n = self.gradient.as_deref()?.len();
         let tasks = self.tasks.as_deref_mut()?;
@@ -85,6 +111,24 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
 
     /// Records a decision: a comparison, the winner of a maximum, a mask, a sort. Always the same number of
     /// them in the same order, whatever is decided.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::Probe;
+    /// // The larger of two numbers: which one it is decides the derivative.
+    /// fn larger(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     let second = theta[1] > theta[0];
+    ///     probe.branch(second);
+    ///     theta[usize::from(second)]
+    /// }
+    /// let piece = |theta: &[f64]| {
+    ///     let mut probe = Probe::loss_only();
+    ///     larger(theta, &mut probe);
+    ///     assert_eq!(probe.n_sides(), 1);
+    ///     probe.sides()
+    /// };
+    /// assert_eq!(piece(&[1.0, 2.0]), piece(&[1.0, 9.0])); // the same smooth piece
+    /// assert_ne!(piece(&[1.0, 2.0]), piece(&[1.0, 0.0])); // another one
+    /// ```
     #[inline]
     pub fn branch(&mut self, side: impl Into<i64>) {
         // One step is a bijection of the running value, so a single changed decision always shows.
@@ -101,6 +145,14 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
     }
 
     /// Records a decision and how far the numbers are from deciding otherwise; infinity if that is not known.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::Probe;
+    /// let (best, second) = (0.75, 0.5); // the largest of some scores, at place 2, and the one behind it
+    /// let mut probe = Probe::<f64>::loss_only();
+    /// probe.branch_at(2, best - second);
+    /// assert_eq!((probe.n_sides(), probe.margin()), (1, Some(0.25)));
+    /// ```
     #[inline]
     pub fn branch_at(&mut self, side: i64, distance: f64) {
         self.branch(side);

@@ -3,6 +3,21 @@
 use std::time::Duration;
 
 /// The outcome of a check, of the whole or of one block.
+///
+/// ```
+/// use polytask::gradcheck::{self, Verdict};
+///
+/// let report = gradcheck::check(&[0.0_f64], |theta, probe| {
+///     probe.kink(theta[0]);
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = if theta[0] > 0.0 { 1.0 } else { 0.0 };
+///     }
+///     theta[0].max(0.0)
+/// })
+/// .run();
+/// assert_eq!(report.verdict, Verdict::Inconclusive); // θ lies on the kink: any slope from 0 to 1 would do
+/// assert!(Verdict::Pass < report.verdict && report.verdict < Verdict::Fail); // ordered from best to worst
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// By hand and numeric derivatives agree, and the numeric ones were good enough to tell.
@@ -59,6 +74,24 @@ pub struct Report {
 }
 
 /// What was found in one block.
+///
+/// ```
+/// use polytask::gradcheck::{self, Mode};
+///
+/// // L = ½ a² over θ = (a, b): b is never used.
+/// let report = gradcheck::check(&[3.0_f64, 4.0], |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[theta[0], 0.0]);
+///     }
+///     0.5 * theta[0] * theta[0]
+/// })
+/// .run();
+/// let block = report.block("theta").expect("the whole θ is one block without a layout");
+/// assert_eq!((block.shape, block.norm, block.probes), ((1, 2), 3.0, 2));
+/// assert_eq!((block.n_entries(), block.untested), (2, 1));
+/// assert!(block.error < 1e-9 && block.resolution < 1e-5);
+/// assert_eq!(block.miss_probability(Mode::Every, 1e-3), 0.0); // nothing as large as that can hide
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BlockReport {
@@ -92,6 +125,22 @@ pub struct BlockReport {
 }
 
 /// One entry of the gradient, computed in two ways.
+///
+/// ```
+/// use polytask::gradcheck;
+///
+/// let report = gradcheck::check(&[3.0_f64, 5.0], |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[2.0 * theta[0], theta[1]]); // of θ₀² + θ₁²
+///     }
+///     theta[0] * theta[0] + theta[1] * theta[1]
+/// })
+/// .run();
+/// let entry = report.blocks[0].worst.as_ref().expect("a block that failed");
+/// assert_eq!((entry.index, entry.by_hand), (1, 5.0));
+/// assert!((entry.numeric - 10.0).abs() < 1e-6);
+/// assert_eq!(entry.to_string(), "theta[1]: by hand 5.0000, numeric 10.000");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
@@ -136,6 +185,19 @@ pub enum Mode {
 }
 
 /// A fault that makes comparing derivatives pointless.
+///
+/// ```
+/// use polytask::gradcheck::{self, Fault};
+///
+/// let report = gradcheck::check(&[3.0_f64, 5.0], |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = 2.0 * theta[0]; // and gradient[1]?
+///     }
+///     theta[0] * theta[0] + theta[1] * theta[1]
+/// })
+/// .run();
+/// assert_eq!(report.fault, Some(Fault::NotWritten { name: "theta[1]".into(), count: 1, of: 2 }));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -204,6 +266,20 @@ pub enum Fault {
 }
 
 /// Why a check could not tell.
+///
+/// ```
+/// use polytask::gradcheck::{self, Doubt, Verdict};
+///
+/// let report = gradcheck::check(&[3.0_f64], |_, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient[0] = 0.0;
+///     }
+///     7.0 // whatever θ is
+/// })
+/// .run();
+/// assert_eq!((report.verdict, report.blocks[0].doubt), (Verdict::Inconclusive, Some(Doubt::Zero)));
+/// assert!(report.to_string().contains("say .allow_zero()"), "{report}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
@@ -218,6 +294,20 @@ pub enum Doubt {
 }
 
 /// A likely cause of a failure: an explanation that fits the differences.
+///
+/// ```
+/// use polytask::gradcheck::{self, Cause};
+///
+/// let report = gradcheck::check(&[3.0_f64, 5.0], |theta, probe| {
+///     if let Some(gradient) = probe.gradient() {
+///         gradient.copy_from_slice(&[1.0 - theta[0], 1.0 - theta[1]]); // prediction and label exchanged
+///     }
+///     theta.iter().map(|y| 0.5 * (y - 1.0) * (y - 1.0)).sum()
+/// })
+/// .run();
+/// assert_eq!(report.blocks[0].causes, [Cause::Sign]);
+/// assert!(report.to_string().contains("likely cause: the sign: numeric = -by hand"), "{report}");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -322,6 +412,23 @@ impl Report {
 
     /// A bound on the probability that an error of Euclidean norm `size · norm` in one of the blocks that
     /// passed was missed; the largest over those blocks. See [`BlockReport::miss_probability`].
+    ///
+    /// ```
+    /// # use polytask::gradcheck::{self, Mode};
+    /// // L = ½ θ₀² over 200 numbers, checked along two random directions.
+    /// let report = gradcheck::check(&[0.5_f64; 200], |theta, probe| {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.fill(0.0);
+    ///         gradient[0] = theta[0];
+    ///     }
+    ///     0.5 * theta[0] * theta[0]
+    /// })
+    /// .mode(Mode::Directions(2))
+    /// .run();
+    /// assert!(report.passed() && report.miss_probability(1e-3) < 1e-3);
+    /// assert_eq!(report.miss_probability(1e-12), 1.0); // so small an error is below what can be seen
+    /// assert_eq!((report.n_entries(), report.untested()), (200, 199)); // what is 0 by hand is hardly tested
+    /// ```
     pub fn miss_probability(&self, size: f64) -> f64 {
         let passed = self.blocks.iter().filter(|block| block.verdict == Verdict::Pass);
         passed.map(|block| block.miss_probability(self.mode, size)).fold(0.0, f64::max)

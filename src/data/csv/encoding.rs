@@ -38,6 +38,19 @@ pub struct Encoding {
 }
 
 /// One column of a file.
+///
+/// ```
+/// use polytask::data::csv::CsvReader;
+///
+/// let file = "area,roof,price\n514,flat,3\n563,,4\n";
+/// let reader = CsvReader::new().targets(["price"]);
+/// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+/// let [area, roof, price] = encoding.columns() else { unreachable!("three columns") };
+/// assert_eq!((&*area.name, area.features()), ("area", vec!["area".to_owned()]));
+/// assert_eq!(roof.features(), ["roof=flat", "roof_missing"]);
+/// assert!(price.features().is_empty());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -49,6 +62,19 @@ pub struct Column {
 }
 
 /// What a column of a file was found to hold.
+///
+/// ```
+/// use polytask::data::csv::{Content, CsvReader};
+///
+/// let file = "area,roof,kind\n500,flat,barn\n600,,house\n";
+/// let reader = CsvReader::new().class_targets(["kind"]);
+/// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+/// let contents: Vec<&Content> = encoding.columns().iter().map(|column| &column.content).collect();
+/// assert_eq!(contents[0], &Content::Numbers { mean: 550.0, constant: false, missing: 0 });
+/// assert_eq!(contents[1], &Content::Texts { categories: vec!["flat".into()], missing: 1 });
+/// assert_eq!(contents[2].to_string(), "target, with the classes `barn`, `house`");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -104,6 +130,18 @@ impl Encoding {
     }
 
     /// The names of the targets.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,kind,price\n500,barn,3\n600,house,4\n";
+    /// let reader = CsvReader::new().targets(["price"]).class_targets(["kind"]);
+    /// let (data, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(encoding.target_names(), ["price", "kind"]); // as the settings name them
+    /// assert_eq!(encoding.target_names(), data.target_names());
+    /// assert_eq!(encoding.classes("kind"), Some(&["barn".to_owned(), "house".to_owned()][..]));
+    /// assert_eq!(encoding.classes("price"), None);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn target_names(&self) -> Vec<String> {
         self.reader.targets.iter().map(|target| target.name.clone()).collect()
     }
@@ -111,6 +149,16 @@ impl Encoding {
     /// The same encoding for files with surprises: a text that the fitted file did not have belongs to no
     /// category, and an empty cell where the fitted file had none is the mean, or no category. Without this,
     /// both are errors.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,roof\n500,flat\n600,pitched\n";
+    /// let (_, encoding) = CsvReader::new().read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// let next = encoding.table_from("area,roof\n,thatched\n".as_bytes(), "next.csv")?;
+    /// assert!(encoding.features::<f64>(&next).is_err());
+    /// assert_eq!(encoding.lenient().features::<f64>(&next)?, ndarray::array![[550.0, 0.0, 0.0]]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.lenient = true;
@@ -119,9 +167,23 @@ impl Encoding {
 
     /// Reads a file with the columns of the fitted one.
     ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,price\n514,3\n563,4\n";
+    /// let reader = CsvReader::new().targets(["price"]);
+    /// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// # let path = std::env::temp_dir().join(format!("polytask-encoding-{}.csv", std::process::id()));
+    /// std::fs::write(&path, "price,area\n5,600\n").expect("a folder that can be written");
+    /// let data = encoding.read::<f64>(&path)?;
+    /// assert_eq!((data.feature_row(0), data.target_row(0)), (&[600.0][..], &[5.0][..]));
+    /// # std::fs::remove_file(&path).expect("it is there");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the file cannot be read or is not a table, a column is not there, or a cell does not hold what its column
-    /// should. The message names file, line and column.
+    /// [`ErrorKind::File`] if the file cannot be read or is not a table, [`ErrorKind::Name`] if a column is
+    /// not there, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names
+    /// file, line and column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
         self.apply(&Table::read(path, self.reader.delimiter)?)
     }
@@ -138,15 +200,32 @@ impl Encoding {
     /// [`features`](Self::features).
     ///
     /// # Errors
-    /// If the source cannot be read or is not a table.
+    /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column's
+    /// name is empty or there twice.
     pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
         Table::read_from(source, name, self.reader.delimiter)
     }
 
     /// The data of a table.
     ///
+    /// ```
+    /// use polytask::data::csv::{CsvReader, Table};
+    ///
+    /// let reader = CsvReader::new().targets(["price"]);
+    /// let table = Table::read_from("area,price\n514,3\n563,\n612,5\n".as_bytes(), "houses.csv", b',')?;
+    /// let encoding = reader.fit(&table)?;
+    /// let data = encoding.apply::<f32>(&table)?;
+    /// assert_eq!(data.feature_row(2), [612.0]);
+    /// assert!(data.target_row(1)[0].is_nan());
+    /// let next = encoding.table_from("area\n700\n".as_bytes(), "next.csv")?;
+    /// assert!(encoding.apply::<f32>(&next).is_err()); // a table without its targets has features only
+    /// assert_eq!(encoding.features::<f32>(&next)?, ndarray::array![[700.0]]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a column is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`] if a column is not there, [`ErrorKind::Value`] if a cell does not hold what its
+    /// column should.
     pub fn apply<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
         let features = self.features(table)?;
         let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
@@ -177,7 +256,8 @@ impl Encoding {
     /// predicting.
     ///
     /// # Errors
-    /// If a feature column is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`] if a feature column is not there, [`ErrorKind::Value`] if a cell does not hold
+    /// what its column should.
     pub fn features<F: Scalar>(&self, table: &Table) -> Result<Array2<F>> {
         let mut features = Array2::zeros((table.n_rows(), self.feature_names().len()));
         let mut at = 0;

@@ -110,18 +110,41 @@ impl CsvReader {
 
     /// Columns of texts that are targets, in addition to those named before: a class is the index of its text
     /// among the texts of the column, sorted.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,kind\n514,house\n563,barn\n612,\n";
+    /// let reader = CsvReader::new().class_targets(["kind"]);
+    /// let (data, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(encoding.classes("kind").map(<[_]>::len), Some(2)); // barn is 0, house is 1
+    /// assert_eq!((data.target_row(0), data.target_row(1)), (&[1.0][..], &[0.0][..]));
+    /// assert!(data.target_row(2)[0].is_nan());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn class_targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: true }));
         self
     }
 
     /// The column that holds the weight of each row: a number, at least 0.
+    /// [`group_column`](Self::group_column) shows it.
     pub fn weights_column(mut self, name: impl Into<String>) -> Self {
         self.weights = Some(name.into());
         self
     }
 
     /// The column that tells which rows belong together: any text. Groups are numbered as they appear.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "query,count,clicks,price\nred shoes,2,7,30\nblue hat,1,1,12\nred shoes,0.5,3,45\n";
+    /// let reader = CsvReader::new().targets(["clicks"]).group_column("query").weights_column("count");
+    /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "clicks.csv")?;
+    /// assert_eq!(data.groups(), Some(&[0, 1, 0][..]));
+    /// assert_eq!(data.weights(), Some(ndarray::array![2.0, 1.0, 0.5].view()));
+    /// assert_eq!(data.feature_names(), ["price"]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn group_column(mut self, name: impl Into<String>) -> Self {
         self.group = Some(name.into());
         self
@@ -140,6 +163,18 @@ impl CsvReader {
     }
 
     /// Texts that mean the same as an empty cell, such as `NA` or `?`.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// // Semicolons, an unknown number as `?`, a code that is no quantity, a column not to learn from.
+    /// let file = "zone;area;note\n8001;514;sold\n8002;?;new\n8001;612;sold\n";
+    /// let reader = CsvReader::new().delimiter(b';').missing(["?", "NA"]);
+    /// let reader = reader.categorical(["zone"]).ignore(["note"]);
+    /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.feature_names(), ["zone=8001", "zone=8002", "area", "area_missing"]);
+    /// assert_eq!(data.feature_row(1), [0.0, 1.0, 563.0, 1.0]); // the mean of the others
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn missing(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.missing.extend(texts.into_iter().map(Into::into));
         self
@@ -153,6 +188,16 @@ impl CsvReader {
 
     /// How many texts a feature column may hold: 100 unless told. A column with more is most likely a name or a
     /// note, of which no feature can be made.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "owner,area\nAda,514\nBen,563\nCleo,612\n";
+    /// let most_two = CsvReader::new().max_categories(2);
+    /// let error = most_two.read_from::<f64>(file.as_bytes(), "houses.csv").unwrap_err();
+    /// assert!(error.to_string().contains("column `owner`: expected numbers, or at most 2 different texts"));
+    /// assert!(CsvReader::new().read_from::<f64>(file.as_bytes(), "houses.csv").is_ok());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn max_categories(mut self, max: usize) -> Self {
         self.max_categories = max;
         self
@@ -160,9 +205,22 @@ impl CsvReader {
 
     /// Reads a file: its data, and how each column was read.
     ///
+    /// ```
+    /// use polytask::data::csv::CsvReader;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-read-{}.csv", std::process::id()));
+    /// std::fs::write(&path, "area,price\n514,3\n563,4\n").expect("a folder that can be written");
+    /// let (data, _) = CsvReader::new().targets(["price"]).read::<f32>(&path)?;
+    /// assert_eq!((data.n_rows(), data.feature_row(1), data.target_row(1)), (2, &[563.0][..], &[4.0][..]));
+    /// let error = CsvReader::new().targets(["prize"]).read::<f32>(&path).unwrap_err();
+    /// assert!(error.to_string().contains("the nearest names are `price`, `area`"), "{error}");
+    /// # std::fs::remove_file(&path).expect("it is there");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the file cannot be read or is not a table, a column named in the settings is not there, or a cell does
-    /// not hold what its column should. The message names file, line and column.
+    /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read or is not a table, and as
+    /// [`fit`](Self::fit). The message names file, line and column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<(Dataset<F>, Encoding)> {
         self.encode(&Table::read(path, self.delimiter)?)
     }
@@ -183,13 +241,31 @@ impl CsvReader {
     /// Finds out what each column of `table` is, from all rows.
     ///
     /// # Errors
-    /// If a column named in the settings is not there, or a cell does not hold what its column should.
+    /// [`ErrorKind::Name`](crate::ErrorKind::Name) if a column named in the settings is not there,
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if one has two roles in them,
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a cell does not hold what its column should, a target
+    /// has no label or a column too many texts, and [`ErrorKind::File`](crate::ErrorKind::File) if no feature
+    /// is left.
     pub fn fit(&self, table: &Table) -> Result<Encoding> {
         self.fit_rows(table, &(0..table.n_rows()).collect::<Vec<_>>())
     }
 
     /// Finds out what each column of `table` is, from the given rows only: the training rows, so that nothing of
     /// the others gets into the means and the lists of texts.
+    ///
+    /// ```
+    /// use polytask::data::csv::{Content, CsvReader, Table};
+    ///
+    /// let table = Table::read_from("area\n500\n600\n1000\n".as_bytes(), "houses.csv", b',')?;
+    /// let mean = |rows: &[usize]| match CsvReader::new().fit_rows(&table, rows)?.columns()[0].content {
+    ///     Content::Numbers { mean, .. } => Ok::<_, polytask::Error>(mean),
+    ///     _ => unreachable!("a column of numbers"),
+    /// };
+    /// assert_eq!(mean(&[0, 1])?, 550.0); // the last row is to test on
+    /// assert_eq!(mean(&[0, 1, 2])?, 700.0);
+    /// assert_eq!(CsvReader::new().fit(&table)?, CsvReader::new().fit_rows(&table, &[0, 1, 2])?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Self::fit).

@@ -32,9 +32,20 @@ pub struct Table {
 impl Table {
     /// The file at `path`, whose cells are separated by `delimiter`.
     ///
+    /// ```
+    /// # use polytask::data::csv::Table;
+    /// # let path = std::env::temp_dir().join(format!("polytask-table-{}.csv", std::process::id()));
+    /// std::fs::write(&path, "a;b\n1; x\n2;y\n").expect("a folder that can be written");
+    /// let table = Table::read(&path, b';')?;
+    /// assert_eq!((table.n_rows(), table.cell(0, table.column("b")?)), (2, "x"));
+    /// assert!(table.column("c").unwrap_err().to_string().ends_with("(the nearest names are `a`, `b`)"));
+    /// # std::fs::remove_file(&path).expect("it is there");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the file cannot be read, is not UTF-8, has no header or no rows, names a column twice or not at all, or
-    /// a line has not one cell per column.
+    /// [`ErrorKind::File`] if the file cannot be read, is not UTF-8, has no header or no rows, or a line has
+    /// not one cell per column; [`ErrorKind::Name`] if it names a column twice or not at all.
     pub fn read(path: impl AsRef<Path>, delimiter: u8) -> Result<Self> {
         let path = path.as_ref();
         let source = path.display().to_string();
@@ -117,7 +128,7 @@ impl Table {
     /// The index of the column called `name`.
     ///
     /// # Errors
-    /// If there is none; the message lists the names nearest to it.
+    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
     pub fn column(&self, name: &str) -> Result<usize> {
         names::find(format!("{}, line 1", self.source), &self.names, name)
     }
