@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use super::dots::{Combination, Dots, dot_chains};
 use super::product::Finish;
 use super::scratch;
-use super::tile::{Origin, Step, Tiles, heights, tallest};
+use super::tile::{Origin, Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
 use super::vectorize::{self, Pass};
 
@@ -143,7 +143,7 @@ impl<F: Number> Operands<F> {
             k: self.k,
             n: self.n,
             a: self.a.ptr,
-            a_down: self.a.down,
+            a_rows: Rows::apart(self.a.down),
             a_across: self.a.across,
             a_step: Step::ByRow(self.a.down),
             b: self.b.ptr,
@@ -273,13 +273,13 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
                 match self.a_room {
                     Some(room) if a.across == 1 => {
                         copy_rows::<F, V>(m, o.k, a, self.a_down, room, low.min(o.m - i));
-                        (tiles.a, tiles.a_down) = (room, self.a_down as isize);
-                        tiles.a_step = Step::ByRow(tiles.a_down);
+                        let down = self.a_down as isize;
+                        (tiles.a, tiles.a_rows, tiles.a_step) = (room, Rows::apart(down), Step::ByRow(down));
                     }
                     Some(room) => {
                         let step = V::ROWS * o.k + V::LANES;
                         copy_tiles::<F, V>(m, o.k, a, room, step);
-                        (tiles.a, tiles.a_down, tiles.a_across) = (room, 1, V::ROWS as isize);
+                        (tiles.a, tiles.a_rows, tiles.a_across) = (room, Rows::apart(1), V::ROWS as isize);
                         tiles.a_step = Step::ByTile(step as isize);
                     }
                     None => {}

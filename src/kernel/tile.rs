@@ -54,6 +54,22 @@ impl Step {
     }
 }
 
+/// How far the rows of a matrix are behind one of them: the next ones, and the fourth. The compiler, if it saw that
+/// these are multiples of one number, would add it up row by row in the innermost loop, each sum waiting for the last.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    next: [isize; 4],
+    four: isize,
+}
+
+impl Rows {
+    /// Rows so far apart.
+    #[inline(always)]
+    pub fn apart(step: isize) -> Self {
+        Self { next: [0, step, 2 * step, 3 * step], four: 4 * step }
+    }
+}
+
 /// The operands of all tiles of a block: rows of `b` and of `c` are contiguous.
 ///
 /// Steps are counted in numbers.
@@ -62,8 +78,8 @@ pub struct Tiles<F> {
     pub k: usize,
     pub n: usize,
     pub a: *const F,
-    /// From a row of `a` to the next one inside a tile.
-    pub a_down: isize,
+    /// From the first row of `a` inside a tile to the others.
+    pub a_rows: Rows,
     /// From a column of `a` to the next one.
     pub a_across: isize,
     /// From one tile's rows of `a` to the next one's.
@@ -210,7 +226,7 @@ impl<F: Copy> Tile<F> {
     /// The same, compiled with and without a last register that is `WHOLE`.
     #[inline(always)]
     unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
-        let Tiles { k, a, a_down, a_across, mut b, b_down, start, finish, c, c_down, .. } = self.0;
+        let Tiles { k, a, a_rows, a_across, mut b, b_down, start, finish, c, c_down, .. } = self.0;
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
         // and partial loads and stores keep to the width.
         unsafe {
@@ -238,17 +254,15 @@ impl<F: Copy> Tile<F> {
                     }
                 }
             }
-            // One pointer for every four rows: a single one would be a chain of as many additions as
-            // there are rows, one for each cycle of the loop.
             let mut fours: [*const F; 4] =
-                std::array::from_fn(|i| a.wrapping_offset(4 * i as isize * a_down));
+                std::array::from_fn(|i| a.wrapping_offset(i as isize * a_rows.four));
             for _ in 0..k {
                 let mut factors = [V::zero(); C];
                 for (column, factor) in factors.iter_mut().enumerate() {
                     *factor = load(b, column);
                 }
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = V::splat(*fours[row / 4].offset((row % 4) as isize * a_down));
+                    let x = V::splat(*fours[row / 4].offset(a_rows.next[row % 4]));
                     for (sum, factor) in sums.iter_mut().zip(factors) {
                         *sum = x.mul_add(factor, *sum);
                     }
