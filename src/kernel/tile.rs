@@ -172,41 +172,45 @@ impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
     #[inline(always)]
     fn run(self) {
         let Self(mut o, n_tiles, _) = self;
-        for _ in 0..n_tiles {
-            let mut tile = Tile(o);
+        // Tiles as wide as the whole of b are computed in one loop; else all those of some rows come first.
+        let together = if o.n <= 2 * V::LANES { n_tiles } else { 1 };
+        let mut done = 0;
+        while done < n_tiles {
+            let mut column = Column(o, together);
             let mut left = o.n;
             // SAFETY: `Tiles::run` passes its caller's promise on; a tile is as wide as what is left allows.
             unsafe {
                 if R <= V::ROWS {
                     if R <= 3 && o.b_panel == 2 * V::LANES as isize {
                         while left >= 4 * V::LANES {
-                            tile.fill::<V, R, 4>(V::LANES);
-                            tile.move_by(4 * V::LANES, 2 * o.b_panel);
+                            column.fill::<V, R, 4>(V::LANES);
+                            column.move_by(4 * V::LANES, 2 * o.b_panel);
                             left -= 4 * V::LANES;
                         }
                     }
                     while left > V::LANES {
                         let last = (left - V::LANES).min(V::LANES);
-                        tile.fill::<V, R, 2>(last);
-                        tile.move_by(2 * V::LANES, o.b_panel);
+                        column.fill::<V, R, 2>(last);
+                        column.move_by(2 * V::LANES, o.b_panel);
                         left -= V::LANES + last;
                     }
                 }
                 if left > 0 {
-                    tile.fill::<V, R, 1>(left);
+                    column.fill::<V, R, 1>(left);
                 }
             }
-            o.a = o.a.wrapping_offset(o.a_step.over(1, R));
-            o.c = o.c.wrapping_offset(R as isize * o.c_down);
+            o.a = o.a.wrapping_offset(o.a_step.over(together, R));
+            o.c = o.c.wrapping_offset((together * R) as isize * o.c_down);
+            done += together;
         }
     }
 }
 
-/// One tile: the operands from its first row and column on.
-struct Tile<F>(Tiles<F>);
+/// Tiles one below the other: the operands from the first one's first row and column on, and how many there are.
+struct Column<F>(Tiles<F>, usize);
 
-impl<F: Copy> Tile<F> {
-    /// Moves on to the columns of the next tile.
+impl<F: Copy> Column<F> {
+    /// Moves on to the columns of the next tiles.
     #[inline(always)]
     fn move_by(&mut self, columns: usize, b_step: isize) {
         self.0.b = self.0.b.wrapping_offset(b_step);
@@ -214,7 +218,7 @@ impl<F: Copy> Tile<F> {
         self.0.start = self.0.start.at_column(columns);
     }
 
-    /// Computes a tile of `R` rows and `C` registers, the last of which has `last` lanes.
+    /// Computes tiles of `R` rows and `C` registers, the last of which has `last` lanes.
     #[inline(always)]
     unsafe fn fill<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
         // With AVX-512 a mask costs nothing; elsewhere it takes one of sixteen registers, or a branch.
@@ -226,7 +230,9 @@ impl<F: Copy> Tile<F> {
     /// The same, compiled with and without a last register that is `WHOLE`.
     #[inline(always)]
     unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
-        let Tiles { k, a, a_rows, a_across, mut b, b_down, start, finish, c, c_down, .. } = self.0;
+        let Tiles { k, mut a, a_rows, a_across, a_step, b, b_down, start, finish, mut c, c_down, .. } =
+            self.0;
+        let (a_step, c_step) = (a_step.over(1, R), R as isize * c_down);
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
         // and partial loads and stores keep to the width.
         unsafe {
@@ -235,57 +241,64 @@ impl<F: Copy> Tile<F> {
                 let from = from.add(column * V::LANES);
                 if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
             };
-            let mut sums = [[V::zero(); C]; R];
-            match start {
-                Origin::Zero => {}
-                Origin::Row(row) => {
-                    for column in 0..C {
-                        let x = load(row, column);
-                        for sums in &mut sums {
-                            sums[column] = x;
+            for _ in 0..self.1 {
+                let mut sums = [[V::zero(); C]; R];
+                match start {
+                    Origin::Zero => {}
+                    Origin::Row(row) => {
+                        for column in 0..C {
+                            let x = load(row, column);
+                            for sums in &mut sums {
+                                sums[column] = x;
+                            }
+                        }
+                    }
+                    Origin::Kept => {
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            for (column, sum) in sums.iter_mut().enumerate() {
+                                *sum = load(c.offset(row as isize * c_down), column);
+                            }
                         }
                     }
                 }
-                Origin::Kept => {
+                let mut b = b;
+                let mut fours: [*const F; 4] =
+                    std::array::from_fn(|i| a.wrapping_offset(i as isize * a_rows.four));
+                for _ in 0..k {
+                    let mut factors = [V::zero(); C];
+                    for (column, factor) in factors.iter_mut().enumerate() {
+                        *factor = load(b, column);
+                    }
                     for (row, sums) in sums.iter_mut().enumerate() {
-                        for (column, sum) in sums.iter_mut().enumerate() {
-                            *sum = load(c.offset(row as isize * c_down), column);
+                        let x = V::splat(*fours[row / 4].offset(a_rows.next[row % 4]));
+                        for (sum, factor) in sums.iter_mut().zip(factors) {
+                            *sum = x.mul_add(factor, *sum);
+                        }
+                    }
+                    for four in &mut fours {
+                        *four = four.wrapping_offset(a_across);
+                    }
+                    b = b.wrapping_offset(b_down);
+                }
+                if finish == Finish::Relu {
+                    for sum in sums.as_flattened_mut() {
+                        *sum = sum.relu();
+                    }
+                }
+                let mut lasts = [V::zero(); R];
+                for (row, sums) in sums.into_iter().enumerate() {
+                    for (column, sum) in sums.into_iter().enumerate() {
+                        if WHOLE || column + 1 < C {
+                            sum.store(c.offset(row as isize * c_down).add(column * V::LANES));
+                        } else {
+                            lasts[row] = sum;
                         }
                     }
                 }
-            }
-            let mut fours: [*const F; 4] =
-                std::array::from_fn(|i| a.wrapping_offset(i as isize * a_rows.four));
-            for _ in 0..k {
-                let mut factors = [V::zero(); C];
-                for (column, factor) in factors.iter_mut().enumerate() {
-                    *factor = load(b, column);
+                if !WHOLE {
+                    V::store_parts(lasts, c.add((C - 1) * V::LANES), c_down, mask);
                 }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = V::splat(*fours[row / 4].offset(a_rows.next[row % 4]));
-                    for (sum, factor) in sums.iter_mut().zip(factors) {
-                        *sum = x.mul_add(factor, *sum);
-                    }
-                }
-                for four in &mut fours {
-                    *four = four.wrapping_offset(a_across);
-                }
-                b = b.wrapping_offset(b_down);
-            }
-            if finish == Finish::Relu {
-                for sum in sums.as_flattened_mut() {
-                    *sum = sum.relu();
-                }
-            }
-            for (row, sums) in sums.into_iter().enumerate() {
-                for (column, sum) in sums.into_iter().enumerate() {
-                    let to = c.offset(row as isize * c_down).add(column * V::LANES);
-                    if WHOLE || column + 1 < C || last == V::LANES {
-                        sum.store(to)
-                    } else {
-                        sum.store_part(to, mask)
-                    }
-                }
+                (a, c) = (a.wrapping_offset(a_step), c.wrapping_offset(c_step));
             }
         }
     }

@@ -64,6 +64,14 @@ pub trait Vector<F>: Copy {
     unsafe fn store(self, to: *mut F);
     /// Writes the marked lanes; the memory of the others is not touched.
     unsafe fn store_part(self, to: *mut F, mask: Self::Mask);
+    /// Writes the marked lanes of several registers to rows `step` apart.
+    #[inline(always)]
+    unsafe fn store_parts<const N: usize>(rows: [Self; N], to: *mut F, step: isize, mask: Self::Mask) {
+        for (i, row) in rows.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { row.store_part(to.offset(i as isize * step), mask) }
+        }
+    }
     /// `self · factor + term`, rounded once where the path has the instruction.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The sum of two registers.

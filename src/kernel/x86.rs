@@ -57,6 +57,7 @@ macro_rules! vector {
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
         store_part |$to:ident, $store_mask:ident, $value:ident| $store_part:expr,
+        $(store_parts $store_parts:ident,)?
         sums $sums4:ident |$whole:ident| $four:expr,
         transpose $side:literal $transpose:ident,
         $set1:ident, $setzero:ident, $loadu:ident, $storeu:ident, $fmadd:ident, $add:ident, $max:ident
@@ -107,6 +108,17 @@ macro_rules! vector {
                 let $value = self.0;
                 unsafe { $store_part }
             }
+            $(
+                #[inline(always)]
+                unsafe fn store_parts<const N: usize>(
+                    rows: [Self; N],
+                    to: *mut $float,
+                    step: isize,
+                    mask: $mask,
+                ) {
+                    unsafe { $store_parts(mask.1, rows.map(|row| row.0), to, step) }
+                }
+            )?
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
                 Self(unsafe { $fmadd(self.0, factor.0, term.0) })
@@ -194,7 +206,8 @@ vector! {
     rows 6, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_ps(from, mask.0),
-    store_part |to, mask, value| store_first_f32(mask.1, to, value),
+    store_part |to, mask, value| store_first_f32(mask.1, [value], to, 0),
+    store_parts store_first_f32,
     sums sums_f32 |x| x,
     transpose 8 transpose_f32,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
@@ -207,7 +220,8 @@ vector! {
     rows 6, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_pd(from, mask.0),
-    store_part |to, mask, value| store_first_f64(mask.1, to, value),
+    store_part |to, mask, value| store_first_f64(mask.1, [value], to, 0),
+    store_parts store_first_f64,
     sums sums_f64 |x| x,
     transpose 4 transpose_f64,
     _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
@@ -218,46 +232,73 @@ vector! {
 static MASKS_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 static MASKS_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
-/// Stores the first n of eight lanes. Some processors take a dozen cycles for a store with a mask.
+/// Stores the first n of eight lanes of some rows. Some processors take a dozen cycles for a store with a mask.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store_first_f32(n: usize, mut to: *mut f32, value: __m256) {
-    // SAFETY: the caller's promise: n numbers, which are stored as 8, or as 4, 2 and 1.
+unsafe fn store_first_f32<const N: usize>(n: usize, rows: [__m256; N], mut to: *mut f32, step: isize) {
+    // SAFETY: the caller's promise: n numbers of each row, which are stored as 8, or as 4, 2 and 1.
     unsafe {
+        let place = |to: *mut f32, row: usize| to.offset(row as isize * step);
         if n == 8 {
-            return _mm256_storeu_ps(to, value);
+            for row in 0..N {
+                _mm256_storeu_ps(place(to, row), rows[row]);
+            }
+            return;
         }
-        let mut left = _mm256_castps256_ps128(value);
+        let mut left = [_mm_setzero_ps(); N];
+        for row in 0..N {
+            left[row] = _mm256_castps256_ps128(rows[row]);
+        }
         if n & 4 != 0 {
-            _mm_storeu_ps(to, left);
-            (left, to) = (_mm256_extractf128_ps::<1>(value), to.add(4));
+            for row in 0..N {
+                _mm_storeu_ps(place(to, row), left[row]);
+                left[row] = _mm256_extractf128_ps::<1>(rows[row]);
+            }
+            to = to.add(4);
         }
         if n & 2 != 0 {
-            _mm_storel_pd(to.cast(), _mm_castps_pd(left));
-            (left, to) = (_mm_movehl_ps(left, left), to.add(2));
+            for row in 0..N {
+                _mm_storel_pd(place(to, row).cast(), _mm_castps_pd(left[row]));
+                left[row] = _mm_movehl_ps(left[row], left[row]);
+            }
+            to = to.add(2);
         }
         if n & 1 != 0 {
-            _mm_store_ss(to, left);
+            for row in 0..N {
+                _mm_store_ss(place(to, row), left[row]);
+            }
         }
     }
 }
 
-/// Stores the first n of four lanes.
+/// Stores the first n of four lanes of some rows.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store_first_f64(n: usize, mut to: *mut f64, value: __m256d) {
-    // SAFETY: the caller's promise: n numbers, which are stored as 4, or as 2 and 1.
+unsafe fn store_first_f64<const N: usize>(n: usize, rows: [__m256d; N], mut to: *mut f64, step: isize) {
+    // SAFETY: the caller's promise: n numbers of each row, which are stored as 4, or as 2 and 1.
     unsafe {
+        let place = |to: *mut f64, row: usize| to.offset(row as isize * step);
         if n == 4 {
-            return _mm256_storeu_pd(to, value);
+            for row in 0..N {
+                _mm256_storeu_pd(place(to, row), rows[row]);
+            }
+            return;
         }
-        let mut left = _mm256_castpd256_pd128(value);
+        let mut left = [_mm_setzero_pd(); N];
+        for row in 0..N {
+            left[row] = _mm256_castpd256_pd128(rows[row]);
+        }
         if n & 2 != 0 {
-            _mm_storeu_pd(to, left);
-            (left, to) = (_mm256_extractf128_pd::<1>(value), to.add(2));
+            for row in 0..N {
+                _mm_storeu_pd(place(to, row), left[row]);
+                left[row] = _mm256_extractf128_pd::<1>(rows[row]);
+            }
+            to = to.add(2);
         }
         if n & 1 != 0 {
-            _mm_store_sd(to, left);
+            for row in 0..N {
+                _mm_store_sd(place(to, row), left[row]);
+            }
         }
     }
 }
