@@ -172,6 +172,17 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
 /// What the labels and the predictions of a loss are: what a metric has to know of it.
 ///
 /// The predictions for target column c are the columns c p … c p + p − 1, with p columns for each target.
+///
+/// ```
+/// use polytask::loss::{Kind, Loss};
+///
+/// let kind = |loss: Loss| Ok::<_, polytask::Error>(loss.build::<f32>()?.kind());
+/// assert_eq!(kind(Loss::gaussian())?, Kind::Quantity { parts: 2, point: 0 });     // a mean and a variance
+/// assert_eq!(kind(Loss::quantiles([0.1, 0.5, 0.9]))?, Kind::Quantity { parts: 3, point: 1 });
+/// assert_eq!(kind(Loss::ordinal(5))?, Kind::Classes { classes: 5, ordered: true });
+/// assert_eq!([kind(Loss::binary_focal())?, kind(Loss::list_mle())?], [Kind::Binary, Kind::Ranking]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
