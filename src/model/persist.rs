@@ -87,6 +87,18 @@ impl<F: Scalar> Model<F> {
 
     /// [`load`](Self::load) from the bytes of a file.
     ///
+    /// ```
+    /// use polytask::ErrorKind;
+    /// use polytask::prelude::*;
+    ///
+    /// let model = Model::builder(2).task(Task::regression("price")).seed(7).build::<f32>()?;
+    /// let bytes = model.to_bytes()?;                                   // to a database, over a wire
+    /// assert_eq!(Model::<f32>::from_bytes(&bytes)?.parameters(), model.parameters());
+    /// assert_eq!(Model::<f64>::from_bytes(&bytes).unwrap_err().kind(), ErrorKind::File);
+    /// assert!(Model::<f32>::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
@@ -100,6 +112,22 @@ impl<F: Scalar> Model<F> {
 
     /// Takes the parameters from a file, by name and shape, and the scaling, if there is any in the file. The
     /// model's own settings stay; nothing is changed if there is an error.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-weights-{}", std::process::id()));
+    /// let build = |task: Task, seed: u64| Model::builder(2).task(task).seed(seed).build::<f32>();
+    /// let old = build(Task::regression("price"), 1)?;
+    /// old.save(&path)?;
+    /// let mut new = build(Task::new("price", Loss::huber(1.0)), 2)?;   // learns on by another loss
+    /// new.load_weights(&path)?;
+    /// assert_eq!(new.parameters(), old.parameters());
+    /// let error = build(Task::regression("rent"), 2)?.load_weights(&path).unwrap_err();
+    /// assert!(error.to_string().contains("head.rent.0.weight"));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be read, or blocks are missing, too many, or of another shape or type: the message has
@@ -120,16 +148,22 @@ impl<F: Scalar> Model<F> {
     /// are. A `Sequential` counts activations too: of `Linear, ReLU, Linear` the linear layers are 0 and 2, here 0
     /// and 1. The scaling of the model stays as it is.
     ///
-    /// ```no_run
-    /// # use polytask::prelude::*;
-    /// # let mut model = Model::builder(3).task(Task::regression("price")).build::<f32>()?;
-    /// model.load_pytorch("twin.safetensors", |name| match name {
-    ///     "trunk.1.weight" => "trunk.2.weight".into(),    // Linear, ReLU, Linear
-    ///     "trunk.1.bias" => "trunk.2.bias".into(),
-    ///     "head.price.0.weight" => "price.weight".into(),
-    ///     "head.price.0.bias" => "price.bias".into(),
-    ///     same => same.into(),
-    /// })?;
+    /// ```
+    /// use polytask::prelude::*;
+    /// use safetensors::tensor::{Dtype, TensorView, serialize};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-twin-{}.safetensors", std::process::id()));
+    /// // What Python would have saved: a `Linear(3, 2)` called `kind`.
+    /// let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    /// let (weight, bias) = (bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), bytes(&[7.0, 8.0]));
+    /// let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+    /// let tensors = [("kind.weight", view(&[2, 3], &weight)), ("kind.bias", view(&[2], &bias))];
+    /// std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+    ///
+    /// let mut model = Model::builder(3).task(Task::classes("kind", 2)).build::<f32>()?;
+    /// model.load_pytorch(&path, |name| name.replace("head.kind.0", "kind"))?;
+    /// assert_eq!(model.parameters(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 7.0, 8.0]);
+    /// # std::fs::remove_file(&path).unwrap();
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
