@@ -134,6 +134,12 @@ impl Path {
     }
 
     /// The path's name, as the environment variable spells it: `portable`, `avx2` or `avx512`.
+    ///
+    /// ```
+    /// use polytask::kernel::Path;
+    ///
+    /// assert_eq!(Path::ALL.map(Path::name), ["portable", "avx2", "avx512"]);
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Path::Portable => "portable",

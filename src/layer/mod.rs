@@ -364,6 +364,19 @@ pub trait BuildLayer<F: Scalar> {
 
 /// A layer of your own, for either scalar. You do not implement this trait: whatever implements
 /// [`BuildLayer`] for `f32` and for `f64` has it.
+///
+/// ```
+/// use polytask::layer::{CustomLayer, Dense};
+/// use polytask::prelude::*;
+///
+/// fn model(layer: impl CustomLayer + 'static) -> polytask::Result<Model<f32>> {
+///     Model::builder(3).trunk([Layer::custom(layer)]).task(Task::regression("price")).build()
+/// }
+/// let own = model(Dense::new(4, Activation::Relu))?; // it implements `BuildLayer` as yours would
+/// let plain = Model::builder(3).trunk([Layer::dense(4, Activation::Relu)]).task(Task::regression("price"));
+/// assert_eq!(own.parameters(), plain.build::<f32>()?.parameters());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait CustomLayer: Debug + Send + Sync {
     /// Builds for the scalar of that name, as a `Box<dyn BuiltLayer<_>>` in a box.
     #[doc(hidden)]

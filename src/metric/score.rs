@@ -28,6 +28,14 @@ impl Direction {
     }
 
     /// The factor that makes higher better: 1, or −1 where lower is better.
+    ///
+    /// ```
+    /// use polytask::metric::Direction;
+    ///
+    /// let (reached, baseline) = (0.75, 1.0); // an error that has fallen by a quarter
+    /// assert_eq!(Direction::LowerIsBetter.sign() * (reached - baseline) / baseline, 0.25);
+    /// assert_eq!(Direction::HigherIsBetter.sign(), 1.0);
+    /// ```
     pub fn sign(self) -> f64 {
         match self {
             Direction::HigherIsBetter => 1.0,

@@ -19,6 +19,17 @@ use super::score::{Direction, Score};
 use crate::{Error, ErrorKind, Result};
 
 /// A relative improvement over baselines, and what it rests on.
+///
+/// ```
+/// use polytask::metric::{Delta, Direction, Score, delta_m_gain};
+///
+/// let score = |value| Score { name: "r2".into(), value, direction: Direction::HigherIsBetter };
+/// let reached = [[score(Some(0.75))], [score(None)]];
+/// let baseline = [[score(Some(0.5))], [score(Some(0.5))]];
+/// let expected = Delta { percent: Some(50.0), compared: 1, left_out: 1 };
+/// assert_eq!(delta_m_gain(&reached, &baseline)?, expected);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delta {
     /// Δm in per cent; `None` if no comparison is defined.

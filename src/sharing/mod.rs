@@ -116,7 +116,7 @@ pub struct Piece {
 /// ```
 /// use polytask::layer::{Chain, Flow, Into, Mode, Site};
 /// use polytask::prelude::*;
-/// use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
+/// use polytask::sharing::{BuildSharing, BuiltSharing, CustomSharing, Piece, Representation};
 /// use polytask::trace::{Arena, Chunk};
 /// use polytask::{Result, Scalar};
 ///
@@ -154,6 +154,7 @@ pub struct Piece {
 ///     }
 /// }
 ///
+/// let _: &dyn CustomSharing = &Proportional(3); // of a form for both scalars
 /// let builder = Model::builder(10).sharing(Sharing::custom(Proportional(3)));
 /// let model = builder.task(Task::regression("shoulder")).task(Task::regression("elbow")).build::<f64>()?;
 /// let layout = model.network().layout();
