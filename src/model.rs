@@ -166,7 +166,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If `data` does not fit the model.
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
     pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
         self.names.get_or_insert_with(|| data.names().clone());
         if !self.spec.standardizes || self.scaling.features.is_some() {
@@ -201,16 +201,16 @@ impl<F: Scalar> Model<F> {
     /// [`backward`](Self::backward).
     ///
     /// # Errors
-    /// If the table of the batch does not fit the model: another number of features
-    /// ([`ErrorKind::Shape`]), a target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
-    /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is checked once
-    /// per trace.
+    /// If the table of the batch does not fit the model: another number of features ([`ErrorKind::Shape`]), a
+    /// target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
+    /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is
+    /// checked once per trace.
     pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         self.forward_at(&self.theta, Mode::Train, batch, trace)
     }
 
-    /// Like [`forward`](Self::forward), at other parameters than the model's own, laid out like them: what a gradient
-    /// check perturbs.
+    /// Like [`forward`](Self::forward), at other parameters than the model's own, laid out like them: what a
+    /// gradient check perturbs.
     ///
     /// ```
     /// use polytask::balance::Weights;

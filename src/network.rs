@@ -127,8 +127,9 @@ impl<F: Scalar> Network<F> {
     /// Builds a network for `n_features` features.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer, the sharing form or a loss is outside
-    /// its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if a product has not its two factors before it.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer, the sharing form or a loss
+    /// is outside its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if a product has not its two factors
+    /// before it.
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
         Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
     }

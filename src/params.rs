@@ -141,8 +141,8 @@ impl Layout {
         self.len == 0
     }
 
-    /// How many numbers at the front of θ are shared by all tasks: all, unless [`end_shared`](Self::end_shared) said
-    /// otherwise.
+    /// How many numbers at the front of θ are shared by all tasks: all, unless
+    /// [`end_shared`](Self::end_shared) said otherwise.
     pub fn n_shared(&self) -> usize {
         self.n_shared.unwrap_or(self.len)
     }

@@ -130,8 +130,8 @@ impl Report {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Name`] if there is no such task or metric; [`ErrorKind::Setting`] if a weight is negative or not
-    /// finite, or of some metrics higher is better and of others lower.
+    /// [`ErrorKind::Name`] if there is no such task or metric; [`ErrorKind::Setting`] if a weight is negative
+    /// or not finite, or of some metrics higher is better and of others lower.
     pub fn average(&self, terms: &[(&str, &str, f64)]) -> Result<Score> {
         let chosen: Result<Vec<(&Score, f64)>> = (terms.iter())
             .map(|&(task, metric, weight)| {
@@ -187,7 +187,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the data set does not fit the model.
+    /// As [`forward`](Self::forward), if the data set does not fit the model.
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
         let mut trace = self.trace(evaluation_rows(data));
         let mut predictions: Vec<_> = (0..self.tasks().len())

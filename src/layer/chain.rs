@@ -76,7 +76,7 @@ impl<F: Scalar> Chain<F> {
     /// `trunk.0`, `trunk.1`, …
     ///
     /// # Errors
-    /// If a setting of a layer is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer is outside its range.
     pub fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
         let mut chain = Self { input: site.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {

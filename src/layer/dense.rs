@@ -25,6 +25,11 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a dense layer: `y = φ(x W + b)`.
 ///
+/// ```text
+/// z = x W + 1 b        x: batch × in, W: in × out, b: 1 × out        y = φ(z)
+/// dz = dy ∘ φ′(z)      dx = dz Wᵀ      dW = xᵀ dz      db = 1ᵀ dz
+/// ```
+///
 /// ```
 /// use polytask::layer::Dense;
 /// use polytask::prelude::*;

@@ -12,7 +12,8 @@
 //! ```
 //! Both are linear in the delta. With one delta lane per task, `propagate` moves all of them in one product.
 //!
-//! A layer of your own is settings ([`BuildLayer`]) and what they build. Here each feature is multiplied by a factor:
+//! A layer of your own is settings ([`BuildLayer`]) and what they build. Here each feature is multiplied by a
+//! factor:
 //!
 //! ```
 //! use std::ops::Range;
@@ -63,7 +64,8 @@
 //!     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, _: Range<usize>, gradient: &mut [F]) {
 //!         gradient.fill(F::ZERO);
 //!         for chunk in chunks {
-//!             let (x, dy) = (chunk.values.get(self.input), chunk.deltas.lanes_of(self.output, lane..lane + 1));
+//!             let x = chunk.values.get(self.input);
+//!             let dy = chunk.deltas.lanes_of(self.output, lane..lane + 1);
 //!             let sums = (&x * &dy).sum_axis(ndarray::Axis(0));
 //!             gradient.iter_mut().zip(&sums).for_each(|(to, &sum)| *to += sum);
 //!         }
@@ -122,8 +124,8 @@ impl Layer {
         Self::Dense(Dense::new(width, activation))
     }
 
-    /// A layer of your own: whatever implements [`BuildLayer`] for both scalars, as in [the module's example](self). A
-    /// file cannot hold it.
+    /// A layer of your own: whatever implements [`BuildLayer`] for both scalars, as in [the module's
+    /// example](self). A file cannot hold it.
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
     }
@@ -202,6 +204,43 @@ impl Site<'_> {
     /// Says that the parameters taken so far are shared by all tasks, and those to come are not: a
     /// [sharing form](crate::sharing::BuiltSharing) says it once, a layer never.
     ///
+    /// ```
+    /// use polytask::layer::{Mode, Site};
+    /// use polytask::prelude::*;
+    /// use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
+    /// use polytask::trace::{Arena, Chunk, Slot};
+    /// use polytask::{Result, Scalar};
+    ///
+    /// /// The heads read the features themselves, and nothing is shared.
+    /// #[derive(Debug)]
+    /// struct Raw;
+    /// #[derive(Debug)]
+    /// struct BuiltRaw(Slot);
+    ///
+    /// impl<F: Scalar> BuildSharing<F> for Raw {
+    ///     fn build(&self, _: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+    ///         site.end_shared();
+    ///         Ok(Box::new(BuiltRaw(site.input())))
+    ///     }
+    /// }
+    /// # impl<F: Scalar> BuiltSharing<F> for BuiltRaw {
+    /// #     fn representation(&self, _: usize) -> Representation {
+    /// #         Representation { slot: self.0, is_shared: true }
+    /// #     }
+    /// #     fn forward(&self, _: &[F], _: Mode, _: &mut Arena<F>) {}
+    /// #     fn propagate(&self, _: &[F], _: &Arena<F>, _: &mut Arena<F>, _: usize, _: bool) {}
+    /// #     fn pieces(&self) -> Vec<Piece> { Vec::new() }
+    /// #     fn gradient(&self, _: &[Chunk<F>], _: usize, _: &Piece, _: &mut [F]) {}
+    /// # }
+    ///
+    /// let builder = Model::builder(10).sharing(Sharing::custom(Raw)).task(Task::regression("elbow"));
+    /// let model = builder.build::<f64>()?;
+    /// assert_eq!((model.network().layout().n_shared(), model.n_parameters()), (0, 11));
+    /// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+    /// assert!(checks.passed(), "{checks}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If it was said before.
     pub fn end_shared(&mut self) {
@@ -216,6 +255,55 @@ impl Site<'_> {
     }
 
     /// The same site with another input: what a second part reads of the first, as in [`Chain::build`].
+    ///
+    /// ```
+    /// use std::ops::Range;
+    ///
+    /// use polytask::layer::{BuildLayer, BuiltLayer, Dense, Flow, Into, Mode, Site};
+    /// use polytask::prelude::*;
+    /// use polytask::trace::{Arena, Chunk, Slot};
+    /// use polytask::{Result, Scalar};
+    ///
+    /// /// Two dense layers, the second of which reads the first.
+    /// #[derive(Debug)]
+    /// struct Pair(Dense, Dense);
+    /// #[derive(Debug)]
+    /// struct BuiltPair<F>(Box<dyn BuiltLayer<F>>, Box<dyn BuiltLayer<F>>);
+    ///
+    /// impl<F: Scalar> BuildLayer<F> for Pair {
+    ///     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+    ///         let first: Box<dyn BuiltLayer<F>> = site.named("first", |site| self.0.build(site))?;
+    ///         let between = first.output();
+    ///         let second = site.reading(between, |site| site.named("second", |site| self.1.build(site)))?;
+    ///         Ok(Box::new(BuiltPair(first, second)))
+    ///     }
+    /// }
+    /// # impl<F: Scalar> BuiltLayer<F> for BuiltPair<F> {
+    /// #     fn output(&self) -> Slot { self.1.output() }
+    /// #     fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+    /// #         self.0.forward(theta, mode, values);
+    /// #         self.1.forward(theta, mode, values);
+    /// #     }
+    /// #     fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+    /// #         self.1.propagate(theta, values, deltas, &Flow { lanes: flow.lanes, into: Into::Set(0) });
+    /// #         self.0.propagate(theta, values, deltas, flow);
+    /// #     }
+    /// #     fn pieces(&self) -> Vec<Range<usize>> { [self.0.pieces(), self.1.pieces()].concat() }
+    /// #     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+    /// #         let layer = if self.0.pieces().contains(&piece) { &self.0 } else { &self.1 };
+    /// #         layer.gradient(chunks, lane, piece, gradient);
+    /// #     }
+    /// # }
+    ///
+    /// let pair = Pair(Dense::new(5, Activation::Tanh), Dense::new(3, Activation::Tanh));
+    /// let builder = Model::builder(10).trunk([Layer::custom(pair)]).task(Task::regression("elbow"));
+    /// let model = builder.build::<f64>()?;
+    /// let block = model.network().layout().block("trunk.0.second.weight").expect("of the second");
+    /// assert_eq!(block.shape(), (5, 3));
+    /// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+    /// assert!(checks.passed(), "{checks}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn reading<T>(&mut self, input: Slot, build: impl FnOnce(&mut Site<'_>) -> T) -> T {
         let name = self.name.clone();
         build(&mut self.renamed(name, input))
@@ -352,13 +440,14 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
-/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own. The book's page *Check
-/// your own backward* has one in full, with the line that checks it.
+/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own. [The
+/// module](self) has one in full, and so has the book's page *Check your own backward*, with what a mistake
+/// looks like.
 pub trait BuildLayer<F: Scalar> {
     /// Takes the layer's blocks and slots.
     ///
     /// # Errors
-    /// If a setting of the layer is outside its range.
+    /// [`ErrorKind::Setting`] if a setting of the layer is outside its range.
     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>>;
 }
 

@@ -76,7 +76,8 @@ impl<'a, F: Scalar> Labels<'a, F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] or [`ErrorKind::Value`] if one of these does not hold; the first row at fault is named.
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Value`] if one of these does not hold; the first row at fault is
+    /// named.
     pub fn check(&self, expected: &str, valid: impl Fn(F) -> bool) -> Result<()> {
         let rows = self.targets.nrows();
         let fits = |what: &str, len: usize| match len == rows {

@@ -14,7 +14,7 @@ use super::quantile::Quantile;
 use super::regression::{Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, SmoothL1};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// A loss and its settings, without a scalar type.
+/// A loss and its settings, without a scalar type; [the module](crate::loss) says where each comes from.
 ///
 /// y is an output, t the label. Where no width is given, the head has one output per target column, and the
 /// mean is over all labels present.

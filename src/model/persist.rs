@@ -57,7 +57,8 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If a parameter is not a finite number, or the file cannot be written.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number, [`ErrorKind::File`] if the file cannot be
+    /// written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.written()?.save(path)
@@ -66,7 +67,7 @@ impl<F: Scalar> Model<F> {
     /// The bytes of the file that [`save`](Self::save) writes.
     ///
     /// # Errors
-    /// If a parameter is not a finite number.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.written()?.bytes()
     }
@@ -77,9 +78,11 @@ impl<F: Scalar> Model<F> {
     /// it was saved; for the other one, [`cast`](Self::cast) it afterwards.
     ///
     /// # Errors
-    /// If the file cannot be read, is cut off or otherwise not what it should be; if it is of the other precision;
-    /// or if the model has a layer, sharing form, loss or metric of your own: build it as it was built, and
-    /// [`load_weights`](Self::load_weights).
+    /// [`ErrorKind::File`] if the file cannot be read, is cut off or otherwise not what it should be; if it
+    /// is of the other precision; or if the model has a layer, sharing form, loss or metric of your own:
+    /// build it as it was built, and [`load_weights`](Self::load_weights). Of the kinds of
+    /// [`build`](super::ModelBuilder::build), and [`ErrorKind::Shape`] or [`ErrorKind::Value`], if what is in
+    /// the file does not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
@@ -130,8 +133,9 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the file cannot be read, or blocks are missing, too many, or of another shape or type: the message has
-    /// all of them.
+    /// [`ErrorKind::File`] if the file cannot be read, [`ErrorKind::Shape`] if blocks are missing, too many,
+    /// or of another shape or type: the message has all of them. [`ErrorKind::Value`] if a number is not
+    /// finite.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = bytes_of(path)?;
@@ -197,7 +201,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If a number is beyond the range of `G`.
+    /// [`ErrorKind::Value`] if a number is beyond the range of `G`.
     pub fn cast<G: Scalar>(&self) -> Result<Model<G>> {
         let network = self.spec.network::<G>(MOST_PARAMETERS)?;
         let numbers = |from: &[F]| from.iter().map(|x| G::from_f64(x.to_f64())).collect::<Vec<_>>();

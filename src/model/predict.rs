@@ -16,7 +16,8 @@ impl<F: Scalar> Model<F> {
     /// scores, on the scale of the targets.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if the number of features is not the model's, [`ErrorKind::Value`] if one is not finite.
+    /// [`ErrorKind::Shape`] if the number of features is not the model's, [`ErrorKind::Value`] if one is not
+    /// finite.
     pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
         let n = features.nrows();
         let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
@@ -60,8 +61,9 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if the number of features is not the model's, the trace has room for no row, or a matrix
-    /// of `predictions` is missing or has another shape; [`ErrorKind::Value`] if a feature is not finite.
+    /// [`ErrorKind::Shape`] if the number of features is not the model's, the trace has room for no row, or a
+    /// matrix of `predictions` is missing or has another shape; [`ErrorKind::Value`] if a feature is not
+    /// finite.
     pub fn predict_into(
         &self,
         features: ArrayView2<'_, F>,
@@ -143,7 +145,8 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    /// How many columns the predictions of a task have: see [`LossFunction::predict`](crate::loss::LossFunction::predict).
+    /// How many columns the predictions of a task have: see
+    /// [`LossFunction::predict`](crate::loss::LossFunction::predict).
     pub fn prediction_width(&self, task: usize) -> usize {
         self.network.widths(task).1
     }

@@ -117,9 +117,9 @@ impl<F: Scalar> Network<F> {
     /// Whether there is something to take the Gramian over.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] over a representation, if there is not one that all heads read; over the last shared
-    /// layer, if the layer in front of that representation is not one with parameters; over a sketch of no sums; over
-    /// anything but all shared parameters, if a task is the product of two others.
+    /// [`ErrorKind::Setting`] over a representation, if there is not one that all heads read; over the last
+    /// shared layer, if the layer in front of that representation is not one with parameters; over a sketch
+    /// of no sums; over anything but all shared parameters, if a task is the product of two others.
     pub fn check_over(&self, over: Over) -> Result<()> {
         let fault = |expected: &str, found: &str| {
             Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)

@@ -66,7 +66,8 @@ impl Adam {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, epsilon_hat: false, weight_decay: 0.0 }
     }
 
-    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if not said.
+    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if
+    /// not said.
     ///
     /// ```
     /// use polytask::optim::{Adam, Optimizer};

@@ -72,7 +72,8 @@ impl AdamW {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
     }
 
-    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if not said.
+    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if
+    /// not said.
     #[must_use]
     pub fn betas(self, beta1: f64, beta2: f64) -> Self {
         Self { beta1, beta2, ..self }

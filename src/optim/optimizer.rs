@@ -97,7 +97,9 @@ impl<F: Scalar> Optimizer<F> {
         })
     }
 
-    /// Shortens every gradient that is longer than `max_norm` to that length (see [`global_norm`]).
+    /// Shortens every gradient that is longer than `max_norm` to that length (see [`global_norm`]): R.
+    /// Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML
+    /// 2013, algorithm 1.
     ///
     /// ```
     /// use polytask::optim::{Optimizer, Sgd};
@@ -266,8 +268,8 @@ impl<F: Scalar> Optimizer<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if a moment has not the length it must have, [`ErrorKind::Value`] if one holds a number
-    /// that is not finite, or the count is beyond 2⁵³; nothing is changed then.
+    /// [`ErrorKind::Shape`] if a moment has not the length it must have, [`ErrorKind::Value`] if one holds a
+    /// number that is not finite, or the count is beyond 2⁵³; nothing is changed then.
     pub fn restore(&mut self, moments: [&[F]; 2], count: u64) -> Result<()> {
         for (k, (found, own)) in moments.iter().zip(&self.moments).enumerate() {
             let place = format!("{}, moment {k}", self.rule.name());

@@ -135,8 +135,8 @@ impl Plateau {
     /// Takes up where another plateau of the same settings stopped.
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if the best metric is NaN or the scale is not above 0 and at most 1; nothing is changed
-    /// then.
+    /// [`ErrorKind::Value`] if the best metric is NaN or the scale is not above 0 and at most 1; nothing is
+    /// changed then.
     pub fn restore(&mut self, state: PlateauState) -> Result<()> {
         let fault = |place, expected, found| Err(Error::new(ErrorKind::Value, place, expected, found));
         if state.best.is_nan() {

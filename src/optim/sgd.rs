@@ -27,7 +27,10 @@ use crate::{Result, Scalar};
 /// θ ← θ − α u                       or, with Nesterov's form, θ ← θ − α (g + μ u)
 /// ```
 ///
-/// By default μ = 0 and λ = 0. Without momentum nothing is remembered.
+/// By default μ = 0 and λ = 0. Without momentum nothing is remembered. Momentum: B. T. Polyak, 1964;
+/// Nesterov's: I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
+/// 2013, equations 3 and 4. The learning rate multiplies the velocity and not the gradient, so that a change
+/// of it acts at once.
 ///
 /// ```
 /// use polytask::optim::{Optimizer, Sgd};

@@ -204,12 +204,13 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
-/// What makes a [`BuiltSharing`]; implement it over every `F: Scalar` for a form of your own.
+/// What makes a [`BuiltSharing`], whose example has both; implement it over every `F: Scalar` for a form of
+/// your own.
 pub trait BuildSharing<F: Scalar> {
     /// Takes the form's blocks and slots, for tasks of these names.
     ///
     /// # Errors
-    /// If a setting of the form is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the form is outside its range.
     fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
 }
 

@@ -265,8 +265,8 @@ impl<F: Scalar> Trace<F> {
         rows(&self.tasks[task].delta, self.examples.n)
     }
 
-    /// What a task's loss compares the outputs with, `batch × target width`, as the network learns it: standardised
-    /// where the model does that.
+    /// What a task's loss compares the outputs with, `batch × target width`, as the network learns it:
+    /// standardised where the model does that.
     ///
     /// ```
     /// use ndarray::array;

@@ -104,8 +104,9 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// Tells what has happened and where the training stands.
     ///
     /// # Errors
-    /// At [`Event::Start`] for a setting that is outside its range or does not fit the training, and whenever the
-    /// callback's own work fails. The training ends with the error.
+    /// At [`Event::Start`] for a setting that is outside its range or does not fit the training
+    /// ([`ErrorKind::Setting`](crate::ErrorKind::Setting), [`ErrorKind::Name`](crate::ErrorKind::Name)), and
+    /// whenever the callback's own work fails. The training ends with the error.
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow>;
 
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.

@@ -227,8 +227,9 @@ impl Trainer {
     /// The number of steps or epochs and the number of threads may be others than they were.
     ///
     /// # Errors
-    /// If the file cannot be read or is not whole; if another setting is not what it was, which the message
-    /// names; if model or data do not fit. Nothing is changed then.
+    /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
+    /// setting is not what it was, which the message names; those of [`start`](Self::start) if model or data
+    /// do not fit. Nothing is changed then.
     pub fn resume<F: Scalar>(
         &self,
         model: &mut Model<F>,
@@ -348,7 +349,8 @@ impl<F: Scalar> Run<F> {
     /// ```
     ///
     /// # Errors
-    /// If a parameter is not a finite number, or the file cannot be written.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number, [`ErrorKind::File`] if the file cannot be
+    /// written.
     pub fn save(&self, model: &Model<F>, path: impl AsRef<Path>) -> Result<()> {
         self.written(model)?.save(path.as_ref())
     }

@@ -297,9 +297,9 @@ impl<F: Scalar> Run<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
-    /// [`ErrorKind::Value`] if a loss is not finite. θ is then as it was before the step. [`ErrorKind::Value`] also if a
-    /// loss is finite and its gradient is not: no number of θ has been moved along such a gradient, though other parts
-    /// of a large network may have been.
+    /// [`ErrorKind::Value`] if a loss is not finite. θ is then as it was before the step.
+    /// [`ErrorKind::Value`] also if a loss is finite and its gradient is not: no number of θ has been moved
+    /// along such a gradient, though other parts of a large network may have been.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         let batch = self.sampler.next_batch(data);
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
@@ -379,7 +379,7 @@ impl<F: Scalar> Run<F> {
     /// ```
     ///
     /// # Errors
-    /// If `validation` does not fit the model.
+    /// As [`Model::evaluate`], if `validation` does not fit the model.
     pub fn validate(
         &mut self,
         model: &Model<F>,
@@ -423,8 +423,8 @@ impl<F: Scalar> Run<F> {
         &self.optimizer
     }
 
-    /// The optimiser, to scale its learning rate. In a run with callbacks [`advance`](Self::advance) sets the scale to
-    /// what they ask for, 1 if nothing.
+    /// The optimiser, to scale its learning rate. In a run with callbacks [`advance`](Self::advance) sets the
+    /// scale to what they ask for, 1 if nothing.
     ///
     /// ```
     /// use polytask::prelude::*;

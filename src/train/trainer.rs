@@ -86,7 +86,8 @@ impl Trainer {
         }
     }
 
-    /// How many rows a step learns from, at least 1 and 32 if not said; more than the data has means all of them.
+    /// How many rows a step learns from, at least 1 and 32 if not said; more than the data has means all of
+    /// them.
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;
@@ -146,7 +147,8 @@ impl Trainer {
         self
     }
 
-    /// Scales a gradient down to this norm, above 0, if it is longer: see [`global_norm`](crate::optim::global_norm).
+    /// Scales a gradient down to this norm, above 0, if it is longer: see
+    /// [`global_norm`](crate::optim::global_norm).
     ///
     /// ```
     /// use polytask::optim::global_norm;
@@ -327,9 +329,10 @@ impl Trainer {
     /// Trains `model` on `data` to the end and returns what happened.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if a setting is outside its range; the errors of [`Run::step`] if the data does not fit
-    /// the model, or a loss or its gradient stops being finite; those of callbacks. After a loss that is not finite the
-    /// model has the parameters from before that step.
+    /// [`ErrorKind::Setting`] if a setting is outside its range; the errors of [`Run::step`] if the data does
+    /// not fit the model, or a loss or its gradient stops being finite; those of callbacks; `ErrorKind::File`
+    /// if a checkpoint cannot be written or read. After a loss that is not finite the model has the
+    /// parameters from before that step.
     pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
         self.run(model, data, None)
     }

@@ -146,8 +146,8 @@ impl Controls {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if they are not those of as many tasks, or one is outside its range; nothing is changed
-    /// then.
+    /// [`ErrorKind::Value`] if they are not those of as many tasks, or one is outside its range; nothing is
+    /// changed then.
     pub fn restore(&mut self, state: &[f64]) -> Result<()> {
         let n = self.factors.len();
         let fault = |expected: String, found: String| {
