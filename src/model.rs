@@ -406,7 +406,8 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Panics
-    /// If the tasks' gradients have not been computed, or a slice has the wrong length.
+    /// If the tasks' gradients have not been computed since the last backward, or a slice has the wrong
+    /// length.
     #[track_caller]
     pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
         self.network.backward_along(trace, direction, own, gradient);

@@ -218,11 +218,17 @@ impl<F: Scalar> Network<F> {
     }
 
     /// The loss of a task.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn loss(&self, task: usize) -> &dyn LossFunction<F> {
         self.goals[task].loss.as_ref()
     }
 
-    /// How many columns the targets and the predictions of a task have.
+    /// How many columns the targets and the predictions of a task have, in this order.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn widths(&self, task: usize) -> (usize, usize) {
         let goal = &self.goals[task];
         (goal.target_width, goal.loss.prediction_width(goal.target_width))

@@ -35,7 +35,8 @@
 //! A class index is a whole number, and exact: C goes up to 2²⁴, which is as far as `f32` counts. The items of a query
 //! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
 //!
-//! Where they come from; what the mean divides by, and which side is taken at a kink, is PyTorch's:
+//! Where they come from. The defaults of Huber and smooth L1, the side taken at their kinks, and what class
+//! weights and label smoothing mean together are PyTorch's:
 //!
 //! ```text
 //! Huber                    P. J. Huber, "Robust estimation of a location parameter", 1964

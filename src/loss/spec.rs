@@ -186,7 +186,7 @@ impl PartialEq for dyn CustomLoss {
 impl Loss {
     /// Mean squared error.
     ///
-    /// Beside its robust kin, of which a residual of 10 is not 20 times one of ½ squared:
+    /// Beside the robust losses, to which a large residual is less:
     ///
     /// ```
     /// use ndarray::{Array2, array};
@@ -257,7 +257,7 @@ impl Loss {
 
     /// Cross-entropy of one or several yes-or-no labels, both answers counting alike.
     ///
-    /// This and the other losses of classes at outputs of 0, which know nothing:
+    /// This and the other losses of classes, where all outputs are 0:
     ///
     /// ```
     /// use ndarray::{Array2, array};
@@ -306,7 +306,7 @@ impl Loss {
 
     /// Pairwise logistic ranking.
     ///
-    /// All losses of orders are smaller in the right one:
+    /// Every ranking loss is smaller for the right order:
     ///
     /// ```
     /// use ndarray::{Array2, array};

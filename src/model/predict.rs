@@ -147,6 +147,9 @@ impl<F: Scalar> Model<F> {
 
     /// How many columns the predictions of a task have: see
     /// [`LossFunction::predict`](crate::loss::LossFunction::predict).
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn prediction_width(&self, task: usize) -> usize {
         self.network.widths(task).1
     }

@@ -146,6 +146,8 @@ impl Anchor {
 /// assert!(drawing.svg().contains("W &lt; 1"));
 /// ```
 ///
+/// What is not finite is a gap, and one drawing can be placed in another:
+///
 /// ```
 /// use polytask::picture::{Drawing, Pen};
 ///

@@ -256,11 +256,17 @@ impl<F: Scalar> Trace<F> {
     }
 
     /// The outputs of a task's head, `batch × output width`, after forward.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn outputs(&self, task: usize) -> ArrayView2<'_, F> {
         rows(&self.tasks[task].outputs, self.examples.n)
     }
 
     /// The derivative of a task's unweighted loss with respect to its outputs, `batch × output width`.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn delta(&self, task: usize) -> ArrayView2<'_, F> {
         rows(&self.tasks[task].delta, self.examples.n)
     }
@@ -284,6 +290,9 @@ impl<F: Scalar> Trace<F> {
     /// assert!(trace.losses()[1] == 0.0 && trace.delta(1) == array![[0.0], [0.0]]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn labels(&self, task: usize) -> Labels<'_, F> {
         let n = self.examples.n;
         Labels {
@@ -294,6 +303,9 @@ impl<F: Scalar> Trace<F> {
     }
 
     /// A task's targets, `batch × target width`, to write before the losses are computed.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn targets_mut(&mut self, task: usize) -> ArrayViewMut2<'_, F> {
         rows_mut(&mut self.tasks[task].targets, self.examples.n)
     }
