@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// Whether a higher or a lower value of a metric is better.
+///
+/// ```
+/// use polytask::metric::{Direction, Metric};
+///
+/// assert_eq!(Metric::RocAuc.direction(), Direction::HigherIsBetter);
+/// assert_eq!(Metric::LogLoss.direction(), Direction::LowerIsBetter);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// As for accuracy.
