@@ -18,6 +18,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// How a block of parameters gets its first values.
 ///
+/// A weight of `in × out` numbers has `fan_in = in` and `fan_out = out`. Normal forms are not truncated.
+/// Every draw is ChaCha8's, so that a seed means the same on every machine.
+///
 /// ```
 /// use polytask::Init;
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -32,18 +35,18 @@ use rand_distr::{Distribution, StandardNormal};
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Init {
-    /// U(−a, a) with a = √(6 / (fan_in + fan_out)).
+    /// U(−a, a) with a = √(6 / (fan_in + fan_out)). X. Glorot and Y. Bengio, 2010, equation 16.
     #[default]
     GlorotUniform,
-    /// N(0, 2 / (fan_in + fan_out)).
+    /// N(0, 2 / (fan_in + fan_out)). X. Glorot and Y. Bengio, 2010, equation 12.
     GlorotNormal,
-    /// U(−a, a) with a = √(6 / fan_in).
+    /// U(−a, a) with a = √(6 / fan_in). K. He et al., 2015.
     HeUniform,
-    /// N(0, 2 / fan_in).
+    /// N(0, 2 / fan_in). K. He et al., 2015, equation 10.
     HeNormal,
-    /// U(−a, a) with a = √(3 / fan_in).
+    /// U(−a, a) with a = √(3 / fan_in). Y. LeCun et al., 1998.
     LeCunUniform,
-    /// N(0, 1 / fan_in).
+    /// N(0, 1 / fan_in). Y. LeCun et al., 1998, equation 16.
     LeCunNormal,
     /// 0.
     Zeros,

@@ -105,6 +105,16 @@ impl<F: Scalar> Model<F> {
     }
 
     /// The tasks, in the order of the network's heads.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let builder = Model::builder(3).task(Task::regression("price")).task(Task::classes("grade", 4));
+    /// let model = builder.build::<f32>()?;
+    /// let names: Vec<&str> = model.tasks().iter().map(Task::name).collect();
+    /// assert_eq!((names, model.n_features(), model.n_parameters()), (vec!["price", "grade"], 3, 4 + 16));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn tasks(&self) -> &[Task] {
         &self.spec.tasks
     }
@@ -137,8 +147,26 @@ impl<F: Scalar> Model<F> {
     /// Takes means and deviations of features and targets from `data`, if the model standardises and has none
     /// yet, and the names of the columns, if it has none yet.
     ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let features = array![[1.0, 7.0], [3.0, 7.0], [5.0, 7.0]];
+    /// let data = Dataset::new(features, array![[100.0], [200.0], [300.0]])?
+    ///     .with_feature_names(["area", "country"])?
+    ///     .with_target_names(["price"])?;
+    /// let mut model = Model::builder(2).task(Task::regression("price")).standardize().build::<f64>()?;
+    /// assert!(model.names().is_none());
+    /// model.fit_scaling(&data)?;
+    /// assert_eq!(model.constant_features(), [1]);                      // the country says nothing
+    /// assert_eq!(model.names().map(|names| &names.features), Some(&vec!["area".into(), "country".into()]));
+    /// model.parameters_mut().fill(0.0);
+    /// assert_eq!(model.predict(data.features())?["price"], array![[200.0], [200.0], [200.0]]); // the mean
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If `data` does not fit the model.
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
     pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
         self.names.get_or_insert_with(|| data.names().clone());
         if !self.spec.standardizes || self.scaling.features.is_some() {
@@ -173,17 +201,42 @@ impl<F: Scalar> Model<F> {
     /// [`backward`](Self::backward).
     ///
     /// # Errors
-    /// If the table of the batch does not fit the model: another number of features, a target column that is
-    /// missing, a label that a loss does not take. A table is checked once per trace.
+    /// If the table of the batch does not fit the model: another number of features ([`ErrorKind::Shape`]), a
+    /// target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
+    /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is
+    /// checked once per trace.
     pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         self.forward_at(&self.theta, Mode::Train, batch, trace)
     }
 
-    /// Like [`forward`](Self::forward), at other parameters than the model's own: what a gradient check
-    /// perturbs.
+    /// Like [`forward`](Self::forward), at other parameters than the model's own, laid out like them: what a
+    /// gradient check perturbs.
+    ///
+    /// ```
+    /// use polytask::balance::Weights;
+    /// use polytask::layer::Mode;
+    /// use polytask::prelude::*;
+    ///
+    /// # let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// # let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// # let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// # let model = builder.build::<f64>()?;
+    /// let (mut trace, mut gradient) = (model.trace(50), vec![0.0; model.n_parameters()]);
+    /// model.forward(&data.all(), &mut trace)?;
+    /// let before = trace.losses()[0] + trace.losses()[1];
+    /// model.backward(&mut trace, &Weights::ones(2), &mut gradient);
+    /// let mut downhill = model.parameters().to_vec();
+    /// downhill.iter_mut().zip(&gradient).for_each(|(theta, g)| *theta -= 1e-3 * g);
+    /// model.forward_at(&downhill, Mode::Predict, &data.all(), &mut trace)?;
+    /// assert!(trace.losses()[0] + trace.losses()[1] < before);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
+    ///
+    /// # Panics
+    /// If `theta` has not the length of the model's parameters.
     pub fn forward_at(
         &self,
         theta: &[F],
@@ -333,8 +386,28 @@ impl<F: Scalar> Model<F> {
     /// [`task_gradients`](Self::task_gradients) of the batch, and whose other parts are those of each task, times its
     /// weight in `own`.
     ///
+    /// ```
+    /// use polytask::balance::Weights;
+    /// use polytask::prelude::*;
+    ///
+    /// # let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// # let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// # let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// # let model = builder.build::<f64>()?;
+    /// let mut trace = model.trace(50);
+    /// let mut along = vec![0.0; model.n_parameters()];
+    /// let mut sum = along.clone();
+    /// model.forward(&data.all(), &mut trace)?;
+    /// let direction = model.task_gradients(&mut trace).sum_axis(ndarray::Axis(0)); // ∇₀ + ∇₁
+    /// model.backward_along(&mut trace, &direction.to_vec(), &[1.0, 1.0], &mut along);
+    /// model.backward(&mut trace, &Weights::ones(2), &mut sum);
+    /// assert!(along.iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-9));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
-    /// If the tasks' gradients have not been computed, or a slice has the wrong length.
+    /// If the tasks' gradients have not been computed since the last backward, or a slice has the wrong
+    /// length.
     #[track_caller]
     pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
         self.network.backward_along(trace, direction, own, gradient);

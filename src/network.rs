@@ -69,6 +69,30 @@ use product::Product;
 /// assert_eq!((network.n_tasks(), network.layout().n_shared()), (2, 110));
 /// # Ok::<(), polytask::Error>(())
 /// ```
+///
+/// It can be used without a model and a table:
+///
+/// ```
+/// use polytask::balance::Weights;
+/// use polytask::layer::Mode;
+/// use polytask::{Layer, Network, Sharing, Task, loss::Loss};
+///
+/// let no_trunk = Sharing::shared_trunk(Vec::<Layer>::new());
+/// let network = Network::<f64>::new(2, &no_trunk, &[Task::new("y", Loss::mean_absolute_error())])?;
+/// let (theta, mut trace) = (network.initial(7), network.trace(3).with_input_gradient());
+/// trace.begin(3);
+/// trace.targets_mut(0).fill(0.5);
+/// network.forward(&theta, Mode::Train, |_, rows| rows.for_each(|x| x.fill(1.0)), &mut trace);
+/// network.losses(&mut trace);
+/// network.backward(&theta, &mut trace, &Weights::ones(1), &mut [0.0; 3]);
+/// let weight = network.layout().block("head.y.0.weight").expect("the head's").of(&theta);
+/// assert_eq!(network.input_gradient(&trace), trace.delta(0).dot(&weight.t()));
+/// let mut sides = Vec::new();
+/// network.branches(&theta, &trace, &mut |side, _| sides.push(side as f64));
+/// assert!(sides.iter().zip(trace.delta(0)).all(|(side, delta)| *side == delta.signum()));
+/// assert_eq!((network.loss(0).output_width(1), network.widths(0)), (1, (1, 1)));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Network<F: Scalar> {
     layout: Layout,
@@ -103,7 +127,9 @@ impl<F: Scalar> Network<F> {
     /// Builds a network for `n_features` features.
     ///
     /// # Errors
-    /// If a setting of a layer, the sharing form or a loss is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer, the sharing form or a loss
+    /// is outside its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if a product has not its two factors
+    /// before it.
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
         Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
     }
@@ -192,11 +218,17 @@ impl<F: Scalar> Network<F> {
     }
 
     /// The loss of a task.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn loss(&self, task: usize) -> &dyn LossFunction<F> {
         self.goals[task].loss.as_ref()
     }
 
-    /// How many columns the targets and the predictions of a task have.
+    /// How many columns the targets and the predictions of a task have, in this order.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn widths(&self, task: usize) -> (usize, usize) {
         let goal = &self.goals[task];
         (goal.target_width, goal.loss.prediction_width(goal.target_width))

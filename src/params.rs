@@ -17,6 +17,20 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
 ///
 /// A bias is a block of one row. Only a [`Layout`] makes blocks, so offsets are written down nowhere else.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::Layout;
+///
+/// let mut layout = Layout::new();
+/// layout.push("bias", 1, 2);
+/// let weight = layout.push("weight", 3, 2);
+/// assert_eq!((weight.shape(), weight.len(), weight.range()), ((3, 2), 6, 2..8));
+/// let mut theta = [0.0; 8];
+/// weight.of_mut(&mut theta)[[2, 1]] = 5.0;
+/// assert_eq!(theta[7], 5.0);
+/// assert_eq!(weight.of(&theta).row(2), array![0.0, 5.0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     offset: usize,
@@ -127,12 +141,24 @@ impl Layout {
         self.len == 0
     }
 
-    /// How many numbers at the front of θ are shared by all tasks.
+    /// How many numbers at the front of θ are shared by all tasks: all, unless
+    /// [`end_shared`](Self::end_shared) said otherwise.
     pub fn n_shared(&self) -> usize {
         self.n_shared.unwrap_or(self.len)
     }
 
     /// Names and addresses, in the order of θ.
+    ///
+    /// ```
+    /// use polytask::Layout;
+    ///
+    /// let mut layout = Layout::new();
+    /// assert!(layout.is_empty());
+    /// let (weight, bias) = (layout.push("0.weight", 3, 2), layout.push("0.bias", 1, 2));
+    /// assert_eq!(layout.blocks().collect::<Vec<_>>(), [("0.weight", weight), ("0.bias", bias)]);
+    /// assert_eq!((layout.block("0.bias"), layout.block("1.bias")), (Some(bias), None));
+    /// assert_eq!(layout.n_shared(), 8); // all, until it is said where they end
+    /// ```
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = (&str, Block)> {
         self.entries.iter().map(|(name, block)| (name.as_str(), *block))
     }

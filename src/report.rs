@@ -33,6 +33,21 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 /// assert!(report.to_string().contains("rmse ↓"));
 /// # Ok::<(), polytask::Error>(())
 /// ```
+///
+/// With weights of the tasks:
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let builder = Model::builder(10).task(Task::regression("shoulder").weight(0.5));
+/// let builder = builder.task(Task::regression("elbow"));
+/// let report = builder.build::<f64>()?.evaluate(&data)?;
+/// let total: f64 = [0.5, 1.0].iter().zip(report.tasks()).map(|(weight, task)| weight * task.loss).sum();
+/// assert!((report.total_loss() - total).abs() < 1e-12 && report.n_rows() == 50);
+/// assert!(report.get("elbow").is_some() && report.get("wrist").is_none()); // `report["wrist"]` panics
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     tasks: Vec<TaskReport>,
@@ -115,8 +130,8 @@ impl Report {
     /// ```
     ///
     /// # Errors
-    /// If there is no such task or metric, a weight is negative or not finite, or of some metrics higher is
-    /// better and of others lower.
+    /// [`ErrorKind::Name`] if there is no such task or metric; [`ErrorKind::Setting`] if a weight is negative
+    /// or not finite, or of some metrics higher is better and of others lower.
     pub fn average(&self, terms: &[(&str, &str, f64)]) -> Result<Score> {
         let chosen: Result<Vec<(&Score, f64)>> = (terms.iter())
             .map(|&(task, metric, weight)| {
@@ -172,7 +187,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the data set does not fit the model.
+    /// As [`forward`](Self::forward), if the data set does not fit the model.
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
         let mut trace = self.trace(evaluation_rows(data));
         let mut predictions: Vec<_> = (0..self.tasks().len())

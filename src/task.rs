@@ -185,7 +185,7 @@ impl Task {
         self
     }
 
-    /// What the task's loss is multiplied by in the total, 1 if not said: `L = Σₖ wₖ Lₖ`.
+    /// What the task's loss is multiplied by in the total, 0 or more and 1 if not said: `L = Σₖ wₖ Lₖ`.
     #[must_use]
     pub fn weight(mut self, weight: f64) -> Self {
         self.weight = weight;
@@ -201,6 +201,17 @@ impl Task {
     }
 
     /// Adds a metric to those that are reported for the task.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// let elbow = Task::regression("elbow").metric(Metric::MaxError);
+    /// let report = Model::builder(10).task(elbow).build::<f64>()?.evaluate(&data)?;
+    /// let names: Vec<&str> = report["elbow"].scores.iter().map(|score| score.name.as_str()).collect();
+    /// assert_eq!(names, ["rmse", "mae", "r2", "max_error"]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn metric(mut self, metric: Metric) -> Self {
         self.metrics.push(metric);
@@ -238,6 +249,18 @@ impl Task {
     }
 
     /// The names of the two tasks of which this one is the product, if it is one.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let own = [Layer::dense(4, Activation::Relu)];
+    /// let clicked = Task::binary("clicked").head(own).weight(0.5);
+    /// assert_eq!((clicked.name(), clicked.layers().len(), clicked.loss_weight()), ("clicked", 1, 0.5));
+    /// assert!(clicked.has_loss() && clicked.factors().is_none());
+    /// let bought = Task::product("bought", ["clicked", "bought_if_clicked"]);
+    /// assert_eq!(bought.factors(), Some(["clicked", "bought_if_clicked"]));
+    /// assert!(!Task::binary("bought_if_clicked").without_loss().has_loss());
+    /// ```
     pub fn factors(&self) -> Option<[&str; 2]> {
         self.factors.as_ref().map(|[first, second]| [first.as_str(), second.as_str()])
     }

@@ -90,6 +90,20 @@ impl Crew {
     ///
     /// With one thread or one piece the calls are made here, in order.
     ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use polytask::kernel::Crew;
+    ///
+    /// let mut crew = Crew::new(2);
+    /// let sum = AtomicUsize::new(0);
+    /// crew.run(10, &|piece| {
+    ///     sum.fetch_add(piece, Ordering::Relaxed);
+    /// });
+    /// assert_eq!((crew.n_threads(), sum.into_inner()), (2, 45));
+    /// assert_eq!(Crew::new(0).n_threads(), 1);
+    /// ```
+    ///
     /// # Panics
     /// With the panic of a piece, if one panics; pieces that nobody has taken by then are not done.
     pub fn run(&mut self, n_pieces: usize, work: &(dyn Fn(usize) + Sync)) {

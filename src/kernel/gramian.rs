@@ -72,6 +72,16 @@ impl<F: Scalar> Pass for InnerProduct<'_, F> {
 /// Adds the inner products of rows to the lower triangle of a `K × K` matrix,
 /// `gramian[k, l] ← gramian[k, l] + ⟨rowₖ, rowₗ⟩` for `l ≤ k`. The rows lie one after the other.
 ///
+/// ```
+/// use polytask::kernel::add_gramian;
+///
+/// let rows = [1.0_f32, 2.0, 3.0, -1.0];                             // (1, 2) and (3, −1)
+/// let mut gramian = [0.0; 4];
+/// add_gramian(&rows, 2, &mut gramian);
+/// add_gramian(&rows, 2, &mut gramian);
+/// assert_eq!(gramian, [10.0, 0.0, 2.0, 20.0]);                      // above the diagonal nothing is written
+/// ```
+///
 /// # Panics
 /// If the rows are not K of one length.
 #[track_caller]

@@ -44,6 +44,20 @@ pub trait Pass {
 /// Runs a pass on the vector units of this process's [`path`].
 ///
 /// The choice costs about a nanosecond, so hand over a loop and not its body.
+///
+/// ```
+/// use polytask::kernel::{Pass, vectorize};
+///
+/// struct Largest<'a>(&'a [f64]);
+/// impl Pass for Largest<'_> {
+///     type Output = f64;
+///     #[inline(always)]
+///     fn run(self) -> f64 {
+///         self.0.iter().fold(f64::NEG_INFINITY, |largest, &x| if x > largest { x } else { largest })
+///     }
+/// }
+/// assert_eq!(vectorize(Largest(&[1.0, 7.0, -3.0])), 7.0);
+/// ```
 #[inline]
 pub fn vectorize<P: Pass>(pass: P) -> P::Output {
     // SAFETY: `path` gives only paths whose instructions this processor has.
@@ -134,6 +148,12 @@ impl Path {
     }
 
     /// The path's name, as the environment variable spells it: `portable`, `avx2` or `avx512`.
+    ///
+    /// ```
+    /// use polytask::kernel::Path;
+    ///
+    /// assert_eq!(Path::ALL.map(Path::name), ["portable", "avx2", "avx512"]);
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Path::Portable => "portable",

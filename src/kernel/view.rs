@@ -27,6 +27,14 @@ pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> Arra
 
 /// A row-major matrix, to write, over a slice whose rows start `stride` numbers apart.
 ///
+/// ```
+/// use polytask::kernel;
+///
+/// let mut numbers = [0.0; 6];
+/// kernel::matrix_mut(&mut numbers, 2, 2, 3).fill(1.0);
+/// assert_eq!(numbers, [1.0, 1.0, 0.0, 1.0, 1.0, 0.0]);              // what lies between the rows stays
+/// ```
+///
 /// # Panics
 /// If the rows do not lie inside the slice, or overlap.
 #[inline]
@@ -40,6 +48,14 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
 
 /// Copies a row to another. Rows of 4 to 32 numbers go as two pieces of a fixed length that may overlap: a call
 /// of the library's function for any length costs more than what it does for a row.
+///
+/// ```
+/// use polytask::kernel;
+///
+/// let (from, mut to) = ([1, 2, 3, 4, 5, 6], [0; 6]);
+/// kernel::copy_row(&from, &mut to);
+/// assert_eq!(to, from);
+/// ```
 ///
 /// # Panics
 /// If the rows differ in length.

@@ -85,19 +85,19 @@ pub enum Activation {
     Identity,
     /// max(z, 0).
     Relu,
-    /// z where positive, else `slope` · z; the slope is in (0, 1).
+    /// z where positive, else `slope` · z; the slope is in (0, 1). A. L. Maas et al., 2013.
     LeakyRelu {
         /// Slope for negative z; 0.01 in Maas et al. 2013.
         slope: f64,
     },
-    /// z where positive, else `alpha` (eᶻ − 1); alpha is positive.
+    /// z where positive, else `alpha` (eᶻ − 1); alpha is positive. D.-A. Clevert et al., 2016.
     Elu {
         /// Minus the limit for z → −∞; 1 in Clevert et al. 2016.
         alpha: f64,
     },
-    /// z Φ(z), with the exact normal distribution function.
+    /// z Φ(z), with the exact normal distribution function. D. Hendrycks and K. Gimpel, 2016.
     Gelu,
-    /// z / (1 + e⁻ᶻ), also called swish.
+    /// z / (1 + e⁻ᶻ), also called swish. S. Elfwing et al., 2018.
     Silu,
     /// Hyperbolic tangent.
     Tanh,
@@ -137,7 +137,18 @@ impl Activation {
         }
     }
 
-    /// φ′(z).
+    /// φ′(z); at a kink that of the negative side: 0 for ReLU, the slope for leaky ReLU.
+    ///
+    /// ```
+    /// use polytask::Activation;
+    ///
+    /// for phi in Activation::ALL {
+    ///     let (z, h) = (0.7_f64, 1e-6);
+    ///     let difference = (phi.value(z + h) - phi.value(z - h)) / (2.0 * h);
+    ///     assert!((phi.derivative(z) - difference).abs() < 1e-8, "{phi:?}");
+    /// }
+    /// assert_eq!(Activation::LeakyRelu { slope: 0.25 }.derivative(0.0_f64), 0.25);
+    /// ```
     #[inline(always)]
     pub fn derivative<F: Scalar>(self, z: F) -> F {
         if self.needs_input() { self.slope(z) } else { self.slope(self.value(z)) }

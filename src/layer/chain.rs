@@ -7,6 +7,62 @@ use crate::trace::{Arena, Chunk, Slot};
 use crate::{Result, Scalar};
 
 /// Layers that each read what the one before wrote.
+///
+/// ```
+/// use std::ops::Range;
+///
+/// use polytask::layer::{Affine, BuildLayer, BuiltLayer, Chain, Flow, Mode, Site};
+/// use polytask::prelude::*;
+/// use polytask::trace::{Arena, Chunk, Slot};
+/// use polytask::{Result, Scalar};
+///
+/// /// Several layers as one.
+/// #[derive(Debug)]
+/// struct Stack(Vec<Layer>);
+/// #[derive(Debug)]
+/// struct BuiltStack<F>(Chain<F>);
+///
+/// impl<F: Scalar> BuildLayer<F> for Stack {
+///     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+///         let chain = Chain::build(&self.0, site)?;
+///         assert_eq!(chain.last().map(|layer| layer.output()), Some(chain.output()));
+///         assert!(!chain.is_empty());
+///         Ok(Box::new(BuiltStack(chain)))
+///     }
+/// }
+///
+/// impl<F: Scalar> BuiltLayer<F> for BuiltStack<F> {
+///     fn output(&self) -> Slot { self.0.output() }
+///     fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+///         self.0.forward(theta, mode, values);
+///     }
+///     fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+///         self.0.propagate(theta, values, deltas, flow);
+///     }
+///     fn pieces(&self) -> Vec<Range<usize>> { self.0.pieces().collect() }
+///     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+///         self.0.gradient(chunks, lane, piece, gradient).expect("a piece of its own");
+///     }
+///     fn affine(&self) -> Option<Affine> { self.0.affine().last() }
+///     fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+///         self.0.branches(theta, values, record);
+///     }
+/// }
+///
+/// let stack = Stack(vec![Layer::dense(6, Activation::Relu), Layer::dense(4, Activation::Tanh)]);
+/// let builder = Model::builder(10).trunk([Layer::custom(stack)]).task(Task::regression("elbow"));
+/// let model = builder.task(Task::regression("shoulder")).build::<f64>()?;
+/// # let data = datasets::robot_arm::<f64>(7, 0.05, 1);
+/// # let mut trace = model.trace(7);
+/// # model.forward(&data.all(), &mut trace)?;
+/// # let gramian = model.network().gramian(model.parameters(), &mut trace).to_owned();
+/// # let rows = model.task_gradients(&mut trace);
+/// # assert!((gramian - rows.dot(&rows.t())).iter().all(|difference| difference.abs() < 1e-9));
+/// assert!(model.network().layout().block("trunk.0.1.weight").is_some());
+/// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Chain<F> {
     input: Slot,
@@ -20,7 +76,7 @@ impl<F: Scalar> Chain<F> {
     /// `trunk.0`, `trunk.1`, …
     ///
     /// # Errors
-    /// If a setting of a layer is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer is outside its range.
     pub fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
         let mut chain = Self { input: site.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {

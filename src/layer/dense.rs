@@ -24,6 +24,23 @@ use crate::trace::{Arena, Chunk, Slot};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a dense layer: `y = φ(x W + b)`.
+///
+/// ```text
+/// z = x W + 1 b        x: batch × in, W: in × out, b: 1 × out        y = φ(z)
+/// dz = dy ∘ φ′(z)      dx = dz Wᵀ      dW = xᵀ dz      db = 1ᵀ dz
+/// ```
+///
+/// ```
+/// use polytask::layer::Dense;
+/// use polytask::prelude::*;
+///
+/// let dense = Dense::new(2, Activation::Relu).init(Init::Zeros).bias_init(Init::Constant(0.1));
+/// let model = Model::builder(3).trunk([dense]).task(Task::regression("price")).build::<f64>()?;
+/// assert_eq!(model.parameters()[..8], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.1]); // W, 3 × 2, and b
+/// let none = Model::builder(3).trunk([Dense::new(0, Activation::Relu)]).task(Task::regression("price"));
+/// assert!(none.build::<f64>().is_err());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -35,12 +52,12 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A layer of `width` outputs, with Glorot-uniform weights and zero biases.
+    /// A layer of `width` outputs, at least 1, with Glorot-uniform weights and zero biases.
     pub fn new(width: usize, activation: Activation) -> Self {
         Self { width, activation, weight_init: Init::GlorotUniform, bias_init: Init::Zeros }
     }
 
-    /// How the weights get their first values.
+    /// How the weights, `in × width`, get their first values.
     #[must_use]
     pub fn init(mut self, init: Init) -> Self {
         self.weight_init = init;

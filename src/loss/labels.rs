@@ -6,6 +6,17 @@ use crate::kernel::{self, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The labels of one task for one batch.
+///
+/// ```
+/// use ndarray::{array, aview1};
+/// use polytask::loss::Labels;
+///
+/// let targets = array![[1.0], [f64::NAN], [0.0]];                  // the second is missing
+/// let plain = Labels::new(targets.view());
+/// let weighted = Labels { weights: Some(aview1(&[2.0, 1.0, 0.5])), groups: Some(&[7, 7, 8]), ..plain };
+/// assert_eq!((plain.weight(0), weighted.weight(0)), (1.0, 2.0));
+/// assert_eq!((plain.total_weight(), weighted.total_weight()), (2.0, 2.5));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a, F> {
     /// `batch × target width`; NaN where a label is missing.
@@ -65,7 +76,8 @@ impl<'a, F: Scalar> Labels<'a, F> {
     /// ```
     ///
     /// # Errors
-    /// If one of these does not hold; the first row at fault is named.
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Value`] if one of these does not hold; the first row at fault is
+    /// named.
     pub fn check(&self, expected: &str, valid: impl Fn(F) -> bool) -> Result<()> {
         let rows = self.targets.nrows();
         let fits = |what: &str, len: usize| match len == rows {

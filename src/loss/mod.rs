@@ -35,6 +35,28 @@
 //! A class index is a whole number, and exact: C goes up to 2²⁴, which is as far as `f32` counts. The items of a query
 //! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
 //!
+//! Where they come from. The defaults of Huber and smooth L1, the side taken at their kinks, and what class
+//! weights and label smoothing mean together are PyTorch's:
+//!
+//! ```text
+//! Huber                    P. J. Huber, "Robust estimation of a location parameter", 1964
+//! smooth L1                R. Girshick, "Fast R-CNN", ICCV 2015: Huber's loss divided by its δ
+//! quantile                 R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978
+//! Poisson                  P. McCullagh and J. A. Nelder, "Generalized linear models", 1989, chapter 6
+//! Gaussian                 D. A. Nix and A. S. Weigend, "Estimating the mean and variance of the target
+//!                          probability distribution", 1994
+//! focal, binary and not    T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4 and 5
+//! label smoothing          C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, section 7
+//! ordinal                  P. McCullagh, "Regression models for ordinal data", 1980
+//! RankNet                  C. Burges et al., "Learning to rank using gradient descent", ICML 2005
+//! LambdaRank               C. Burges, "From RankNet to LambdaRank to LambdaMART", 2010, section 4
+//! ListNet                  Z. Cao et al., "Learning to rank: from pairwise approach to listwise approach",
+//!                          ICML 2007
+//! ListMLE                  F. Xia et al., "Listwise approach to learning to rank", ICML 2008
+//! ApproxNDCG               T. Qin et al., "A general approximation framework for direct optimization of
+//!                          information retrieval measures", 2010; temperature 0.1: Bruch et al., 2019
+//! ```
+//!
 //! [`Loss`] names a loss and its settings, without a scalar type; [`Loss::build`] makes the
 //! [`LossFunction`] over `f32` or `f64`.
 //!
@@ -162,8 +184,9 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     /// Whether this loss is defined for `labels`.
     ///
     /// # Errors
-    /// If a label or a weight is not what the loss takes: the first such row is named. A missing label (NaN)
-    /// is always fine, a weight is finite and not negative.
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a label or a weight is not what the loss takes: the
+    /// first such row is named. A missing label (NaN) is always fine, a weight is finite and not negative.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if there are not as many weights or group ids as rows.
     fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
         labels.check("a finite number, or NaN if it is missing", F::is_finite)
     }
@@ -176,6 +199,17 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
 /// What the labels and the predictions of a loss are: what a metric has to know of it.
 ///
 /// The predictions for target column c are the columns c p … c p + p − 1, with p columns for each target.
+///
+/// ```
+/// use polytask::loss::{Kind, Loss};
+///
+/// let kind = |loss: Loss| Ok::<_, polytask::Error>(loss.build::<f32>()?.kind());
+/// assert_eq!(kind(Loss::gaussian())?, Kind::Quantity { parts: 2, point: 0 });     // a mean and a variance
+/// assert_eq!(kind(Loss::quantiles([0.1, 0.5, 0.9]))?, Kind::Quantity { parts: 3, point: 1 });
+/// assert_eq!(kind(Loss::ordinal(5))?, Kind::Classes { classes: 5, ordered: true });
+/// assert_eq!([kind(Loss::binary_focal())?, kind(Loss::list_mle())?], [Kind::Binary, Kind::Ranking]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {

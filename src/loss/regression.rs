@@ -26,6 +26,16 @@ use crate::Scalar;
 /// ```text
 /// value = Σ w m (y − t)² / Σ w m        delta = 2 w m (y − t) / Σ w m
 /// ```
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use polytask::loss::{Labels, LossFunction, MeanSquaredError};
+///
+/// let (outputs, targets) = (array![[3.0], [5.0]], array![[1.0], [f64::NAN]]);
+/// let (labels, mut delta) = (Labels::new(targets.view()), Array2::ones((2, 1)));
+/// let value = MeanSquaredError.value_and_delta(outputs.view(), &labels, delta.view_mut());
+/// assert_eq!((value, delta), (4.0, array![[4.0], [0.0]]));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MeanSquaredError;
 

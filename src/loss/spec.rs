@@ -14,7 +14,7 @@ use super::quantile::Quantile;
 use super::regression::{Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, SmoothL1};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// A loss and its settings, without a scalar type.
+/// A loss and its settings, without a scalar type; [the module](crate::loss) says where each comes from.
 ///
 /// y is an output, t the label. Where no width is given, the head has one output per target column, and the
 /// mean is over all labels present.
@@ -136,6 +136,20 @@ pub enum Loss {
 }
 
 /// How [`Loss::ListNet`] makes a distribution over the items of a list from their labels.
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use polytask::loss::{Labels, ListTarget, Loss};
+///
+/// let targets = array![[1.0], [3.0]];
+/// let scores = [array![[1.0], [3.0]], array![[0.0], [3.0_f64.ln()]]];
+/// for (target, scores) in [ListTarget::Softmax, ListTarget::Proportion].into_iter().zip(scores) {
+///     let (loss, mut delta) = (Loss::ListNet { target }.build::<f64>()?, Array2::ones((2, 1)));
+///     loss.value_and_delta(scores.view(), &Labels::new(targets.view()), delta.view_mut());
+///     assert!(delta.iter().all(|d| d.abs() < 1e-12)); // softmax y is the distribution: nothing to learn
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -148,6 +162,16 @@ pub enum ListTarget {
 }
 
 /// A loss over both scalar types: every type with `impl<F: Scalar> LossFunction<F>` is one.
+///
+/// ```
+/// use polytask::loss::{CustomLoss, Loss, MeanSquaredError};
+///
+/// let _: &dyn CustomLoss = &MeanSquaredError;
+/// let loss = Loss::custom(MeanSquaredError);
+/// assert_eq!((loss.name(), loss.build::<f32>()?.output_width(3)), ("custom", 3));
+/// assert!(loss == loss.clone() && loss != Loss::custom(MeanSquaredError)); // the same object, and another
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait CustomLoss: LossFunction<f32> + LossFunction<f64> {}
 
 impl<L: LossFunction<f32> + LossFunction<f64>> CustomLoss for L {}
@@ -161,6 +185,25 @@ impl PartialEq for dyn CustomLoss {
 
 impl Loss {
     /// Mean squared error.
+    ///
+    /// Beside the robust losses, to which a large residual is less:
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::{Labels, Loss};
+    ///
+    /// let (outputs, targets) = (array![[0.5], [10.0]], array![[0.0], [0.0]]);
+    /// let value = |loss: Loss| -> polytask::Result<f64> {
+    ///     let mut delta = Array2::zeros((2, 1));
+    ///     Ok(loss.build()?.value_and_delta(outputs.view(), &Labels::new(targets.view()), delta.view_mut()))
+    /// };
+    /// assert_eq!(value(Loss::mean_squared_error())?, (0.25 + 100.0) / 2.0);
+    /// assert_eq!(value(Loss::mean_absolute_error())?, (0.5 + 10.0) / 2.0);
+    /// assert_eq!(value(Loss::huber(2.0))?, (0.125 + 18.0) / 2.0);
+    /// assert_eq!(value(Loss::smooth_l1(2.0))?, (0.0625 + 9.0) / 2.0);
+    /// assert!((value(Loss::log_cosh())? - (0.5_f64.cosh() * 10.0_f64.cosh()).ln() / 2.0).abs() < 1e-12);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn mean_squared_error() -> Self {
         Self::MeanSquaredError
     }
@@ -191,6 +234,18 @@ impl Loss {
     }
 
     /// Poisson regression with log link.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::Loss;
+    ///
+    /// let (mut rate, mut normal) = (Array2::zeros((1, 1)), Array2::zeros((1, 2)));
+    /// Loss::poisson().build::<f64>()?.predict(array![[3.0_f64.ln()]].view(), rate.view_mut());
+    /// Loss::gaussian().build::<f64>()?.predict(array![[-1.0, 4.0_f64.ln()]].view(), normal.view_mut());
+    /// assert!((rate[[0, 0]] - 3.0).abs() < 1e-12);
+    /// assert!(normal[[0, 0]] == -1.0 && (normal[[0, 1]] - 4.0).abs() < 1e-12); // mean and variance
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn poisson() -> Self {
         Self::Poisson
     }
@@ -201,6 +256,30 @@ impl Loss {
     }
 
     /// Cross-entropy of one or several yes-or-no labels, both answers counting alike.
+    ///
+    /// This and the other losses of classes, where all outputs are 0:
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::{Labels, Loss};
+    /// # use std::f64::consts::LN_2;
+    ///
+    /// let at_zero = |loss: Loss, label: f64| -> polytask::Result<f64> {
+    ///     let (loss, target) = (loss.build()?, array![[label]]);
+    ///     let outputs = Array2::zeros((1, loss.output_width(1)));
+    ///     let mut delta = outputs.clone();
+    ///     Ok(loss.value_and_delta(outputs.view(), &Labels::new(target.view()), delta.view_mut()))
+    /// };
+    /// let found = [
+    ///     at_zero(Loss::binary_cross_entropy(), 1.0)? - LN_2,
+    ///     at_zero(Loss::binary_focal(), 1.0)? - 0.25 * 0.5_f64.powi(2) * LN_2,
+    ///     at_zero(Loss::cross_entropy(4), 2.0)? - 4.0_f64.ln(),
+    ///     at_zero(Loss::focal(4), 2.0)? - 0.75_f64.powi(2) * 4.0_f64.ln(),
+    ///     at_zero(Loss::ordinal(3), 0.0)? - LN_2,                      // class 0, or above it
+    /// ];
+    /// assert!(found.iter().all(|difference| difference.abs() < 1e-12), "{found:?}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn binary_cross_entropy() -> Self {
         Self::BinaryCrossEntropy { positive_weights: Vec::new() }
     }
@@ -226,6 +305,25 @@ impl Loss {
     }
 
     /// Pairwise logistic ranking.
+    ///
+    /// Every ranking loss is smaller for the right order:
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::{Labels, Loss};
+    ///
+    /// let value = |loss: &Loss, scores: [f64; 2]| -> polytask::Result<f64> {
+    ///     let (scores, targets) = (array![[scores[0]], [scores[1]]], array![[1.0], [0.0]]);
+    ///     let mut delta = Array2::zeros((2, 1));
+    ///     Ok(loss.build()?.value_and_delta(scores.view(), &Labels::new(targets.view()), delta.view_mut()))
+    /// };
+    /// let pairs = [Loss::rank_net(), Loss::lambda_rank()];
+    /// for loss in pairs.iter().chain(&[Loss::list_net(), Loss::list_mle(), Loss::approx_ndcg()]) {
+    ///     assert!(value(loss, [1.0, 0.0])? < value(loss, [0.0, 1.0])?); // the relevant item first, or last
+    /// }
+    /// assert_eq!(value(&pairs[0], [7.0, 7.0])?, 2.0_f64.ln());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn rank_net() -> Self {
         Self::RankNet
     }
@@ -282,6 +380,13 @@ impl Loss {
 
     /// Whether targets may be standardised: the loss takes any finite number, and what is predicted for a
     /// standardised target can be brought back to the target's own unit.
+    ///
+    /// ```
+    /// use polytask::loss::Loss;
+    ///
+    /// assert!(Loss::huber(1.0).standardizes());
+    /// assert!(!Loss::poisson().standardizes() && !Loss::cross_entropy(3).standardizes());
+    /// ```
     pub fn standardizes(&self) -> bool {
         matches!(
             self,
@@ -312,7 +417,7 @@ impl Loss {
     /// The loss over one scalar type.
     ///
     /// # Errors
-    /// If a setting is outside its range.
+    /// [`ErrorKind::Setting`] if a setting is outside its range.
     pub fn build<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
         Ok(match self {
             Self::MeanSquaredError => Box::new(MeanSquaredError),

@@ -19,6 +19,20 @@ use super::examples::{self, mean};
 use crate::loss::Labels;
 
 /// Over which classes precision, recall and F1 are taken.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::loss::Labels;
+/// use polytask::metric::{Average, Metric};
+///
+/// let probabilities = array![[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]];
+/// let targets = array![[0.0], [0.0], [1.0], [1.0]];
+/// let labels = Labels::new(targets.view());
+/// let recall = |average| Metric::Recall(average).evaluate(probabilities.view(), &labels);
+/// assert_eq!(recall(Average::Binary), Some(0.5));                  // of class 1: one of two
+/// assert_eq!(recall(Average::Macro), Some((1.0 + 0.5) / 2.0));
+/// assert_eq!(recall(Average::Micro), Some(3.0 / 4.0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]

@@ -25,6 +25,21 @@
 //!   label at all, if a prediction for a labelled row is not finite, and if a target is infinite or not of the kind
 //!   in the table.
 //!
+//! Where they come from, beside scikit-learn:
+//!
+//! ```text
+//! rrmse            E. Spyromitros-Xioufis et al., "Multi-target regression via input space expansion",
+//!                  Machine Learning 104, 2016
+//! pinball          R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978
+//! Brier            G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950
+//! ROC AUC          J. A. Hanley and B. J. McNeil, 1982: the Mann-Whitney statistic
+//! NDCG             K. Järvelin and J. Kekäläinen, ACM TOIS 20, 2002; exponential gain: C. Burges et al.,
+//!                  ICML 2005
+//! ties in a list   F. McSherry and M. Najork, "Computing information retrieval performance measures
+//!                  efficiently in the presence of tied scores", ECIR 2008: the mean over all orders
+//! IoU              M. Everingham et al., "The PASCAL visual object classes challenge", IJCV 88, 2010
+//! ```
+//!
 //! ```
 //! use ndarray::array;
 //! use polytask::loss::Labels;
@@ -326,7 +341,8 @@ impl Metric {
     /// target columns.
     ///
     /// # Errors
-    /// Says which widths or settings the metric takes.
+    /// [`ErrorKind::Shape`] for widths, [`ErrorKind::Setting`] for settings that the metric does not take; it
+    /// says which it takes.
     ///
     /// ```
     /// use polytask::metric::{Average, Metric};

@@ -25,6 +25,19 @@ use super::examples::Example;
 use crate::loss::Labels;
 
 /// What a relevance l is worth in [`Metric::Ndcg`](super::Metric::Ndcg).
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::loss::Labels;
+/// use polytask::metric::{Gain, Metric};
+///
+/// let (scores, targets) = (array![[2.0], [1.0]], array![[1.0], [2.0]]); // the less relevant item first
+/// let labels = Labels::new(targets.view());
+/// let ndcg = |gain| Metric::Ndcg { k: None, gain }.evaluate(scores.view(), &labels).unwrap();
+/// let second = 1.0 / 3.0_f64.log2();                                // the discount of the second place
+/// assert!((ndcg(Gain::Linear) - (1.0 + 2.0 * second) / (2.0 + second)).abs() < 1e-12);
+/// assert!((ndcg(Gain::Exponential) - (1.0 + 3.0 * second) / (3.0 + second)).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]

@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// Whether a higher or a lower value of a metric is better.
+///
+/// ```
+/// use polytask::metric::{Direction, Metric};
+///
+/// assert_eq!(Metric::RocAuc.direction(), Direction::HigherIsBetter);
+/// assert_eq!(Metric::LogLoss.direction(), Direction::LowerIsBetter);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// As for accuracy.
@@ -28,6 +35,14 @@ impl Direction {
     }
 
     /// The factor that makes higher better: 1, or −1 where lower is better.
+    ///
+    /// ```
+    /// use polytask::metric::Direction;
+    ///
+    /// let (reached, baseline) = (0.75, 1.0); // an error that has fallen by a quarter
+    /// assert_eq!(Direction::LowerIsBetter.sign() * (reached - baseline) / baseline, 0.25);
+    /// assert_eq!(Direction::HigherIsBetter.sign(), 1.0);
+    /// ```
     pub fn sign(self) -> f64 {
         match self {
             Direction::HigherIsBetter => 1.0,

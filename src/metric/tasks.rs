@@ -19,6 +19,17 @@ use super::score::{Direction, Score};
 use crate::{Error, ErrorKind, Result};
 
 /// A relative improvement over baselines, and what it rests on.
+///
+/// ```
+/// use polytask::metric::{Delta, Direction, Score, delta_m_gain};
+///
+/// let score = |value| Score { name: "r2".into(), value, direction: Direction::HigherIsBetter };
+/// let reached = [[score(Some(0.75))], [score(None)]];
+/// let baseline = [[score(Some(0.5))], [score(Some(0.5))]];
+/// let expected = Delta { percent: Some(50.0), compared: 1, left_out: 1 };
+/// assert_eq!(delta_m_gain(&reached, &baseline)?, expected);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delta {
     /// Δm in per cent; `None` if no comparison is defined.
@@ -31,11 +42,18 @@ pub struct Delta {
 
 /// Δm as a gain, in per cent: **positive is better**. The mean over tasks of the mean over each task's metrics.
 ///
+/// ```text
+/// Δm = 100 / K · Σ_k 1/M_k · Σ_m s (M − B) / |B|        s = 1 where higher is better, else −1
+/// ```
+/// M is the value reached, B the baseline's. K.-K. Maninis, I. Radosavovic and I. Kokkinos, CVPR 2019, with
+/// one metric per task; with several, B. Lin and Y. Zhang, "LibMTL", JMLR 24, 2023.
+///
 /// `reached` and `baseline` hold the scores of each task, in the same order and under the same names. A task without
 /// a defined comparison is left out.
 ///
 /// # Errors
-/// If tasks, names or directions differ.
+/// [`ErrorKind::Shape`] if there are not as many tasks or metrics in both, [`ErrorKind::Name`] if names or
+/// directions differ.
 ///
 /// ```
 /// use polytask::metric::{Direction, Score, delta_m_drop, delta_m_gain};
@@ -61,6 +79,12 @@ pub fn delta_m_gain<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<
 
 /// Δm as a drop in performance, in per cent: **negative is better**. The mean over all metrics of all tasks.
 ///
+/// ```text
+/// Δm = −100 / n · Σ_m s (M − B) / |B|                   n metrics in all
+/// ```
+/// The other symbols are those of [`delta_m_gain`], which has an example of both. A. Navon et al.,
+/// "Multi-task learning as a bargaining game", ICML 2022; B. Liu et al., "FAMO", NeurIPS 2023.
+///
 /// # Errors
 /// As [`delta_m_gain`].
 pub fn delta_m_drop<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<Delta> {
@@ -72,8 +96,8 @@ pub fn delta_m_drop<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<
 /// that is undefined or of weight 0 is left out; if none is left, the average is undefined.
 ///
 /// # Errors
-/// If a weight is negative or not finite, or the directions differ: the mean of an error and an accuracy has no
-/// better end.
+/// [`ErrorKind::Setting`] if a weight is negative or not finite, or the directions differ: the mean of an
+/// error and an accuracy has no better end.
 ///
 /// ```
 /// use polytask::metric::{Direction, Score, weighted_average};
@@ -111,7 +135,8 @@ pub fn weighted_average(terms: &[(&Score, f64)]) -> Result<Score> {
 /// for any method is left out for all; `None` if no metric is left.
 ///
 /// # Errors
-/// If names or directions differ.
+/// [`ErrorKind::Shape`] if the methods have not as many metrics, [`ErrorKind::Name`] if names or directions
+/// differ.
 ///
 /// ```
 /// use polytask::metric::{Direction, Score, mean_rank};

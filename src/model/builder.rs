@@ -56,6 +56,16 @@ impl ModelBuilder {
     }
 
     /// Another sharing form.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let apart = Sharing::independent([Layer::dense(8, Activation::Relu)]);
+    /// let builder = Model::builder(3).task(Task::regression("price")).task(Task::regression("rent"));
+    /// assert_eq!(builder.clone().sharing(apart).build::<f32>()?.n_parameters(), 2 * (3 * 8 + 8 + 9));
+    /// assert_eq!(builder.build::<f32>()?.n_parameters(), 2 * (3 + 1)); // heads that read the features
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;
@@ -79,6 +89,22 @@ impl ModelBuilder {
     /// Brings features, and targets whose loss [allows it](crate::loss::Loss::standardizes), to mean 0 and deviation 1
     /// before the network sees them. Means and deviations are those of the first data the model is fitted on; they
     /// stay with the model, and predictions are brought back to the unit of the targets.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = Dataset::new(array![[0.0], [1.0], [2.0]], array![[1e6], [2e6], [3e6]])?;
+    /// let builder = Model::builder(1).task(Task::regression("price").columns(["y0"]));
+    /// let (mut plain, mut scaled) = (builder.build::<f64>()?, builder.standardize().build::<f64>()?);
+    /// for model in [&mut plain, &mut scaled] {
+    ///     Trainer::new(Adam::new(0.1)).steps(500).fit(model, &data)?;
+    /// }
+    /// let row = array![[1.5]];
+    /// assert!((scaled.predict(row.view())?["price"][[0, 0]] - 2.5e6).abs() < 1e3);
+    /// assert!(plain.predict(row.view())?["price"][[0, 0]] < 1e3); // in steps of 0.1 it is far to a million
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn standardize(mut self) -> Self {
         self.standardizes = true;
@@ -88,7 +114,9 @@ impl ModelBuilder {
     /// Builds the model over `f32` or `f64`. Both get the same first parameters, up to rounding.
     ///
     /// # Errors
-    /// If there is no feature or no task, two tasks have the same name, or a setting is outside its range.
+    /// [`ErrorKind::Setting`] if there is no feature or no task, or a setting is outside its range;
+    /// [`ErrorKind::Name`] if two tasks have the same name, one has none, or a product's factor is not there;
+    /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
         let theta = network.initial(self.seed);

@@ -83,7 +83,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the table of the batch does not fit the model.
+    /// As [`forward`](Self::forward), if the table of the batch does not fit the model.
     pub fn check_gradients(&self, batch: &Batch<'_, F>) -> Result<GradientChecks> {
         let mut trace = self.trace(batch.rows.len()).with_input_gradient();
         // Labels and weights stay in the trace; from here on only parameters and inputs change.

@@ -31,7 +31,8 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the features that it makes are not the model's, or a task has fewer classes than its column.
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if the features that it makes are not the model's;
+    /// [`ErrorKind::Shape`] if a task has fewer classes than its column.
     pub fn set_encoding(&mut self, encoding: Encoding) -> Result<()> {
         let names = match &self.names {
             Some(names) => Arc::clone(names),

@@ -57,7 +57,8 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If a parameter is not a finite number, or the file cannot be written.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number, [`ErrorKind::File`] if the file cannot be
+    /// written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.written()?.save(path)
@@ -66,7 +67,7 @@ impl<F: Scalar> Model<F> {
     /// The bytes of the file that [`save`](Self::save) writes.
     ///
     /// # Errors
-    /// If a parameter is not a finite number.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.written()?.bytes()
     }
@@ -77,15 +78,29 @@ impl<F: Scalar> Model<F> {
     /// it was saved; for the other one, [`cast`](Self::cast) it afterwards.
     ///
     /// # Errors
-    /// If the file cannot be read, is cut off or otherwise not what it should be; if it is of the other precision;
-    /// or if the model has a layer, sharing form, loss or metric of your own: build it as it was built, and
-    /// [`load_weights`](Self::load_weights).
+    /// [`ErrorKind::File`] if the file cannot be read, is cut off or otherwise not what it should be; if it
+    /// is of the other precision; or if the model has a layer, sharing form, loss or metric of your own:
+    /// build it as it was built, and [`load_weights`](Self::load_weights). Of the kinds of
+    /// [`build`](super::ModelBuilder::build), and [`ErrorKind::Shape`] or [`ErrorKind::Value`], if what is in
+    /// the file does not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
     }
 
     /// [`load`](Self::load) from the bytes of a file.
+    ///
+    /// ```
+    /// use polytask::ErrorKind;
+    /// use polytask::prelude::*;
+    ///
+    /// let model = Model::builder(2).task(Task::regression("price")).seed(7).build::<f32>()?;
+    /// let bytes = model.to_bytes()?;                                   // to a database, over a wire
+    /// assert_eq!(Model::<f32>::from_bytes(&bytes)?.parameters(), model.parameters());
+    /// assert_eq!(Model::<f64>::from_bytes(&bytes).unwrap_err().kind(), ErrorKind::File);
+    /// assert!(Model::<f32>::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -101,9 +116,26 @@ impl<F: Scalar> Model<F> {
     /// Takes the parameters from a file, by name and shape, and the scaling, if there is any in the file. The
     /// model's own settings stay; nothing is changed if there is an error.
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-weights-{}", std::process::id()));
+    /// let build = |task: Task, seed: u64| Model::builder(2).task(task).seed(seed).build::<f32>();
+    /// let old = build(Task::regression("price"), 1)?;
+    /// old.save(&path)?;
+    /// let mut new = build(Task::new("price", Loss::huber(1.0)), 2)?;   // learns on by another loss
+    /// new.load_weights(&path)?;
+    /// assert_eq!(new.parameters(), old.parameters());
+    /// let error = build(Task::regression("rent"), 2)?.load_weights(&path).unwrap_err();
+    /// assert!(error.to_string().contains("head.rent.0.weight"));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the file cannot be read, or blocks are missing, too many, or of another shape or type: the message has
-    /// all of them.
+    /// [`ErrorKind::File`] if the file cannot be read, [`ErrorKind::Shape`] if blocks are missing, too many,
+    /// or of another shape or type: the message has all of them. [`ErrorKind::Value`] if a number is not
+    /// finite.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = bytes_of(path)?;
@@ -120,16 +152,22 @@ impl<F: Scalar> Model<F> {
     /// are. A `Sequential` counts activations too: of `Linear, ReLU, Linear` the linear layers are 0 and 2, here 0
     /// and 1. The scaling of the model stays as it is.
     ///
-    /// ```no_run
-    /// # use polytask::prelude::*;
-    /// # let mut model = Model::builder(3).task(Task::regression("price")).build::<f32>()?;
-    /// model.load_pytorch("twin.safetensors", |name| match name {
-    ///     "trunk.1.weight" => "trunk.2.weight".into(),    // Linear, ReLU, Linear
-    ///     "trunk.1.bias" => "trunk.2.bias".into(),
-    ///     "head.price.0.weight" => "price.weight".into(),
-    ///     "head.price.0.bias" => "price.bias".into(),
-    ///     same => same.into(),
-    /// })?;
+    /// ```
+    /// use polytask::prelude::*;
+    /// use safetensors::tensor::{Dtype, TensorView, serialize};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-twin-{}.safetensors", std::process::id()));
+    /// // What Python would have saved: a `Linear(3, 2)` called `kind`.
+    /// let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    /// let (weight, bias) = (bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), bytes(&[7.0, 8.0]));
+    /// let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+    /// let tensors = [("kind.weight", view(&[2, 3], &weight)), ("kind.bias", view(&[2], &bias))];
+    /// std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+    ///
+    /// let mut model = Model::builder(3).task(Task::classes("kind", 2)).build::<f32>()?;
+    /// model.load_pytorch(&path, |name| name.replace("head.kind.0", "kind"))?;
+    /// assert_eq!(model.parameters(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 7.0, 8.0]);
+    /// # std::fs::remove_file(&path).unwrap();
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
@@ -163,7 +201,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If a number is beyond the range of `G`.
+    /// [`ErrorKind::Value`] if a number is beyond the range of `G`.
     pub fn cast<G: Scalar>(&self) -> Result<Model<G>> {
         let network = self.spec.network::<G>(MOST_PARAMETERS)?;
         let numbers = |from: &[F]| from.iter().map(|x| G::from_f64(x.to_f64())).collect::<Vec<_>>();

@@ -16,7 +16,8 @@ impl<F: Scalar> Model<F> {
     /// scores, on the scale of the targets.
     ///
     /// # Errors
-    /// If the number of features is not the model's, or one is not finite.
+    /// [`ErrorKind::Shape`] if the number of features is not the model's, [`ErrorKind::Value`] if one is not
+    /// finite.
     pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
         let n = features.nrows();
         let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
@@ -60,8 +61,9 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the number of features is not the model's, one is not finite, the trace has room for no row, or a matrix
-    /// of `predictions` is missing or has another shape.
+    /// [`ErrorKind::Shape`] if the number of features is not the model's, the trace has room for no row, or a
+    /// matrix of `predictions` is missing or has another shape; [`ErrorKind::Value`] if a feature is not
+    /// finite.
     pub fn predict_into(
         &self,
         features: ArrayView2<'_, F>,
@@ -101,8 +103,25 @@ impl<F: Scalar> Model<F> {
     /// Computes the outputs for `features` in a trace of your own, without allocating; read them with
     /// [`predict_task`](Self::predict_task).
     ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::prelude::*;
+    ///
+    /// let builder = Model::builder(2).task(Task::classes("kind", 3)).task(Task::binary("sold"));
+    /// let model = builder.build::<f64>()?;
+    /// let mut trace = model.trace(2);
+    /// model.forward_features(array![[0.3, -1.0], [2.0, 0.5]].view(), &mut trace)?;
+    /// let mut sold = Array2::zeros((2, model.prediction_width(1)));
+    /// model.predict_task(1, &trace, sold.view_mut());
+    /// let sigmoid = trace.outputs(1).mapv(|logit| 1.0 / (1.0 + (-logit).exp()));
+    /// assert!((sold - sigmoid).iter().all(|difference| difference.abs() < 1e-12));
+    /// assert_eq!(model.prediction_width(0), 3);                        // a probability for each class
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the number of features is not the model's, one is not finite, or the trace is too small.
+    /// [`ErrorKind::Shape`] if the number of features is not the model's or the trace is too small,
+    /// [`ErrorKind::Value`] if a feature is not finite.
     pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         self.check_size(features.nrows(), trace)?;
         self.check_features(features)?;
@@ -114,7 +133,7 @@ impl<F: Scalar> Model<F> {
     /// loss's link, on the scale of the targets.
     ///
     /// # Panics
-    /// If `predictions` has another shape.
+    /// If `predictions` has another shape, or there is no such task.
     pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
         self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
         if let Some(scaling) = &self.scaling.targets[task] {
@@ -126,7 +145,11 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    /// How many columns the predictions of a task have.
+    /// How many columns the predictions of a task have: see
+    /// [`LossFunction::predict`](crate::loss::LossFunction::predict).
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn prediction_width(&self, task: usize) -> usize {
         self.network.widths(task).1
     }

@@ -38,6 +38,18 @@ impl<F: Scalar> Predictions<F> {
     }
 
     /// Names and predictions, in the order of the tasks.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let builder = Model::builder(1).task(Task::regression("price")).task(Task::ordinal("stars", 5));
+    /// let model = builder.build::<f32>()?;
+    /// let predictions = model.predict(array![[0.5], [1.5]].view())?;
+    /// let shapes: Vec<_> = predictions.iter().map(|(name, values)| (name, values.dim())).collect();
+    /// assert_eq!(shapes, [("price", (2, 1)), ("stars", (2, 5))]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ArrayView2<'_, F>)> {
         self.names.iter().map(String::as_str).zip(self.values.iter().map(|values| values.view()))
     }

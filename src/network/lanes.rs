@@ -46,6 +46,30 @@ impl<F: Scalar> Network<F> {
 
     /// The K × K Gramian of the tasks' gradients with respect to what `over` says.
     ///
+    /// ```
+    /// use polytask::balance::Over;
+    /// use polytask::prelude::*;
+    ///
+    /// # let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// # let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// # let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// # let model = builder.build::<f64>()?;
+    /// let (network, theta, mut trace) = (model.network(), model.parameters(), model.trace(50));
+    /// model.forward(&data.all(), &mut trace)?;
+    /// network.check_over(Over::Representation)?;
+    /// let cheap = network.gramian_over(Over::Representation, theta, &mut trace).to_owned();
+    /// let exact = network.gramian(theta, &mut trace).to_owned();
+    /// let jacobian = network.task_gradients(theta, &mut trace).to_owned(); // J, 2 × n_shared
+    /// let difference = &exact - &jacobian.dot(&jacobian.t());             // G = J Jᵀ
+    /// assert!(difference.iter().all(|d| d.abs() < 1e-9) && exact != cheap);
+    ///
+    /// let own = vec![0.0; network.layout().n_shared()];
+    /// let mut gradient = vec![1.0; theta.len()];
+    /// network.backward_along(&mut trace, &own, &[0.0, 0.0], &mut gradient);
+    /// assert!(gradient.iter().all(|g| *g == 0.0));                     // written everywhere
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If the losses of the batch have not been computed, or [`check_over`](Self::check_over) is an error.
     #[track_caller]
@@ -93,8 +117,9 @@ impl<F: Scalar> Network<F> {
     /// Whether there is something to take the Gramian over.
     ///
     /// # Errors
-    /// Over a representation, if there is not one that all heads read; over the last shared layer, if the
-    /// layer in front of that representation is not one with parameters.
+    /// [`ErrorKind::Setting`] over a representation, if there is not one that all heads read; over the last
+    /// shared layer, if the layer in front of that representation is not one with parameters; over a sketch
+    /// of no sums; over anything but all shared parameters, if a task is the product of two others.
     pub fn check_over(&self, over: Over) -> Result<()> {
         let fault = |expected: &str, found: &str| {
             Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)

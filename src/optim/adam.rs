@@ -66,13 +66,42 @@ impl Adam {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, epsilon_hat: false, weight_decay: 0.0 }
     }
 
-    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1.
+    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if
+    /// not said.
+    ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let two_steps = |adam: Adam| -> polytask::Result<f64> {
+    ///     let (mut theta, mut adam) = ([0.0], Optimizer::new(adam, 1)?);
+    ///     adam.step(&mut theta, &[5.0]);
+    ///     adam.step(&mut theta, &[-0.2]);
+    ///     Ok(theta[0])
+    /// };
+    /// assert!(two_steps(Adam::new(0.1))? < -0.15);                     // the mean of both gradients goes on
+    /// assert!(two_steps(Adam::new(0.1).betas(0.0, 0.0))?.abs() < 1e-7); // no past: there and back
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn betas(self, beta1: f64, beta2: f64) -> Self {
         Self { beta1, beta2, ..self }
     }
 
-    /// The constant ε added to the root, above 0.
+    /// The constant ε added to the root, at least 1e-30; 1e-8 if not said.
+    ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let first_step = |adam: Adam| -> polytask::Result<f64> {
+    ///     let mut theta = [0.0];
+    ///     Optimizer::new(adam, 1)?.step(&mut theta, &[0.01]);
+    ///     Ok(-theta[0])                                                // α |g| / (|g| + ε)
+    /// };
+    /// assert!((first_step(Adam::new(0.1))? - 0.1).abs() < 1e-6);
+    /// assert!((first_step(Adam::new(0.1).epsilon(0.01))? - 0.05).abs() < 1e-12);
+    /// assert!(first_step(Adam::new(0.1).epsilon(0.0)).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
@@ -84,12 +113,36 @@ impl Adam {
     /// θ ← θ − α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)
     /// ```
     /// In early steps this ε weighs more: by 1 / √(1 − β₂ᵗ), 32 times at the first step.
+    ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let first_step = |adam: Adam| -> polytask::Result<f64> {
+    ///     let mut theta = [0.0];
+    ///     Optimizer::new(adam, 1)?.step(&mut theta, &[0.01]);
+    ///     Ok(-theta[0])
+    /// };
+    /// let hat = first_step(Adam::new(0.1).epsilon(1e-3).epsilon_hat())?;
+    /// let usual = first_step(Adam::new(0.1).epsilon(1e-3 / 0.001_f64.sqrt()))?; // 1 − β₂ is 0.001
+    /// assert!((hat - usual).abs() < 1e-12 && hat < 0.03);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn epsilon_hat(self) -> Self {
         Self { epsilon_hat: true, ..self }
     }
 
     /// The weight decay λ, added to the gradient as λ θ (the derivative of ½ λ |θ|²).
+    ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let mut theta = [2.0_f64, 200.0];
+    /// Optimizer::new(Adam::new(0.1).weight_decay(0.5), 2)?.step(&mut theta, &[0.0, 0.0]);
+    /// // λ θ is divided by the root of its own square: the decay is not in proportion to θ, as AdamW's is.
+    /// assert!((theta[0] - 1.9).abs() < 1e-6 && (theta[1] - 199.9).abs() < 1e-6);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }

@@ -38,6 +38,25 @@ use crate::{Result, Scalar};
 /// assert_eq!(theta, [1.9]);        // without a gradient, θ decays by the share α λ
 /// # Ok::<(), polytask::Error>(())
 /// ```
+///
+/// Without decay it is Adam, with the same settings:
+///
+/// ```
+/// use polytask::optim::{Adam, AdamW, Optimizer};
+///
+/// let mut adam = Optimizer::new(Adam::new(0.1).betas(0.8, 0.99).epsilon(1e-3), 1)?;
+/// let mut adamw = Optimizer::new(AdamW::new(0.1).betas(0.8, 0.99).epsilon(1e-3).weight_decay(0.0), 1)?;
+/// let mut usual = Optimizer::new(AdamW::new(0.1).weight_decay(0.0), 1)?;
+/// let [mut a, mut b, mut c] = [[1.0_f64]; 3];
+/// for gradient in [1.0, -0.5, 0.25] {
+///     adam.step(&mut a, &[gradient]);
+///     adamw.step(&mut b, &[gradient]);
+///     usual.step(&mut c, &[gradient]);
+/// }
+/// assert_eq!(a, b);
+/// assert_ne!(b, c);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
     learning_rate: f64,
@@ -53,19 +72,20 @@ impl AdamW {
         Self { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
     }
 
-    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1.
+    /// The shares β₁ and β₂ of the past in the two running means, each from 0 to below 1; 0.9 and 0.999 if
+    /// not said.
     #[must_use]
     pub fn betas(self, beta1: f64, beta2: f64) -> Self {
         Self { beta1, beta2, ..self }
     }
 
-    /// The constant ε added to the root, above 0.
+    /// The constant ε added to the root, at least 1e-30; 1e-8 if not said.
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
 
-    /// The weight decay λ: each step takes the share α λ off θ.
+    /// The weight decay λ, 0 or more and 0.01 if not said: each step takes the share α λ off θ.
     #[must_use]
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }

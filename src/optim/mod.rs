@@ -100,6 +100,19 @@ pub trait UpdateRule<F: Scalar>: RuleSettings {
 }
 
 /// What is the same for every number of θ in one step.
+///
+/// ```
+/// use polytask::optim::{Optimizer, Sgd, Step};
+///
+/// let mut theta = [1.0_f64, 1.0];                                          // a weight and a bias
+/// let mut sgd = Optimizer::new(Sgd::new(0.5).weight_decay(0.5), 2)?;
+/// let step = sgd.begin(None);
+/// assert_eq!((step.count, step.learning_rate, step.gradient_scale), (1, 0.5, 1.0));
+/// sgd.update(&step, 0..1, &mut theta[..1], &[0.0]);
+/// sgd.update(&Step { decay_scale: 0.0, ..step }, 1..2, &mut theta[1..], &[0.0]);
+/// assert_eq!(theta, [0.75, 1.0]);                                          // the bias has not decayed
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The number of this step, from 1.

@@ -53,7 +53,7 @@ impl<F: Scalar> Optimizer<F> {
     /// An optimiser for a θ of `n_parameters` numbers, without clipping and with a constant learning rate.
     ///
     /// # Errors
-    /// If a setting of the rule is out of its range.
+    /// [`ErrorKind::Setting`] if a setting of the rule is out of its range.
     ///
     /// # Panics
     /// If the rule asks for more than two moments.
@@ -64,8 +64,20 @@ impl<F: Scalar> Optimizer<F> {
 
     /// The same as [`new`](Self::new) for a rule whose type is not known, such as an `Arc<dyn Rule>`.
     ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer, Rule, Sgd};
+    ///
+    /// let rules: [Box<dyn Rule>; 2] = [Box::new(Adam::new(0.01)), Box::new(Sgd::new(0.1))];
+    /// for (rule, moment) in rules.iter().zip([5, 0]) {
+    ///     let optimizer = Optimizer::<f32>::from_rule(&**rule, 5)?;
+    ///     assert_eq!((optimizer.rule().name(), optimizer.n_parameters()), (rule.name(), 5));
+    ///     assert_eq!(optimizer.moments().map(<[f32]>::len), [moment; 2]); // plain SGD remembers nothing
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a setting of the rule is out of its range.
+    /// [`ErrorKind::Setting`] if a setting of the rule is out of its range.
     ///
     /// # Panics
     /// If the rule asks for more than two moments.
@@ -85,10 +97,22 @@ impl<F: Scalar> Optimizer<F> {
         })
     }
 
-    /// Shortens every gradient that is longer than `max_norm` to that length (see [`global_norm`]).
+    /// Shortens every gradient that is longer than `max_norm` to that length (see [`global_norm`]): R.
+    /// Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML
+    /// 2013, algorithm 1.
+    ///
+    /// ```
+    /// use polytask::optim::{Optimizer, Sgd};
+    ///
+    /// let mut sgd = Optimizer::new(Sgd::new(1.0), 2)?.clip_norm(5.0)?;
+    /// let mut theta = [0.0_f64, 0.0];
+    /// sgd.step(&mut theta, &[24.0, 32.0]);                     // 40 long
+    /// assert_eq!((sgd.max_norm(), theta), (Some(5.0), [-3.0, -4.0]));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// If `max_norm` is not a number above 0.
+    /// [`ErrorKind::Setting`] if `max_norm` is not a number above 0.
     pub fn clip_norm(mut self, max_norm: f64) -> Result<Self> {
         let holds = max_norm.is_finite() && max_norm > 0.0;
         require(holds, "clipping", "largest norm", "a number above 0", max_norm)?;
@@ -98,8 +122,18 @@ impl<F: Scalar> Optimizer<F> {
 
     /// Lets the learning rate follow a schedule.
     ///
+    /// ```
+    /// use polytask::optim::{Optimizer, Schedule, Sgd};
+    ///
+    /// let mut sgd = Optimizer::<f64>::new(Sgd::new(1.0), 3)?.schedule(Schedule::steps(2, 0.5))?;
+    /// let rates = [(); 4].map(|()| sgd.begin(None).learning_rate);
+    /// assert_eq!(rates, [1.0, 1.0, 0.5, 0.5]);
+    /// assert_eq!((sgd.count(), sgd.learning_rate()), (4, 0.25)); // of the step to come
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a setting of the schedule is out of its range.
+    /// [`ErrorKind::Setting`] if a setting of the schedule is out of its range.
     pub fn schedule(mut self, schedule: Schedule) -> Result<Self> {
         schedule.check()?;
         self.schedule = schedule;
@@ -108,6 +142,17 @@ impl<F: Scalar> Optimizer<F> {
 
     /// Multiplies the learning rate of all steps to come by `factor`, on top of the schedule; a second call
     /// replaces the first. A [`Plateau`](super::Plateau) gives such a factor.
+    ///
+    /// ```
+    /// use polytask::optim::{Optimizer, Schedule, Sgd};
+    ///
+    /// let mut sgd = Optimizer::<f64>::new(Sgd::new(1.0), 3)?.schedule(Schedule::exponential(0.5))?;
+    /// sgd.begin(None);
+    /// sgd.scale_learning_rate(0.125);
+    /// sgd.scale_learning_rate(0.25);
+    /// assert_eq!((sgd.learning_rate_scale(), sgd.learning_rate()), (0.25, 0.5 * 0.25));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If `factor` is not a number above 0.
@@ -208,9 +253,23 @@ impl<F: Scalar> Optimizer<F> {
     /// Takes up where another optimiser of the same rule stopped, from its moments and its count. The steps
     /// that follow have the bits they would have had without the stop.
     ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let (mut theta, mut adam) = ([1.0_f32, 1.0], Optimizer::new(Adam::new(0.1), 2)?);
+    /// adam.step(&mut theta, &[0.3, -0.1]);
+    /// let (mut later, mut resumed) = (theta, Optimizer::new(Adam::new(0.1), 2)?);
+    /// resumed.restore(adam.moments(), adam.count())?;
+    /// adam.step(&mut theta, &[-0.2, -0.1]);
+    /// resumed.step(&mut later, &[-0.2, -0.1]);
+    /// assert_eq!(theta, later);
+    /// assert!(resumed.restore([&[0.0], &[0.0]], 1).is_err());  // of a θ of one number
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If a moment has not the length it must have, or holds a number that is not finite, or the count is
-    /// beyond 2⁵³; nothing is changed then.
+    /// [`ErrorKind::Shape`] if a moment has not the length it must have, [`ErrorKind::Value`] if one holds a
+    /// number that is not finite, or the count is beyond 2⁵³; nothing is changed then.
     pub fn restore(&mut self, moments: [&[F]; 2], count: u64) -> Result<()> {
         for (k, (found, own)) in moments.iter().zip(&self.moments).enumerate() {
             let place = format!("{}, moment {k}", self.rule.name());

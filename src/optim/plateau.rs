@@ -38,6 +38,22 @@ pub struct Plateau {
 }
 
 /// What a [`Plateau`] remembers.
+///
+/// ```
+/// use polytask::optim::{Plateau, PlateauState};
+///
+/// let mut plateau = Plateau::new().patience(1);
+/// for loss in [3.0, 2.0, 2.0, 2.0] {
+///     plateau.observe(loss);
+/// }
+/// let state: PlateauState = plateau.state();
+/// assert_eq!((state.best, state.waited, state.scale), (2.0, 0, 0.1)); // reduced just now
+///
+/// let mut resumed = Plateau::new().patience(1);
+/// resumed.restore(state)?;
+/// assert_eq!(resumed.observe(2.0), plateau.observe(2.0));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlateauState {
     /// The best metric so far; infinity before the first.
@@ -80,6 +96,14 @@ impl Plateau {
     }
 
     /// Below which scale the learning rate is not reduced: from 0 to 1.
+    ///
+    /// ```
+    /// use polytask::optim::Plateau;
+    ///
+    /// let mut plateau = Plateau::new().factor(0.5).patience(0).threshold(0.1).least(0.3);
+    /// // 0.95 is better than 1, but not by a tenth of it; nothing goes below 0.3.
+    /// assert_eq!([1.0, 0.95, 0.8, 0.8, 0.8].map(|loss| plateau.observe(loss)), [1.0, 0.5, 0.5, 0.3, 0.3]);
+    /// ```
     #[must_use]
     pub fn least(self, least: f64) -> Self {
         Self { least, ..self }
@@ -111,7 +135,8 @@ impl Plateau {
     /// Takes up where another plateau of the same settings stopped.
     ///
     /// # Errors
-    /// If the best metric is NaN or the scale is not above 0 and at most 1; nothing is changed then.
+    /// [`ErrorKind::Value`] if the best metric is NaN or the scale is not above 0 and at most 1; nothing is
+    /// changed then.
     pub fn restore(&mut self, state: PlateauState) -> Result<()> {
         let fault = |place, expected, found| Err(Error::new(ErrorKind::Value, place, expected, found));
         if state.best.is_nan() {

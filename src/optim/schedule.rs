@@ -43,6 +43,14 @@ enum Shape {
 
 impl Schedule {
     /// The learning rate as it is: factor 1.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// assert_eq!(Schedule::constant().factor(1_000_000), 1.0);
+    /// let warmed_up = Schedule::constant().warm_up(4);
+    /// assert_eq!([1, 2, 3, 4, 5].map(|t| warmed_up.factor(t)), [0.25, 0.5, 0.75, 1.0, 1.0]);
+    /// ```
     pub fn constant() -> Self {
         Self::of(Shape::Constant)
     }
@@ -53,6 +61,13 @@ impl Schedule {
     /// factor(t) = γ^⌊(t − 1) / every⌋
     /// ```
     /// `every` is at least 1 and γ above 0 and at most 1.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// assert_eq!([1, 2, 3, 4, 5].map(|t| Schedule::steps(2, 0.5).factor(t)), [1.0, 1.0, 0.5, 0.5, 0.25]);
+    /// assert_eq!([1, 2, 3].map(|t| Schedule::exponential(0.5).factor(t)), [1.0, 0.5, 0.25]);
+    /// ```
     pub fn steps(every: u64, factor: f64) -> Self {
         Self::of(Shape::Steps { every, factor })
     }
@@ -90,6 +105,14 @@ impl Schedule {
     /// L. N. Smith and N. Topin, "Super-convergence", 2017, as in PyTorch's `OneCycleLR` with its defaults and
     /// `cycle_momentum=False`. `steps` is at least 2. [`one_cycle_with`](Self::one_cycle_with) takes other
     /// numbers.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// let schedule = Schedule::one_cycle(10);
+    /// let expected = [(1, 0.04), (3, 1.0), (10, 1.0 / 250_000.0)]; // begins, is at the top, ends
+    /// assert!(expected.iter().all(|&(t, factor)| (schedule.factor(t) - factor).abs() < 1e-12));
+    /// ```
     pub fn one_cycle(steps: u64) -> Self {
         Self::one_cycle_with(steps, 0.3, 1.0 / 25.0, 1.0 / 250_000.0)
     }
@@ -97,12 +120,27 @@ impl Schedule {
     /// [`one_cycle`](Self::one_cycle) that rises during the share `rise` of the steps from the factor `start`
     /// to 1 and falls to the factor `end`. `rise` is above 0 and below 1, `start` above 0 and at most 1, `end`
     /// from 0 to 1.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// let schedule = Schedule::one_cycle_with(10, 0.5, 0.1, 0.0); // the top is the fifth step
+    /// let expected = [(1, 0.1), (3, 0.55), (5, 1.0), (10, 0.0)];
+    /// assert!(expected.iter().all(|&(t, factor)| (schedule.factor(t) - factor).abs() < 1e-12));
+    /// ```
     pub fn one_cycle_with(steps: u64, rise: f64, start: f64, end: f64) -> Self {
         Self::of(Shape::OneCycle { steps, rise, start, end })
     }
 
     /// A schedule of your own: `factor` of the number of the step, from 1. It must be a pure function, and its
     /// values finite and not negative.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// let schedule = Schedule::custom(|t| 1.0 / (t as f64).sqrt());
+    /// assert_eq!([1, 4, 16].map(|t| schedule.factor(t)), [1.0, 0.5, 0.25]);
+    /// ```
     pub fn custom(factor: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
         Self::of(Shape::Custom(Custom(Arc::new(factor))))
     }
@@ -130,6 +168,14 @@ impl Schedule {
     }
 
     /// Whether every setting is in its range.
+    ///
+    /// ```
+    /// use polytask::optim::Schedule;
+    ///
+    /// assert!(Schedule::cosine(100, 0.0).check().is_ok());
+    /// let error = Schedule::cosine(100, 1.5).check().unwrap_err();
+    /// assert_eq!(error.to_string(), "schedule, floor: expected a number from 0 to 1, found 1.5");
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) names the first that is not.

@@ -27,7 +27,10 @@ use crate::{Result, Scalar};
 /// θ ← θ − α u                       or, with Nesterov's form, θ ← θ − α (g + μ u)
 /// ```
 ///
-/// By default μ = 0 and λ = 0. Without momentum nothing is remembered.
+/// By default μ = 0 and λ = 0. Without momentum nothing is remembered. Momentum: B. T. Polyak, 1964;
+/// Nesterov's: I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML
+/// 2013, equations 3 and 4. The learning rate multiplies the velocity and not the gradient, so that a change
+/// of it acts at once.
 ///
 /// ```
 /// use polytask::optim::{Optimizer, Sgd};
@@ -61,12 +64,33 @@ impl Sgd {
 
     /// Nesterov's momentum: steps along the velocity that the next step would have if the gradient stayed.
     /// Here μ must be above 0.
+    ///
+    /// ```
+    /// use polytask::optim::{Optimizer, Sgd};
+    ///
+    /// let mut theta = [1.0_f64];
+    /// let mut sgd = Optimizer::new(Sgd::new(0.5).nesterov(0.5), 1)?;
+    /// sgd.step(&mut theta, &[1.0]);    // u = 1,   g + μ u = 1.5
+    /// sgd.step(&mut theta, &[1.0]);    // u = 1.5, g + μ u = 1.75
+    /// assert_eq!(theta, [-0.625]);     // -0.25 with plain momentum
+    /// assert!(Optimizer::<f64>::new(Sgd::new(0.5).nesterov(0.0), 1).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn nesterov(self, momentum: f64) -> Self {
         Self { momentum, nesterov: true, ..self }
     }
 
     /// The weight decay λ, added to the gradient as λ θ (the derivative of ½ λ |θ|²).
+    ///
+    /// ```
+    /// use polytask::optim::{Optimizer, Sgd};
+    ///
+    /// let mut theta = [1.0_f64, -4.0];
+    /// Optimizer::new(Sgd::new(0.5).weight_decay(0.5), 2)?.step(&mut theta, &[0.0, 0.0]);
+    /// assert_eq!(theta, [0.75, -3.0]); // without a gradient, θ decays by the share α λ
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }

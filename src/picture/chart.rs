@@ -38,6 +38,18 @@ impl Axis {
     }
 
     /// Ticks and what is written beside them.
+    ///
+    /// ```
+    /// use polytask::picture::{Axis, Chart, Pen};
+    ///
+    /// let x = Axis::linear("month").range(0.0, 3.0).ticks([(0.5, "May"), (1.5, "June"), (2.5, "July")]);
+    /// let chart = Chart::new("Visits", x, Axis::linear("visits").range(0.0, 100.0))
+    ///     .line_with(Pen::colour(2), "", [[0.5, 30.0], [1.5, 250.0], [2.5, 60.0]])
+    ///     .size(400.0, 200.0);
+    /// let svg = chart.drawing().svg();
+    /// assert!(svg.contains("June") && svg.contains("#009e73"));
+    /// assert!(svg.contains(">100<") && !svg.contains(">250<")); // what lies outside stretches no axis
+    /// ```
     pub fn ticks<S: Into<String>>(self, ticks: impl IntoIterator<Item = (f64, S)>) -> Self {
         Self { ticks: Some(ticks.into_iter().map(|(at, name)| (at, name.into())).collect()), ..self }
     }

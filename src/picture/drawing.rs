@@ -61,6 +61,21 @@ impl Pen {
     }
 
     /// From 0, invisible, to 1.
+    ///
+    /// ```
+    /// use polytask::picture::{Drawing, Pen};
+    ///
+    /// let svg = |pen: Pen| {
+    ///     let mut drawing = Drawing::new("A line", [100.0, 50.0]);
+    ///     drawing.line([0.0, 25.0], [100.0, 25.0], pen);
+    ///     drawing.svg()
+    /// };
+    /// assert!(!svg(Pen::colour(0)).contains("stroke-dasharray"));
+    /// let faint = svg(Pen::colour(0).dashed().opacity(0.5).width(3.0));
+    /// for style in [r#"stroke-dasharray="4 4""#, r#"stroke-opacity="0.5""#, r#"stroke-width="3""#] {
+    ///     assert!(faint.contains(style));
+    /// }
+    /// ```
     pub fn opacity(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
@@ -86,6 +101,18 @@ impl Pen {
 }
 
 /// On which side of its point a text stands.
+///
+/// ```
+/// use polytask::picture::{Anchor, Drawing, Pen};
+///
+/// let mut drawing = Drawing::new("A scale", [220.0, 40.0]);
+/// drawing.text([10.0, 24.0], Anchor::Start, Pen::INK, "nothing");
+/// drawing.text([210.0, 24.0], Anchor::End, Pen::INK, "all");
+/// drawing.text_upwards([110.0, 20.0], Anchor::Middle, Pen::ASIDE, "half");
+/// let svg = drawing.svg();
+/// assert!(["start", "middle", "end"].iter().all(|at| svg.contains(&format!(r#"text-anchor="{at}""#))));
+/// assert!(svg.contains("rotate(-90 110.0 20.0)"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Anchor {
     /// The text begins at the point.
@@ -117,6 +144,24 @@ impl Anchor {
 /// drawing.arrow([70.0, 30.0], [130.0, 30.0], Pen::INK);
 /// drawing.text([100.0, 24.0], Anchor::Middle, Pen::INK, "W < 1");
 /// assert!(drawing.svg().contains("W &lt; 1"));
+/// ```
+///
+/// What is not finite is a gap, and one drawing can be placed in another:
+///
+/// ```
+/// use polytask::picture::{Drawing, Pen};
+///
+/// let mut curve = Drawing::new("A curve with a gap", [100.0, 100.0]);
+/// curve.frame([0.0, 0.0], [100.0, 100.0], Pen::GRID);
+/// curve.path(&[[0.0, 90.0], [20.0, 60.0], [f64::NAN, 0.0], [60.0, 30.0], [90.0, 20.0]], Pen::colour(0));
+/// curve.dot([90.0, 20.0], 4.0, Pen::colour(1));
+/// curve.bar([70.0, 80.0], [f64::INFINITY, 10.0], Pen::INK);        // left out
+/// let mut pair = Drawing::new("Two", [curve.size()[0] + 120.0, 100.0]);
+/// pair.place([0.0, 0.0], &curve);
+/// pair.image([120.0, 0.0], 50.0, 2, &[0.0, 0.0, 1.0, 0.5]); // two rows of two; equal neighbours are one
+/// let svg = pair.svg();
+/// assert_eq!((svg.matches("<polyline").count(), svg.matches("<circle").count()), (2, 1));
+/// assert_eq!(svg.matches("<rect").count(), 1 + 1 + 3);             // the ground, the frame, the image
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {

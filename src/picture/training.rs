@@ -133,6 +133,21 @@ pub fn gradient_cosines(history: &History) -> Option<String> {
 /// equal length. `None` as for [`gradient_cosines`].
 ///
 /// What the numbers mean is said at [`Diagnostics`](crate::balance::diagnostics::Diagnostics).
+///
+/// ```
+/// use polytask::balance::UpGrad;
+/// use polytask::picture;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let builder = Model::builder(10).trunk([Layer::dense(10, Activation::Relu)]);
+/// let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(20).balance(UpGrad::new());
+/// let history = trainer.fit(&mut builder.build::<f64>()?, &data)?;
+/// let svg = picture::gradient_diagnostics(&history).expect("UPGrad looks at gradients");
+/// assert!(["Pairs in conflict", "Condition number"].iter().all(|title| svg.contains(title)));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub fn gradient_diagnostics(history: &History) -> Option<String> {
     let (tasks, norms) = (history.tasks(), history.gradient_norms()?);
     if tasks.len() < 2 {

@@ -65,7 +65,8 @@ impl Sharing {
         Self::Independent(layers.into_iter().map(std::convert::Into::into).collect())
     }
 
-    /// A form of your own.
+    /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
+    /// [`BuiltSharing`]. A file cannot hold it.
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
         Self::Custom(Arc::new(sharing))
     }
@@ -111,6 +112,58 @@ pub struct Piece {
 ///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `lanes` lanes; for a task's own layers, lane 0.
 /// 2. The blocks shared by all tasks are taken from the site first, and
 ///    [`end_shared`](crate::Layout::end_shared) is called after them.
+///
+/// ```
+/// use polytask::layer::{Chain, Flow, Into, Mode, Site};
+/// use polytask::prelude::*;
+/// use polytask::sharing::{BuildSharing, BuiltSharing, CustomSharing, Piece, Representation};
+/// use polytask::trace::{Arena, Chunk};
+/// use polytask::{Result, Scalar};
+///
+/// /// A shared layer of so many units for each task.
+/// #[derive(Debug)]
+/// struct Proportional(usize);
+/// #[derive(Debug)]
+/// struct Built<F>(Chain<F>);
+///
+/// impl<F: Scalar> BuildSharing<F> for Proportional {
+///     fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+///         let layers = [Layer::dense(self.0 * tasks.len(), Activation::Tanh)];
+///         let chain = site.named("common", |site| Chain::build(&layers, site))?;
+///         site.end_shared();
+///         Ok(Box::new(Built(chain)))
+///     }
+/// }
+///
+/// impl<F: Scalar> BuiltSharing<F> for Built<F> {
+///     fn representation(&self, _: usize) -> Representation {
+///         Representation { slot: self.0.output(), is_shared: true }
+///     }
+///     fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+///         self.0.forward(theta, mode, values);
+///     }
+///     fn propagate(&self, theta: &[F], x: &Arena<F>, d: &mut Arena<F>, lanes: usize, into_input: bool) {
+///         let into = if into_input { Into::Set(0) } else { Into::Nowhere };
+///         self.0.propagate(theta, x, d, &Flow { lanes, into });
+///     }
+///     fn pieces(&self) -> Vec<Piece> {
+///         self.0.pieces().map(|range| Piece { range, owner: None }).collect()
+///     }
+///     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]) {
+///         self.0.gradient(chunks, lane, piece.range.clone(), gradient).expect("a piece of its own");
+///     }
+/// }
+///
+/// let _: &dyn CustomSharing = &Proportional(3); // of a form for both scalars
+/// let builder = Model::builder(10).sharing(Sharing::custom(Proportional(3)));
+/// let model = builder.task(Task::regression("shoulder")).task(Task::regression("elbow")).build::<f64>()?;
+/// let layout = model.network().layout();
+/// assert_eq!(layout.block("common.0.weight").map(|block| block.shape()), Some((10, 6)));
+/// assert_eq!(layout.n_shared(), 10 * 6 + 6);
+/// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// What the head of a task reads.
     fn representation(&self, task: usize) -> Representation;
@@ -151,12 +204,13 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
-/// What makes a [`BuiltSharing`]; implement it over every `F: Scalar` for a form of your own.
+/// What makes a [`BuiltSharing`], whose example has both; implement it over every `F: Scalar` for a form of
+/// your own.
 pub trait BuildSharing<F: Scalar> {
     /// Takes the form's blocks and slots, for tasks of these names.
     ///
     /// # Errors
-    /// If a setting of the form is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the form is outside its range.
     fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
 }
 

@@ -42,6 +42,16 @@ impl Slot {
 }
 
 /// Hands out slots while a network is built.
+///
+/// ```
+/// use polytask::trace::Plan;
+///
+/// let mut plan = Plan::new();
+/// let (narrow, wide) = (plan.slot(3), plan.slot(100));
+/// assert_eq!((narrow.width(), wide.width()), (3, 100));
+/// assert_eq!(plan.row_len(), 4 + 112);                             // padded to whole vectors
+/// assert_eq!(plan.chunk_rows(), 64); // a layer of 100 is neither narrow nor very wide
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     row_len: usize,
@@ -86,6 +96,61 @@ fn padded(width: usize) -> usize {
 }
 
 /// Room for every slot of a plan, for some rows and one or more lanes.
+///
+/// A layer of your own reads and writes it by slots:
+///
+/// ```
+/// use std::ops::Range;
+///
+/// use polytask::layer::{BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+/// use polytask::prelude::*;
+/// use polytask::trace::{Arena, Chunk, Slot};
+/// use polytask::{Result, Scalar};
+///
+/// /// `y = x² / 2` and `dy/dx = x`.
+/// #[derive(Debug)]
+/// struct HalfSquare;
+/// #[derive(Debug)]
+/// struct Built { input: Slot, output: Slot }
+///
+/// impl<F: Scalar> BuildLayer<F> for HalfSquare {
+///     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+///         Ok(Box::new(Built { input: site.input(), output: site.slot(site.input().width()) }))
+///     }
+/// }
+///
+/// impl<F: Scalar> BuiltLayer<F> for Built {
+///     fn output(&self) -> Slot { self.output }
+///     fn forward(&self, _: &[F], _: Mode, values: &mut Arena<F>) {
+///         let (x, y) = values.padded_pair(self.input, self.output); // padding and all
+///         y.iter_mut().zip(x).for_each(|(y, &x)| *y = F::from_f64(0.5) * x * x);
+///         assert_eq!(values.get(self.output).dim(), (values.rows(), self.output.width()));
+///     }
+///     fn propagate(&self, _: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+///         assert!(flow.lanes <= deltas.lanes());
+///         let x = values.padded(self.input, 0..1);
+///         for lane in 0..flow.lanes {                               // each task's delta
+///             deltas.padded_mut(self.output, lane..lane + 1).iter_mut().zip(x).for_each(|(d, &x)| *d *= x);
+///         }
+///         let (first, adds) = match flow.into {
+///             Into::Nowhere => return,
+///             Into::Set(lane) => (lane, false),
+///             Into::Add(lane) => (lane, true),
+///         };
+///         let lanes = first..first + flow.lanes;
+///         let (through, mut dx) = deltas.pair((self.output, 0..flow.lanes), (self.input, lanes));
+///         if adds { dx += &through } else { dx.assign(&through) }
+///     }
+///     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
+///     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
+/// }
+///
+/// let layers = [Layer::dense(4, Activation::Tanh), Layer::custom(HalfSquare)];
+/// let model = Model::builder(10).trunk(layers).task(Task::regression("elbow")).build::<f64>()?;
+/// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Arena<F> {
     buffer: Vec<F>,
@@ -280,6 +345,62 @@ impl<F: Scalar> Arena<F> {
 }
 
 /// The rows of a slot, one after the other, each as long as the slot is wide: see [`Arena::rows_mut`].
+///
+/// ```
+/// # use std::ops::Range;
+/// #
+/// # use polytask::layer::{BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+/// # use polytask::prelude::*;
+/// # use polytask::trace::{Arena, Chunk, RowsMut, Slot};
+/// # use polytask::{Result, Scalar};
+/// #
+/// # #[derive(Debug)]
+/// # struct Centre;
+/// # #[derive(Debug)]
+/// # struct Built { input: Slot, output: Slot }
+/// #
+/// # impl<F: Scalar> BuildLayer<F> for Centre {
+/// #     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+/// #         Ok(Box::new(Built { input: site.input(), output: site.slot(site.input().width()) }))
+/// #     }
+/// # }
+/// #
+/// impl<F: Scalar> BuiltLayer<F> for Built {
+///     // Each row without its mean, and so the deltas of each row.
+///     fn forward(&self, _: &[F], _: Mode, values: &mut Arena<F>) {
+///         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
+///         y.assign(&x);
+///         let rows: RowsMut<'_, F> = values.rows_mut(self.output);
+///         for row in rows {
+///             let mean = row.iter().copied().sum::<F>() / F::from_f64(row.len() as f64);
+///             row.iter_mut().for_each(|y| *y -= mean);
+///         }
+///     }
+///
+///     fn propagate(&self, _: &[F], _: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+///         for mut row in deltas.lanes_of_mut(self.output, 0..flow.lanes).rows_mut() {
+///             let mean = row.sum() / F::from_f64(row.len() as f64);
+///             row.mapv_inplace(|d| d - mean);
+///         }
+/// #         let (first, adds) = match flow.into {
+/// #             Into::Nowhere => return,
+/// #             Into::Set(lane) => (lane, false),
+/// #             Into::Add(lane) => (lane, true),
+/// #         };
+/// #         let lanes = first..first + flow.lanes;
+/// #         let (through, mut dx) = deltas.pair((self.output, 0..flow.lanes), (self.input, lanes));
+/// #         if adds { dx += &through } else { dx.assign(&through) }
+///     } // ... and from there to the input
+/// #     fn output(&self) -> Slot { self.output }
+/// #     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
+/// #     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
+/// }
+/// # let layers = [Layer::dense(4, Activation::Tanh), Layer::custom(Centre)];
+/// # let model = Model::builder(10).trunk(layers).task(Task::regression("elbow")).build::<f64>()?;
+/// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RowsMut<'a, F> {
     padded: ChunksExactMut<'a, F>,
@@ -296,6 +417,64 @@ impl<'a, F> Iterator for RowsMut<'a, F> {
 }
 
 /// Some rows of a batch: the activations of every slot, and the deltas of every slot.
+///
+/// ```
+/// # use std::ops::Range;
+/// #
+/// # use polytask::layer::{BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+/// # use polytask::prelude::*;
+/// # use polytask::trace::{Arena, Chunk, Slot};
+/// # use polytask::{Block, Result, Scalar};
+/// #
+/// # #[derive(Debug)]
+/// # struct Shift;
+/// # #[derive(Debug)]
+/// # struct Built { shift: Block, input: Slot, output: Slot }
+/// #
+/// # impl<F: Scalar> BuildLayer<F> for Shift {
+/// #     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+/// #         let (input, output) = (site.input(), site.slot(site.input().width()));
+/// #         let shift = site.parameter("shift", 1, input.width(), Init::Constant(0.5));
+/// #         Ok(Box::new(Built { shift, input, output }))
+/// #     }
+/// # }
+/// #
+/// impl<F: Scalar> BuiltLayer<F> for Built {
+///     // y = x + b, and so db is the sum of dy over all rows of the batch.
+///     fn forward(&self, theta: &[F], _: Mode, values: &mut Arena<F>) {
+///         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
+///         y.assign(&x);
+///         let mut y = values.get_mut(self.output);
+///         y += &self.shift.of(theta);
+///     }
+///
+///     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, _: Range<usize>, db: &mut [F]) {
+///         db.fill(F::ZERO);
+///         for chunk in chunks {
+///             let dy = chunk.deltas.lanes_of(self.output, lane..lane + 1);
+///             assert_eq!(chunk.batch_rows().len(), dy.nrows());
+///             dy.rows().into_iter().for_each(|dy| db.iter_mut().zip(dy).for_each(|(db, &d)| *db += d));
+///         }
+///     }
+/// #     fn propagate(&self, _: &[F], _: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+/// #         let (first, adds) = match flow.into {
+/// #             Into::Nowhere => return,
+/// #             Into::Set(lane) => (lane, false),
+/// #             Into::Add(lane) => (lane, true),
+/// #         };
+/// #         let lanes = first..first + flow.lanes;
+/// #         let (through, mut dx) = deltas.pair((self.output, 0..flow.lanes), (self.input, lanes));
+/// #         if adds { dx += &through } else { dx.assign(&through) }
+/// #     }
+/// #     fn output(&self) -> Slot { self.output }
+/// #     fn pieces(&self) -> Vec<Range<usize>> { vec![self.shift.range()] }
+/// } // as in the example of the layers' module
+/// # let layers = [Layer::dense(4, Activation::Tanh), Layer::custom(Shift)];
+/// # let model = Model::builder(10).trunk(layers).task(Task::regression("elbow")).build::<f64>()?;
+/// let checks = model.check_gradients(&datasets::robot_arm::<f64>(7, 0.05, 1).all())?;
+/// assert!(checks.passed(), "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Chunk<F> {
     /// What forward computed.

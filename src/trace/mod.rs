@@ -211,7 +211,19 @@ impl<F: Scalar> Trace<F> {
         }
     }
 
-    /// Works with `n_threads` threads from now on; the numbers stay the same to the bit.
+    /// Works with `n_threads` threads from now on, 1 if not said; the numbers stay the same to the bit.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(600, 0.05, 1);
+    /// let model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    /// let (mut one, mut two) = (model.trace(600), model.trace(600).threads(2));
+    /// model.forward(&data.all(), &mut one)?;
+    /// model.forward(&data.all(), &mut two)?;
+    /// assert_eq!((one.losses(), one.outputs(0)), (two.losses(), two.outputs(0)));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn threads(mut self, n_threads: usize) -> Self {
         self.crew = Crew::new(n_threads.max(1));
@@ -244,16 +256,43 @@ impl<F: Scalar> Trace<F> {
     }
 
     /// The outputs of a task's head, `batch × output width`, after forward.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn outputs(&self, task: usize) -> ArrayView2<'_, F> {
         rows(&self.tasks[task].outputs, self.examples.n)
     }
 
     /// The derivative of a task's unweighted loss with respect to its outputs, `batch × output width`.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn delta(&self, task: usize) -> ArrayView2<'_, F> {
         rows(&self.tasks[task].delta, self.examples.n)
     }
 
-    /// What a task's loss compares the outputs with.
+    /// What a task's loss compares the outputs with, `batch × target width`, as the network learns it:
+    /// standardised where the model does that.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let targets = array![[1.0, f64::NAN], [3.0, f64::NAN]];
+    /// let data = Dataset::new(array![[0.5], [1.5]], targets)?.with_target_names(["price", "rent"])?;
+    /// let builder = Model::builder(1).task(Task::regression("price")).task(Task::regression("rent"));
+    /// let model = builder.build::<f64>()?;
+    /// let mut trace = model.trace(8);
+    /// model.forward(&data.all(), &mut trace)?;
+    /// assert_eq!((trace.capacity(), trace.n_rows(), trace.labelled()), (8, 2, &[true, false][..]));
+    /// assert_eq!(trace.labels(0).targets, array![[1.0], [3.0]]);
+    /// assert_eq!(trace.labels(1).total_weight(), 0.0);                 // no rent in this batch
+    /// assert!(trace.losses()[1] == 0.0 && trace.delta(1) == array![[0.0], [0.0]]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn labels(&self, task: usize) -> Labels<'_, F> {
         let n = self.examples.n;
         Labels {
@@ -264,6 +303,9 @@ impl<F: Scalar> Trace<F> {
     }
 
     /// A task's targets, `batch × target width`, to write before the losses are computed.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn targets_mut(&mut self, task: usize) -> ArrayViewMut2<'_, F> {
         rows_mut(&mut self.tasks[task].targets, self.examples.n)
     }
@@ -279,11 +321,44 @@ impl<F: Scalar> Trace<F> {
     }
 
     /// The K × K Gramian of the tasks' gradients, if it has been computed of this batch.
+    ///
+    /// ```
+    /// use polytask::balance::Evidence;
+    /// use polytask::prelude::*;
+    ///
+    /// # let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// # let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// # let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// # let model = builder.build::<f64>()?;
+    /// let mut trace = model.trace(50);
+    /// model.forward(&data.all(), &mut trace)?;
+    /// assert!(trace.gramian().is_none());
+    /// let asked_for = model.evidence(&mut trace).gramian().to_owned();
+    /// assert_eq!(trace.gramian(), Some(asked_for.view()));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn gramian(&self) -> Option<ArrayView2<'_, f64>> {
         self.lanes.known.map(|_| self.lanes.gramian.view())
     }
 
     /// Begins a batch of `n_rows` rows, of which nothing is known yet.
+    ///
+    /// ```
+    /// use polytask::layer::Mode;
+    /// use polytask::prelude::*;
+    ///
+    /// let model = Model::builder(1).task(Task::regression("y")).build::<f64>()?;
+    /// let (network, theta) = (model.network(), model.parameters());
+    /// let mut trace = network.trace(4).with_input_gradient();
+    /// trace.begin(2);                                                  // rows that are in no table
+    /// trace.targets_mut(0).fill(0.25);
+    /// network.forward(theta, Mode::Train, |_, rows| rows.for_each(|x| x.fill(0.0)), &mut trace);
+    /// network.losses(&mut trace);
+    /// assert_eq!(trace.losses(), [0.25 * 0.25]);                       // the bias begins at 0
+    /// network.backward(theta, &mut trace, &model.loss_weights(), &mut [0.0; 2]);
+    /// assert_eq!(network.input_gradient(&trace).dim(), (2, 1));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If the batch is larger than the trace.

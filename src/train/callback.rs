@@ -104,8 +104,9 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// Tells what has happened and where the training stands.
     ///
     /// # Errors
-    /// At [`Event::Start`] for a setting that is outside its range or does not fit the training, and whenever the
-    /// callback's own work fails. The training ends with the error.
+    /// At [`Event::Start`] for a setting that is outside its range or does not fit the training
+    /// ([`ErrorKind::Setting`](crate::ErrorKind::Setting), [`ErrorKind::Name`](crate::ErrorKind::Name)), and
+    /// whenever the callback's own work fails. The training ends with the error.
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow>;
 
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
@@ -122,6 +123,34 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
 }
 
 /// What has happened.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use polytask::prelude::*;
+/// use polytask::train::Progress;
+/// use polytask::train::callback::{Callback, Controls, Event, Flow};
+///
+/// #[derive(Clone, Debug, Default)]
+/// struct Diary(Arc<Mutex<Vec<Event>>>);
+///
+/// impl Callback for Diary {
+///     fn name(&self) -> &'static str { "diary" }
+///     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> polytask::Result<Flow> {
+///         self.0.lock().unwrap().push(event);
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let diary = Diary::default();
+/// Trainer::new(Adam::new(0.01)).epochs(1).callback(diary.clone()).fit_validated(&mut model, &data, &data)?;
+/// let events = diary.0.lock().unwrap();
+/// use Event::{End, Epoch, Start, Step, Validation};
+/// assert_eq!(*events, [Start, Step, Step, Validation, Epoch, End]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Training begins, or goes on from a checkpoint; no step has been taken since.
@@ -137,6 +166,20 @@ pub enum Event {
 }
 
 /// Whether a training goes on.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::callback::{Flow, each_step};
+///
+/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let trainer = Trainer::new(Adam::new(0.01)).steps(4);
+/// for (answer, n_steps) in [(Flow::Continue, 4), (Flow::Stop, 1)] {
+///     let trainer = trainer.clone().callback(each_step(move |_| answer));
+///     assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), n_steps);
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// It goes on, unless another callback says otherwise.
@@ -146,6 +189,25 @@ pub enum Flow {
 }
 
 /// The model under training, over whichever scalar it is: settings carry no scalar type, and callbacks are settings.
+///
+/// ```
+/// use polytask::optim::global_norm;
+/// use polytask::prelude::*;
+/// use polytask::train::callback::{AnyModel, Flow, each_step};
+///
+/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let bounded = each_step(|at| {
+///     let length = match at.model {
+///         AnyModel::F32(model) => global_norm(model.parameters()),
+///         AnyModel::F64(model) => global_norm(model.parameters()),
+///     };
+///     if length > 5.0 { Flow::Stop } else { Flow::Continue }
+/// });
+/// let history = Trainer::new(Sgd::new(1.0)).callback(bounded).fit(&mut model, &data)?;
+/// assert_eq!(history.stopped_by(), Some("each_step"));             // the steps were too long
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum AnyModel<'a> {
     /// A model over `f32`.
@@ -165,6 +227,14 @@ impl<'a> AnyModel<'a> {
 }
 
 /// Copies a callback whose type is hidden. Every callback that is `Clone` has it.
+///
+/// ```
+/// use polytask::train::callback::{BoxedCallback, Budget, Callback, Log};
+///
+/// let callbacks: Vec<Box<dyn Callback>> = vec![Budget::steps(3).boxed(), Log::new().boxed()];
+/// let copies = callbacks.clone();
+/// assert_eq!((copies[0].name(), copies[1].name()), ("budget", "log"));
+/// ```
 pub trait BoxedCallback {
     /// A copy of the callback, settings and state, in a box.
     fn boxed(&self) -> Box<dyn Callback>;

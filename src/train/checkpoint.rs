@@ -83,6 +83,23 @@ impl Checkpoints {
 
     /// Keeps as `best.safetensors` the checkpoint of the epoch after which the losses on the validation data,
     /// summed with the tasks' own weights, were the smallest.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::Checkpoints;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("polytask-best-{}", std::process::id()));
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let keep = Checkpoints::new(&folder).keep_best();
+    /// let trainer = Trainer::new(Adam::new(0.2)).epochs(20).checkpoint(keep);
+    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// let best = Model::<f32>::load(folder.join("best.safetensors"))?;
+    /// let smallest = history.validations().iter().map(|v| v.losses[0]).fold(f64::INFINITY, f64::min);
+    /// assert_eq!(best.evaluate(&held_out)?["elbow"].loss, smallest);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn keep_best(self) -> Self {
         Self { keep_best: true, ..self }
@@ -210,8 +227,9 @@ impl Trainer {
     /// The number of steps or epochs and the number of threads may be others than they were.
     ///
     /// # Errors
-    /// If the file cannot be read or is not whole; if another setting is not what it was, which the message
-    /// names; if model or data do not fit. Nothing is changed then.
+    /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
+    /// setting is not what it was, which the message names; those of [`start`](Self::start) if model or data
+    /// do not fit. Nothing is changed then.
     pub fn resume<F: Scalar>(
         &self,
         model: &mut Model<F>,
@@ -331,7 +349,8 @@ impl<F: Scalar> Run<F> {
     /// ```
     ///
     /// # Errors
-    /// If a parameter is not a finite number, or the file cannot be written.
+    /// [`ErrorKind::Value`] if a parameter is not a finite number, [`ErrorKind::File`] if the file cannot be
+    /// written.
     pub fn save(&self, model: &Model<F>, path: impl AsRef<Path>) -> Result<()> {
         self.written(model)?.save(path.as_ref())
     }

@@ -58,6 +58,20 @@ struct Gradients {
 }
 
 /// The losses on the validation data after an epoch.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Validation;
+///
+/// let (train, held_out) = datasets::robot_arm::<f64>(100, 0.05, 1).split(0.8, 1)?;
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+/// let trainer = Trainer::new(Adam::new(0.1)).batch_size(20).epochs(9);
+/// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+/// let best = history.validations().iter().min_by(|a, b| a.losses[0].total_cmp(&b.losses[0]));
+/// let Validation { step, losses } = best.expect("nine of them");
+/// assert!(step % 4 == 0 && losses[0] < history.validations()[0].losses[0]);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validation {
     /// How many steps had been taken.
@@ -138,6 +152,18 @@ impl History {
 
     /// The weights of the tasks, `records × tasks`: of each task's gradient in that of the shared parameters, or,
     /// for a method that gives a direction instead, of the gradient of what belongs to the task alone.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).task(Task::regression("shoulder"));
+    /// let builder = builder.task(Task::regression("elbow").weight(0.5));
+    /// let history = Trainer::new(Adam::new(0.01)).steps(3).fit(&mut builder.build::<f64>()?, &data)?;
+    /// assert_eq!(history.weights(), ndarray::array![[1.0, 0.5], [1.0, 0.5], [1.0, 0.5]]);
+    /// assert_eq!(history.interval(), 1); // so a row is one step
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn weights(&self) -> ArrayView2<'_, f64> {
         let k = self.tasks.len();
         ArrayView2::from_shape((self.weights.len() / k, k), &self.weights).expect("one number per task")
@@ -146,6 +172,21 @@ impl History {
     /// The lengths of the gradients of the unweighted losses, ‖∇ₖ‖, `records × tasks`, for a method that asks for
     /// the Gramian; over the shared parameters, or whatever the [balance is over](crate::balance::Over). NaN
     /// in records without a step in which it was asked for; 0 for a task without a label.
+    ///
+    /// ```
+    /// use polytask::balance::{Balance, UpGrad};
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Relu)]);
+    /// let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(2);
+    /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data)?.gradient_norms().is_none());
+    /// let history = trainer.balance(UpGrad::new().every(2)).fit(&mut builder.build::<f64>()?, &data)?;
+    /// let norms = history.gradient_norms().expect("UPGrad asks for the Gramian");
+    /// assert!(norms.row(0).iter().all(|norm| *norm > 0.0) && norms.row(1).iter().all(|norm| norm.is_nan()));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn gradient_norms(&self) -> Option<ArrayView2<'_, f64>> {
         let k = self.tasks.len();
         let norms = &self.gradients.as_ref()?.norms;
@@ -231,6 +272,20 @@ impl History {
     }
 
     /// After how many steps the model had the θ that it was given back at the end, if a callback asked for that.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::EarlyStopping;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f64>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    /// let trainer = Trainer::new(Adam::new(0.1)).epochs(500).callback(EarlyStopping::new().patience(3));
+    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// let best = history.validations().iter().min_by(|a, b| a.losses[0].total_cmp(&b.losses[0]));
+    /// assert_eq!(history.stopped_by(), Some("early_stopping"));
+    /// assert_eq!(history.restored_step(), best.map(|validation| validation.step));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn restored_step(&self) -> Option<u64> {
         self.restored_step
     }

@@ -60,6 +60,24 @@ pub struct Run<F: Scalar> {
 }
 
 /// The memory that a run's steps work in: nothing in it outlives a step.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Desk;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+/// let trainer = Trainer::new(Adam::new(0.01)).batch_size(25).steps(4);
+/// let (mut first, mut second) = (trainer.start(&model, &data)?, trainer.start(&model, &data)?);
+/// let mut desk: Desk<f64> = first.desk(&model, None);
+/// let [mut one, mut other] = [model.clone(), model];
+/// while !second.is_finished() {
+///     first.step(&mut one, &data, &mut desk)?;
+///     second.step(&mut other, &data, &mut desk)?;                  // two runs take turns at one desk
+/// }
+/// assert_eq!(one.parameters(), other.parameters());
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Desk<F: Scalar> {
     trace: Trace<F>,
@@ -69,6 +87,22 @@ pub struct Desk<F: Scalar> {
 }
 
 /// Where a training stands after a step.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Progress;
+/// use polytask::train::callback::{Flow, each_step};
+///
+/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow").weight(0.5)).build::<f32>()?;
+/// let half = |at: &Progress<'_>| {
+///     let is_plain = at.tasks == ["elbow"] && at.weights == at.own_weights && !at.is_validated;
+///     if is_plain && at.losses[0] > 0.0 && 2 * at.step >= at.n_steps { Flow::Stop } else { Flow::Continue }
+/// };
+/// let history = Trainer::new(Adam::new(0.01)).steps(10).callback(each_step(half)).fit(&mut model, &data)?;
+/// assert_eq!(history.n_steps(), 5);
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// How many steps were taken.
@@ -159,6 +193,22 @@ impl<F: Scalar> Run<F> {
     /// One step, and what belongs to it: the callbacks are told, and at the end of an epoch the losses on `validation`
     /// are evaluated. `fit` is this until the run is finished, and [`finish`](Self::finish).
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(2).start(&model, &train)?;
+    /// let mut desk = run.desk(&model, Some(&held_out));
+    /// while !run.is_finished() {
+    ///     run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+    ///     let validated = run.history().validations().last().map(|validation| validation.step);
+    ///     assert_eq!(run.ends_epoch(), validated == Some(run.history().n_steps()));
+    /// }
+    /// assert_eq!(run.finish(&mut model)?.validations().len(), 2);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`step`](Self::step) and [`validate`](Self::validate), and if a callback fails.
     pub fn advance(
@@ -246,9 +296,10 @@ impl<F: Scalar> Run<F> {
     /// where the balancing method asks what the step did. No callback is told.
     ///
     /// # Errors
-    /// If the data does not fit the model, or a loss is not finite; θ is then as it was before the step. If a loss is
-    /// finite and its gradient is not: no number of θ has been moved along such a gradient, though other parts of a
-    /// large network may have been.
+    /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
+    /// [`ErrorKind::Value`] if a loss is not finite. θ is then as it was before the step.
+    /// [`ErrorKind::Value`] also if a loss is finite and its gradient is not: no number of θ has been moved
+    /// along such a gradient, though other parts of a large network may have been.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         let batch = self.sampler.next_batch(data);
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
@@ -314,8 +365,21 @@ impl<F: Scalar> Run<F> {
 
     /// Evaluates the losses on `validation` and keeps them in the history; the whole report, if a callback reads it.
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut run = Trainer::new(Adam::new(0.01)).start(&model, &train)?;
+    /// let mut desk = run.desk(&model, Some(&held_out));
+    /// run.step(&mut model, &train, &mut desk)?;
+    /// let report = run.validate(&model, &held_out, &mut desk)?;        // in the middle of an epoch
+    /// assert!(report.is_none() && run.history().validations()[0].step == 1);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If `validation` does not fit the model.
+    /// As [`Model::evaluate`], if `validation` does not fit the model.
     pub fn validate(
         &mut self,
         model: &Model<F>,
@@ -359,12 +423,41 @@ impl<F: Scalar> Run<F> {
         &self.optimizer
     }
 
-    /// The optimiser, to scale its learning rate.
+    /// The optimiser, to scale its learning rate. In a run with callbacks [`advance`](Self::advance) sets the
+    /// scale to what they ask for, 1 if nothing.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(50, 0.05, 1);
+    /// let model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut run = Trainer::new(Adam::new(0.5)).start(&model, &data)?;
+    /// run.optimizer_mut().scale_learning_rate(0.25);
+    /// assert_eq!((run.optimizer().learning_rate(), run.optimizer().n_parameters()), (0.125, 11));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn optimizer_mut(&mut self) -> &mut Optimizer<F> {
         &mut self.optimizer
     }
 
     /// The balancing method with what it has learned, if there is one.
+    ///
+    /// ```
+    /// use polytask::balance::Uncertainty;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let mut model = builder.build::<f32>()?;
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(5);
+    /// assert!(trainer.start(&model, &data)?.balancer().is_none());
+    /// let mut run = trainer.balance(Uncertainty::new()).start(&model, &data)?;
+    /// let mut desk = run.desk(&model, None);
+    /// run.step(&mut model, &data, &mut desk)?;
+    /// let weights = &run.balancer().expect("it was set").last().shared;
+    /// assert_eq!(run.history().weights().row(0).to_vec(), *weights);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn balancer(&self) -> Option<&Balancer> {
         match &self.balancing {
             Balancing::Balance(balancer, _) => Some(balancer),

@@ -86,7 +86,8 @@ impl Trainer {
         }
     }
 
-    /// How many rows a step learns from; more than the data has means all of them.
+    /// How many rows a step learns from, at least 1 and 32 if not said; more than the data has means all of
+    /// them.
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;
@@ -108,6 +109,23 @@ impl Trainer {
     }
 
     /// The seed of the order of the batches, 0 if not said.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let fit = |trainer: Trainer| -> polytask::Result<Vec<f32>> {
+    ///     let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    ///     trainer.batch_size(16).steps(4).fit(&mut model, &data)?;
+    ///     Ok(model.parameters().to_vec())
+    /// };
+    /// let trainer = Trainer::new(Sgd::new(0.01));
+    /// assert_eq!(fit(trainer.clone().seed(7))?, fit(trainer.clone().seed(7))?);
+    /// assert_ne!(fit(trainer.clone().seed(7))?, fit(trainer.clone().seed(8))?);
+    /// let in_order = trainer.in_order();                               // nothing is drawn
+    /// assert_eq!(fit(in_order.clone().seed(7))?, fit(in_order.seed(8))?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -129,7 +147,24 @@ impl Trainer {
         self
     }
 
-    /// Scales a gradient down to this norm if it is longer.
+    /// Scales a gradient down to this norm, above 0, if it is longer: see
+    /// [`global_norm`](crate::optim::global_norm).
+    ///
+    /// ```
+    /// use polytask::optim::global_norm;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    /// let trainer = Trainer::new(Sgd::new(0.5)).clip_norm(0.01).schedule(Schedule::steps(1, 0.5));
+    /// let (mut run, before) = (trainer.start(&model, &data)?, model.parameters().to_vec());
+    /// let mut desk = run.desk(&model, None);
+    /// run.step(&mut model, &data, &mut desk)?;
+    /// let step: Vec<f64> = model.parameters().iter().zip(&before).map(|(new, old)| new - old).collect();
+    /// assert!((global_norm(&step) - 0.5 * 0.01).abs() < 1e-12); // learning rate × largest norm
+    /// assert_eq!(run.optimizer().learning_rate(), 0.25);               // of the next step, by the schedule
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
@@ -167,6 +202,23 @@ impl Trainer {
 
     /// Over what the gradients are compared where the method needs their Gramian: all shared parameters if
     /// nothing is said.
+    ///
+    /// ```
+    /// use polytask::balance::{Over, UpGrad};
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let mut model = builder.clone().trunk([Layer::dense(8, Activation::Relu)]).build::<f64>()?;
+    /// let trainer = Trainer::new(Sgd::new(0.01)).balance(UpGrad::new()).steps(1);
+    /// let exact = trainer.clone().fit(&mut model.clone(), &data)?;
+    /// let trainer = trainer.balance_over(Over::Representation);
+    /// let cheap = trainer.fit(&mut model, &data)?;
+    /// assert_ne!(exact.gradient_norms(), cheap.gradient_norms());      // over other numbers
+    /// let trainer = trainer.balance_over(Over::LastSharedLayer);
+    /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data).is_err()); // no trunk, no such layer
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn balance_over(mut self, over: Over) -> Self {
         self.over = over;
@@ -200,6 +252,20 @@ impl Trainer {
 
     /// How many threads work at a step, all processors if not said. Small steps are done by one thread all the
     /// same. The result does not depend on it, to the bit.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(512, 0.05, 1);
+    /// let fit = |n_threads: usize| -> polytask::Result<Vec<f32>> {
+    ///     let trunk = [Layer::dense(200, Activation::Relu), Layer::dense(50, Activation::Relu)];
+    ///     let mut model = Model::builder(10).trunk(trunk).task(Task::regression("elbow")).build::<f32>()?;
+    ///     Trainer::new(Adam::new(0.01)).batch_size(512).steps(2).threads(n_threads).fit(&mut model, &data)?;
+    ///     Ok(model.parameters().to_vec())
+    /// };
+    /// assert_eq!(fit(1)?, fit(2)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn threads(mut self, n_threads: usize) -> Self {
         self.threads = Some(n_threads);
@@ -207,6 +273,21 @@ impl Trainer {
     }
 
     /// Adds a [callback](super::callback): early stopping, a log, a budget. Each run starts with a fresh copy of it.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::{Budget, Flow, each_step};
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let at_nine = each_step(|at| if at.step == 9 { Flow::Stop } else { Flow::Continue });
+    /// let trainer = Trainer::new(Adam::new(0.01)).callback(at_nine).callback(Budget::steps(7));
+    /// for _ in 0..2 {
+    ///     let history = trainer.fit(&mut model, &data)?;               // anew each time
+    ///     assert_eq!((history.n_steps(), history.stopped_by()), (7, Some("budget")));
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -248,13 +329,27 @@ impl Trainer {
     /// Trains `model` on `data` to the end and returns what happened.
     ///
     /// # Errors
-    /// If a setting is outside its range, the data does not fit the model, or a loss stops being a finite number;
-    /// the model then keeps the parameters from before that step.
+    /// [`ErrorKind::Setting`] if a setting is outside its range; the errors of [`Run::step`] if the data does
+    /// not fit the model, or a loss or its gradient stops being finite; those of callbacks; `ErrorKind::File`
+    /// if a checkpoint cannot be written or read. After a loss that is not finite the model has the
+    /// parameters from before that step.
     pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
         self.run(model, data, None)
     }
 
     /// Like [`fit`](Self::fit), and evaluates the losses on `validation` after every epoch.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(3);
+    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// assert_eq!(history.validations().iter().map(|v| v.step).collect::<Vec<_>>(), [4, 8, 12]);
+    /// assert_eq!(history.validations()[2].losses[0], model.evaluate(&held_out)?["elbow"].loss);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -296,7 +391,8 @@ impl Trainer {
     /// Checks the settings and begins a run, without taking a step.
     ///
     /// # Errors
-    /// If a setting is outside its range, or the data does not fit the model.
+    /// [`ErrorKind::Setting`] if a setting is outside its range; [`ErrorKind::Shape`], [`ErrorKind::Name`] or
+    /// [`ErrorKind::Value`] if the data does not fit the model, or has no label for a task with a loss.
     pub fn start<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
         if self.batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));

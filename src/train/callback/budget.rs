@@ -30,7 +30,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So much time.
+    /// So much time, which is looked at after each step: at least one is taken.
     pub fn time(time: Duration) -> Self {
         Self { time: Some(time), steps: None, started: None, seconds: Vec::new() }
     }
@@ -41,6 +41,22 @@ impl Budget {
     }
 
     /// And no more steps than these.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::Budget;
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut steps_within = |budget: Budget| -> polytask::Result<u64> {
+    ///     Ok(Trainer::new(Adam::new(0.01)).callback(budget).fit(&mut model, &data)?.n_steps())
+    /// };
+    /// assert_eq!(steps_within(Budget::time(Duration::from_secs(3600)).and_steps(5))?, 5);
+    /// assert_eq!(steps_within(Budget::time(Duration::ZERO).and_steps(5))?, 1);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn and_steps(self, steps: u64) -> Self {
         Self { steps: Some(steps), ..self }

@@ -66,16 +66,52 @@ impl Controls {
     }
 
     /// At [`Event::End`](super::Event::End): the model gets the θ back that was kept last, if one was kept.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::Progress;
+    /// use polytask::train::callback::{Callback, Controls, Event, Flow};
+    ///
+    /// /// Gives the model the θ that it had after three steps.
+    /// #[derive(Clone, Debug)]
+    /// struct BackToThree;
+    ///
+    /// impl Callback for BackToThree {
+    ///     fn name(&self) -> &'static str { "back_to_three" }
+    ///     fn on(&mut self, event: Event, at: &Progress<'_>, ask: &mut Controls) -> polytask::Result<Flow> {
+    ///         match event {
+    ///             Event::Step if at.step == 3 => ask.keep_parameters(),
+    ///             Event::End => ask.restore_parameters(),
+    ///             _ => {}
+    ///         }
+    ///         Ok(Flow::Continue)
+    ///     }
+    /// }
+    /// # let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// # let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// # let mut twin = model.clone();
+    /// let trainer = Trainer::new(Adam::new(0.01));
+    /// let history = trainer.clone().steps(9).callback(BackToThree).fit(&mut model, &data)?;
+    /// trainer.steps(3).fit(&mut twin, &data)?;
+    /// assert_eq!((history.restored_step(), model.parameters()), (Some(3), twin.parameters()));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn restore_parameters(&mut self) {
         self.restores = true;
     }
 
     /// Whether a task is frozen.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn is_frozen(&self, task: usize) -> bool {
         self.frozen[task]
     }
 
     /// What a task's own weight is multiplied by in the coming step: 0 if it is frozen.
+    ///
+    /// # Panics
+    /// If there is no such task.
     pub fn task_factor(&self, task: usize) -> f64 {
         if self.frozen[task] { 0.0 } else { self.factors[task] }
     }
@@ -93,8 +129,25 @@ impl Controls {
 
     /// Takes up the numbers that [`state`](Self::state) gave.
     ///
+    /// ```
+    /// use polytask::train::callback::Controls;
+    ///
+    /// let mut controls = Controls::new(2);
+    /// controls.scale_task(0, 0.5);
+    /// controls.freeze(1);
+    /// controls.scale_learning_rate(0.25);
+    /// assert_eq!(controls.state(), [0.5, 1.0, 0.0, 1.0, 0.25]);
+    ///
+    /// let mut resumed = Controls::new(2);
+    /// resumed.restore(&controls.state())?;
+    /// assert!(resumed.is_frozen(1) && resumed.rate_factor() == 0.25);
+    /// assert!(Controls::new(3).restore(&controls.state()).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If they are not those of as many tasks, or one is outside its range; nothing is changed then.
+    /// [`ErrorKind::Value`] if they are not those of as many tasks, or one is outside its range; nothing is
+    /// changed then.
     pub fn restore(&mut self, state: &[f64]) -> Result<()> {
         let n = self.factors.len();
         let fault = |expected: String, found: String| {

@@ -7,6 +7,21 @@ use super::{Callback, Controls, Event, Flow, Progress};
 use crate::Result;
 
 /// A function that sees every step: made by [`each_step`].
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::callback::{EachStep, Flow, each_step};
+///
+/// fn stop_below(bound: f64) -> EachStep {
+///     each_step(move |at| if at.losses[0] < bound { Flow::Stop } else { Flow::Continue })
+/// }
+///
+/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+/// let history = Trainer::new(Adam::new(0.01)).callback(stop_below(1e9)).fit(&mut model, &data)?;
+/// assert_eq!((history.n_steps(), history.stopped_by()), (1, Some("each_step")));
+/// # Ok::<(), polytask::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct EachStep(Arc<dyn Fn(&Progress<'_>) -> Flow + Send + Sync>);
 

@@ -66,6 +66,19 @@ impl EarlyStopping {
     }
 
     /// By how much a value must be better to count: 0 or more, in the unit of what is watched.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::EarlyStopping;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let stopping = EarlyStopping::new().patience(2).min_delta(1e9); // none is better by so much
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(50).callback(stopping);
+    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// assert_eq!((history.validations().len(), history.restored_step()), (3, Some(4)));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn min_delta(self, min_delta: f64) -> Self {
         Self { min_delta, ..self }

@@ -60,6 +60,19 @@ impl FreezeConverged {
     }
 
     /// By how much a loss must be lower to count: 0 or more.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::FreezeConverged;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let freeze = FreezeConverged::new().patience(2).min_delta(1e9); // none is better by so much
+    /// let trainer = Trainer::new(Adam::new(0.01)).epochs(50).callback(freeze);
+    /// let history = trainer.fit_validated(&mut builder.build::<f32>()?, &train, &held_out)?;
+    /// assert_eq!(history.validations().len(), 3);                      // both frozen at once
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn min_delta(self, min_delta: f64) -> Self {
         Self { min_delta, ..self }

@@ -44,8 +44,21 @@ impl Interrupt {
     /// one flag. A program started with SIGINT ignored, as a shell script starts one in the background, goes on
     /// ignoring it (on Linux; elsewhere that is taken for a handler of the program's own).
     ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::Interrupt;
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(50).callback(Interrupt::on_ctrl_c()?);
+    /// assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), 50);       // nobody pressed it
+    /// assert!(Interrupt::on_ctrl_c().is_ok());                         // of the same handler
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// If the program has a handler for Ctrl-C of its own: then raise the flag of [`when`](Self::when) in it.
+    /// [`ErrorKind::Setting`] if the program has a handler for Ctrl-C of its own: then raise the flag of
+    /// [`when`](Self::when) in it.
     #[cfg(feature = "ctrlc")]
     pub fn on_ctrl_c() -> Result<Self> {
         use std::sync::Mutex;

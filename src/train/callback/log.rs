@@ -79,6 +79,21 @@ impl Log {
     }
 
     /// A line after so many steps: at least 1.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::Log;
+    ///
+    /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let (page, to) = std::io::pipe().expect("a pipe");
+    /// let log = Log::new().to(to).every_steps(10);
+    /// Trainer::new(Adam::new(0.01)).steps(25).callback(log).fit(&mut model, &data)?;
+    /// let lines = std::io::read_to_string(page).expect("text");
+    /// assert!(lines.contains("step 10/25: elbow") && lines.contains("step 20/25: elbow"));
+    /// assert_eq!(lines.lines().count(), 3);                            // and the one at the end
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn every_steps(self, steps: u64) -> Self {
         Self { every: Every::Steps(steps), ..self }

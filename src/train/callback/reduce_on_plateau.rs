@@ -39,6 +39,29 @@ impl ReduceOnPlateau {
     }
 
     /// What is watched: the weighted total of the losses if not said.
+    ///
+    /// ```
+    /// use polytask::optim::Plateau;
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::{ReduceOnPlateau, Watch};
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let fit = |task: &str| -> polytask::Result<f64> {
+    ///     let plateau = Plateau::new().factor(0.5).patience(0).threshold(0.99); // by 99 %
+    ///     let reduce = ReduceOnPlateau::new(plateau).watch(Watch::task(task));
+    ///     let mut model = builder.build::<f32>()?;
+    ///     let mut run = Trainer::new(Adam::new(1.0)).epochs(3).callback(reduce).start(&model, &train)?;
+    ///     let mut desk = run.desk(&model, Some(&held_out));
+    ///     while !run.is_finished() {
+    ///         run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+    ///     }
+    ///     Ok(run.optimizer().learning_rate())
+    /// };
+    /// assert_eq!(fit("elbow")?, 0.25); // after the second and the third epoch
+    /// assert!(fit("wrist").is_err());                                  // no such task
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     #[must_use]
     pub fn watch(self, watch: Watch) -> Self {
         Self { watch, ..self }

@@ -31,6 +31,21 @@ pub enum Watch {
 
 impl Watch {
     /// The loss of a task.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::{EarlyStopping, Watch};
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f64>(100, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    /// let stopping = |task: &str| EarlyStopping::new().watch(Watch::task(task));
+    /// let trainer = Trainer::new(Adam::new(0.05)).epochs(2);
+    /// trainer.clone().callback(stopping("elbow")).fit_validated(&mut model, &train, &held_out)?;
+    /// let trainer = trainer.callback(stopping("wrist"));
+    /// let error = trainer.fit_validated(&mut model, &train, &held_out).unwrap_err();
+    /// assert_eq!(error.to_string(), r#"early stopping, task: expected one of ["elbow"], found wrist"#);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn task(name: impl Into<String>) -> Self {
         Self::Task(name.into())
     }
