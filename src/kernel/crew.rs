@@ -141,6 +141,24 @@ impl Crew {
         });
     }
 
+    /// Calls `work(i, &mut a[i], &mut b[i])` for every item of the shorter slice, each once and on any thread.
+    ///
+    /// # Panics
+    /// With the panic of a piece, if one panics.
+    pub fn for_each_pair_mut<A: Send, B: Send>(
+        &mut self,
+        a: &mut [A],
+        b: &mut [B],
+        work: impl Fn(usize, &mut A, &mut B) + Sync,
+    ) {
+        let second = Shared(b.as_mut_ptr());
+        let n = a.len().min(b.len());
+        self.for_each_mut(&mut a[..n], |i, a| {
+            // SAFETY: i < b.len(), and each i is handed out once, so no two references meet.
+            work(i, a, unsafe { &mut *second.get().add(i) });
+        });
+    }
+
     /// Cuts several slices of one length at the same places and calls
     /// `work(i, [&mut slices[0][cuts[i]], ..])` for every cut, each once and on any thread.
     ///
@@ -313,6 +331,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn pairs_of_different_lengths_end_with_the_shorter() {
+        let (mut a, mut b) = (vec![0; 10], vec![1; 7]);
+        Crew::new(2).for_each_pair_mut(&mut a, &mut b, |i, a, b| (*a, *b) = (i + *b, 0));
+        assert_eq!((a, b), (vec![1, 2, 3, 4, 5, 6, 7, 0, 0, 0], vec![0; 7]));
     }
 
     #[test]

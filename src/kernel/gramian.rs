@@ -133,6 +133,51 @@ pub fn weighted_sum<F: Scalar>(rows: &[F], weights: &[f64], sum: &mut [F]) {
     }
 }
 
+/// The same in place: the first of the rows becomes their sum.
+///
+/// ```
+/// use polytask::kernel::combine_rows;
+///
+/// let mut rows = [1.0, 2.0, 10.0, 20.0];
+/// combine_rows(&mut rows, &[1.0, 0.5]);
+/// assert_eq!(rows, [6.0, 12.0, 10.0, 20.0]);
+/// ```
+///
+/// # Panics
+/// If the numbers are not a row for each weight.
+#[track_caller]
+pub fn combine_rows<F: Scalar>(rows: &mut [F], weights: &[f64]) {
+    let (n, len) = (weights.len(), rows.len() / weights.len().max(1));
+    assert!(rows.len() == n * len, "{} numbers for {n} rows", rows.len());
+    let (sum, others) = rows.split_at_mut(len);
+    for (j, sum) in sum.chunks_mut(BLOCK).enumerate() {
+        match weights.first() {
+            Some(0.0) => sum.fill(F::ZERO),
+            Some(&weight) => vectorize(Scale { row: sum, weight: F::from_f64(weight) }),
+            None => {}
+        }
+        for (row, &weight) in
+            others.chunks_exact(len).zip(&weights[1..]).filter(|(_, weight)| **weight != 0.0)
+        {
+            let row = &row[j * BLOCK..][..sum.len()];
+            vectorize(AddScaled { sum, weight: F::from_f64(weight), row });
+        }
+    }
+}
+
+struct Scale<'a, F> {
+    row: &'a mut [F],
+    weight: F,
+}
+
+impl<F: Scalar> Pass for Scale<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.row.iter_mut().for_each(|x| *x = self.weight * *x);
+    }
+}
+
 struct AddScaled<'a, F> {
     sum: &'a mut [F],
     weight: F,
@@ -186,6 +231,9 @@ mod tests {
                 let weights = numbers(n);
                 let mut sum = vec![f64::NAN; len];
                 weighted_sum(flat, &weights, &mut sum);
+                let mut in_place = flat.to_vec();
+                combine_rows(&mut in_place, &weights);
+                assert_eq!(in_place[..len], sum);
                 for (j, sum) in sum.iter().enumerate() {
                     let wanted: f64 = (0..n).map(|k| weights[k] * rows[[k, j]]).sum();
                     assert!((sum - wanted).abs() < 1e-14);

@@ -20,7 +20,7 @@ mod x86;
 
 pub use crew::Crew;
 pub(crate) use dots::dot_chains;
-pub use gramian::{add_gramian, inner_product, weighted_sum};
+pub use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};

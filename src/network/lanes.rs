@@ -30,7 +30,7 @@ use super::{Network, sketch};
 use crate::balance::Over;
 use crate::kernel::{self, Start};
 use crate::layer::{Affine, Flow, Into};
-use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Sums, Trace, Work};
+use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Sums, TaskTrace, Trace, Work};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
@@ -82,10 +82,12 @@ impl<F: Scalar> Network<F> {
             match over {
                 Over::SharedParameters | Over::Sketch { .. } => self.propagate_lanes(theta, trace),
                 Over::LastSharedLayer => self.propagate_to_last_layer(theta, trace),
-                Over::Representation => self.propagate_heads(theta, trace),
+                Over::Representation => self.propagate_heads_and_compare(theta, trace),
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
+            if over != Over::Representation {
+                trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
+            }
             lanes.gramian.fill(0.0);
             for share in &lanes.shares {
                 for k in 0..self.n_tasks() {
@@ -231,10 +233,7 @@ impl<F: Scalar> Network<F> {
             (Stage::Heads, _) => {
                 let slot = self.common?;
                 trace.crew.for_each_mut(chunks, |_, chunk| {
-                    sum_lanes_of(slot, n, weights, chunk);
-                    let lanes = chunk.deltas.padded_mut(slot, 0..n + 1);
-                    let len = lanes.len() / (n + 1);
-                    lanes.copy_within(n * len.., 0);
+                    kernel::combine_rows(chunk.deltas.padded_mut(slot, 0..n), weights);
                     self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
                 });
                 // The first lane is not a task's any more: what is known stays known, and no lane is used again.
@@ -271,24 +270,46 @@ impl<F: Scalar> Network<F> {
         );
     }
 
-    /// Sends the delta of each task back through its head, to a lane of its own where tasks read the same.
-    fn propagate_heads(&self, theta: &[F], trace: &mut Trace<F>) {
+    /// Sends the delta of each task back through its head, to a lane of its own where tasks read the same; `then`
+    /// each chunk goes on.
+    fn propagate_heads(&self, theta: &[F], trace: &mut Trace<F>, then: impl Fn(&mut Chunk<F>) + Sync) {
         // One lane more than there are tasks, for their sum.
         trace.chunks.reserve_lanes(self.n_tasks() + 1);
         let tasks = &trace.tasks;
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            for head in &self.heads {
-                let k = head.task;
-                head.seed(&tasks[k], F::ONE, chunk);
-                let into = Into::Set(if head.reads.is_shared { k } else { 0 });
-                let Chunk { values, deltas, .. } = &mut *chunk;
-                head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
-                for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
-                    deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
-                }
-            }
+            self.heads_to_lanes(theta, tasks, chunk);
+            then(chunk);
         });
         trace.stage = Stage::Heads;
+    }
+
+    /// Sends the delta of each task back through its head, and compares them there.
+    fn propagate_heads_and_compare(&self, theta: &[F], trace: &mut Trace<F>) {
+        let n = self.n_tasks();
+        trace.chunks.reserve_lanes(n + 1);
+        let (tasks, slot) =
+            (&trace.tasks, self.common.expect("the network was checked for one representation"));
+        let (chunks, shares) = (trace.chunks.in_use_mut(), &mut trace.lanes.shares);
+        shares.iter_mut().for_each(|share| share.gramian.fill(0.0));
+        trace.crew.for_each_pair_mut(chunks, shares, |_, chunk, share| {
+            self.heads_to_lanes(theta, tasks, chunk);
+            // The padding is zero: it adds nothing, and without it the rows would be many short ones.
+            kernel::add_gramian(chunk.deltas.padded(slot, 0..n), n, &mut share.gramian);
+        });
+        trace.stage = Stage::Heads;
+    }
+
+    fn heads_to_lanes(&self, theta: &[F], tasks: &[TaskTrace<F>], chunk: &mut Chunk<F>) {
+        for head in &self.heads {
+            let k = head.task;
+            head.seed(&tasks[k], F::ONE, chunk);
+            let into = Into::Set(if head.reads.is_shared { k } else { 0 });
+            let Chunk { values, deltas, .. } = &mut *chunk;
+            head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
+                deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
+            }
+        }
     }
 
     /// Sends the delta of each task back through everything, in a lane of its own.
@@ -296,8 +317,7 @@ impl<F: Scalar> Network<F> {
         if trace.stage == Stage::Lanes {
             return;
         }
-        self.propagate_heads(theta, trace);
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+        self.propagate_heads(theta, trace, |chunk| {
             self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
         });
         trace.stage = Stage::Lanes;
@@ -305,10 +325,9 @@ impl<F: Scalar> Network<F> {
 
     /// Sends the delta of each task back as far as the last shared layer's gradient needs it.
     fn propagate_to_last_layer(&self, theta: &[F], trace: &mut Trace<F>) {
-        self.propagate_heads(theta, trace);
         let layer = self.sharing.last_layer().expect("the network was checked for a last shared layer");
         let flow = Flow { lanes: self.n_tasks(), into: Into::Nowhere };
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+        self.propagate_heads(theta, trace, |chunk| {
             layer.propagate(theta, &chunk.values, &mut chunk.deltas, &flow);
         });
         // Backward begins at the losses again: the layer's derivative is in these deltas already.
@@ -328,7 +347,7 @@ impl<F: Scalar> Network<F> {
         let (n_chunks, rows) = trace.chunks.most();
         let mut shares = Vec::new();
         if over == Over::Representation {
-            shares.extend((0..n_chunks).map(|chunk| Share::new(Work::Deltas { chunk }, n, 0)));
+            shares.extend((0..n_chunks).map(|_| Share::new(Work::Deltas, n, 0)));
         }
         let within = match over {
             Over::SharedParameters | Over::Sketch { .. } => 0..self.layout.n_shared(),
@@ -403,16 +422,7 @@ impl<F: Scalar> Network<F> {
                 };
                 sketch::add_sketch(&self.affine[layer], n, chunks, sums, sketch::draws(seed, layer), share);
             }
-            Work::Deltas { chunk } => {
-                if let (Some(chunk), Some(slot)) = (chunks.get(chunk), self.common) {
-                    let delta = |k: usize| chunk.deltas.lanes_of(slot, k..k + 1);
-                    for k in 0..n {
-                        for l in 0..=k {
-                            share.gramian[k * n + l] = kernel::inner_product(delta(k), delta(l));
-                        }
-                    }
-                }
-            }
+            Work::Deltas => unreachable!("the deltas of a chunk are compared when they are there"),
         }
     }
 }

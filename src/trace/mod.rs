@@ -154,8 +154,8 @@ pub(crate) enum Work {
     Products { layer: usize, chunk: usize },
     /// All weights of an affine layer, by some of the random sums of its inputs.
     Sketch { layer: usize, sums: Sums },
-    /// A chunk's rows of the deltas at the representation.
-    Deltas { chunk: usize },
+    /// A chunk's rows of the deltas at the representation: compared as soon as they are there.
+    Deltas,
 }
 
 /// Some of the sums of a layer's sketch.
