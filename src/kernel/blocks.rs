@@ -16,7 +16,7 @@ use super::product::Finish;
 use super::scratch;
 use super::tile::{Origin, Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
-use super::vectorize::{self, Pass};
+use super::vectorize::Pass;
 
 /// A matrix in memory; steps are counted in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +205,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
         let of = PhantomData;
         let blocks = Blocks::<F, V> { o, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
         // SAFETY: the caller's promise about the processor.
-        unsafe { vectorize::on(V::PATH, blocks) }
+        unsafe { V::on(blocks) }
     });
 }
 

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 
 use super::product::Finish;
 use super::vector::Vector;
-use super::vectorize::{self, Pass, Path};
+use super::vectorize::{Pass, Path};
 
 /// What the entries of `c` start from.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ impl<F: Copy> Tiles<F> {
                 match rows {
                     // SAFETY: the caller's promise.
                     $($rows => unsafe {
-                        vectorize::on(V::PATH, OfHeight::<F, V, $rows>(self, n_tiles, PhantomData));
+                        V::on(OfHeight::<F, V, $rows>(self, n_tiles, PhantomData));
                     },)*
                     _ => unreachable!("a tile of {rows} rows"),
                 }

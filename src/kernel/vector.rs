@@ -6,7 +6,7 @@
 use ndarray::LinalgScalar;
 
 use super::blocks::{Operands, multiply};
-use super::vectorize::Path;
+use super::vectorize::{self, Pass, Path};
 
 /// A number type that products can be computed in; the default is the portable path, for any type.
 pub trait Native: Number {
@@ -50,6 +50,8 @@ pub trait Vector<F>: Copy {
     /// Marks the lanes that a partial load or store touches.
     type Mask: Copy;
 
+    /// Runs a pass on the path, for which alone it is compiled.
+    unsafe fn on<P: Pass>(pass: P) -> P::Output;
     /// The mask of the first `n` lanes, `n ≤ LANES`.
     unsafe fn mask(n: usize) -> Self::Mask;
     /// The same number in every lane.
@@ -100,6 +102,10 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     type Half = Self;
     type Mask = usize;
 
+    #[inline(always)]
+    unsafe fn on<P: Pass>(pass: P) -> P::Output {
+        vectorize::portable(pass)
+    }
     #[inline(always)]
     unsafe fn mask(n: usize) -> usize {
         n

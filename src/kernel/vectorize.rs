@@ -84,21 +84,21 @@ pub(super) unsafe fn on<P: Pass>(path: Path, pass: P) -> P::Output {
 // Never inlined: a pass that is run from several places, such as the tiles of a product, is compiled once.
 
 #[inline(never)]
-fn portable<P: Pass>(pass: P) -> P::Output {
+pub(super) fn portable<P: Pass>(pass: P) -> P::Output {
     pass.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 #[inline(never)]
-fn avx512<P: Pass>(pass: P) -> P::Output {
+pub(super) fn avx512<P: Pass>(pass: P) -> P::Output {
     pass.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[inline(never)]
-fn avx2<P: Pass>(pass: P) -> P::Output {
+pub(super) fn avx2<P: Pass>(pass: P) -> P::Output {
     pass.run()
 }
 

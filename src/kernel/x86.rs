@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::blocks::{Operands, multiply};
 use super::vector::{Lanes, Native, Number, Vector};
-use super::vectorize::{Pass, Path, on};
+use super::vectorize::{Pass, Path, avx2, avx512, portable};
 
 /// Chooses the registers of a number type.
 macro_rules! native {
@@ -15,9 +15,9 @@ macro_rules! native {
                 // SAFETY: the caller's promise.
                 unsafe {
                     match path {
-                        Path::Portable => on(path, Multiply::<Self, $portable>::new(operands)),
-                        Path::Avx2 => on(path, Multiply::<Self, $avx2>::new(operands)),
-                        Path::Avx512 => on(path, Multiply::<Self, $avx512>::new(operands)),
+                        Path::Portable => portable(Multiply::<Self, $portable>::new(operands)),
+                        Path::Avx2 => avx2(Multiply::<Self, $avx2>::new(operands)),
+                        Path::Avx512 => avx512(Multiply::<Self, $avx512>::new(operands)),
                     }
                 }
             }
@@ -52,7 +52,7 @@ impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
 macro_rules! vector {
     (
         $(#[$doc:meta])*
-        $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident,
+        $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident by $on:ident,
         rows $rows:literal, with a mask $rows_with_mask:literal, of one register $rows_of_one:literal,
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
@@ -79,6 +79,10 @@ macro_rules! vector {
             type Half = $half;
             type Mask = $mask;
 
+            #[inline(always)]
+            unsafe fn on<P: Pass>(pass: P) -> P::Output {
+                unsafe { $on(pass) }
+            }
             #[inline(always)]
             unsafe fn mask($n: usize) -> $mask {
                 $make_mask
@@ -150,7 +154,7 @@ macro_rules! vector {
 
 vector! {
     /// Sixteen `f32` in a 512-bit register.
-    Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512,
+    Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512 by avx512,
     rows 12, with a mask 12, of one register 16,
     mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
     load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
@@ -163,7 +167,7 @@ vector! {
 
 vector! {
     /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
-    HalfF32: 8 of f32 in __m256, half Self, path Avx512,
+    HalfF32: 8 of f32 in __m256, half Self, path Avx512 by avx512,
     rows 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
@@ -176,7 +180,7 @@ vector! {
 
 vector! {
     /// Eight `f64` in a 512-bit register.
-    Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512,
+    Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512 by avx512,
     rows 12, with a mask 12, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
@@ -189,7 +193,7 @@ vector! {
 
 vector! {
     /// Four `f64` in a 256-bit register, with the masks of AVX-512.
-    HalfF64: 4 of f64 in __m256d, half Self, path Avx512,
+    HalfF64: 4 of f64 in __m256d, half Self, path Avx512 by avx512,
     rows 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
@@ -202,7 +206,7 @@ vector! {
 
 vector! {
     /// Eight `f32` in a 256-bit register.
-    Avx2F32: 8 of f32 in __m256, half Self, path Avx2,
+    Avx2F32: 8 of f32 in __m256, half Self, path Avx2 by avx2,
     rows 6, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_ps(from, mask.0),
@@ -216,7 +220,7 @@ vector! {
 
 vector! {
     /// Four `f64` in a 256-bit register.
-    Avx2F64: 4 of f64 in __m256d, half Self, path Avx2,
+    Avx2F64: 4 of f64 in __m256d, half Self, path Avx2 by avx2,
     rows 6, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_pd(from, mask.0),
