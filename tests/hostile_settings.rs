@@ -2,8 +2,11 @@
 //! found and where; nothing panics, and what was there before is kept.
 
 use ndarray::{Array2, array};
+use polytask::balance::Uncertainty;
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
+use polytask::train::Checkpoints;
+use polytask::train::callback::TaskSchedule;
 use polytask::{ErrorKind, ModelBuilder, Result};
 
 fn table() -> Dataset<f64> {
@@ -69,6 +72,28 @@ fn a_training_that_cannot_start_says_why() {
     refused(fit(Trainer::new(Adam::new(0.01)).clip_norm(0.0)), Setting, &["norm"]);
     refused(fit(Trainer::new(Adam::new(0.01)).clip_norm(f64::NAN)), Setting, &["norm"]);
     refused(fit(Trainer::new(Adam::new(0.01)).schedule(Schedule::exponential(f64::NAN))), Setting, &["NaN"]);
+    for factor in [f64::NAN, -1.0, f64::INFINITY] {
+        let own = || Schedule::custom(move |_| factor);
+        let found = factor.to_string();
+        refused(
+            fit(Trainer::new(Adam::new(0.01)).schedule(own())),
+            Setting,
+            &["learning rate of step 1", &found[..1]],
+        );
+        let weight = TaskSchedule::new("a", own());
+        refused(
+            fit(Trainer::new(Adam::new(0.01)).callback(weight)),
+            Setting,
+            &["weight of task \"a\"", &found],
+        );
+    }
+    for begin in [f64::NAN, f64::INFINITY, -1000.0] {
+        let method = Uncertainty::new().begin_at(begin);
+        refused(fit(Trainer::new(Adam::new(0.01)).balance(method)), Setting, &["log-variance", "50"]);
+    }
+    let best = Checkpoints::new(std::env::temp_dir().join("never-made")).keep_best();
+    let trainer = Trainer::new(Adam::new(0.01)).checkpoint(best);
+    refused(fit(trainer), Setting, &["best", "validation data", "fit_validated"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Uncertainty {
         self
     }
 
-    /// Sets where the log-variances begin; 0 unless set.
+    /// Sets where the log-variances begin, from −50 to 50; 0 unless set.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Uncertainty};
@@ -72,7 +72,7 @@ impl Uncertainty {
     /// ```
     #[must_use]
     pub fn begin_at(mut self, log_variance: f64) -> Self {
-        self.log_variance.begin_at(log_variance);
+        self.log_variance.initial = log_variance;
         self
     }
 
@@ -132,6 +132,13 @@ impl Balance for Uncertainty {
             "classification tasks of uncertainty weighting",
             &format!("places below {n_tasks}"),
             &self.classification,
+        )?;
+        let begin = self.log_variance.initial;
+        require(
+            begin.abs() <= 50.0,
+            "first log-variance of uncertainty weighting",
+            "a number from -50 to 50",
+            begin,
         )?;
         require_positive(self.log_variance.learning_rate, "learning rate of uncertainty weighting")
     }

@@ -105,7 +105,11 @@ impl Checkpoints {
         Self { keep_best: true, ..self }
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, is_validated: bool) -> Result<()> {
+        if self.keep_best && !is_validated {
+            return Err(Error::new(ErrorKind::Setting, "the best checkpoint", "validation data", "none")
+                .advise("train with fit_validated"));
+        }
         for (place, found) in [
             ("steps between checkpoints", self.every_steps),
             ("checkpoints to keep", Some(self.keep_last as u64)),
@@ -199,6 +203,11 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
+    /// Whether checkpoints can be kept as was said.
+    pub(super) fn check(&self, is_validated: bool) -> Result<()> {
+        self.checkpoints.as_ref().map_or(Ok(()), |checkpoints| checkpoints.check(is_validated))
+    }
+
     /// Saves a checkpoint if it is time for one.
     pub(super) fn after_step<F: Scalar>(&self, run: &Run<F>, model: &Model<F>) -> Result<()> {
         self.checkpoints.as_ref().map_or(Ok(()), |checkpoints| checkpoints.after_step(run, model))
@@ -249,9 +258,6 @@ impl Trainer {
         model: &mut Model<F>,
         data: &Dataset<F>,
     ) -> Result<Option<Run<F>>> {
-        if let Some(checkpoints) = &self.keeping.checkpoints {
-            checkpoints.check()?;
-        }
         let Some(folder) = &self.keeping.resume_from else { return Ok(None) };
         let mut fault = None;
         for (_, path) in steps_in(folder).iter().rev() {

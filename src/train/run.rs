@@ -301,6 +301,7 @@ impl<F: Scalar> Run<F> {
     /// [`ErrorKind::Value`] also if a loss is finite and its gradient is not: no number of θ has been moved
     /// along such a gradient, though other parts of a large network may have been.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
+        check_rate(self.optimizer.learning_rate(), &self.history)?;
         let batch = self.sampler.next_batch(data);
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
         if let Some(accumulation) = desk.accumulation.as_mut().filter(|_| batch.n_rows() > self.rows_at_once)
@@ -479,6 +480,16 @@ fn check_gradient(is_finite: bool, history: &History) -> Result<()> {
     Err(Error::new(ErrorKind::Value, place, "finite numbers", "one that is not").advise(
         "standardise features and targets: products of such large numbers do not fit into the scalar type",
     ))
+}
+
+/// Schedules of the crate are checked before a training begins; one of the caller's own is known step by step.
+fn check_rate(rate: f64, history: &History) -> Result<()> {
+    if rate.is_finite() && rate >= 0.0 {
+        return Ok(());
+    }
+    let place = format!("learning rate of step {}", history.n_steps() + 1);
+    Err(Error::new(ErrorKind::Setting, place, "a number, at least 0", rate)
+        .advise("the factors of a schedule must be finite and not negative"))
 }
 
 fn check_losses(losses: &[f64], history: &History) -> Result<()> {

@@ -368,6 +368,8 @@ impl Trainer {
         data: &Dataset<F>,
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
+        #[cfg(feature = "persist")]
+        self.keeping.check(validation.is_some())?;
         let mut run = self.begin(model, data)?;
         model.fit_scaling(data)?;
         let mut desk = run.desk(model, validation);

@@ -11,7 +11,8 @@
 #[derive(Clone, Debug)]
 pub(in crate::balance) struct Learned {
     pub(in crate::balance) learning_rate: f64,
-    initial: f64,
+    /// Where each number begins.
+    pub(in crate::balance) initial: f64,
     values: Vec<f64>,
     first: Vec<f64>,
     second: Vec<f64>,
@@ -22,11 +23,6 @@ impl Learned {
     pub(in crate::balance) fn new(initial: f64, learning_rate: f64) -> Self {
         let [values, first, second, steps] = [const { Vec::new() }; 4];
         Self { learning_rate, initial, values, first, second, steps }
-    }
-
-    /// Where each number begins.
-    pub(in crate::balance) fn begin_at(&mut self, initial: f64) {
-        self.initial = initial;
     }
 
     /// Makes room for `n` tasks, at the first step.

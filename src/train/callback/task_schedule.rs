@@ -2,8 +2,8 @@
 
 use super::watch::task_index;
 use super::{Callback, Controls, Event, Flow, Progress};
-use crate::Result;
 use crate::optim::Schedule;
+use crate::{Error, ErrorKind, Result};
 
 /// Multiplies a task's own weight by a schedule's factor, step by step: an auxiliary task that fades out, or one that
 /// sets in late.
@@ -30,8 +30,8 @@ pub struct TaskSchedule {
 }
 
 impl TaskSchedule {
-    /// The schedule of the weight of the task of that name. The factors of a schedule of your own must be finite and
-    /// not negative.
+    /// The schedule of the weight of the task of that name. A factor that is not finite, or
+    /// negative, as a schedule of your own may give, ends the training with an error.
     pub fn new(task: impl Into<String>, schedule: Schedule) -> Self {
         Self { task: task.into(), schedule, index: 0 }
     }
@@ -48,7 +48,12 @@ impl Callback for TaskSchedule {
             self.index = task_index(&self.task, "schedule of a task's weight", at)?;
         }
         if matches!(event, Event::Start | Event::Step) {
-            controls.scale_task(self.index, self.schedule.factor(at.step + 1));
+            let factor = self.schedule.factor(at.step + 1);
+            if !(factor.is_finite() && factor >= 0.0) {
+                let place = format!("schedule of the weight of task {:?} at step {}", self.task, at.step + 1);
+                return Err(Error::new(ErrorKind::Setting, place, "a factor of 0 or more", factor));
+            }
+            controls.scale_task(self.index, factor);
         }
         Ok(Flow::Continue)
     }
