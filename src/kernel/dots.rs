@@ -59,19 +59,25 @@ impl<F: Number> Dots<F> {
                     *register = if r + 1 < R { V::load(from) } else { V::load_part(from, mask) };
                 }
             };
+            let down = [0, 1, 2, 3].map(|row| row * a.down);
             for i in (0..m).step_by(4) {
+                let first = a.ptr.offset(i as isize * a.down);
+                // Rows that stand in for missing ones: the last.
+                let left = m - 1 - i;
+                let down =
+                    if left < 3 { [0, 1, 2, 3].map(|row| row.min(left) as isize * a.down) } else { down };
                 let mut rows = [[V::zero(); R]; 4];
-                for (row, registers) in rows.iter_mut().enumerate() {
-                    read(a.ptr.offset((i + row).min(m - 1) as isize * a.down), registers);
+                for (row, registers) in down.into_iter().zip(&mut rows) {
+                    read(first.offset(row), registers);
                 }
                 for j in 0..n {
                     let mut column = [V::zero(); R];
                     read(b.at(0, j), &mut column);
                     let mut sums = [V::zero(); 4];
                     for (row, sum) in rows.iter().zip(&mut sums) {
-                        *sum = row[0].mul_add(column[0], V::zero());
+                        *sum = row[0].times(column[0]);
                         for r in 1..R {
-                            *sum = sum.plus(row[r].mul_add(column[r], V::zero()));
+                            *sum = sum.plus(row[r].times(column[r]));
                         }
                     }
                     self.put(i, j, V::sums(sums));

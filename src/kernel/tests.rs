@@ -314,3 +314,22 @@ fn column_sums_equal_the_slow_loop() {
         }
     }
 }
+
+#[test]
+fn rows_may_run_upwards() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (m, k, n) in [(7, 10, 1), (7, 10, 2), (6, 5, 3), (9, 40, 1), (30, 20, 20)] {
+        let a = Array2::<f32>::from_shape_simple_fn((m, k), || random(&mut rng));
+        let b = Array2::<f32>::from_shape_simple_fn((n, k), || random(&mut rng));
+        for path in paths() {
+            let [mut down, mut up] = [(); 2].map(|()| Array2::zeros((n, m)));
+            for (a, c) in [(a.view(), &mut down), (a.slice(s![..;-1, ..]), &mut up)] {
+                // SAFETY: `paths` gives available paths only.
+                unsafe {
+                    product_on(path, a, b.t(), Start::Zero, Finish::Nothing, c.view_mut().reversed_axes())
+                }
+            }
+            assert_eq!(up.slice(s![.., ..;-1]), down, "{m} × {k} × {n}, {path}");
+        }
+    }
+}

@@ -78,6 +78,8 @@ pub trait Vector<F>: Copy {
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The sum of two registers.
     unsafe fn plus(self, other: Self) -> Self;
+    /// The product of two registers.
+    unsafe fn times(self, other: Self) -> Self;
     /// Zero in the lanes that are below zero; NaN stays.
     unsafe fn relu(self) -> Self;
     /// The sum of each register's lanes: the upper half is added to the lower until one lane is left.
@@ -161,6 +163,14 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
         let mut result = self;
         for i in 0..N {
             result.0[i] = self.0[i] + other.0[i];
+        }
+        result
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        let mut result = self;
+        for i in 0..N {
+            result.0[i] = result.0[i] * other.0[i];
         }
         result
     }

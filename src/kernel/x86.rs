@@ -60,7 +60,7 @@ macro_rules! vector {
         $(store_parts $store_parts:ident,)?
         sums $sums4:ident |$whole:ident| $four:expr,
         transpose $side:literal $transpose:ident,
-        $set1:ident, $setzero:ident, $loadu:ident, $storeu:ident, $fmadd:ident, $add:ident, $max:ident
+        $set1:ident, $setzero:ident, $loadu:ident, $storeu:ident, $fmadd:ident, $add:ident, $mul:ident, $max:ident
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -132,6 +132,10 @@ macro_rules! vector {
                 Self(unsafe { $add(self.0, other.0) })
             }
             #[inline(always)]
+            unsafe fn times(self, other: Self) -> Self {
+                Self(unsafe { $mul(self.0, other.0) })
+            }
+            #[inline(always)]
             unsafe fn relu(self) -> Self {
                 // The instruction gives its second operand when one is NaN.
                 Self(unsafe { $max($setzero(), self.0) })
@@ -161,8 +165,8 @@ vector! {
     store_part |to, mask, value| _mm512_mask_storeu_ps(to, mask, value),
     sums sums_f32 |x| _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x)),
     transpose 8 transpose_f32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps,
-    _mm512_max_ps
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+    _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps
 }
 
 vector! {
@@ -174,8 +178,8 @@ vector! {
     store_part |to, mask, value| _mm256_mask_storeu_ps(to, mask, value),
     sums sums_f32 |x| x,
     transpose 8 transpose_f32,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
-    _mm256_max_ps
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+    _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps
 }
 
 vector! {
@@ -187,8 +191,8 @@ vector! {
     store_part |to, mask, value| _mm512_mask_storeu_pd(to, mask, value),
     sums sums_f64 |x| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)),
     transpose 4 transpose_f64,
-    _mm512_set1_pd, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd,
-    _mm512_max_pd
+    _mm512_set1_pd, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
+    _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd
 }
 
 vector! {
@@ -200,8 +204,8 @@ vector! {
     store_part |to, mask, value| _mm256_mask_storeu_pd(to, mask, value),
     sums sums_f64 |x| x,
     transpose 4 transpose_f64,
-    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
-    _mm256_max_pd
+    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
+    _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd
 }
 
 vector! {
@@ -214,8 +218,8 @@ vector! {
     store_parts store_first_f32,
     sums sums_f32 |x| x,
     transpose 8 transpose_f32,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps,
-    _mm256_max_ps
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+    _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps
 }
 
 vector! {
@@ -228,8 +232,8 @@ vector! {
     store_parts store_first_f64,
     sums sums_f64 |x| x,
     transpose 4 transpose_f64,
-    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd,
-    _mm256_max_pd
+    _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
+    _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd
 }
 
 /// The window of a register's length that starts n lanes before the middle marks the first n lanes.
