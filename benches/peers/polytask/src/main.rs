@@ -1,13 +1,12 @@
-//! polytask. `plain` takes the steps of `Trainer::fit`. `gramian` asks for the Gramian of the tasks' gradients
-//! and then for the gradient of their mean, which is what a balancing method costs; `representation` for that of the
-//! gradients of the shared representation.
+//! polytask. `plain` takes the steps of `Trainer::fit`. `gramian` and `representation` too, with a balancing method that
+//! asks for the Gramian of the tasks' gradients, or of those of the shared representation, and takes the mean whatever
+//! it says: what every method costs besides its own solver.
 
 #[path = "../../worker.rs"]
 mod worker;
 
-use polytask::balance::{Evidence, Over, Weights};
+use polytask::balance::{Balance, Needs, Over, Tasks, Weights};
 use polytask::ndarray::{Array2, ArrayView2, Axis, concatenate};
-use polytask::optim::Optimizer;
 use polytask::prelude::*;
 use worker::{Workload, serve};
 
@@ -15,45 +14,41 @@ fn main() -> polytask::Result<()> {
     let workload = Workload::from_args();
     let data = table(&workload)?;
     let model = network(&workload)?;
-    let adam = Adam::new(workload.learning_rate);
-    let trace = || model.trace(workload.batch).threads(workload.threads);
-    let loss = |model: &Model<f32>, trace: &mut polytask::Trace<f32>| -> f64 {
-        model.forward(&data.all(), trace).expect("a batch that fits");
-        trace.losses().iter().sum()
-    };
-    match workload.mode.as_str() {
-        "plain" => {
-            let trainer = Trainer::new(adam).batch_size(workload.batch).in_order().threads(workload.threads);
-            let run = trainer.steps(u64::MAX).start(&model, &data)?;
-            let desk = run.desk(&model, None);
-            serve(
-                (model.clone(), run, desk),
-                |(model, run, desk)| run.step(model, &data, desk).expect("a finite loss"),
-                |(model, ..)| loss(model, &mut model.trace(workload.batch)),
-            );
-        }
-        mode @ ("gramian" | "representation") => {
-            let over = if mode == "gramian" { Over::SharedParameters } else { Over::Representation };
-            let optimizer = Optimizer::new(adam, model.n_parameters())?;
-            let gradient = vec![0.0; model.n_parameters()];
-            let mean = Weights {
-                shared: vec![1.0 / workload.tasks as f64; workload.tasks],
-                own: vec![1.0; workload.tasks],
-            };
-            serve(
-                (model.clone(), trace(), optimizer, gradient),
-                |(model, trace, optimizer, gradient)| {
-                    model.forward(&data.all(), trace).expect("a batch that fits");
-                    std::hint::black_box(model.evidence(trace).over(over).gramian());
-                    model.backward(trace, &mean, gradient);
-                    optimizer.step(model.parameters_mut(), gradient);
-                },
-                |(model, trace, ..)| loss(model, trace),
-            );
-        }
+    let trainer = Trainer::new(Adam::new(workload.learning_rate)).batch_size(workload.batch).in_order();
+    let trainer = trainer.threads(workload.threads).steps(u64::MAX);
+    let trainer = match workload.mode.as_str() {
+        "plain" => trainer,
+        "gramian" => trainer.balance(Mean).balance_over(Over::SharedParameters),
+        "representation" => trainer.balance(Mean).balance_over(Over::Representation),
         mode => panic!("no mode named {mode:?}"),
-    }
+    };
+    let run = trainer.start(&model, &data)?;
+    let desk = run.desk(&model, None);
+    serve(
+        (model.clone(), run, desk),
+        |(model, run, desk)| run.step(model, &data, desk).expect("a finite loss"),
+        |(model, ..)| {
+            let mut trace = model.trace(workload.batch);
+            model.forward(&data.all(), &mut trace).expect("a batch that fits");
+            trace.losses().iter().sum()
+        },
+    );
     Ok(())
+}
+
+/// Asks for the Gramian, and takes the mean of the gradients.
+#[derive(Clone, Debug)]
+struct Mean;
+
+impl Balance for Mean {
+    fn needs(&self) -> Needs {
+        Needs::GRAMIAN
+    }
+
+    fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
+        std::hint::black_box(tasks.gramian());
+        weights.shared.fill(1.0 / tasks.len() as f64);
+    }
 }
 
 /// The batch as a table: task k learns the columns `k.0`, `k.1`, …
