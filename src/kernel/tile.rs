@@ -236,7 +236,7 @@ impl<F: Copy> Column<F> {
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
         // and partial loads and stores keep to the width.
         unsafe {
-            let mask = V::mask(last);
+            let (mask, cut) = (V::mask(last), !WHOLE && last < V::LANES);
             let load = |from: *const F, column: usize| {
                 let from = from.add(column * V::LANES);
                 if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
@@ -288,14 +288,14 @@ impl<F: Copy> Column<F> {
                 let mut lasts = [V::zero(); R];
                 for (row, sums) in sums.into_iter().enumerate() {
                     for (column, sum) in sums.into_iter().enumerate() {
-                        if WHOLE || column + 1 < C {
+                        if column + 1 < C || !cut {
                             sum.store(c.offset(row as isize * c_down).add(column * V::LANES));
                         } else {
                             lasts[row] = sum;
                         }
                     }
                 }
-                if !WHOLE {
+                if cut {
                     V::store_parts(lasts, c.add((C - 1) * V::LANES), c_down, mask);
                 }
                 (a, c) = (a.wrapping_offset(a_step), c.wrapping_offset(c_step));
