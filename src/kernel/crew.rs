@@ -143,6 +143,14 @@ impl Crew {
 
     /// Calls `work(i, &mut a[i], &mut b[i])` for every item of the shorter slice, each once and on any thread.
     ///
+    /// ```
+    /// use polytask::kernel::Crew;
+    ///
+    /// let (mut rows, mut sums) = ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0.0; 2]);
+    /// Crew::new(2).for_each_pair_mut(&mut rows, &mut sums, |_, row, sum| *sum = row.iter().sum());
+    /// assert_eq!(sums, [3.0, 7.0]);
+    /// ```
+    ///
     /// # Panics
     /// With the panic of a piece, if one panics.
     pub fn for_each_pair_mut<A: Send, B: Send>(
