@@ -209,7 +209,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     });
 }
 
-/// A product in blocks, `b` copied to one room and, where there is one for it, `a` to another.
+/// A product in blocks, `a` and `b` each copied to a room where there is one for it, else read where it lies.
 struct Blocks<F, V> {
     o: Operands<F>,
     block_m: usize,

@@ -81,7 +81,8 @@ pub(super) unsafe fn on<P: Pass>(path: Path, pass: P) -> P::Output {
     }
 }
 
-// Never inlined: a pass that is run from several places, such as the tiles of a product, is compiled once.
+// Not to be inlined: a pass that is run from several places, such as the tiles of a product, is to be compiled once.
+// (The compiler heeds this in the portable function only; with target features it decides for itself.)
 
 #[inline(never)]
 pub(super) fn portable<P: Pass>(pass: P) -> P::Output {

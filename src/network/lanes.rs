@@ -286,7 +286,7 @@ impl<F: Scalar> Network<F> {
     /// Sends the delta of each task back through its head, and compares them there.
     fn propagate_heads_and_compare(&self, theta: &[F], trace: &mut Trace<F>) {
         let n = self.n_tasks();
-        trace.chunks.reserve_lanes(n + 1);
+        trace.chunks.reserve_lanes(n);
         let (tasks, slot) =
             (&trace.tasks, self.common.expect("the network was checked for one representation"));
         let (chunks, shares) = (trace.chunks.in_use_mut(), &mut trace.lanes.shares);
