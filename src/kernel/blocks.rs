@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 
 use super::dots::{Combination, Dots, dot_chains};
 use super::product::Finish;
+use super::row::Row;
 use super::scratch;
 use super::tile::{Origin, Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
@@ -42,7 +43,7 @@ impl<F> Grid<F> {
 
     /// The part that begins at a row and a column.
     #[inline(always)]
-    fn from(&self, row: usize, column: usize) -> Self {
+    pub fn from(&self, row: usize, column: usize) -> Self {
         Self { ptr: self.at(row, column), down: self.down, across: self.across }
     }
 }
@@ -95,6 +96,8 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             o.c_down = 1;
             if o.has_rows_along_k() {
                 return Dots::new(o.transposed()).run::<V>();
+            } else if o.b.across == 1 && o.c_across == 1 {
+                return Row::new(o).run::<V>();
             }
         } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() && o.has_rows_along_k() {
             return Dots::new(o).run::<V>();

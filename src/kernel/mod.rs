@@ -8,6 +8,7 @@ mod crew;
 mod dots;
 mod gramian;
 mod product;
+mod row;
 mod scratch;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,148 @@
+//! One row times a matrix: a prediction for a single example.
+//!
+//! ```text
+//! c[j] ← finish(start[j] + Σₚ a[p] b[p, j])        rows of b and all of c contiguous
+//! ```
+//! Every number of `b` is used once, so all that counts is that it is read as it lies. A narrow result stays in
+//! registers while `p` runs. A wide one is gone through once for every few rows of `b`, which then are streams side by
+//! side: one column of registers at a time would leap from page to page. Either way each entry is one chain of
+//! multiply-adds in the order of `p`, and has the bits that a tile would give it.
+
+use super::blocks::Operands;
+use super::product::Finish;
+use super::tile::Origin;
+use super::vector::{Number, Vector};
+
+/// A product with one row, whose `b` and `c` have contiguous rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<F>(Operands<F>);
+
+/// How many rows of a wide `b` are read side by side.
+const STREAMS: usize = 4;
+
+impl<F: Number> Row<F> {
+    /// The product of one row.
+    #[inline(always)]
+    pub fn new(o: Operands<F>) -> Self {
+        Self(o)
+    }
+
+    /// # Safety
+    /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n` numbers;
+    /// `c` is nobody else's.
+    #[inline(always)]
+    pub unsafe fn run<V: Vector<F>>(self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.0.n.div_ceil(V::LANES) {
+                1 => self.narrow::<V, 1>(),
+                2 => self.narrow::<V, 2>(),
+                3 => self.narrow::<V, 3>(),
+                4 => self.narrow::<V, 4>(),
+                _ => self.wide::<V>(),
+            }
+        }
+    }
+
+    /// A result of `C` registers.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn narrow<V: Vector<F>, const C: usize>(self) {
+        let Operands { k, n, a, b, start, finish, c, .. } = self.0;
+        // SAFETY: the caller's promise; the last register keeps to n.
+        unsafe {
+            let mask = V::mask(n - (C - 1) * V::LANES);
+            let mut sums = match start {
+                Origin::Zero => [V::zero(); C],
+                Origin::Row(row) => read(row, mask),
+                Origin::Kept => read(c, mask),
+            };
+            for p in 0..k {
+                let (x, factors): (V, [V; C]) = (V::splat(*a.at(0, p)), read(b.at(p, 0), mask));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = x.mul_add(factor, *sum);
+                }
+            }
+            for (column, mut sum) in sums.into_iter().enumerate() {
+                if finish == Finish::Relu {
+                    sum = sum.relu();
+                }
+                let to = c.add(column * V::LANES);
+                if column + 1 < C { sum.store(to) } else { sum.store_part(to, mask) }
+            }
+        }
+    }
+
+    /// A result of any width.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn wide<V: Vector<F>>(self) {
+        let Operands { k, n, b, start, finish, c, .. } = self.0;
+        let whole = n - n % V::LANES;
+        // SAFETY: the caller's promise; rows p to p + STREAMS are below k, and the columns of whole registers below n.
+        unsafe {
+            if whole < n {
+                let (b, start, c) = (b.from(0, whole), start.at_column(whole), c.add(whole));
+                Self(Operands { n: n - whole, b, start, c, ..self.0 }).narrow::<V, 1>();
+            }
+            match start {
+                Origin::Zero => c.write_bytes(0, whole),
+                Origin::Row(row) => c.copy_from_nonoverlapping(row, whole),
+                Origin::Kept => {}
+            }
+            let together = k - k % STREAMS;
+            for p in (0..together).step_by(STREAMS) {
+                self.add::<V, STREAMS>(p, whole);
+            }
+            for p in together..k {
+                self.add::<V, 1>(p, whole);
+            }
+            if finish == Finish::Relu {
+                for j in (0..whole).step_by(V::LANES) {
+                    V::load(c.add(j)).relu().store(c.add(j));
+                }
+            }
+        }
+    }
+
+    /// Adds `N` rows of `b`, from row `p` on, in the columns below `whole`.
+    #[inline(always)]
+    unsafe fn add<V: Vector<F>, const N: usize>(&self, p: usize, whole: usize) {
+        let Operands { a, b, c, .. } = self.0;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (mut factors, mut rows) = ([V::zero(); N], [b.ptr; N]);
+            for (i, (factor, row)) in factors.iter_mut().zip(&mut rows).enumerate() {
+                (*factor, *row) = (V::splat(*a.at(0, p + i)), b.at(p + i, 0));
+            }
+            for j in (0..whole).step_by(V::LANES) {
+                let mut sum = V::load(c.add(j));
+                for (factor, row) in factors.into_iter().zip(rows) {
+                    sum = factor.mul_add(V::load(row.add(j)), sum);
+                }
+                sum.store(c.add(j));
+            }
+        }
+    }
+}
+
+/// Registers side by side, of the last of which the mask says how many lanes are read.
+///
+/// # Safety
+/// The processor has the instructions of `V::PATH`, and so many numbers are there.
+#[inline(always)]
+unsafe fn read<F, V: Vector<F>, const C: usize>(from: *const F, mask: V::Mask) -> [V; C] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut registers = [V::zero(); C];
+        for (column, register) in registers.iter_mut().enumerate() {
+            let from = from.add(column * V::LANES);
+            *register = if column + 1 < C { V::load(from) } else { V::load_part(from, mask) };
+        }
+        registers
+    }
+}
