@@ -120,6 +120,8 @@ pub struct Network<F: Scalar> {
 struct Goal<F> {
     loss: Box<dyn LossFunction<F>>,
     target_width: usize,
+    output_width: usize,
+    prediction_width: usize,
     has_loss: bool,
 }
 
@@ -230,8 +232,7 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If there is no such task.
     pub fn widths(&self, task: usize) -> (usize, usize) {
-        let goal = &self.goals[task];
-        (goal.target_width, goal.loss.prediction_width(goal.target_width))
+        (self.goals[task].target_width, self.goals[task].prediction_width)
     }
 
     /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
@@ -249,7 +250,7 @@ impl<F: Scalar> Network<F> {
 
     /// Room for the activations and deltas of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
-        let widths: Vec<_> = self.goals.iter().map(|goal| (goal.output_width(), goal.target_width)).collect();
+        let widths: Vec<_> = self.goals.iter().map(|goal| (goal.output_width, goal.target_width)).collect();
         let mut trace = Trace::new(&self.plan, &widths, batch_size);
         if !self.products.is_empty() {
             trace.tasks.iter_mut().for_each(|task| task.seed = task.delta.clone());
@@ -292,11 +293,11 @@ impl<F: Scalar> Network<F> {
             );
         });
         for head in &self.heads {
-            let (slot, outputs) = (head.layers.output(), &mut trace.tasks[head.task].outputs);
+            let slot = head.layers.output();
+            let outputs = trace.tasks[head.task].outputs.as_slice_mut().expect("row-major");
             for chunk in trace.chunks.in_use() {
-                let mut outputs = rows_mut(outputs, chunk.batch_rows().end);
-                let outputs = outputs.as_slice_mut().expect("row-major");
-                chunk.values.copy_to(slot, &mut outputs[chunk.first_row * slot.width()..]);
+                let rows = chunk.batch_rows();
+                chunk.values.copy_to(slot, &mut outputs[rows.start * slot.width()..rows.end * slot.width()]);
             }
         }
         for product in &self.products {
@@ -581,11 +582,10 @@ impl<F: Scalar> Network<F> {
 impl<F: Scalar> Goal<F> {
     fn build(task: &Task) -> Result<Self> {
         let loss = task.loss().build::<F>().map_err(|e| e.within(format!("task {:?}", task.name())))?;
-        Ok(Self { loss, target_width: task.columns_list().len(), has_loss: task.has_loss() })
-    }
-
-    fn output_width(&self) -> usize {
-        self.loss.output_width(self.target_width)
+        let target_width = task.columns_list().len();
+        let (output_width, prediction_width) =
+            (loss.output_width(target_width), loss.prediction_width(target_width));
+        Ok(Self { loss, target_width, output_width, prediction_width, has_loss: task.has_loss() })
     }
 }
 

@@ -14,6 +14,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::kernel;
+
 /// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
 ///
 /// A bias is a block of one row. Only a [`Layout`] makes blocks, so offsets are written down nowhere else.
@@ -61,7 +63,7 @@ impl Block {
     /// If `theta` is too short to hold the block.
     #[track_caller]
     pub fn of<F>(self, theta: &[F]) -> ArrayView2<'_, F> {
-        ArrayView2::from_shape((self.rows, self.cols), &theta[self.range()]).expect("a block is contiguous")
+        kernel::matrix(&theta[self.range()], self.rows, self.cols, self.cols)
     }
 
     /// The block's matrix, to write, inside a slice laid out like θ.
@@ -70,8 +72,7 @@ impl Block {
     /// If `theta` is too short to hold the block.
     #[track_caller]
     pub fn of_mut<F>(self, theta: &mut [F]) -> ArrayViewMut2<'_, F> {
-        ArrayViewMut2::from_shape((self.rows, self.cols), &mut theta[self.range()])
-            .expect("a block is contiguous")
+        kernel::matrix_mut(&mut theta[self.range()], self.rows, self.cols, self.cols)
     }
 }
 

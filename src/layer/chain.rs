@@ -65,7 +65,8 @@ use crate::{Result, Scalar};
 /// ```
 #[derive(Debug)]
 pub struct Chain<F> {
-    input: Slot,
+    /// The slot that the last layer writes.
+    output: Slot,
     layers: Vec<Box<dyn BuiltLayer<F>>>,
     /// The pieces of each layer, in the order of θ.
     pieces: Vec<(usize, Range<usize>)>,
@@ -78,12 +79,13 @@ impl<F: Scalar> Chain<F> {
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer is outside its range.
     pub fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
-        let mut chain = Self { input: site.input(), layers: Vec::new(), pieces: Vec::new() };
+        let mut chain = Self { output: site.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {
-            let built = site
-                .reading(chain.output(), |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
+            let built =
+                site.reading(chain.output, |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
             site.check_size()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
+            chain.output = built.output();
             chain.layers.push(built);
         }
         Ok(chain)
@@ -91,7 +93,7 @@ impl<F: Scalar> Chain<F> {
 
     /// The slot that the last layer writes; without layers, the one that the first would read.
     pub fn output(&self) -> Slot {
-        self.layers.last().map_or(self.input, |layer| layer.output())
+        self.output
     }
 
     /// Whether there is no layer.

@@ -173,8 +173,8 @@ impl<F: Scalar> Model<F> {
 
     fn check_features(&self, features: ArrayView2<'_, F>) -> Result<()> {
         self.check_width(features.ncols())?;
-        // Nearly always all are, and looking at numbers in a row is much faster than naming their places.
-        if features.to_slice().is_some_and(|all| all.iter().all(|x| x.is_finite())) {
+        // Nearly always all are, and looking at all numbers in a row is much faster than naming their places.
+        if features.to_slice().is_some_and(|all| all.iter().fold(true, |yes, x| yes & x.is_finite())) {
             return Ok(());
         }
         match features.indexed_iter().find(|(_, x)| !x.is_finite()) {

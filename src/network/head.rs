@@ -28,12 +28,12 @@ impl<F: Scalar> Head<F> {
         site: &mut Site<'_>,
     ) -> Result<Self> {
         let mut layers = task.layers().to_vec();
-        layers.push(Layer::dense(goal.output_width(), Activation::Identity));
+        layers.push(Layer::dense(goal.output_width, Activation::Identity));
         let layers = site.reading(reads.slot, |site| {
             site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
         })?;
         let is_one_output =
-            task.layers().is_empty() && goal.output_width() == 1 && layers.pieces().count() == 1;
+            task.layers().is_empty() && goal.output_width == 1 && layers.pieces().count() == 1;
         Ok(Self { task: k, reads, layers, is_one_output })
     }
 
