@@ -65,8 +65,8 @@ pub struct Operands<F> {
 
 /// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first cache.
 const BLOCK_K: usize = 256;
-/// How many bytes of `b` a block has: half of a second cache of 1 MB.
-const BLOCK_B: usize = 512 * 1024;
+/// How many bytes of `b` a block has: half of a second cache of 512 kB.
+const BLOCK_B: usize = 256 * 1024;
 /// How many rows ahead `b` is brought near while it is copied.
 const AHEAD: usize = 4;
 /// How many tiles of `a` are copied together when its columns are contiguous, to use whole cache lines.
