@@ -180,8 +180,8 @@ impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
             let mut left = o.n;
             // SAFETY: `Tiles::run` passes its caller's promise on; a tile is as wide as what is left allows.
             unsafe {
-                if R <= V::ROWS {
-                    if R <= 3 && o.b_panel == 2 * V::LANES as isize {
+                if const { R <= V::ROWS } {
+                    if const { R <= 3 } && o.b_panel == 2 * V::LANES as isize {
                         while left >= 4 * V::LANES {
                             column.fill::<V, R, 4>(V::LANES);
                             column.move_by(4 * V::LANES, 2 * o.b_panel);
@@ -222,9 +222,15 @@ impl<F: Copy> Column<F> {
     #[inline(always)]
     unsafe fn fill<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
         // With AVX-512 a mask costs nothing; elsewhere it takes one of sixteen registers, or a branch.
-        let whole = !matches!(V::PATH, Path::Avx512) && last == V::LANES;
+        let masks_are_free = const { matches!(V::PATH, Path::Avx512) };
         // SAFETY: the caller's promise.
-        unsafe { if whole { self.run::<V, R, C, true>(last) } else { self.run::<V, R, C, false>(last) } }
+        unsafe {
+            if masks_are_free || last < V::LANES {
+                self.run::<V, R, C, false>(last);
+            } else {
+                self.run::<V, R, C, true>(last);
+            }
+        }
     }
 
     /// The same, compiled with and without a last register that is `WHOLE`.
@@ -262,8 +268,9 @@ impl<F: Copy> Column<F> {
                     }
                 }
                 let mut b = b;
-                let mut fours: [*const F; 4] =
-                    std::array::from_fn(|i| a.wrapping_offset(i as isize * a_rows.four));
+                let four = a_rows.four;
+                let mut fours =
+                    [a, a.wrapping_offset(four), a.wrapping_offset(2 * four), a.wrapping_offset(3 * four)];
                 for _ in 0..k {
                     let mut factors = [V::zero(); C];
                     for (column, factor) in factors.iter_mut().enumerate() {
