@@ -249,14 +249,12 @@ impl<F: Scalar> Model<F> {
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(batch, trace);
-        let (features, width) = (data.flat_features(), data.n_features());
         let fill = |first: usize, rows: RowsMut<'_, F>| {
-            for (to, &row) in rows.zip(&batch.rows[first..]) {
-                kernel::copy_row(&features[row * width..][..width], to);
+            kernel::copy_rows(data.flat_features(), &batch.rows[first..], rows, |row| {
                 if let Some(scaling) = &self.scaling.features {
-                    scaling.apply_row(to);
+                    scaling.apply_row(row);
                 }
-            }
+            });
         };
         self.network.forward(theta, mode, fill, trace);
         self.network.losses(trace);

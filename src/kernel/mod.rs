@@ -25,4 +25,4 @@ pub use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
 pub use product::{Finish, Start, column_sums, product, product_then};
 pub(crate) use vector::Native;
 pub use vectorize::{Pass, Path, path, vectorize};
-pub use view::{copy_row, matrix, matrix_mut};
+pub use view::{copy_row, copy_rows, matrix, matrix_mut};
