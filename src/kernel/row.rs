@@ -90,7 +90,7 @@ impl<F: Number> Row<F> {
                 Self(Operands { n: n - whole, b, start, c, ..self.0 }).narrow::<V, 1>();
             }
             match start {
-                Origin::Zero => c.write_bytes(0, whole),
+                Origin::Zero => std::slice::from_raw_parts_mut(c, whole).fill(F::zero()),
                 Origin::Row(row) => c.copy_from_nonoverlapping(row, whole),
                 Origin::Kept => {}
             }

@@ -84,7 +84,8 @@ fn copy_ends<F: Copy, const N: usize>(from: &[F], to: &mut [F]) {
     }
 }
 
-/// Copies rows of a row-major table, those that `rows` names, and does something to each copy.
+/// Copies rows of a row-major table, as wide as those of `to`, and does something to each copy: first the row that
+/// `rows` names first, and so on to the end of `rows` or of `to`.
 ///
 /// ```
 /// use polytask::kernel;
@@ -95,7 +96,7 @@ fn copy_ends<F: Copy, const N: usize>(from: &[F], to: &mut [F]) {
 /// ```
 ///
 /// # Panics
-/// If the table has not such a row.
+/// If the table has no such row.
 #[inline]
 pub fn copy_rows<'a, F: Copy + 'a>(
     table: &[F],
