@@ -88,19 +88,19 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             // No step leads from the only column to another, so it may be called 1.
             o.c_across = 1;
             if o.a.down == 1 && (o.a.across != 1 || o.b.down == 0) && o.c_down == 1 {
-                return Combination::new(o.transposed()).run::<V>();
+                return Combination(o.transposed()).run::<V>();
             } else if o.a.across == 1 && o.b.down == 1 {
-                return Dots::new(o).run::<V>();
+                return Dots(o).run::<V>();
             }
         } else if o.m == 1 {
             o.c_down = 1;
             if o.has_rows_along_k() {
-                return Dots::new(o.transposed()).run::<V>();
+                return Dots(o.transposed()).run::<V>();
             } else if o.b.across == 1 && o.c_across == 1 {
-                return Row::new(o).run::<V>();
+                return Row(o).run::<V>();
             }
         } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() && o.has_rows_along_k() {
-            return Dots::new(o).run::<V>();
+            return Dots(o).run::<V>();
         }
         if o.c_across != 1 && o.c_down == 1 {
             o = o.transposed();

@@ -14,18 +14,12 @@ use super::vector::{Number, Vector};
 
 /// `c[i, j] ← finish(start + Σₚ a[i, p] b[p, j])`, rows of `a` and columns of `b` contiguous.
 #[derive(Clone, Copy, Debug)]
-pub struct Dots<F>(Operands<F>);
+pub struct Dots<F>(pub Operands<F>);
 
 /// What is left of some rows behind the last whole round of chains, in registers.
 type Tail<V> = [V; 4];
 
 impl<F: Number> Dots<F> {
-    /// A product with few columns.
-    #[inline(always)]
-    pub fn new(o: Operands<F>) -> Self {
-        Self(o)
-    }
-
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and `m × n`
     /// numbers; `c` is nobody else's.
@@ -243,15 +237,9 @@ const fn chains<F, V: Vector<F>>() -> usize {
 
 /// `c[j] ← finish(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
 #[derive(Clone, Copy, Debug)]
-pub struct Combination<F>(Operands<F>);
+pub struct Combination<F>(pub Operands<F>);
 
 impl<F: Number> Combination<F> {
-    /// A product with one row.
-    #[inline(always)]
-    pub fn new(o: Operands<F>) -> Self {
-        Self(o)
-    }
-
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n`
     /// numbers; `c` is nobody else's.

@@ -15,18 +15,12 @@ use super::vector::{Number, Vector};
 
 /// A product with one row, whose `b` and `c` have contiguous rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<F>(Operands<F>);
+pub struct Row<F>(pub Operands<F>);
 
 /// How many rows of a wide `b` are read side by side.
 const STREAMS: usize = 4;
 
 impl<F: Number> Row<F> {
-    /// The product of one row.
-    #[inline(always)]
-    pub fn new(o: Operands<F>) -> Self {
-        Self(o)
-    }
-
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n` numbers;
     /// `c` is nobody else's.
