@@ -27,6 +27,7 @@
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
+mod binding;
 mod builder;
 mod check;
 #[cfg(feature = "csv")]
@@ -50,13 +51,15 @@ pub(crate) use persist::ESTIMATOR;
 pub(crate) use predict::PREDICTION_ROWS;
 pub use predictions::Predictions;
 
+use binding::Bindings;
+
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
 use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
-use crate::trace::{Binding, RowsMut, Trace};
+use crate::trace::{RowsMut, Trace};
 use crate::{Error, ErrorKind, Network, Result, Scalar, Task};
 
 /// A network with its parameters: what is trained, and what predicts.
@@ -85,6 +88,7 @@ pub struct Model<F: Scalar> {
     theta: Vec<F>,
     scaling: Scaling<F>,
     names: Option<Arc<Names>>,
+    bindings: Bindings,
     /// How the columns of a CSV file become the features.
     #[cfg(feature = "csv")]
     encoding: Option<Arc<crate::data::csv::Encoding>>,
@@ -204,7 +208,7 @@ impl<F: Scalar> Model<F> {
     /// If the table of the batch does not fit the model: another number of features ([`ErrorKind::Shape`]), a
     /// target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
     /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is
-    /// checked once per trace.
+    /// checked once.
     pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         self.forward_at(&self.theta, Mode::Train, batch, trace)
     }
@@ -245,10 +249,10 @@ impl<F: Scalar> Model<F> {
         trace: &mut Trace<F>,
     ) -> Result<()> {
         let data = batch.dataset;
-        self.bind(data, trace)?;
+        let binding = self.bind(data)?;
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
-        self.gather_labels(batch, trace);
+        self.gather_labels(&binding, batch, trace);
         let fill = |first: usize, rows: RowsMut<'_, F>| {
             kernel::copy_rows(data.flat_features(), &batch.rows[first..], rows, |row| {
                 if let Some(scaling) = &self.scaling.features {
@@ -416,21 +420,6 @@ impl<F: Scalar> Model<F> {
         self.scaling.targets[task].is_some()
     }
 
-    /// Checks `data` against the model, unless the trace has seen it, and finds the tasks' columns in it.
-    fn bind(&self, data: &Dataset<F>, trace: &mut Trace<F>) -> Result<()> {
-        if trace.binding.as_ref().is_some_and(|binding| binding.dataset == data.id()) {
-            return Ok(());
-        }
-        trace.binding = None;
-        let columns = self.columns(data)?;
-        for (k, columns) in columns.iter().enumerate() {
-            self.check_labels(k, columns, data)?;
-        }
-        trace.examples.reserve(data.weights().is_some(), data.groups().is_some());
-        trace.binding = Some(Binding { dataset: data.id(), columns });
-        Ok(())
-    }
-
     /// The positions of each task's target columns in `data`; none, if a task without a loss has not all of
     /// them there.
     pub(crate) fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
@@ -480,41 +469,6 @@ impl<F: Scalar> Model<F> {
 
     fn place(&self, task: usize) -> String {
         format!("task {:?}", self.tasks()[task].name())
-    }
-
-    /// Copies the labels of a batch to the trace, scaled as the network is to learn them.
-    fn gather_labels(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) {
-        let data = batch.dataset;
-        let (all, width) = (data.flat_targets(), data.n_targets());
-        let binding = trace.binding.take().expect("the table was bound to the trace");
-        for (k, columns) in binding.columns.iter().enumerate() {
-            let mut targets = trace.targets_mut(k);
-            if columns.is_empty() {
-                targets.fill(F::NAN);
-                continue;
-            }
-            let targets = targets.as_slice_mut().expect("row-major");
-            if let [column] = columns[..] {
-                // Most tasks have one column, and in small steps the loop over columns shows.
-                let all = &all[column..];
-                targets.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = all[row * width]);
-            } else {
-                for (to, &row) in targets.chunks_exact_mut(columns.len()).zip(batch.rows) {
-                    let from = &all[row * width..(row + 1) * width];
-                    to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
-                }
-            }
-            if let Some(scaling) = &self.scaling.targets[k] {
-                targets.chunks_exact_mut(columns.len()).for_each(|row| scaling.apply_row(row));
-            }
-        }
-        trace.binding = Some(binding);
-        if let (Some(to), Some(from)) = (&mut trace.examples.weights, data.weights()) {
-            to.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = from[row]);
-        }
-        if let (Some(to), Some(from)) = (&mut trace.examples.groups, data.groups()) {
-            to.iter_mut().zip(batch.rows).for_each(|(to, &row)| *to = from[row]);
-        }
     }
 
     fn check_width(&self, found: usize) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::binding::Bindings;
 use super::{Model, Scaling};
 use crate::network::MOST_PARAMETERS;
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
@@ -127,6 +128,7 @@ impl ModelBuilder {
             theta,
             scaling,
             names: None,
+            bindings: Bindings::default(),
             #[cfg(feature = "csv")]
             encoding: None,
         })

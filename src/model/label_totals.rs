@@ -14,10 +14,10 @@ impl<F: Scalar> Model<F> {
         trace: &mut Trace<F>,
         totals: &mut [f64],
     ) -> Result<()> {
-        self.bind(batch.dataset, trace)?;
+        let binding = self.bind(batch.dataset)?;
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
-        self.gather_labels(batch, trace);
+        self.gather_labels(&binding, batch, trace);
         for (k, total) in totals.iter_mut().enumerate() {
             let has_loss = self.tasks()[k].has_loss();
             *total = if has_loss { self.network.loss(k).total(&trace.labels(k)) } else { 0.0 };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::binding::Bindings;
 use super::{Model, ModelBuilder, Scaling};
 #[cfg(feature = "csv")]
 use crate::data::Names;
@@ -215,6 +216,7 @@ impl<F: Scalar> Model<F> {
             theta: numbers(&self.theta),
             scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
             names: self.names.clone(),
+            bindings: Bindings::default(),
             #[cfg(feature = "csv")]
             encoding: self.encoding.clone(),
         };
@@ -290,6 +292,7 @@ impl<F: Scalar> Model<F> {
             theta,
             scaling,
             names: None,
+            bindings: Bindings::default(),
             #[cfg(feature = "csv")]
             encoding: None,
         };

@@ -10,7 +10,7 @@ mod arena;
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 pub(crate) use arena::Chunks;
 pub use arena::{Arena, Chunk, Plan, RowsMut, Slot};
@@ -57,15 +57,6 @@ pub struct Trace<F: Scalar> {
     pub(crate) labelled: Vec<bool>,
     pub(crate) crew: Crew,
     pub(crate) keeps_input_delta: bool,
-    /// The table that the batch comes from, once it has been checked.
-    pub(crate) binding: Option<Binding>,
-}
-
-/// Which table a trace has been checked against, and where each task finds its columns in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Binding {
-    pub(crate) dataset: u64,
-    pub(crate) columns: Vec<Vec<usize>>,
 }
 
 /// How far the batch in a trace has come.
@@ -103,8 +94,11 @@ pub(crate) struct TaskTrace<F> {
 pub(crate) struct Examples<F> {
     pub(crate) n: usize,
     pub(crate) capacity: usize,
-    pub(crate) weights: Option<Array1<F>>,
-    pub(crate) groups: Option<Vec<u64>>,
+    pub(crate) weights: Array1<F>,
+    pub(crate) groups: Vec<u64>,
+    /// Whether the rows of the batch have weights, and groups.
+    pub(crate) has_weights: bool,
+    pub(crate) has_groups: bool,
 }
 
 /// What is made of the tasks' deltas where they are kept apart.
@@ -191,7 +185,14 @@ impl<F: Scalar> Trace<F> {
         Self {
             chunks: Chunks::new(plan, batch_size),
             tasks: tasks.collect(),
-            examples: Examples { n: 0, capacity: batch_size, weights: None, groups: None },
+            examples: Examples {
+                n: 0,
+                capacity: batch_size,
+                weights: Array1::zeros(batch_size),
+                groups: vec![0; batch_size],
+                has_weights: false,
+                has_groups: false,
+            },
             lanes: Lanes {
                 gramian: Array2::zeros((widths.len(), widths.len())),
                 known: None,
@@ -207,7 +208,6 @@ impl<F: Scalar> Trace<F> {
             labelled: vec![false; widths.len()],
             crew: Crew::new(1),
             keeps_input_delta: false,
-            binding: None,
         }
     }
 
@@ -297,8 +297,8 @@ impl<F: Scalar> Trace<F> {
         let n = self.examples.n;
         Labels {
             targets: rows(&self.tasks[task].targets, n),
-            weights: self.examples.weights.as_ref().map(|weights| weights.slice(s![..n])),
-            groups: self.examples.groups.as_deref().map(|groups| &groups[..n]),
+            weights: self.examples.has_weights.then(|| self.examples.weights.slice(s![..n])),
+            groups: self.examples.has_groups.then(|| &self.examples.groups[..n]),
         }
     }
 
@@ -368,6 +368,7 @@ impl<F: Scalar> Trace<F> {
         assert!(n_rows <= capacity, "a batch of {n_rows} rows in a trace for at most {capacity}");
         self.chunks.set_rows(n_rows);
         self.examples.n = n_rows;
+        (self.examples.has_weights, self.examples.has_groups) = (false, false);
         self.restart(Stage::Empty);
     }
 
@@ -379,10 +380,20 @@ impl<F: Scalar> Trace<F> {
 }
 
 impl<F: Scalar> Examples<F> {
-    /// Makes room for weights and group ids, if there are any.
-    pub(crate) fn reserve(&mut self, weights: bool, groups: bool) {
-        self.weights = weights.then(|| Array1::zeros(self.capacity));
-        self.groups = groups.then(|| vec![0; self.capacity]);
+    /// Copies the weights and group ids of the batch's rows, if their table has any.
+    pub(crate) fn gather(
+        &mut self,
+        rows: &[usize],
+        weights: Option<ArrayView1<'_, F>>,
+        groups: Option<&[u64]>,
+    ) {
+        (self.has_weights, self.has_groups) = (weights.is_some(), groups.is_some());
+        if let Some(from) = weights {
+            self.weights.iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
+        }
+        if let Some(from) = groups {
+            self.groups.iter_mut().zip(rows).for_each(|(to, &row)| *to = from[row]);
+        }
     }
 }
 

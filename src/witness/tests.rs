@@ -235,7 +235,8 @@ impl Case {
         for (k, targets) in self.targets.iter().enumerate() {
             trace.targets_mut(k).assign(&targets.map(number));
         }
-        trace.examples.weights = Some(self.weights.map(number));
+        let rows: Vec<usize> = (0..self.weights.len()).collect();
+        trace.examples.gather(&rows, Some(self.weights.map(number).view()), None);
         let fill = |first: usize, rows: RowsMut<'_, F>| {
             for (to, row) in rows.zip(first..) {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
