@@ -17,7 +17,7 @@ use std::path::Path;
 
 use polytask::gradcheck::{self, Probe, Report, Verdict};
 
-#[path = "../../tests/gradcheck_net/mod.rs"]
+#[path = "../../tests/it/gradcheck_net.rs"]
 mod gradcheck_net;
 
 use gradcheck_net::{Activation, Batch, Bug, LARGE, Net, SMALL};

@@ -1,4 +1,4 @@
-"""Writes metrics.json: values of the metrics by scikit-learn (1.9), for tests/metrics.rs.
+"""Writes metrics.json: values of the metrics by scikit-learn (1.9), for tests/it/metrics.rs.
 
 Missing labels are dropped before scikit-learn sees the data, column by column. A value is null where scikit-learn
 gives NaN or raises; "confusion" has confusion matrices, row after row. What scikit-learn does not have is written out below by definition: the relative error, boxes,

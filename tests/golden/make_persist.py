@@ -4,10 +4,10 @@
                                        state dict, and what the twin predicts; needs torch and safetensors
     python3 make_persist.py check [FOLDER]
                                        opens persist_model.safetensors and persist_estimator.safetensors, which
-                                       tests/persistence_python.rs wrote, and compares a forward pass in NumPy with the
+                                       tests/it/persistence_python.rs wrote, and compares a forward pass in NumPy with the
                                        predictions beside each; needs numpy and safetensors
 
-To write the files of the second form anew: cargo test --all-features --test persistence_python -- --ignored
+To write the files of the second form anew: cargo test --all-features --test it persistence_python -- --ignored
 Into another folder than this, with POLYTASK_FILES_FOR_PYTHON=FOLDER before it: .ci/run checks what it has just written.
 """
 

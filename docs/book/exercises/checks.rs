@@ -14,16 +14,15 @@ pub enum Outcome {
 }
 
 /// The checks of all answers in a module.
-#[macro_export]
 macro_rules! checks_of {
     ($answers:ident) => {
-        $crate::checks_of!($answers:
+        checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
             min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference)
     };
     ($answers:ident: $($name:ident),*) => {
-        vec![$((stringify!($name), Box::new(|| $crate::checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
+        vec![$((stringify!($name), Box::new(|| checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
     };
 }
 

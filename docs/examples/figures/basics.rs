@@ -6,7 +6,7 @@ use polytask::ndarray::{Array2, array, s};
 use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen, sheet};
 use safetensors::SafeTensors;
 
-use crate::experiments;
+use super::experiments;
 
 /// Side by side on a page.
 const HALF: [f64; 2] = [420.0, 320.0];

@@ -1,15 +1,5 @@
 //! The trainings behind the figures and tables: fixed seeds, a few seconds in all.
 
-// Parts of it are for the other programs that have it.
-#[allow(dead_code)]
-#[path = "../balance_toy/problem.rs"]
-pub mod toy;
-#[allow(dead_code)]
-#[path = "../../../tests/tutorial_record/mod.rs"]
-mod tutorial_record;
-#[path = "../balance_toy/two_scales.rs"]
-pub mod two_scales;
-
 use std::sync::LazyLock;
 
 use polytask::balance::diagnostics::diagnose;
@@ -21,6 +11,8 @@ use polytask::train::History;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
+
+use super::tutorial_record;
 
 /// Mean and standard error.
 pub fn summary(values: &[f64]) -> [f64; 2] {

@@ -10,6 +10,17 @@ mod experiments;
 mod growth;
 mod pictures;
 
+// Parts of these are for the other programs that have them.
+#[allow(dead_code)]
+#[path = "../balance_toy/problem.rs"]
+mod toy;
+#[allow(dead_code)]
+#[path = "../../../tests/it/tutorial_record.rs"]
+mod tutorial_record;
+#[allow(dead_code)]
+#[path = "../balance_toy/two_scales.rs"]
+mod two_scales;
+
 fn main() -> std::io::Result<()> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/src/figures");
     std::fs::create_dir_all(&folder)?;

@@ -8,7 +8,7 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen};
 
-use crate::{basics, experiments, growth};
+use super::{basics, experiments, growth, toy, two_scales};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
@@ -268,7 +268,7 @@ fn toy() -> String {
     let front = [[-7.0, -8.43], [0.0, -8.355], [7.0, -8.43]];
     let title = "Ways of four methods from five starts to the Pareto front of two losses";
     let mut chart = Chart::new(title, x, y).size(640.0, 520.0).line_with(Pen::GRID.width(10.0), "", front);
-    let problem = experiments::toy::Toy { scale: 0.1 };
+    let problem = toy::Toy { scale: 0.1 };
     let methods: [(&str, Box<dyn Balance>); 4] = [
         ("mean", Box::new(Equal::mean())),
         ("CAGrad", Box::new(CaGrad::new(0.4))),
@@ -276,7 +276,7 @@ fn toy() -> String {
         ("FAMO", Box::new(Famo::new().bounds(&[-2.1, -21.0]).decay(0.0))),
     ];
     for (k, (name, method)) in methods.into_iter().enumerate() {
-        for (i, start) in experiments::toy::SCALED_STARTS.into_iter().enumerate() {
+        for (i, start) in toy::SCALED_STARTS.into_iter().enumerate() {
             let mut path = Vec::new();
             problem.walk(&*method, start, 50_000, |step, x| {
                 if step % 500 == 0 {
@@ -293,7 +293,7 @@ fn toy() -> String {
             );
         }
     }
-    chart.dots(Pen::INK, 5.0, "", experiments::toy::SCALED_STARTS).drawing().svg()
+    chart.dots(Pen::INK, 5.0, "", toy::SCALED_STARTS).drawing().svg()
 }
 
 fn two_scales() -> String {
@@ -304,8 +304,8 @@ fn two_scales() -> String {
     let methods: [(&str, Box<dyn Balance>); 2] =
         [("equal", Box::new(Equal::sum())), ("GradNorm", Box::new(GradNorm::new().alpha(0.12)))];
     for (name, method) in methods {
-        let history = experiments::two_scales::train(&*method, 1).expect("losses stay finite");
-        let at = |i: usize| experiments::two_scales::remaining(&history, 20 * i, 20 * i + 20);
+        let history = two_scales::train(&*method, 1).expect("losses stay finite");
+        let at = |i: usize| two_scales::remaining(&history, 20 * i, 20 * i + 20);
         for (k, task) in ["small", "large"].into_iter().enumerate() {
             let line: Vec<_> = (0..50).map(|i| [20.0 * i as f64 + 10.0, at(i)[k]]).collect();
             chart = chart.line(format!("{name}, {task}"), line);

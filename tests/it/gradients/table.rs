@@ -1,0 +1,347 @@
+//! The table: each member of each family in a small network, with a batch to check it on.
+
+use std::f64::consts::TAU;
+
+use ndarray::{Array1, Array2};
+use polytask::data::Dataset;
+use polytask::layer::Dense;
+use polytask::loss::{ListTarget, Loss};
+use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::custom::{Gated, Quartic, Scale, Square, TwoTrunks};
+
+/// One row of the table.
+pub struct Row {
+    pub name: String,
+    pub sharing: Sharing,
+    pub tasks: Vec<Task>,
+    pub batch: Batch,
+    pub standardizes: bool,
+    /// Whether some blocks have no gradient, by nature: no label, weight 0, a saturated loss.
+    pub allows_zero: bool,
+}
+
+/// What a row is checked on.
+#[derive(Clone, Copy)]
+pub struct Batch {
+    pub rows: usize,
+    pub n_features: usize,
+    /// The largest feature: 1.5, or a thousand for extreme logits.
+    pub size: f64,
+    /// Whether a fifth of the labels is missing, a different fifth for each task.
+    pub gaps: bool,
+    /// Whether all labels of the first task are missing.
+    pub first_unlabelled: bool,
+    /// Whether examples have weights.
+    pub weighted: bool,
+}
+
+const PLAIN: Batch =
+    Batch { rows: 7, n_features: 4, size: 1.5, gaps: false, first_unlabelled: false, weighted: false };
+
+impl Row {
+    fn new(name: impl Into<String>, sharing: Sharing, tasks: Vec<Task>) -> Self {
+        Self { name: name.into(), sharing, tasks, batch: PLAIN, standardizes: false, allows_zero: false }
+    }
+
+    fn on(self, batch: Batch) -> Self {
+        Self { batch, ..self }
+    }
+
+    fn allowing_zero(self) -> Self {
+        Self { allows_zero: true, ..self }
+    }
+
+    /// The model over either scalar, with biases drawn at random: at zero, rectifiers of deep networks lie on
+    /// their kinks.
+    pub fn model<F: Scalar>(&self, data: &Dataset<F>) -> Model<F> {
+        let mut builder: ModelBuilder = Model::builder(self.batch.n_features).sharing(self.sharing.clone());
+        for task in &self.tasks {
+            builder = builder.task(task.clone());
+        }
+        let builder = if self.standardizes { builder.standardize() } else { builder };
+        let mut model = builder.seed(3).build::<F>().expect("valid settings");
+        model.fit_scaling(data).expect("data that fit");
+        let mut rng = ChaCha8Rng::seed_from_u64(17);
+        let blocks: Vec<_> =
+            model.network().layout().blocks().map(|(name, block)| (name.to_owned(), block)).collect();
+        for (_, block) in blocks.iter().filter(|(name, _)| name.ends_with("bias")) {
+            let draws = Init::GlorotUniform.draw(1, block.len(), &mut rng);
+            let numbers = &mut model.parameters_mut()[block.range()];
+            numbers.iter_mut().zip(draws).for_each(|(to, from)| *to = F::from_f64(0.5 * from));
+        }
+        model
+    }
+
+    pub fn data(&self) -> Dataset<f64> {
+        let Batch { rows, n_features, size, gaps, first_unlabelled, weighted } = self.batch;
+        let mut rng = ChaCha8Rng::seed_from_u64(rows as u64 + 1);
+        let features =
+            Array2::from_shape_fn((rows, n_features), |_| size * (2.0 * rng.random::<f64>() - 1.0));
+        let columns: Vec<(usize, &Task)> = (self.tasks.iter().enumerate())
+            .flat_map(|(k, task)| task.columns_list().iter().map(move |_| (k, task)))
+            .collect();
+        let targets = Array2::from_shape_fn((rows, columns.len()), |(row, column)| {
+            let (k, task) = columns[column];
+            let label = label(task.loss(), rng.random(), rng.random());
+            let missing = gaps && (row + 2 * k) % 5 == 4 || first_unlabelled && k == 0;
+            if missing { f64::NAN } else { label }
+        });
+        let names: Vec<&String> = self.tasks.iter().flat_map(Task::columns_list).collect();
+        let groups = (0..rows as u64).map(|row| row * 7 % (rows as u64).div_ceil(4)).collect();
+        let mut data = Dataset::new(features, targets).unwrap().with_target_names(names).unwrap();
+        if self.tasks.iter().any(|task| ranks(task.loss())) {
+            data = data.with_groups(groups).unwrap();
+        }
+        if weighted {
+            let weights = Array1::from_shape_fn(rows, |row| [1.0, 0.25, 3.0, 0.0][row % 4]);
+            data = data.with_weights(weights).unwrap();
+        }
+        data
+    }
+}
+
+pub fn table() -> Vec<Row> {
+    let mut rows = activations();
+    rows.extend(layers());
+    rows.extend(losses().into_iter().flat_map(with_loss));
+    rows.extend(sharing_forms());
+    rows.extend(batches());
+    rows.extend(products());
+    rows.extend(alone());
+    rows
+}
+
+/// Each activation, layer, loss and sharing form on a single example.
+fn alone() -> Vec<Row> {
+    // A list of one has no order, so a ranking loss of it is 0.
+    let losses = losses().into_iter().filter(|(loss, _)| !ranks(loss));
+    let rows = activations().into_iter().chain(layers()).chain(sharing_forms());
+    rows.chain(losses.map(|loss| with_loss(loss).into_iter().next().expect("the plain one")))
+        .filter(|row| row.batch.rows < 300 && row.batch.n_features < 1000)
+        .map(|row| Row {
+            name: format!("{}, one example", row.name),
+            batch: Batch { rows: 1, ..row.batch },
+            // It may leave a rectifier's layer off, and meet a loss where it is flat.
+            allows_zero: true,
+            ..row
+        })
+        .collect()
+}
+
+/// Each activation in a trunk and in a head, with one task and with three.
+fn activations() -> Vec<Row> {
+    let others = [Activation::LeakyRelu { slope: 0.3 }, Activation::Elu { alpha: 0.4 }];
+    let all = Activation::ALL.into_iter().chain(others);
+    all.flat_map(|activation| {
+        let trunk = || Sharing::shared_trunk([dense(5, activation), dense(4, activation)]);
+        let head = vec![dense(3, activation)];
+        [
+            Row::new(format!("{activation:?}, 1 task"), trunk(), tasks(1, &head)),
+            Row::new(format!("{activation:?}, 3 tasks"), trunk(), tasks(3, &head)),
+        ]
+    })
+    .collect()
+}
+
+/// Each layer, first, between others, last before the heads, and in a head.
+fn layers() -> Vec<Row> {
+    let tanh = || dense(4, Activation::Tanh);
+    let mut rows = Vec::new();
+    for (name, layer) in
+        [("Scale", Layer::custom(Scale)), ("Square", Layer::custom(Square)), ("Dense", tanh())]
+    {
+        let trunk = [layer.clone(), tanh(), layer.clone(), tanh(), layer.clone()];
+        let tasks = tasks(3, &[layer, tanh()]);
+        rows.push(Row::new(format!("layer {name}"), Sharing::shared_trunk(trunk), tasks));
+    }
+    // 70 400 weights: the gradient is computed in two pieces.
+    let wide = Sharing::shared_trunk([dense(64, Activation::Tanh)]);
+    let batch = Batch { rows: 3, n_features: 1100, size: 0.1, ..PLAIN };
+    rows.push(Row::new("layer Dense of two pieces", wide, tasks(2, &[])).on(batch));
+    // From width 512 on a chunk has 256 rows.
+    let wide = Sharing::shared_trunk([dense(512, Activation::Sigmoid)]);
+    rows.push(Row::new("layer Dense, large chunks", wide, tasks(2, &[])).on(Batch { rows: 300, ..PLAIN }));
+    rows
+}
+
+/// Every member of [`Loss`], those with settings in several settings, and how many target columns each has here.
+pub fn losses() -> Vec<(Loss, usize)> {
+    let class_weights = vec![1.0, 0.5, 2.0, 0.3];
+    vec![
+        (Loss::mean_squared_error(), 2),
+        (Loss::mean_absolute_error(), 2),
+        (Loss::huber(0.6), 2),
+        (Loss::smooth_l1(0.6), 2),
+        (Loss::log_cosh(), 2),
+        (Loss::quantiles([0.1, 0.5, 0.9]), 2),
+        (Loss::poisson(), 2),
+        (Loss::gaussian(), 2),
+        (Loss::binary_cross_entropy(), 1),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0] }, 2),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5] }, 2),
+        (Loss::binary_focal(), 2),
+        (Loss::BinaryFocal { gamma: 0.5, alpha: 0.6 }, 1),
+        (Loss::cross_entropy(4), 2),
+        (Loss::CrossEntropy { classes: 4, class_weights: class_weights.clone(), label_smoothing: 0.1 }, 1),
+        (Loss::focal(4), 2),
+        (Loss::Focal { classes: 4, class_weights, gamma: 0.5 }, 1),
+        (Loss::ordinal(4), 2),
+        (Loss::ordinal(2), 1),
+        (Loss::rank_net(), 2),
+        (Loss::lambda_rank(), 2),
+        (Loss::list_net(), 2),
+        (Loss::ListNet { target: ListTarget::Proportion }, 1),
+        (Loss::list_mle(), 2),
+        (Loss::approx_ndcg(), 1),
+        (Loss::ApproxNdcg { temperature: 1.0 }, 2),
+        (Loss::custom(Quartic), 2),
+    ]
+}
+
+/// One loss: plain, beside others with gaps and weights over three chunks, and at logits of ±1000.
+fn with_loss((loss, columns): (Loss, usize)) -> [Row; 3] {
+    let columns = ["a", "b"][..columns].to_vec();
+    let only_order = ranks(&loss);
+    let task = || Task::new("task", loss.clone()).columns(columns.clone());
+    let trunk = || Sharing::shared_trunk([dense(5, Activation::Silu)]);
+    let others = vec![task().weight(0.6), Task::regression("other"), Task::regression("third").weight(2.5)];
+    let uneven = Batch { rows: 300, gaps: true, weighted: true, ..PLAIN };
+    let extreme = Batch { rows: 19, size: 1e3, ..PLAIN };
+    let empty: [Layer; 0] = [];
+    // To a ranking loss a bias that moves all scores alike is nothing.
+    let zero = |row: Row| if only_order { row.allowing_zero() } else { row };
+    [
+        zero(Row::new(format!("{loss:?}"), trunk(), vec![task()]).on(Batch { rows: 11, ..PLAIN })),
+        zero(Row::new(format!("{loss:?}, gaps and weights"), trunk(), others).on(uneven)),
+        Row::new(format!("{loss:?}, extreme"), Sharing::shared_trunk(empty), vec![task()])
+            .on(extreme)
+            .allowing_zero(),
+    ]
+}
+
+/// Each sharing form with one and three tasks, with and without hidden layers in the heads.
+fn sharing_forms() -> Vec<Row> {
+    let trunk = || vec![dense(5, Activation::Tanh), dense(4, Activation::Gelu)];
+    let none: [Layer; 0] = [];
+    let mut rows = Vec::new();
+    for (name, sharing) in [
+        ("SharedTrunk", Sharing::shared_trunk(trunk())),
+        ("SharedTrunk, empty", Sharing::shared_trunk(none.clone())),
+        ("Independent", Sharing::independent(trunk())),
+        ("Independent, empty", Sharing::independent(none.clone())),
+        ("Custom, a gate per task", Sharing::custom(Gated(trunk()))),
+        ("Custom, two trunks", Sharing::custom(TwoTrunks(trunk()))),
+    ] {
+        for n in [1, 3] {
+            for (head, layers) in [("no", vec![]), ("a", vec![dense(3, Activation::Softplus)])] {
+                let row = Row::new(
+                    format!("{name}, {n} tasks, {head} hidden head"),
+                    sharing.clone(),
+                    tasks(n, &layers),
+                );
+                // With one task nobody reads the second trunk.
+                rows.push(if name.ends_with("two trunks") && n == 1 { row.allowing_zero() } else { row });
+            }
+        }
+    }
+    rows
+}
+
+/// Batches of every awkward size, labels of every awkward pattern, weights of tasks from 0 up.
+fn batches() -> Vec<Row> {
+    let trunk =
+        || Sharing::shared_trunk([dense(5, Activation::Relu), dense(4, Activation::Elu { alpha: 1.0 })]);
+    let mixed = || {
+        vec![
+            Task::new("price", Loss::huber(0.6)).weight(0.3).head([dense(3, Activation::Relu)]),
+            Task::new("kind", Loss::cross_entropy(3)).weight(2.5),
+            Task::new("clicked", Loss::binary_cross_entropy()),
+        ]
+    };
+    let mut rows = Vec::new();
+    for n in [1, 2, 255, 256, 257, 300] {
+        // One example may leave a rectifier's layer off.
+        rows.push(
+            Row::new(format!("batch of {n}"), trunk(), mixed())
+                .on(Batch { rows: n, ..PLAIN })
+                .allowing_zero(),
+        );
+        rows.push(
+            Row::new(format!("batch of {n}, weights"), trunk(), mixed())
+                .on(Batch { rows: n, weighted: true, ..PLAIN })
+                .allowing_zero(),
+        );
+    }
+    for n in [7, 257, 300] {
+        let gaps = Batch { rows: n, gaps: true, ..PLAIN };
+        rows.push(Row::new(format!("gaps, batch of {n}"), trunk(), mixed()).on(gaps));
+        let unlabelled = Batch { rows: n, first_unlabelled: true, ..PLAIN };
+        rows.push(
+            Row::new(format!("a task without labels, batch of {n}"), trunk(), mixed())
+                .on(unlabelled)
+                .allowing_zero(),
+        );
+    }
+    let mut silent = mixed();
+    silent[1] = Task::new("kind", Loss::cross_entropy(3)).weight(0.0);
+    rows.push(Row::new("a task of weight 0", trunk(), silent).allowing_zero());
+    let standardized = Batch { rows: 257, gaps: true, weighted: true, ..PLAIN };
+    rows.push(Row { standardizes: true, ..Row::new("standardized", trunk(), mixed()).on(standardized) });
+    rows
+}
+
+/// Tasks whose outputs are made of those of others: a product, one of a product, and factors without a loss, in each
+/// sharing form, with gaps and several chunks.
+fn products() -> Vec<Row> {
+    let trunk = || vec![dense(4, Activation::Tanh)];
+    let tasks = || {
+        vec![
+            Task::binary("clicked").weight(0.4).head([dense(3, Activation::Silu)]),
+            Task::binary("bought_if_clicked").without_loss(),
+            Task::product("bought", ["clicked", "bought_if_clicked"]).weight(1.5),
+            Task::regression("price"),
+            Task::binary("kept_if_bought").weight(0.7),
+            Task::product("kept", ["bought", "kept_if_bought"]).weight(2.5),
+        ]
+    };
+    let batch = Batch { rows: 257, gaps: true, weighted: true, ..PLAIN };
+    [
+        ("SharedTrunk", Sharing::shared_trunk(trunk())),
+        ("Independent", Sharing::independent(trunk())),
+        ("Custom", Sharing::custom(Gated(trunk()))),
+    ]
+    .into_iter()
+    .map(|(name, sharing)| Row::new(format!("{name}, products of tasks"), sharing, tasks()).on(batch))
+    .collect()
+}
+
+fn dense(width: usize, activation: Activation) -> Layer {
+    Dense::new(width, activation).init(Init::LeCunNormal).into()
+}
+
+/// Regressions with weights 0.5, 1.5 and 2.5.
+fn tasks(n: usize, head: &[Layer]) -> Vec<Task> {
+    let task = |k: usize| Task::regression(["a", "b", "c"][k]).weight(k as f64 + 0.5).head(head.to_vec());
+    (0..n).map(task).collect()
+}
+
+fn ranks(loss: &Loss) -> bool {
+    use Loss::*;
+    matches!(loss, RankNet | LambdaRank | ListNet { .. } | ListMle | ApproxNdcg { .. })
+}
+
+/// A label that suits the loss, from two numbers between 0 and 1.
+fn label(loss: &Loss, u: f64, v: f64) -> f64 {
+    match loss {
+        Loss::Poisson => (5.0 * u).floor(),
+        Loss::BinaryCrossEntropy { .. } | Loss::BinaryFocal { .. } => (2.0 * u).floor(),
+        Loss::CrossEntropy { classes, .. } | Loss::Focal { classes, .. } | Loss::Ordinal { classes } => {
+            (*classes as f64 * u).floor()
+        }
+        _ if ranks(loss) => (4.0 * u).floor(),
+        _ => (-2.0 * (1.0 - u).ln()).sqrt() * (TAU * v).cos(),
+    }
+}

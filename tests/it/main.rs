@@ -1,0 +1,48 @@
+//! The promises of the crate, one file each. They are one program, because each test program compiles the crate's
+//! generic code again; what needs a process of its own is in `tests/processes` and `tests/allocation.rs`.
+
+mod allocations;
+mod balancers;
+mod book;
+mod callbacks;
+mod checkpoints;
+mod data;
+mod data_allocation;
+mod data_csv;
+mod data_npy;
+mod data_npz;
+mod determinism;
+mod estimators;
+mod evaluation;
+mod gradcheck_honest;
+mod gradcheck_net;
+mod gradcheck_planted;
+mod gradients;
+mod gramian;
+mod hostile_files;
+mod hostile_input;
+mod hostile_labels;
+mod hostile_settings;
+mod losses;
+mod masking;
+mod metrics;
+mod model_check;
+mod model_columns;
+mod optimizers;
+mod persistence;
+mod persistence_python;
+mod pictures;
+mod planted_bugs;
+mod products;
+mod serving;
+mod shapes;
+mod standardized_targets;
+mod tutorial;
+mod tutorial_golden;
+mod tutorial_record;
+
+// Programs of the documentation that more than one test runs.
+#[path = "../../docs/examples/balance_toy/problem.rs"]
+mod toy;
+#[path = "../../docs/examples/balance_toy/two_scales.rs"]
+mod two_scales;
