@@ -56,7 +56,6 @@ use binding::Bindings;
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
-use crate::kernel;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels};
 use crate::trace::{RowsMut, Trace};
@@ -172,11 +171,11 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
     pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
-        self.names.get_or_insert_with(|| data.names().clone());
+        let (order, columns) = (self.feature_order(data)?, self.columns(data)?);
+        self.take_names(data, order.is_some());
         if !self.spec.standardizes || self.scaling.features.is_some() {
             return Ok(());
         }
-        let columns = self.columns(data)?;
         let targets = columns.iter().enumerate().map(|(k, columns)| {
             let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
             takes_scaling
@@ -186,8 +185,23 @@ impl<F: Scalar> Model<F> {
                 .transpose()
         });
         let targets = targets.collect::<Result<_>>()?;
-        self.scaling = Scaling { features: Some(Standardizer::of_features(data)?), targets };
+        let features = Standardizer::of_features(data)?;
+        let features = match order {
+            None => features,
+            Some(order) => features.select(&order),
+        };
+        self.scaling = Scaling { features: Some(features), targets };
         Ok(())
+    }
+
+    /// What the classes 0, 1, 2 … of a task are called, if it has one target column and the data that the model was
+    /// fitted on, or the `encoding` it was given, names its classes.
+    pub fn class_names(&self, task: &str) -> Option<&[String]> {
+        let task = self.tasks().iter().find(|candidate| candidate.name() == task)?;
+        match task.columns_list() {
+            [column] => self.names()?.classes.get(column).map(Vec::as_slice),
+            _ => None,
+        }
     }
 
     /// Features that were constant in the data the scaling was fitted on, by position: they carry no
@@ -248,18 +262,11 @@ impl<F: Scalar> Model<F> {
         batch: &Batch<'_, F>,
         trace: &mut Trace<F>,
     ) -> Result<()> {
-        let data = batch.dataset;
-        let binding = self.bind(data)?;
+        let binding = self.bind(batch.dataset)?;
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(&binding, batch, trace);
-        let fill = |first: usize, rows: RowsMut<'_, F>| {
-            kernel::copy_rows(data.flat_features(), &batch.rows[first..], rows, |row| {
-                if let Some(scaling) = &self.scaling.features {
-                    scaling.apply_row(row);
-                }
-            });
-        };
+        let fill = |first: usize, rows: RowsMut<'_, F>| self.gather_features(&binding, batch, first, rows);
         self.network.forward(theta, mode, fill, trace);
         self.network.losses(trace);
         Ok(())
@@ -420,14 +427,19 @@ impl<F: Scalar> Model<F> {
         self.scaling.targets[task].is_some()
     }
 
-    /// The positions of each task's target columns in `data`; none, if a task without a loss has not all of
-    /// them there.
+    /// The positions of each task's target columns in `data`, whose features are the model's; none, if a task without a
+    /// loss has not all of them there.
     pub(crate) fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
-        self.check_width(data.n_features())?;
-        let names: &Names = data.names();
+        self.feature_order(data)?;
+        let own = |column: &String| self.names()?.classes.get(column);
+        let find = |column: &String| {
+            let position = data.names().target(column)?;
+            let classes = data.names().classes.get(column);
+            classes.map_or(Ok(()), |classes| binding::check_classes(column, own(column), classes))?;
+            Ok(position)
+        };
         let of = |task: &Task| {
-            let columns: Result<Vec<usize>> =
-                task.columns_list().iter().map(|column| names.target(column)).collect();
+            let columns: Result<Vec<usize>> = task.columns_list().iter().map(find).collect();
             match columns {
                 Err(_) if !task.has_loss() => Ok(Vec::new()),
                 columns => columns.map_err(|e| e.within(format!("task {:?}", task.name()))),

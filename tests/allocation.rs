@@ -97,6 +97,22 @@ fn steady_steps_allocate_nothing() {
         assert_eq!(allocations(|| steps(40)), 0, "{name}");
     }
 
+    // A table whose columns stand in another order than the model's.
+    let data = table(600, 2).with_feature_names(["a", "b"]).expect("names");
+    let turned = data.clone().with_feature_names(["b", "a"]).expect("names");
+    let builder = Model::builder(2).task(Task::regression("y0")).task(Task::regression("y1"));
+    let mut model = builder.standardize().build::<f32>().expect("valid settings");
+    model.fit_scaling(&data).expect("a table");
+    let mut run = Trainer::new(Adam::new(1e-3)).steps(100).start(&model, &turned).expect("valid settings");
+    let mut desk = run.desk(&model, None);
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            run.step(&mut model, &turned, &mut desk).expect("a step");
+        }
+    };
+    steps(4);
+    assert_eq!(allocations(|| steps(40)), 0, "columns in another order");
+
     let data = polytask::data::datasets::mixed_tasks::<f32>(400, 0.3, 1);
     let on = |name: &str, loss, column: &str| Task::new(name, loss).columns([column]);
     let mut model = Model::builder(8)

@@ -95,13 +95,9 @@ impl<F: Scalar> Dataset<F> {
                 value,
             ));
         }
-        let names = Names {
-            features: (0..features.ncols()).map(|i| format!("x{i}")).collect(),
-            targets: (0..targets.ncols()).map(|i| format!("y{i}")).collect(),
-        };
         Ok(Self {
             id: next_id(),
-            names: Arc::new(names),
+            names: Arc::new(Names::generated(features.ncols(), targets.ncols())),
             features: row_major(features),
             targets: row_major(targets),
             weights: None,
@@ -146,7 +142,7 @@ impl<F: Scalar> Dataset<F> {
     pub fn with_feature_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let features: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("feature names", &features, self.n_features())?;
-        self.names = Arc::new(Names { features, targets: self.names.targets.clone() });
+        self.names = Arc::new(self.names.with_features(features));
         self.id = next_id();
         Ok(self)
     }
@@ -158,7 +154,44 @@ impl<F: Scalar> Dataset<F> {
     pub fn with_target_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let targets: Vec<String> = names.into_iter().map(Into::into).collect();
         names::check("target names", &targets, self.n_targets())?;
-        self.names = Arc::new(Names { features: self.names.features.clone(), targets });
+        self.names = Arc::new(self.names.with_targets(targets));
+        self.id = next_id();
+        Ok(self)
+    }
+
+    /// The same table with names for the classes 0, 1, 2 … of a target column. A model takes them over when it is
+    /// fitted ([`Model::class_names`](crate::Model::class_names)), and from then on refuses a table that calls the
+    /// same numbers something else.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let table = |labels: &[f32], classes: [&'static str; 2]| {
+    ///     let data = Dataset::<f32>::from_slices(&[0.0, 1.0, 2.0], 1, labels, 1)?.with_target_names(["kind"])?;
+    ///     data.with_class_names("kind", classes)
+    /// };
+    /// let train = table(&[0.0, 0.0, 1.0], ["barn", "house"])?;
+    /// let mut model = Model::builder(1).task(Task::classes("kind", 2)).build::<f32>()?;
+    /// Trainer::new(Adam::new(0.1)).steps(10).fit(&mut model, &train)?;
+    /// assert_eq!(model.class_names("kind").map(<[_]>::len), Some(2));
+    ///
+    /// let other = table(&[1.0, 1.0, 0.0], ["house", "barn"])?;
+    /// let error = model.evaluate(&other).unwrap_err().to_string();
+    /// assert!(error.contains("expected `barn`, `house`, found `house`, `barn`"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if there is no such target column, or a name is empty or there twice.
+    pub fn with_class_names(
+        mut self,
+        target: &str,
+        classes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self> {
+        self.names.target(target)?;
+        let classes: Vec<String> = classes.into_iter().map(Into::into).collect();
+        names::check(&format!("names of the classes of {target:?}"), &classes, classes.len())?;
+        Arc::make_mut(&mut self.names).classes.insert(target.to_owned(), classes);
         self.id = next_id();
         Ok(self)
     }

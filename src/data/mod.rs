@@ -14,7 +14,7 @@ mod batches;
 pub mod csv;
 mod dataset;
 pub mod datasets;
-mod names;
+pub(crate) mod names;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;

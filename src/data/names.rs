@@ -1,6 +1,7 @@
 //! The names of a table's columns, and help for a person who has misspelt one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -17,20 +18,145 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", from = "Stored"))]
+#[non_exhaustive]
 pub struct Names {
     /// Feature columns, in order.
     pub features: Vec<String>,
     /// Target columns, in order.
     pub targets: Vec<String>,
+    /// What the classes 0, 1, 2 … are called, of each target column of which that is known.
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    pub classes: BTreeMap<String, Vec<String>>,
+    /// Whether the features are called `x0, x1, …` because nobody named them.
+    generated: bool,
+}
+
+/// Names as a file holds them.
+#[cfg(feature = "persist")]
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+struct Stored {
+    features: Vec<String>,
+    targets: Vec<String>,
+    #[serde(default)]
+    classes: BTreeMap<String, Vec<String>>,
+    /// Files of earlier versions do not say.
+    generated: Option<bool>,
+}
+
+#[cfg(feature = "persist")]
+impl From<Stored> for Names {
+    fn from(stored: Stored) -> Self {
+        let Stored { features, targets, classes, generated } = stored;
+        let looks_generated = || features.iter().enumerate().all(|(i, name)| *name == format!("x{i}"));
+        Self { generated: generated.unwrap_or_else(looks_generated), features, targets, classes }
+    }
 }
 
 impl Names {
+    /// The names of the feature and target columns of a table.
+    pub fn new(
+        features: impl IntoIterator<Item = impl Into<String>>,
+        targets: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self {
+            features: features.into_iter().map(Into::into).collect(),
+            targets: targets.into_iter().map(Into::into).collect(),
+            classes: BTreeMap::new(),
+            generated: false,
+        }
+    }
+
+    /// The names of a table whose columns nobody named: `x0, x1, …` and `y0, y1, …`.
+    pub(super) fn generated(n_features: usize, n_targets: usize) -> Self {
+        let names = |letter: char, n: usize| (0..n).map(move |i| format!("{letter}{i}"));
+        Self { generated: true, ..Self::new(names('x', n_features), names('y', n_targets)) }
+    }
+
+    /// The same with other names of the features.
+    pub(super) fn with_features(&self, features: Vec<String>) -> Self {
+        Self { features, generated: false, ..self.clone() }
+    }
+
+    /// The same with other names of the targets, whose classes keep theirs.
+    pub(super) fn with_targets(&self, targets: Vec<String>) -> Self {
+        let renamed = self.targets.iter().zip(&targets);
+        let classes = renamed.filter_map(|(from, to)| Some((to.clone(), self.classes.get(from)?.clone())));
+        Self { classes: classes.collect(), targets, ..self.clone() }
+    }
+
+    /// Learns what the classes of a target are called, if it knows fewer of them.
+    pub(crate) fn learn_classes(self: &mut Arc<Self>, target: &str, classes: &[String]) {
+        if self.classes.get(target).is_none_or(|known| known.len() < classes.len()) {
+            Arc::make_mut(self).classes.insert(target.to_owned(), classes.to_vec());
+        }
+    }
+
+    /// Whether somebody named the features; if not, they are called `x0, x1, …`.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[1.0, 2.0], 2, &[], 0)?;
+    /// assert!(!data.names().has_feature_names());
+    /// assert!(data.with_feature_names(["mass", "length"])?.names().has_feature_names());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn has_feature_names(&self) -> bool {
+        !self.generated
+    }
+
+    /// Where each of these features is found in a table with the names `table`: `None` if they stand at the same
+    /// positions, which is also assumed where the features of one of the two have not been named.
+    ///
+    /// ```
+    /// # use polytask::data::Names;
+    /// let names = Names::new(["mass", "length"], ["period"]);
+    /// assert_eq!(names.find_features(&names)?, None);
+    /// assert_eq!(names.find_features(&Names::new(["length", "mass"], ["period"]))?, Some(vec![1, 0]));
+    /// let error = names.find_features(&Names::new(["length", "colour"], ["period"])).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "features: expected the columns `mass`, `length`, found a table without `mass`, but with `colour`"
+    /// );
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if both have been named and one has a feature that the other lacks.
+    pub fn find_features(&self, table: &Self) -> Result<Option<Vec<usize>>> {
+        if self.features == table.features {
+            return Ok(None);
+        }
+        let positions: HashMap<&str, usize> = positions(&table.features);
+        let order: Option<Vec<usize>> =
+            self.features.iter().map(|name| positions.get(name.as_str()).copied()).collect();
+        match order {
+            Some(order) if order.len() == table.features.len() => Ok(Some(order)),
+            _ if self.generated || table.generated => Ok(None),
+            _ => Err(self.mismatch(table)),
+        }
+    }
+
+    fn mismatch(&self, table: &Self) -> Error {
+        let (own, found) = (positions(&self.features), positions(&table.features));
+        let missing: Vec<&String> =
+            self.features.iter().filter(|name| !found.contains_key(name.as_str())).collect();
+        let extra: Vec<&String> =
+            table.features.iter().filter(|name| !own.contains_key(name.as_str())).collect();
+        let found = match (missing.is_empty(), extra.is_empty()) {
+            (false, false) => format!("a table without {}, but with {}", listed(&missing), listed(&extra)),
+            (false, true) => format!("a table without {}", listed(&missing)),
+            (true, _) => format!("a table that also has {}", listed(&extra)),
+        };
+        Error::new(ErrorKind::Name, "features", format!("the columns {}", listed(&self.features)), found)
+    }
+
     /// The index of the feature column called `name`.
     ///
     /// ```
     /// # use polytask::data::Names;
-    /// let names = Names { features: vec!["mass".into(), "length".into()], targets: vec![] };
+    /// let names = Names::new(["mass", "length"], [""; 0]);
     /// assert_eq!(names.feature("length")?, 1);
     /// let error = names.feature("lenght").unwrap_err();
     /// assert!(error.to_string().contains("the nearest names are `length`, `mass`"), "{error}");
@@ -48,7 +174,7 @@ impl Names {
     /// ```
     /// use polytask::data::Names;
     ///
-    /// let names = Names { features: vec!["speed".into()], targets: vec!["shoulder".into(), "elbow".into()] };
+    /// let names = Names::new(["speed"], ["shoulder", "elbow"]);
     /// assert_eq!(names.target("elbow")?, 1);
     /// let error = names.target("elbov").unwrap_err();
     /// assert_eq!(
@@ -77,7 +203,7 @@ pub(super) fn find(place: impl std::fmt::Display, names: &[String], name: &str) 
 }
 
 /// Fails unless `names` are as many as `count`, none of them empty and none twice.
-pub(super) fn check(place: &str, names: &[String], count: usize) -> Result<()> {
+pub(crate) fn check(place: &str, names: &[String], count: usize) -> Result<()> {
     if names.len() != count {
         return Err(Error::new(
             ErrorKind::Name,
@@ -125,6 +251,19 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     distances[b.len()]
+}
+
+fn positions(names: &[String]) -> HashMap<&str, usize> {
+    names.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect()
+}
+
+/// The first ten names as a message shows them, and how many there are besides.
+pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
+    let shown = quoted(&names[..names.len().min(10)]);
+    match names.len() {
+        0..=10 => shown,
+        n => format!("{shown} and {} more", n - 10),
+    }
 }
 
 /// The names as a message shows them: `a`, `b`.

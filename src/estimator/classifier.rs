@@ -158,6 +158,31 @@ impl<F: Scalar> Fitted<Classification, F> {
         }))
     }
 
+    /// [`predict`](Self::predict) for the features of a table, found by name.
+    ///
+    /// # Errors
+    /// As [`Model::predict_table`](crate::Model::predict_table).
+    pub fn predict_table(&self, data: &Dataset<F>) -> Result<Array2<F>> {
+        self.predict(&self.features_of(data)?)
+    }
+
+    /// [`predict_proba`](Self::predict_proba) for the features of a table, found by name.
+    ///
+    /// # Errors
+    /// As [`Model::predict_table`](crate::Model::predict_table).
+    pub fn predict_proba_table(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
+        self.predict_proba(&self.features_of(data)?)
+    }
+
+    /// [`score`](Self::score) on a table, whose columns are found by name.
+    ///
+    /// # Errors
+    /// As [`predict_table`](Self::predict_table), and [`ErrorKind::Name`] if a target is not there or calls its classes
+    /// something else.
+    pub fn score_table(&self, data: &Dataset<F>) -> Result<f64> {
+        self.score(&self.features_of(data)?, &self.targets_of(data)?)
+    }
+
     /// The mean over the targets of the share of labels that are predicted, 1 at best. A target without a label in
     /// `y` is left out; NaN if none is left.
     ///

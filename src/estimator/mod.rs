@@ -53,11 +53,14 @@ mod regressor;
 
 use std::marker::PhantomData;
 
+use ndarray::{Array2, Axis, CowArray, Ix2};
+
 pub use classifier::{Classification, MultiTaskClassifier};
 #[cfg(feature = "persist")]
 pub use persist::Kind;
 pub use regressor::{MultiTaskRegressor, Regression};
 
+use crate::data::Dataset;
 use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing};
@@ -396,5 +399,15 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// The names of the targets.
     pub fn target_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.members[0].tasks().iter().map(|task| task.name())
+    }
+
+    /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.
+    fn features_of<'a>(&self, data: &'a Dataset<F>) -> Result<CowArray<'a, F, Ix2>> {
+        self.members[0].features_of(data)
+    }
+
+    /// The targets of a table in the order of [`target_names`](Self::target_names).
+    fn targets_of(&self, data: &Dataset<F>) -> Result<Array2<F>> {
+        Ok(data.targets().select(Axis(1), &self.members[0].columns(data)?.concat()))
     }
 }

@@ -147,6 +147,37 @@ impl<F: Scalar> Fitted<Regression, F> {
         Ok(predicted)
     }
 
+    /// [`predict`](Self::predict) for the features of a table, found by name.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = Dataset::new(array![[1.0, 5.0], [2.0, 4.0], [3.0, 9.0], [4.0, 1.0]], array![[1.0], [2.0], [3.0], [4.0]])?
+    ///     .with_feature_names(["mass", "length"])?;
+    /// let model = MultiTaskRegressor::new().hidden([4]).members(2).epochs(5).fit_table(&data)?;
+    /// let turned = data.features().select(ndarray::Axis(1), &[1, 0]);
+    /// let turned = Dataset::new(turned, data.targets().to_owned())?.with_feature_names(["length", "mass"])?;
+    /// assert_eq!(model.predict_table(&turned)?, model.predict(&data.features().to_owned())?);
+    /// assert_eq!(model.score_table(&turned)?, model.score_table(&data)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::predict_table`](crate::Model::predict_table).
+    pub fn predict_table(&self, data: &Dataset<F>) -> Result<Array2<F>> {
+        self.predict(&self.features_of(data)?)
+    }
+
+    /// [`score`](Self::score) on a table, whose columns are found by name.
+    ///
+    /// # Errors
+    /// As [`predict_table`](Self::predict_table), and [`ErrorKind::Name`](crate::ErrorKind::Name) if a target is not
+    /// there.
+    pub fn score_table(&self, data: &Dataset<F>) -> Result<f64> {
+        self.score(&self.features_of(data)?, &self.targets_of(data)?)
+    }
+
     /// The mean over the targets of R², 1 at best; 0 is what the mean of these labels would reach. A target
     /// whose labels in `y` are fewer than two or all equal has none and is left out; NaN if none is left.
     ///

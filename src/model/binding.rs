@@ -1,18 +1,25 @@
-//! What ties a table to a model: where each task finds its columns, looked up and checked once per table.
+//! What ties a table to a model: where the model finds its features, and each task its targets, looked up by name and
+//! checked once per table.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Model;
-use crate::data::{Batch, Dataset};
-use crate::trace::Trace;
-use crate::{Result, Scalar};
+use ndarray::{Axis, CowArray, Ix2};
 
-/// Where the tasks of a model find their columns in one table, whose labels have been checked.
+use super::Model;
+use crate::data::names::listed;
+use crate::data::{Batch, Dataset};
+use crate::kernel;
+use crate::trace::{RowsMut, Trace};
+use crate::{Error, ErrorKind, Result, Scalar};
+
+/// Where a model finds its columns in one table, whose labels have been checked.
 #[derive(Debug)]
 pub(super) struct Binding {
     table: u64,
+    /// The column of each feature; `None` if they stand in the model's own order.
+    features: Option<Vec<usize>>,
     /// Per task; none for a task without a loss whose columns the table lacks.
-    pub(super) targets: Vec<Vec<usize>>,
+    targets: Vec<Vec<usize>>,
 }
 
 /// The bindings of a model to the tables that it saw last, the latest first.
@@ -39,6 +46,11 @@ impl Bindings {
         Some(Arc::clone(&known[0]))
     }
 
+    /// Forgets all: the model has got other names.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn remember(&self, binding: Arc<Binding>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.truncate(MOST - 1);
@@ -52,13 +64,79 @@ impl<F: Scalar> Model<F> {
         if let Some(known) = self.bindings.find(data.id()) {
             return Ok(known);
         }
-        let targets = self.columns(data)?;
+        let (features, targets) = (self.feature_order(data)?, self.columns(data)?);
         for (k, columns) in targets.iter().enumerate() {
             self.check_labels(k, columns, data)?;
         }
-        let binding = Arc::new(Binding { table: data.id(), targets });
+        let binding = Arc::new(Binding { table: data.id(), features, targets });
         self.bindings.remember(Arc::clone(&binding));
         Ok(binding)
+    }
+
+    /// Takes the names of the columns of `data` if the model has none yet, and those of classes that it does not know.
+    pub(super) fn take_names(&mut self, data: &Dataset<F>, reordered: bool) {
+        let known = self.names.as_ref().filter(|names| names.has_feature_names() || reordered);
+        let mut names = Arc::clone(known.unwrap_or(data.names()));
+        for (target, classes) in &data.names().classes {
+            names.learn_classes(target, classes);
+        }
+        if self.names.as_ref() != Some(&names) {
+            self.names = Some(names);
+            self.bindings.clear();
+        }
+    }
+
+    /// Where each of the model's features is found in `data`: `None` if they stand in the model's own order, which is
+    /// also assumed where the model or the table has no names for them.
+    pub(super) fn feature_order(&self, data: &Dataset<F>) -> Result<Option<Vec<usize>>> {
+        let order = self.names.as_ref().map_or(Ok(None), |names| names.find_features(data.names()))?;
+        self.check_width(data.n_features())?;
+        Ok(order)
+    }
+
+    /// The features of a table in the model's own order.
+    pub(crate) fn features_of<'a>(&self, data: &'a Dataset<F>) -> Result<CowArray<'a, F, Ix2>> {
+        Ok(match self.feature_order(data)? {
+            None => data.features().into(),
+            Some(order) => data.features().select(Axis(1), &order).into(),
+        })
+    }
+
+    /// Copies the features of some rows of a batch, from `first` on, as the network is to see them.
+    pub(super) fn gather_features(
+        &self,
+        binding: &Binding,
+        batch: &Batch<'_, F>,
+        first: usize,
+        to: RowsMut<'_, F>,
+    ) {
+        let (data, rows) = (batch.dataset, &batch.rows[first..]);
+        match &binding.features {
+            None => kernel::copy_rows(data.flat_features(), rows, to, |row| self.scale_features(row)),
+            Some(order) => to.zip(rows).for_each(|(to, &row)| {
+                let from = data.feature_row(row);
+                to.iter_mut().zip(order).for_each(|(to, &column)| *to = from[column]);
+                self.scale_features(to);
+            }),
+        }
+    }
+
+    /// One row of a batch as the network is to see it.
+    pub(super) fn features_of_row(&self, binding: &Binding, data: &Dataset<F>, row: usize) -> Vec<F> {
+        let from = data.feature_row(row);
+        let mut features = match &binding.features {
+            None => from.to_vec(),
+            Some(order) => order.iter().map(|&column| from[column]).collect(),
+        };
+        self.scale_features(&mut features);
+        features
+    }
+
+    #[inline]
+    fn scale_features(&self, row: &mut [F]) {
+        if let Some(scaling) = &self.scaling.features {
+            scaling.apply_row(row);
+        }
     }
 
     /// Copies the labels of a batch to the trace, scaled as the network is to learn them, with the weights and groups
@@ -91,6 +169,19 @@ impl<F: Scalar> Model<F> {
     }
 }
 
+/// Fails if a target's classes are called one thing in the data that the model learnt from, and another now. A table that
+/// has not met the last of them is fine.
+pub(super) fn check_classes(target: &str, own: Option<&Vec<String>>, found: &[String]) -> Result<()> {
+    match own {
+        Some(own) if own.iter().zip(found).any(|(own, found)| own != found) => {
+            let place = format!("classes of the target `{target}`");
+            Err(Error::new(ErrorKind::Name, place, listed(own), listed(found))
+                .advise("read the table with the encoding that the model learnt from"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +189,7 @@ mod tests {
     #[test]
     fn the_table_seen_longest_ago_is_forgotten_first() {
         let known = Bindings::default();
-        let bound = |table: u64| Arc::new(Binding { table, targets: Vec::new() });
+        let bound = |table: u64| Arc::new(Binding { table, features: None, targets: Vec::new() });
         (0..MOST as u64).for_each(|table| known.remember(bound(table)));
         assert_eq!(known.find(0).map(|binding| binding.table), Some(0));
         known.remember(bound(100));

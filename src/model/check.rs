@@ -91,12 +91,9 @@ impl<F: Scalar> Model<F> {
         let mut layout = self.network.layout().clone();
         layout.push("inputs", batch.rows.len(), self.n_features());
         let mut point = self.theta.clone();
+        let binding = self.bind(batch.dataset)?;
         for &row in batch.rows {
-            let inputs = point.len()..;
-            point.extend_from_slice(batch.dataset.feature_row(row));
-            if let Some(scaling) = &self.scaling.features {
-                scaling.apply_row(&mut point[inputs]);
-            }
+            point.extend(self.features_of_row(&binding, batch.dataset, row));
         }
 
         let weights = self.loss_weights();

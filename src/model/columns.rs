@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Model;
+use super::binding::check_classes;
 use crate::data::Names;
-use crate::data::csv::Encoding;
+use crate::data::csv::{Column, Content, Encoding};
 use crate::loss::Kind;
 use crate::{Error, ErrorKind, Result, Scalar};
 
@@ -35,11 +36,23 @@ impl<F: Scalar> Model<F> {
     /// [`ErrorKind::Shape`] if a task has fewer classes than its column.
     pub fn set_encoding(&mut self, encoding: Encoding) -> Result<()> {
         let names = match &self.names {
-            Some(names) => Arc::clone(names),
-            None => Arc::new(Names { features: encoding.feature_names(), targets: encoding.target_names() }),
+            Some(names) if names.has_feature_names() => Arc::clone(names),
+            _ => Arc::new(Names::new(encoding.feature_names(), encoding.target_names())),
         };
+        self.keep_encoding(encoding, names)
+    }
+
+    /// Keeps an encoding whose features are called `names`.
+    pub(super) fn keep_encoding(&mut self, encoding: Encoding, mut names: Arc<Names>) -> Result<()> {
         self.check_encoding(&encoding, &names)?;
+        for Column { name, content } in encoding.columns() {
+            if let Content::Classes { classes, .. } = content {
+                check_classes(name, names.classes.get(name), classes)?;
+                names.learn_classes(name, classes);
+            }
+        }
         self.names = Some(names);
+        self.bindings.clear();
         self.encoding = Some(Arc::new(encoding));
         Ok(())
     }
@@ -49,17 +62,7 @@ impl<F: Scalar> Model<F> {
         self.encoding.as_deref()
     }
 
-    /// What the classes 0, 1, 2 … of a task are called, if its one target column held texts in the file of the
-    /// [`encoding`](Self::encoding).
-    pub fn class_names(&self, task: &str) -> Option<&[String]> {
-        let task = self.tasks().iter().find(|candidate| candidate.name() == task)?;
-        match task.columns_list() {
-            [column] => self.encoding()?.classes(column),
-            _ => None,
-        }
-    }
-
-    pub(super) fn check_encoding(&self, encoding: &Encoding, names: &Names) -> Result<()> {
+    fn check_encoding(&self, encoding: &Encoding, names: &Names) -> Result<()> {
         if names.features.len() != self.n_features() {
             let (expected, found) = (self.n_features(), names.features.len());
             return Err(Error::new(ErrorKind::Shape, "features of the encoding", expected, found));

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::binding::Bindings;
 use super::{Model, ModelBuilder, Scaling};
-#[cfg(feature = "csv")]
-use crate::data::Names;
-use crate::data::Standardizer;
+use crate::data::names::{self, listed};
+use crate::data::{Names, Standardizer};
 use crate::network::MOST_PARAMETERS;
 use crate::persist::{Reader, Writer, bytes_of};
 use crate::{Error, ErrorKind, Result, Scalar};
@@ -114,8 +113,8 @@ impl<F: Scalar> Model<F> {
         Self::read(&reader)
     }
 
-    /// Takes the parameters from a file, by name and shape, and the scaling, if there is any in the file. The
-    /// model's own settings stay; nothing is changed if there is an error.
+    /// Takes the parameters from a file, by name and shape, and the scaling and the names of the columns, if they are
+    /// in the file. The model's own settings stay; nothing is changed if there is an error.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -136,7 +135,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read, [`ErrorKind::Shape`] if blocks are missing, too many,
     /// or of another shape or type: the message has all of them. [`ErrorKind::Value`] if a number is not
-    /// finite.
+    /// finite, [`ErrorKind::Name`] if the file was learnt from other features than the model.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = bytes_of(path)?;
@@ -297,15 +296,11 @@ impl<F: Scalar> Model<F> {
             encoding: None,
         };
         model.read_weights(reader)?;
-        model.names = reader.section::<Option<_>>("names")?.map(Arc::new);
-        model.check_names()?;
         #[cfg(feature = "csv")]
         if reader.has_section(ENCODING) {
-            let none = || Names { features: Vec::new(), targets: Vec::new() };
-            let names = model.names.clone().unwrap_or_else(|| Arc::new(none()));
-            let encoding = reader.section(ENCODING)?;
-            model.check_encoding(&encoding, &names)?;
-            model.encoding = Some(Arc::new(encoding));
+            let none = || Arc::new(Names::new([""; 0], [""; 0]));
+            let names = model.names.clone().unwrap_or_else(none);
+            model.keep_encoding(reader.section(ENCODING)?, names)?;
         }
         Ok(model)
     }
@@ -325,8 +320,10 @@ impl<F: Scalar> Model<F> {
 
     /// Takes parameters and scaling.
     pub(crate) fn read_weights(&mut self, reader: &Reader<'_>) -> Result<()> {
+        let mut columns = self.names.clone();
         if reader.is_ours() {
             check_precision::<F>(reader)?;
+            columns = self.names_with(reader.section("names")?)?;
         }
         let scaling: Vec<String> = self
             .standardizers()
@@ -341,7 +338,8 @@ impl<F: Scalar> Model<F> {
             true => Some(self.read_scaling(reader)?),
             false => None,
         };
-        self.theta = theta;
+        (self.theta, self.names) = (theta, columns);
+        self.bindings.clear();
         if let Some(scaling) = scaling {
             self.scaling = scaling;
         }
@@ -451,10 +449,20 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    fn check_names(&self) -> Result<()> {
-        match self.names.as_ref().map_or(self.n_features(), |names| names.features.len()) {
-            found if found == self.n_features() => Ok(()),
-            found => Err(Error::new(ErrorKind::Name, "names of features", self.n_features(), found)),
+    /// The names of the columns that parameters from a file are about, which are called `stored` there.
+    fn names_with(&self, stored: Option<Names>) -> Result<Option<Arc<Names>>> {
+        let Some(stored) = stored else { return Ok(self.names.clone()) };
+        names::check("names of features", &stored.features, self.n_features())?;
+        match &self.names {
+            Some(own) if own.features == stored.features || !stored.has_feature_names() => {
+                Ok(Some(Arc::clone(own)))
+            }
+            Some(own) if own.has_feature_names() => {
+                let (own, stored) = (listed(&own.features), listed(&stored.features));
+                Err(Error::new(ErrorKind::Name, "features of the file", own, stored)
+                    .advise("build the model anew, or load the file with Model::load"))
+            }
+            _ => Ok(Some(Arc::new(stored))),
         }
     }
 }

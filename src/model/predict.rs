@@ -3,6 +3,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Model, Predictions};
+use crate::data::Dataset;
 use crate::kernel;
 use crate::layer::Mode;
 use crate::trace::{RowsMut, Trace};
@@ -25,6 +26,33 @@ impl<F: Scalar> Model<F> {
         let mut views: Vec<_> = predictions.values.iter_mut().map(|values| values.view_mut()).collect();
         self.predict_into(features, &mut trace, &mut views)?;
         Ok(predictions)
+    }
+
+    /// [`predict`](Self::predict) for the features of a table, which are found by name if the model knows the names of
+    /// its features and the table has them.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::prelude::*;
+    ///
+    /// let train = Dataset::new(array![[1.0, 5.0], [2.0, 4.0], [3.0, 9.0]], array![[1.0], [2.0], [3.0]])?
+    ///     .with_feature_names(["mass", "length"])?
+    ///     .with_target_names(["price"])?;
+    /// let mut model = Model::builder(2).task(Task::regression("price")).standardize().build::<f64>()?;
+    /// Trainer::new(Adam::new(0.1)).steps(20).fit(&mut model, &train)?;
+    ///
+    /// let next = Dataset::new(array![[7.0, 2.5]], Array2::zeros((1, 0)))?.with_feature_names(["length", "mass"])?;
+    /// assert_eq!(model.predict_table(&next)?["price"], model.predict(array![[2.5, 7.0]].view())?["price"]);
+    /// let other = next.with_feature_names(["length", "colour"])?;
+    /// assert!(model.predict_table(&other).is_err()); // no mass
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if the table has other features than the data that the model learnt from,
+    /// [`ErrorKind::Shape`] if it has not as many.
+    pub fn predict_table(&self, data: &Dataset<F>) -> Result<Predictions<F>> {
+        self.predict(self.features_of(data)?.view())
     }
 
     /// [`predict`](Self::predict) in memory of the caller: nothing is allocated.

@@ -6,6 +6,7 @@ mod balancers;
 mod book;
 mod callbacks;
 mod checkpoints;
+mod column_names;
 mod data;
 mod data_allocation;
 mod data_csv;

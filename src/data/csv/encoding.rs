@@ -242,6 +242,11 @@ impl Encoding {
                     .advise("rename a column: features are called as the module tells")
             })?
             .with_target_names(self.target_names())?;
+        for Column { name, content } in &self.columns {
+            if let Content::Classes { classes, .. } = content {
+                data = data.with_class_names(name, classes)?;
+            }
+        }
         if let Some(name) = &self.reader.weights {
             let weights = weights(&Cells::new(table, name, &self.reader.missing)?)?;
             data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
