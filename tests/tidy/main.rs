@@ -307,6 +307,17 @@ fn every_example_is_declared() {
     assert_none(faults.collect(), "[[example]] in Cargo.toml");
 }
 
+/// A learner's answer is checked without building what tests and benchmarks need.
+#[test]
+fn exercises_are_a_package_without_dependencies() {
+    let manifest = read("docs/book/exercises/Cargo.toml");
+    assert!(!manifest.contains("dependencies"), "{manifest}");
+    assert!(
+        read("Cargo.toml").contains("members = [\"docs/book/exercises\"]"),
+        "its target folder is the root's"
+    );
+}
+
 /// The text of the links of a page, code aside: what stands in `](…)`.
 fn links(page: &str) -> Vec<String> {
     let mut in_code = false;

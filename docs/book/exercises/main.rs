@@ -1,9 +1,9 @@
 //! Tells which of your answers to the book's exercises are right.
 //!
 //! ```text
-//! cargo run --example exercises
-//! cargo run --example exercises -- cosine                 one of them
-//! cargo run --example exercises --features solutions      judges the book's solutions instead
+//! cargo run -p exercises
+//! cargo run -p exercises -- cosine                 one of them
+//! cargo run -p exercises --features solutions      judges the book's solutions instead
 //! ```
 
 #[cfg(feature = "solutions")]

@@ -1,4 +1,4 @@
-//! Your answers. Replace each `todo!()`, then `cargo run --example exercises`.
+//! Your answers. Replace each `todo!()`, then `cargo run -p exercises`.
 //!
 //! Matrices are row-major slices: entry (n, i) of a B × I matrix `x` is `x[n * I + i]`.
 
