@@ -30,7 +30,7 @@ pub mod train;
 #[cfg(doctest)]
 mod book;
 #[cfg(test)]
-mod witness;
+mod dual;
 
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;

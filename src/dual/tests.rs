@@ -1,4 +1,4 @@
-//! What the witness says: of itself, of each activation, of each loss, of whole networks.
+//! What dual numbers say: of themselves, of each activation, of each loss, of whole networks.
 
 use ndarray::{Array1, Array2, ArrayView2, array};
 use rand::rngs::ChaCha8Rng;
@@ -15,12 +15,12 @@ use crate::{Activation, Layer, Network, Scalar, Sharing, Task};
 const TOLERANCE: f64 = 1e-12;
 
 #[track_caller]
-fn assert_near(by_hand: f64, witness: f64, scale: f64, place: &str) {
-    let apart = (by_hand - witness).abs();
-    assert!(apart <= TOLERANCE * scale, "{place}: by hand {by_hand:e}, dual numbers {witness:e}");
+fn assert_near(by_hand: f64, dual: f64, scale: f64, place: &str) {
+    let apart = (by_hand - dual).abs();
+    assert!(apart <= TOLERANCE * scale, "{place}: by hand {by_hand:e}, dual numbers {dual:e}");
 }
 
-/// The witness is examined by identities that tie its rules to one another.
+/// Dual numbers are examined by identities that tie its rules to one another.
 #[test]
 fn dual_numbers_obey_calculus() {
     let one = Dual::ONE;
@@ -161,7 +161,7 @@ fn every_loss_has_a_row() {
 fn losses_and_their_deltas() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for (loss, label) in losses() {
-        let (by_hand, witness) = (loss.build::<f64>().unwrap(), loss.build::<Dual>().unwrap());
+        let (by_hand, twin) = (loss.build::<f64>().unwrap(), loss.build::<Dual>().unwrap());
         let mut targets = Array2::from_shape_fn((9, 2), |_| label(rng.random_range(0..5)));
         for gap in [[2, 0], [5, 0], [5, 1]] {
             targets[gap] = f64::NAN;
@@ -186,7 +186,7 @@ fn losses_and_their_deltas() {
                 let mut outputs = outputs.map(dual);
                 outputs[at].slope = 1.0;
                 let mut unused = Array2::from_elem(outputs.dim(), Dual::ZERO);
-                let seen = witness.value_and_delta(outputs.view(), &labels, unused.view_mut());
+                let seen = twin.value_and_delta(outputs.view(), &labels, unused.view_mut());
                 assert_near(value, seen.value, value.abs(), &format!("{loss:?}: value"));
                 assert_near(d, seen.slope, scale, &format!("{loss:?} at {size}: delta{at:?}"));
             }
@@ -257,10 +257,10 @@ impl Case {
         network.backward(&self.theta, &mut trace, &weights, &mut gradient);
         let input_gradient = network.input_gradient(&trace);
 
-        let witness = Network::<Dual>::new(3, &self.sharing, &self.tasks).unwrap();
-        let mut trace = witness.trace(self.x.nrows());
+        let twin = Network::<Dual>::new(3, &self.sharing, &self.tasks).unwrap();
+        let mut trace = twin.trace(self.x.nrows());
         let mut slope = |theta: &[Dual], x: ArrayView2<'_, Dual>| {
-            self.run(&witness, theta, x, &mut trace);
+            self.run(&twin, theta, x, &mut trace);
             let losses = trace.tasks.iter().zip(&own);
             losses.map(|(task, &weight)| weight * task.loss.slope).sum::<f64>()
         };

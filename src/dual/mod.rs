@@ -1,4 +1,4 @@
-//! A second witness of every derivative: the engine's own generic code, run on dual numbers.
+//! Dual numbers, a second witness of every derivative: the engine's own generic code runs on them.
 //!
 //! A dual number carries a derivative along, `x + x′ε` with ε² = 0, and every operation follows the chain rule:
 //!
@@ -6,7 +6,7 @@
 //! (x + x′ε) (y + y′ε) = x y + (x′y + x y′) ε            f(x + x′ε) = f(x) + f′(x) x′ ε
 //! ```
 //! With x′ = 1 for one input and 0 for the others, the loss comes out with its derivative, exact to rounding: no step,
-//! no difference. What is differentiated is the forward code alone, so the witness shares nothing with the
+//! no difference. What is differentiated is the forward code alone, so they share nothing with the
 //! backward code but the values both start from. (Forward mode: Wengert, "A simple automatic derivative evaluation
 //! program", Communications of the ACM 7, 1964.)
 //!
