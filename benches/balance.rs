@@ -17,10 +17,10 @@ mod sizes;
 
 use std::time::{Duration, Instant};
 
+use polytask::Form;
 use polytask::balance::{Evidence, Over, Weights};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
-use polytask::trace::Form;
 
 use sizes::Size;
 

@@ -13,6 +13,7 @@ mod report;
 mod scalar;
 mod task;
 
+pub mod arena;
 pub mod balance;
 pub mod data;
 pub mod estimator;
@@ -24,7 +25,6 @@ pub mod metric;
 pub mod optim;
 pub mod picture;
 pub mod sharing;
-pub mod trace;
 pub mod train;
 
 #[cfg(doctest)]
@@ -36,13 +36,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
 pub use layer::{Activation, Layer};
 pub use model::{GradientChecks, Model, ModelBuilder, Predictions};
-pub use network::Network;
+#[doc(hidden)]
+pub use network::Form;
+pub use network::{Network, Trace};
 pub use params::{Block, Layout};
 pub use report::{Report, TaskReport};
 pub use scalar::Scalar;
 pub use sharing::Sharing;
 pub use task::Task;
-pub use trace::Trace;
 pub use train::Trainer;
 
 /// What a program that trains a model names: `use polytask::prelude::*`.

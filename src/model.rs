@@ -1,4 +1,4 @@
-//! A model: a network, its parameters θ, and the scaling it was trained with.
+//! A model: a network, its parameters θ, the running state of its layers, and the scaling it was trained with.
 //!
 //! The network describes, the model owns. Every arrow of a training step can be called by itself:
 //!
@@ -53,13 +53,13 @@ pub use predictions::Predictions;
 
 use binding::Bindings;
 
+use crate::arena::RowsMut;
 use crate::balance::{Over, Weights};
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
-use crate::layer::Mode;
+use crate::layer::{Mode, Pass};
 use crate::loss::{Kind, Labels};
-use crate::trace::{RowsMut, Trace};
-use crate::{Error, ErrorKind, Network, Result, Scalar, Task};
+use crate::{Error, ErrorKind, Network, Result, Scalar, Task, Trace};
 
 /// A network with its parameters: what is trained, and what predicts.
 ///
@@ -85,6 +85,8 @@ pub struct Model<F: Scalar> {
     spec: Arc<ModelBuilder>,
     network: Arc<Network<F>>,
     theta: Vec<F>,
+    /// What layers keep from step to step besides θ.
+    state: Vec<F>,
     scaling: Scaling<F>,
     names: Option<Arc<Names>>,
     bindings: Bindings,
@@ -140,6 +142,22 @@ impl<F: Scalar> Model<F> {
     /// θ, to change.
     pub fn parameters_mut(&mut self) -> &mut [F] {
         &mut self.theta
+    }
+
+    /// What layers keep from step to step besides θ, laid out by
+    /// [`Network::state_layout`]; empty for most models.
+    pub fn state(&self) -> &[F] {
+        &self.state
+    }
+
+    /// The state, to change.
+    pub fn state_mut(&mut self) -> &mut [F] {
+        &mut self.state
+    }
+
+    /// A pass at the model's own parameters and state, with the constant draw of a gradient check.
+    pub fn pass(&self, mode: Mode) -> Pass<'_, F> {
+        Pass::new(&self.theta, &self.state, mode)
     }
 
     /// Room to work on batches of up to `batch_size` rows.
@@ -222,13 +240,19 @@ impl<F: Scalar> Model<F> {
     /// If the table of the batch does not fit the model: another number of features ([`ErrorKind::Shape`]), a
     /// target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
     /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is
-    /// checked once.
+    /// checked once. [`ErrorKind::Setting`] if a layer draws at random: then say which draw, with
+    /// [`forward_at`](Self::forward_at).
     pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
-        self.forward_at(&self.theta, Mode::Train, batch, trace)
+        if self.network.draws() {
+            let expected = "a draw, for a network with layers that draw at random";
+            return Err(Error::new(ErrorKind::Setting, "forward", expected, "none")
+                .advise("use forward_at with model.pass(Mode::Train).with_draw(Draw::new(seed, step))"));
+        }
+        self.forward_at(&self.pass(Mode::Train), batch, trace)
     }
 
-    /// Like [`forward`](Self::forward), at other parameters than the model's own, laid out like them: what a
-    /// gradient check perturbs.
+    /// Like [`forward`](Self::forward), in a [pass](Self::pass) of your own: at other parameters than the model's,
+    /// laid out like them, in the other mode, or with the [`Draw`](crate::layer::Draw) of a step.
     ///
     /// ```
     /// use polytask::balance::Weights;
@@ -245,7 +269,7 @@ impl<F: Scalar> Model<F> {
     /// model.backward(&mut trace, &Weights::ones(2), &mut gradient);
     /// let mut downhill = model.parameters().to_vec();
     /// downhill.iter_mut().zip(&gradient).for_each(|(theta, g)| *theta -= 1e-3 * g);
-    /// model.forward_at(&downhill, Mode::Predict, &data.all(), &mut trace)?;
+    /// model.forward_at(&model.pass(Mode::Predict).at(&downhill), &data.all(), &mut trace)?;
     /// assert!(trace.losses()[0] + trace.losses()[1] < before);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -254,20 +278,15 @@ impl<F: Scalar> Model<F> {
     /// As [`forward`](Self::forward).
     ///
     /// # Panics
-    /// If `theta` has not the length of the model's parameters.
-    pub fn forward_at(
-        &self,
-        theta: &[F],
-        mode: Mode,
-        batch: &Batch<'_, F>,
-        trace: &mut Trace<F>,
-    ) -> Result<()> {
+    /// If the pass's parameters or state have not the lengths of the model's.
+    #[track_caller]
+    pub fn forward_at(&self, pass: &Pass<'_, F>, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         let binding = self.bind(batch.dataset)?;
         self.check_size(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(&binding, batch, trace);
         let fill = |first: usize, rows: RowsMut<'_, F>| self.gather_features(&binding, batch, first, rows);
-        self.network.forward(theta, mode, fill, trace);
+        self.network.forward(pass, fill, trace);
         self.network.losses(trace);
         Ok(())
     }
@@ -278,7 +297,7 @@ impl<F: Scalar> Model<F> {
     /// If the trace holds no forward, or the gradient or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        self.network.backward(&self.theta, trace, weights, gradient);
+        self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
     }
 
     /// Like [`backward`](Self::backward), and updates θ piece by piece as soon as each gradient is there.
@@ -291,7 +310,18 @@ impl<F: Scalar> Model<F> {
         moments: [&mut [F]; 2],
         update: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
     ) {
-        self.network.backward_then(&mut self.theta, trace, weights, gradient, moments, update);
+        let Self { network, theta, state, .. } = self;
+        network.backward_then(theta, state, trace, weights, gradient, moments, update);
+    }
+
+    /// Writes what becomes of the layers' running state after a step on the batch in the trace: a training does it; in
+    /// a loop of your own, do it after each step that was taken. Nothing happens in a model without state.
+    ///
+    /// # Panics
+    /// If the trace holds no forward in [`Mode::Train`].
+    #[track_caller]
+    pub fn update_state(&mut self, trace: &Trace<F>) {
+        self.network.update_state(trace, &mut self.state);
     }
 
     /// The weighted sum of losses at `theta` as a function that [`gradcheck`](crate::gradcheck) can check: its
@@ -327,21 +357,22 @@ impl<F: Scalar> Model<F> {
         trace: &mut Trace<F>,
         probe: &mut Probe<'_, F>,
     ) -> F {
-        if let Err(error) = self.forward_at(theta, Mode::Train, batch, trace) {
+        let pass = self.pass(Mode::Train).at(theta);
+        if let Err(error) = self.forward_at(&pass, batch, trace) {
             panic!("{error}");
         }
-        self.network.branches(theta, trace, &mut |side, distance| probe.branch_at(side, distance));
+        self.network.branches(&pass, trace, &mut |side, distance| probe.branch_at(side, distance));
         let weights = self.loss_weights();
         if let Some(gradient) = probe.gradient() {
-            self.network.backward(theta, trace, &weights, gradient);
+            self.network.backward(&pass, trace, &weights, gradient);
         }
         for (k, task) in self.tasks().iter().enumerate() {
             if let Some(gradient) = probe.task_gradient(task.name()) {
-                self.network.backward(theta, trace, &check::only(k, &weights), gradient);
+                self.network.backward(&pass, trace, &check::only(k, &weights), gradient);
             }
         }
-        let weighted = trace.tasks.iter().zip(&weights.own).map(|(task, &w)| F::from_f64(w) * task.loss);
-        weighted.sum()
+        let losses = trace.losses().iter().zip(&weights.own);
+        losses.map(|(&loss, &weight)| F::from_f64(weight) * F::from_f64(loss)).sum()
     }
 
     /// The weights of the tasks' losses in the total.
@@ -379,7 +410,8 @@ impl<F: Scalar> Model<F> {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     pub fn evidence<'a>(&'a self, trace: &'a mut Trace<F>) -> BatchEvidence<'a, F> {
-        BatchEvidence { network: &self.network, theta: &self.theta, trace, over: Over::default() }
+        let pass = trace.pass(&self.theta, &self.state);
+        BatchEvidence { network: &self.network, pass, trace, over: Over::default() }
     }
 
     /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`, of the batch in the trace.
@@ -388,7 +420,7 @@ impl<F: Scalar> Model<F> {
     /// If the trace holds no forward.
     #[track_caller]
     pub fn task_gradients<'t>(&self, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
-        self.network.task_gradients(&self.theta, trace)
+        self.network.task_gradients(&trace.pass(&self.theta, &self.state), trace)
     }
 
     /// A gradient laid out like θ whose shared part is `direction`, made of the

@@ -24,28 +24,34 @@
 //! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
 //! a sweep with the own weights.
 
-mod bundle;
+mod fused_heads;
+mod gradient;
 mod head;
 mod lanes;
+mod objective;
 mod product;
 mod sketch;
+mod trace;
 
 use std::ops::Range;
 
-use ndarray::s;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use crate::balance::Weights;
-use crate::layer::{Affine, Flow, Into, Mode, Site};
+use crate::arena::{ActivationBlock, RowsMut};
+use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
 use crate::loss::LossFunction;
-use crate::sharing::{BuiltSharing, Piece, Representation};
-use crate::trace::{Chunk, Lanes, Plan, RowsMut, Slot, Stage, Trace, rows_mut};
+use crate::sharing::{BuiltSharing, Piece};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
-use bundle::Bundle;
+use fused_heads::FusedHeads;
 use head::Head;
+use objective::Objective;
 use product::Product;
+#[doc(hidden)]
+pub use trace::Form;
+pub use trace::Trace;
+use trace::{Stage, rows_mut};
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
 ///
@@ -63,8 +69,9 @@ use product::Product;
 /// let network = model.network();
 /// let twice: Vec<f64> = model.parameters().iter().map(|theta| 2.0 * theta).collect(); // any θ will do
 /// let (mut trace, mut gradient) = (network.trace(50), vec![0.0; twice.len()]);
-/// model.forward_at(&twice, Mode::Train, &data.all(), &mut trace)?;
-/// network.backward(&twice, &mut trace, &Weights::ones(2), &mut gradient);
+/// let pass = model.pass(Mode::Train).at(&twice);
+/// model.forward_at(&pass, &data.all(), &mut trace)?;
+/// network.backward(&pass, &mut trace, &Weights::ones(2), &mut gradient);
 /// assert!(gradient.iter().any(|g| *g != 0.0));
 /// assert_eq!((network.n_tasks(), network.layout().n_shared()), (2, 110));
 /// # Ok::<(), polytask::Error>(())
@@ -74,7 +81,7 @@ use product::Product;
 ///
 /// ```
 /// use polytask::balance::Weights;
-/// use polytask::layer::Mode;
+/// use polytask::layer::{Mode, Pass};
 /// use polytask::{Layer, Network, Sharing, Task, loss::Loss};
 ///
 /// let no_trunk = Sharing::shared_trunk(Vec::<Layer>::new());
@@ -82,47 +89,36 @@ use product::Product;
 /// let (theta, mut trace) = (network.initial(7), network.trace(3).with_input_gradient());
 /// trace.begin(3);
 /// trace.targets_mut(0).fill(0.5);
-/// network.forward(&theta, Mode::Train, |_, rows| rows.for_each(|x| x.fill(1.0)), &mut trace);
+/// let pass = Pass::new(&theta, &[], Mode::Train);
+/// network.forward(&pass, |_, rows| rows.for_each(|x| x.fill(1.0)), &mut trace);
 /// network.losses(&mut trace);
-/// network.backward(&theta, &mut trace, &Weights::ones(1), &mut [0.0; 3]);
+/// network.backward(&pass, &mut trace, &Weights::ones(1), &mut [0.0; 3]);
 /// let weight = network.layout().block("head.y.0.weight").expect("the head's").of(&theta);
 /// assert_eq!(network.input_gradient(&trace), trace.delta(0).dot(&weight.t()));
 /// let mut sides = Vec::new();
-/// network.branches(&theta, &trace, &mut |side, _| sides.push(side as f64));
+/// network.branches(&pass, &trace, &mut |side, _| sides.push(side as f64));
 /// assert!(sides.iter().zip(trace.delta(0)).all(|(side, delta)| *side == delta.signum()));
 /// assert_eq!((network.loss(0).output_width(1), network.widths(0)), (1, (1, 1)));
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Network<F: Scalar> {
-    layout: Layout,
-    plan: Plan,
-    inits: Vec<(Block, Init)>,
-    input: Slot,
+    layouts: Layouts,
+    input: ActivationBlock,
     sharing: Box<dyn BuiltSharing<F>>,
-    goals: Vec<Goal<F>>,
+    objectives: Vec<Objective<F>>,
     heads: Vec<Head<F>>,
     /// Which heads are computed together.
-    bundles: Vec<Bundle>,
+    fused: Vec<FusedHeads>,
     /// In the order in which the tasks were declared: a product may be a factor of a later one.
     products: Vec<Product>,
-    /// Their owners are heads; that of a bundle's piece is its first.
+    /// Their owners are heads; that of a piece of fused heads is the first of them.
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
     /// The affine maps among the shared layers.
     affine: Vec<Affine>,
     /// The representation, if there is one that all heads read and all of the sharing form leads to.
-    common: Option<Slot>,
-}
-
-/// What the outputs of a task are compared with, and how.
-#[derive(Debug)]
-struct Goal<F> {
-    loss: Box<dyn LossFunction<F>>,
-    target_width: usize,
-    output_width: usize,
-    prediction_width: usize,
-    has_loss: bool,
+    common: Option<ActivationBlock>,
 }
 
 impl<F: Scalar> Network<F> {
@@ -136,40 +132,34 @@ impl<F: Scalar> Network<F> {
         Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
     }
 
-    /// The same for a network of at most so many parameters; nothing as long as θ is allocated.
+    /// The same for a network of at most `most_numbers` parameters and numbers of state; nothing as long as θ is
+    /// allocated.
     pub(crate) fn within(
-        most_parameters: usize,
+        most_numbers: usize,
         n_features: usize,
         sharing: &Sharing,
         tasks: &[Task],
     ) -> Result<Self> {
-        let (mut layout, mut plan, mut inits) = (Layout::new(), Plan::new(), Vec::new());
-        let input = plan.slot(n_features);
-        let mut site = Site {
-            layout: &mut layout,
-            plan: &mut plan,
-            inits: &mut inits,
-            name: String::new(),
-            input,
-            most_parameters,
-        };
-        let goals = tasks.iter().map(Goal::build).collect::<Result<Vec<_>>>()?;
+        let mut layouts = Layouts::default();
+        let input = layouts.activations.activations(n_features);
+        let mut context = BuildContext { layouts: &mut layouts, name: String::new(), input, most_numbers };
+        let objectives = tasks.iter().map(Objective::build).collect::<Result<Vec<_>>>()?;
         let products = Product::all_of(tasks)?;
         let with_head: Vec<usize> = (0..tasks.len()).filter(|&k| tasks[k].factors().is_none()).collect();
         let names: Vec<&str> = with_head.iter().map(|&k| tasks[k].name()).collect();
-        let sharing = sharing.build::<F>(&names, &mut site)?;
+        let sharing = sharing.build::<F>(&names, &mut context)?;
         let mut heads = Vec::with_capacity(with_head.len());
         for (h, &k) in with_head.iter().enumerate() {
-            heads.push(Head::build(k, &tasks[k], &goals[k], sharing.representation(h), &mut site)?);
+            heads.push(Head::build(k, &tasks[k], &objectives[k], sharing.representation(h), &mut context)?);
         }
 
-        let bundles = Bundle::all_of(&heads);
+        let fused = FusedHeads::all_of(&heads);
         let mut pieces = sharing.pieces();
         for (h, head) in heads.iter().enumerate() {
-            match bundles.iter().find(|bundle| bundle.heads.contains(&h)) {
+            match fused.iter().find(|fused| fused.heads.contains(&h)) {
                 None => pieces.extend(head.layers.pieces().map(|range| Piece { range, owner: Some(h) })),
-                Some(bundle) if bundle.heads.start == h => {
-                    pieces.push(Piece { range: bundle.range.clone(), owner: Some(h) });
+                Some(fused) if fused.heads.start == h => {
+                    pieces.push(Piece { range: fused.range.clone(), owner: Some(h) });
                 }
                 Some(_) => {}
             }
@@ -180,33 +170,29 @@ impl<F: Scalar> Network<F> {
             assert_eq!(cut.start, end, "the pieces of a network's parts must follow one another in θ");
             end = cut.end;
         }
-        assert_eq!(end, layout.len(), "the pieces of a network's parts must cover θ");
+        assert_eq!(end, layouts.parameters.len(), "the pieces of a network's parts must cover θ");
         let affine = sharing.affine();
         let reads = heads.first().map(|head| head.reads).filter(|reads| {
             let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
         });
-        let common = reads.map(|reads| reads.slot);
-        Ok(Self {
-            layout,
-            plan,
-            inits,
-            input,
-            sharing,
-            goals,
-            heads,
-            bundles,
-            products,
-            pieces,
-            cuts,
-            affine,
-            common,
-        })
+        let common = reads.map(|reads| reads.activations);
+        Ok(Self { layouts, input, sharing, objectives, heads, fused, products, pieces, cuts, affine, common })
     }
 
     /// The table of contents of θ.
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        &self.layouts.parameters
+    }
+
+    /// The table of contents of the running state: what layers keep from step to step besides parameters.
+    pub fn state_layout(&self) -> &Layout {
+        &self.layouts.state
+    }
+
+    /// Whether a layer draws at random, so that a training step needs a [`Draw`](crate::layer::Draw).
+    pub fn draws(&self) -> bool {
+        self.layouts.n_streams > 0
     }
 
     /// How many features a row has.
@@ -216,7 +202,7 @@ impl<F: Scalar> Network<F> {
 
     /// How many tasks there are.
     pub fn n_tasks(&self) -> usize {
-        self.goals.len()
+        self.objectives.len()
     }
 
     /// The loss of a task.
@@ -224,7 +210,7 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If there is no such task.
     pub fn loss(&self, task: usize) -> &dyn LossFunction<F> {
-        self.goals[task].loss.as_ref()
+        self.objectives[task].loss.as_ref()
     }
 
     /// How many columns the targets and the predictions of a task have, in this order.
@@ -232,26 +218,31 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If there is no such task.
     pub fn widths(&self, task: usize) -> (usize, usize) {
-        (self.goals[task].target_width, self.goals[task].prediction_width)
+        (self.objectives[task].target_width, self.objectives[task].prediction_width)
     }
 
     /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
     pub fn initial(&self, seed: u64) -> Vec<F> {
+        let Layouts { parameters, parameter_inits, .. } = &self.layouts;
+        drawn(parameters, parameter_inits, ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// First values of the running state, drawn block by block where they are random.
+    pub fn initial_state(&self, seed: u64) -> Vec<F> {
+        let Layouts { state, state_inits, .. } = &self.layouts;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut theta = vec![F::ZERO; self.layout.len()];
-        for &(block, init) in &self.inits {
-            let (rows, cols) = block.shape();
-            for (to, from) in theta[block.range()].iter_mut().zip(init.draw(rows, cols, &mut rng)) {
-                *to = F::from_f64(from);
-            }
-        }
-        theta
+        rng.set_stream(1);
+        drawn(state, state_inits, rng)
     }
 
     /// Room for the activations and deltas of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
-        let widths: Vec<_> = self.goals.iter().map(|goal| (goal.output_width, goal.target_width)).collect();
-        let mut trace = Trace::new(&self.plan, &widths, batch_size);
+        let widths: Vec<_> = self
+            .objectives
+            .iter()
+            .map(|objective| (objective.output_width, objective.target_width))
+            .collect();
+        let mut trace = Trace::new(&self.layouts.activations, &widths, batch_size);
         if !self.products.is_empty() {
             trace.tasks.iter_mut().for_each(|task| task.seed = task.delta.clone());
         }
@@ -261,43 +252,43 @@ impl<F: Scalar> Network<F> {
     /// Whether a step on so many rows is long enough for a second thread to be worth waking: waking and waiting
     /// cost about 20 µs, in which one processor does about a million multiplications and additions.
     pub(crate) fn pays_for_threads(&self, rows: usize) -> bool {
-        3 * rows * self.layout.len() > 4_000_000
+        3 * rows * self.layout().len() > 4_000_000
     }
 
     /// Computes the outputs of every head for the batch that `trace` has begun. `fill(first, rows)`
     /// writes the features of the batch's rows from `first` on.
     ///
     /// # Panics
-    /// If θ has not the layout's length.
+    /// If θ or the state has not its layout's length.
     #[track_caller]
     pub fn forward(
         &self,
-        theta: &[F],
-        mode: Mode,
+        pass: &Pass<'_, F>,
         fill: impl Fn(usize, RowsMut<'_, F>) + Sync,
         trace: &mut Trace<F>,
     ) {
-        self.check(theta);
+        self.check(pass);
         trace.restart(Stage::Empty);
+        (trace.mode, trace.draw) = (pass.mode, pass.draw);
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            fill(chunk.first_row, chunk.values.rows_mut(self.input));
-            self.sharing.forward(theta, mode, &mut chunk.values);
+            fill(chunk.values.first_row(), chunk.values.rows_mut(self.input));
+            self.sharing.forward(pass, &mut chunk.values);
             self.for_heads_together(
-                |bundle| bundle.computes_outputs::<F>(),
-                |heads, bundle| match bundle {
-                    Some(bundle) => bundle.forward(theta, &mut chunk.values),
+                |fused| fused.computes_outputs::<F>(),
+                |heads, fused| match fused {
+                    Some(fused) => fused.forward(pass.theta, &mut chunk.values),
                     None => {
-                        heads.iter().for_each(|head| head.layers.forward(theta, mode, &mut chunk.values));
+                        heads.iter().for_each(|head| head.layers.forward(pass, &mut chunk.values));
                     }
                 },
             );
         });
         for head in &self.heads {
-            let slot = head.layers.output();
+            let from = head.layers.output();
             let outputs = trace.tasks[head.task].outputs.as_slice_mut().expect("row-major");
             for chunk in trace.chunks.in_use() {
-                let rows = chunk.batch_rows();
-                chunk.values.copy_to(slot, &mut outputs[rows.start * slot.width()..rows.end * slot.width()]);
+                let (rows, width) = (chunk.rows(), from.width());
+                chunk.values.copy_to(from, &mut outputs[rows.start * width..rows.end * width]);
             }
         }
         for product in &self.products {
@@ -308,289 +299,103 @@ impl<F: Scalar> Network<F> {
     /// Computes each task's loss and its delta from the outputs and the labels in `trace`, which is ready
     /// for backward then.
     pub fn losses(&self, trace: &mut Trace<F>) {
-        for (k, goal) in self.goals.iter().enumerate() {
-            if !goal.has_loss {
+        for (k, objective) in self.objectives.iter().enumerate() {
+            if !objective.has_loss {
                 continue;
             }
             let mut delta = std::mem::take(&mut trace.tasks[k].delta);
             let labels = trace.labels(k);
-            let loss =
-                goal.loss.value_and_delta(trace.outputs(k), &labels, rows_mut(&mut delta, trace.examples.n));
-            trace.labelled[k] = goal.loss.total(&labels) > 0.0;
+            let loss = objective.loss.value_and_delta(
+                trace.outputs(k),
+                &labels,
+                rows_mut(&mut delta, trace.examples.n),
+            );
+            trace.labelled[k] = objective.loss.total(&labels) > 0.0;
             trace.tasks[k].delta = delta;
-            trace.tasks[k].loss = loss;
             trace.losses[k] = loss.to_f64();
         }
         trace.restart(Stage::Forward);
     }
 
-    /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
-    ///
-    /// # Panics
-    /// If the losses of the batch have not been computed, or a slice or the weights have the wrong length.
-    #[track_caller]
-    pub fn backward(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        let deltas = self.propagate(theta, trace, weights);
-        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
-            self.gradient(i, deltas, chunks, lanes, weights, part);
-        });
-    }
-
-    /// Like [`backward`](Self::backward), and hands each piece of the gradient on as soon as it is there, with
-    /// the same piece of θ and of two more vectors laid out like it (or empty).
-    #[track_caller]
-    pub(crate) fn backward_then(
-        &self,
-        theta: &mut [F],
-        trace: &mut Trace<F>,
-        weights: &Weights,
-        gradient: &mut [F],
-        moments: [&mut [F]; 2],
-        then: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
-    ) {
-        let deltas = self.propagate(theta, trace, weights);
-        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        let compute = |i: usize, part: &mut [F]| {
-            self.gradient(i, deltas, chunks, lanes, weights, part);
-        };
-        let [first, second] = moments;
-        if trace.crew.n_threads() == 1 && self.layout.len() < SMALL {
-            for (i, cut) in self.cuts.iter().enumerate() {
-                compute(i, &mut gradient[cut.clone()]);
-            }
-            return then(theta, gradient, [first, second]);
-        }
-        match (first.is_empty(), second.is_empty()) {
-            (true, _) => trace.crew.for_each_part(&self.cuts, [gradient, theta], |i, [gradient, theta]| {
-                compute(i, gradient);
-                then(theta, gradient, [&mut [], &mut []]);
-            }),
-            (false, true) => {
-                trace.crew.for_each_part(
-                    &self.cuts,
-                    [gradient, theta, first],
-                    |i, [gradient, theta, first]| {
-                        compute(i, gradient);
-                        then(theta, gradient, [first, &mut []]);
-                    },
-                );
-            }
-            (false, false) => {
-                let all = [gradient, theta, first, second];
-                trace.crew.for_each_part(&self.cuts, all, |i, [gradient, theta, first, second]| {
-                    compute(i, gradient);
-                    then(theta, gradient, [first, second]);
-                });
-            }
-        }
-    }
-
-    /// ∂L/∂x of the last backward, `batch × features`, for a trace made
-    /// [`with_input_gradient`](Trace::with_input_gradient).
-    ///
-    /// # Panics
-    /// If the trace was not made so, or there was no backward of the summed loss.
-    #[track_caller]
-    pub fn input_gradient(&self, trace: &Trace<F>) -> ndarray::Array2<F> {
-        assert!(trace.keeps_input_delta, "a trace made without an input gradient");
-        assert_eq!(trace.stage, Stage::Forward, "the input gradient is of a backward of the summed loss");
-        let mut gradient = ndarray::Array2::zeros((trace.n_rows(), self.n_features()));
-        for chunk in trace.chunks.in_use() {
-            gradient.slice_mut(s![chunk.batch_rows(), ..]).assign(&chunk.deltas.get(self.input));
-        }
-        gradient
-    }
-
     /// Reports which side of each kink the batch is on, with the distance to it, after its losses have been
     /// computed: layer by layer, then loss by loss.
-    pub fn branches(&self, theta: &[F], trace: &Trace<F>, record: &mut dyn FnMut(i64, f64)) {
+    pub fn branches(&self, pass: &Pass<'_, F>, trace: &Trace<F>, record: &mut dyn FnMut(i64, f64)) {
         for chunk in trace.chunks.in_use() {
-            self.sharing.branches(theta, &chunk.values, record);
+            self.sharing.branches(pass, &chunk.values, record);
             for head in &self.heads {
-                head.layers.branches(theta, &chunk.values, record);
+                head.layers.branches(pass, &chunk.values, record);
             }
         }
-        for (k, goal) in self.goals.iter().enumerate().filter(|(_, goal)| goal.has_loss) {
-            goal.loss.branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
+        for (k, objective) in self.objectives.iter().enumerate().filter(|(_, objective)| objective.has_loss) {
+            objective
+                .loss
+                .branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
         }
     }
 
-    /// Whether one sweep cannot carry what a task asks: it passes through the task's own parts of the sharing
-    /// form into shared ones, with a weight that is 0 only there.
-    fn needs_lanes(&self, weights: &Weights) -> bool {
-        let splits = |k: usize| weights.shared[k] == 0.0 && weights.own[k] != 0.0;
-        let passes = |head: &Head<F>| !head.reads.is_shared && self.layout.n_shared() > 0;
-        self.heads.iter().any(|head| splits(head.task) && passes(head))
-    }
-
-    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane: then
-    /// the lanes are summed. Says which it was: `Forward` if the weights are in the heads' deltas too.
+    /// Writes what becomes of the running state of all layers, after a training step on the batch in `trace` that was
+    /// taken.
+    ///
+    /// # Panics
+    /// If the trace holds no forward in [`Mode::Train`], or the state has the wrong length.
     #[track_caller]
-    fn propagate(&self, theta: &[F], trace: &mut Trace<F>, weights: &Weights) -> Stage {
-        self.check(theta);
-        let k = self.n_tasks();
-        assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
-        assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
-        if !self.products.is_empty() {
-            let differ = weights.shared != weights.own;
-            if differ {
-                self.task_gradients(theta, trace);
-            }
-            self.sweep(theta, trace, |k| (weights.own[k], true));
-            return if differ { Stage::TaskGradients } else { Stage::Forward };
+    pub fn update_state(&self, trace: &Trace<F>, state: &mut [F]) {
+        assert_eq!(state.len(), self.state_layout().len(), "the network's state");
+        let is_trained = trace.stage != Stage::Empty && trace.mode == Mode::Train;
+        assert!(is_trained, "state follows from the batch of a training step");
+        if state.is_empty() {
+            return;
         }
-        if trace.stage == Stage::Forward && self.needs_lanes(weights) {
-            self.gramian(theta, trace);
+        self.sharing.update_state(trace.chunks.in_use(), state);
+        for head in &self.heads {
+            head.layers.update_state(trace.chunks.in_use(), state);
         }
-        if let Some(deltas) = self.sum_lanes(theta, trace, &weights.shared) {
-            return deltas;
-        }
-        self.sweep(theta, trace, |k| match weights.shared[k] {
-            0.0 => (weights.own[k], false),
-            shared => (shared, true),
-        });
-        Stage::Forward
     }
 
-    /// Sends the deltas of all tasks back to every layer, summed. `weight` says what a task's delta is
-    /// multiplied by, and whether it goes on from the task's own layers to what is shared.
-    fn sweep(&self, theta: &[F], trace: &mut Trace<F>, weight: impl Fn(usize) -> (f64, bool) + Sync) {
-        trace.stage = Stage::Forward;
-        if !self.products.is_empty() {
-            product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
-        }
-        let (tasks, into_input) = (&trace.tasks, trace.keeps_input_delta);
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            let sends = |head: &Head<F>| weight(head.task).1;
-            let any_sends = |heads: &[Head<F>], reads: Representation| {
-                heads.iter().any(|head| sends(head) && head.reads == reads)
-            };
-            let mut first = 0;
-            self.for_heads_together(
-                |bundle| self.heads[bundle.heads.clone()].iter().all(sends),
-                |heads, bundle| {
-                    for head in heads {
-                        head.seed(&tasks[head.task], F::from_f64(weight(head.task).0), chunk);
-                    }
-                    let Chunk { values, deltas, .. } = &mut *chunk;
-                    let reads = heads[0].reads;
-                    let into = match (reads.is_shared, sends(&heads[0])) {
-                        (true, false) => Into::Nowhere,
-                        (true, true) if any_sends(&self.heads[..first], reads) => Into::Add(0),
-                        _ => Into::Set(0),
-                    };
-                    if reads.is_shared && !any_sends(&self.heads, reads) {
-                        deltas.padded_mut(reads.slot, 0..1).fill(F::ZERO);
-                    }
-                    match bundle {
-                        Some(bundle) => bundle.propagate(theta, deltas, into),
-                        None => heads[0].layers.propagate(theta, values, deltas, &Flow { lanes: 1, into }),
-                    }
-                    first += heads.len();
-                },
-            );
-            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
-        });
-    }
-
-    /// Goes through the heads in order: through those of a bundle at once, if `together` says so, else one by one.
+    /// Goes through the heads in order: through fused ones at once, if `together` says so, else one by one.
     fn for_heads_together(
         &self,
-        together: impl Fn(&Bundle) -> bool,
-        mut work: impl FnMut(&[Head<F>], Option<&Bundle>),
+        together: impl Fn(&FusedHeads) -> bool,
+        mut work: impl FnMut(&[Head<F>], Option<&FusedHeads>),
     ) {
         let mut first = 0;
         while first < self.heads.len() {
-            let bundle = self.bundles.iter().find(|bundle| bundle.heads.start == first);
-            let bundle = bundle.filter(|bundle| together(bundle));
-            let end = bundle.map_or(first + 1, |bundle| bundle.heads.end);
-            work(&self.heads[first..end], bundle);
+            let fused = self.fused.iter().find(|fused| fused.heads.start == first);
+            let fused = fused.filter(|fused| together(fused));
+            let end = fused.map_or(first + 1, |fused| fused.heads.end);
+            work(&self.heads[first..end], fused);
             first = end;
         }
     }
 
-    /// One piece of the gradient of the weighted sum, from deltas of the kind that `propagate` told.
-    fn gradient(
-        &self,
-        i: usize,
-        deltas: Stage,
-        chunks: &[Chunk<F>],
-        lanes: &Lanes<F>,
-        weights: &Weights,
-        gradient: &mut [F],
-    ) {
-        let piece = &self.pieces[i];
-        let Some(head) = piece.owner else {
-            return match deltas {
-                Stage::Lanes => self.combined_gradient(i, chunks, lanes, &weights.shared, gradient),
-                Stage::TaskGradients => {
-                    gradient.fill(F::ZERO);
-                    for (row, &w) in lanes.jacobian.chunks_exact(self.layout.n_shared()).zip(&weights.shared)
-                    {
-                        let w = F::from_f64(w);
-                        gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
-                    }
-                }
-                _ => self.sharing.gradient(chunks, 0, piece, gradient),
-            };
-        };
-        let factor = |task: usize| match (deltas, weights.shared[task]) {
-            // The own weights are in the deltas of a network with products.
-            _ if !self.products.is_empty() => 1.0,
-            (Stage::Lanes | Stage::Heads, _) => weights.own[task],
-            (_, 0.0) => 1.0,
-            (_, shared) => weights.own[task] / shared,
-        };
-        self.own_gradient(piece, head, chunks, factor, gradient);
-    }
-
-    /// One piece of the gradient of what belongs to a task, or to those of a bundle, times each task's factor.
-    fn own_gradient(
-        &self,
-        piece: &Piece,
-        head: usize,
-        chunks: &[Chunk<F>],
-        factor: impl Fn(usize) -> f64,
-        gradient: &mut [F],
-    ) {
-        let scale = |gradient: &mut [F], head: &Head<F>| {
-            let factor = F::from_f64(factor(head.task));
-            if factor != F::ONE {
-                gradient.iter_mut().for_each(|g| *g *= factor);
-            }
-        };
-        if let Some(bundle) = self.bundles.iter().find(|bundle| bundle.range == piece.range) {
-            bundle.gradient(chunks, gradient);
-            let heads = &self.heads[bundle.heads.clone()];
-            let parts = gradient.chunks_exact_mut(piece.range.len() / heads.len());
-            return parts.zip(heads).for_each(|(part, head)| scale(part, head));
-        }
-        match self.heads[head].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
-            Some(()) => {}
-            None => self.sharing.gradient(chunks, 0, piece, gradient),
-        }
-        scale(gradient, &self.heads[head]);
-    }
-
     #[track_caller]
-    fn check(&self, theta: &[F]) {
-        assert_eq!(theta.len(), self.layout.len(), "θ of a network with {} parameters", self.layout.len());
+    fn check(&self, pass: &Pass<'_, F>) {
+        let [theta, state] = [self.layout().len(), self.state_layout().len()];
+        assert_eq!(pass.theta.len(), theta, "θ of a network with {theta} parameters");
+        assert_eq!(pass.state.len(), state, "state of a network with {state} numbers of it");
+    }
+
+    /// Checks that `pass` can go back through what a forward has left.
+    #[track_caller]
+    fn check_ready(&self, pass: &Pass<'_, F>, trace: &Trace<F>) {
+        self.check(pass);
+        assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
+        let (forward, backward) = ((trace.mode, trace.draw), (pass.mode, pass.draw));
+        assert_eq!(forward, backward, "mode and draw of a forward and its backward");
     }
 }
 
-impl<F: Scalar> Goal<F> {
-    fn build(task: &Task) -> Result<Self> {
-        let loss = task.loss().build::<F>().map_err(|e| e.within(format!("task {:?}", task.name())))?;
-        let target_width = task.columns_list().len();
-        let (output_width, prediction_width) =
-            (loss.output_width(target_width), loss.prediction_width(target_width));
-        Ok(Self { loss, target_width, output_width, prediction_width, has_loss: task.has_loss() })
+/// First values of the blocks of a layout.
+fn drawn<F: Scalar>(layout: &Layout, inits: &[(Block, Init)], mut rng: ChaCha8Rng) -> Vec<F> {
+    let mut numbers = vec![F::ZERO; layout.len()];
+    for &(block, init) in inits {
+        let (rows, cols) = block.shape();
+        for (to, from) in numbers[block.range()].iter_mut().zip(init.draw(rows, cols, &mut rng)) {
+            *to = F::from_f64(from);
+        }
     }
+    numbers
 }
 
 /// What a machine can address in the larger scalar type.
 pub(crate) const MOST_PARAMETERS: usize = isize::MAX as usize / 8;
-
-/// Below so many parameters the update is one loop over all of θ instead of one per piece.
-const SMALL: usize = 4096;

@@ -10,8 +10,7 @@ use crate::data::Dataset;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
-use crate::trace::Trace;
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// How good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
 ///
@@ -252,7 +251,7 @@ impl<F: Scalar> Model<F> {
         let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
         let mut batches = data.batches_in_order(trace.capacity());
         while let Some(batch) = batches.next_batch()? {
-            self.forward_at(self.parameters(), Mode::Predict, &batch, trace)?;
+            self.forward_at(&self.pass(Mode::Predict), &batch, trace)?;
             for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
                 let total = self.network().loss(k).total(&trace.labels(k));
                 sums[k] += total * trace.losses()[k];

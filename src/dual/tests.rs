@@ -5,11 +5,11 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::Dual;
+use crate::arena::RowsMut;
 use crate::balance::Weights;
-use crate::layer::Mode;
+use crate::layer::{Mode, Pass};
 use crate::loss::{Labels, ListTarget, Loss};
-use crate::trace::{RowsMut, Trace};
-use crate::{Activation, Layer, Network, Scalar, Sharing, Task};
+use crate::{Activation, Layer, Network, Scalar, Sharing, Task, Trace};
 
 /// Both sides round every operation once, in `f64`, and take fewer than a thousand of them.
 const TOLERANCE: f64 = 1e-12;
@@ -242,7 +242,7 @@ impl Case {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
             }
         };
-        network.forward(theta, Mode::Train, fill, trace);
+        network.forward(&Pass::new(theta, &[], Mode::Train), fill, trace);
         network.losses(trace);
     }
 
@@ -254,15 +254,18 @@ impl Case {
         let mut trace = network.trace(self.x.nrows()).with_input_gradient();
         let mut gradient = vec![f64::NAN; network.layout().len()];
         self.run(&network, &self.theta, self.x.view(), &mut trace);
-        network.backward(&self.theta, &mut trace, &weights, &mut gradient);
+        network.backward(&trace.pass(&self.theta, &[]), &mut trace, &weights, &mut gradient);
         let input_gradient = network.input_gradient(&trace);
 
         let twin = Network::<Dual>::new(3, &self.sharing, &self.tasks).unwrap();
         let mut trace = twin.trace(self.x.nrows());
         let mut slope = |theta: &[Dual], x: ArrayView2<'_, Dual>| {
             self.run(&twin, theta, x, &mut trace);
-            let losses = trace.tasks.iter().zip(&own);
-            losses.map(|(task, &weight)| weight * task.loss.slope).sum::<f64>()
+            let loss = |k: usize| {
+                let (outputs, labels) = (trace.outputs(k), trace.labels(k));
+                twin.loss(k).value_and_delta(outputs, &labels, Array2::zeros(outputs.dim()).view_mut())
+            };
+            own.iter().enumerate().map(|(k, &weight)| weight * loss(k).slope).sum::<f64>()
         };
         let (mut theta, mut x): (Vec<Dual>, _) = (self.theta.iter().map(dual).collect(), self.x.map(dual));
         let rms = |g: &[f64]| (g.iter().map(|g| g * g).sum::<f64>() / g.len() as f64).sqrt();

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Affine, BuiltLayer, Flow, Into, Layer, Mode, Site};
-use crate::trace::{Arena, Chunk, Slot};
+use super::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
+use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
 
 /// Layers that each read what the one before wrote.
@@ -11,9 +11,9 @@ use crate::{Result, Scalar};
 /// ```
 /// use std::ops::Range;
 ///
-/// use polytask::layer::{Affine, BuildLayer, BuiltLayer, Chain, Flow, Mode, Site};
+/// use polytask::arena::{ActivationBlock, Arena, Chunk};
+/// use polytask::layer::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Pass, Propagation};
 /// use polytask::prelude::*;
-/// use polytask::trace::{Arena, Chunk, Slot};
 /// use polytask::{Result, Scalar};
 ///
 /// /// Several layers as one.
@@ -23,8 +23,8 @@ use crate::{Result, Scalar};
 /// struct BuiltStack<F>(Chain<F>);
 ///
 /// impl<F: Scalar> BuildLayer<F> for Stack {
-///     fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-///         let chain = Chain::build(&self.0, site)?;
+///     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+///         let chain = Chain::build(&self.0, context)?;
 ///         assert_eq!(chain.last().map(|layer| layer.output()), Some(chain.output()));
 ///         assert!(!chain.is_empty());
 ///         Ok(Box::new(BuiltStack(chain)))
@@ -32,20 +32,23 @@ use crate::{Result, Scalar};
 /// }
 ///
 /// impl<F: Scalar> BuiltLayer<F> for BuiltStack<F> {
-///     fn output(&self) -> Slot { self.0.output() }
-///     fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-///         self.0.forward(theta, mode, values);
+///     fn output(&self) -> ActivationBlock { self.0.output() }
+///     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+///         self.0.forward(pass, values);
 ///     }
-///     fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-///         self.0.propagate(theta, values, deltas, flow);
+///     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+///         self.0.propagate(pass, values, deltas, to);
 ///     }
 ///     fn pieces(&self) -> Vec<Range<usize>> { self.0.pieces().collect() }
 ///     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
 ///         self.0.gradient(chunks, lane, piece, gradient).expect("a piece of its own");
 ///     }
 ///     fn affine(&self) -> Option<Affine> { self.0.affine().last() }
-///     fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-///         self.0.branches(theta, values, record);
+///     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
+///         self.0.update_state(chunks, state);
+///     }
+///     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+///         self.0.branches(pass, values, record);
 ///     }
 /// }
 ///
@@ -65,25 +68,26 @@ use crate::{Result, Scalar};
 /// ```
 #[derive(Debug)]
 pub struct Chain<F> {
-    /// The slot that the last layer writes.
-    output: Slot,
+    /// The activations that the last layer writes.
+    output: ActivationBlock,
     layers: Vec<Box<dyn BuiltLayer<F>>>,
     /// The pieces of each layer, in the order of θ.
     pieces: Vec<(usize, Range<usize>)>,
 }
 
 impl<F: Scalar> Chain<F> {
-    /// Builds `layers` from the site's input on; their names are the site's name and their position:
+    /// Builds `layers` from the context's input on; their names are the context's name and their position:
     /// `trunk.0`, `trunk.1`, …
     ///
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer is outside its range.
-    pub fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
-        let mut chain = Self { output: site.input(), layers: Vec::new(), pieces: Vec::new() };
+    pub fn build(layers: &[Layer], context: &mut BuildContext<'_>) -> Result<Self> {
+        let mut chain = Self { output: context.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {
-            let built =
-                site.reading(chain.output, |site| site.named(&i.to_string(), |site| layer.build::<F>(site)))?;
-            site.check_size()?;
+            let built = context.reading(chain.output, |context| {
+                context.named(&i.to_string(), |context| layer.build::<F>(context))
+            })?;
+            context.check_size()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
             chain.output = built.output();
             chain.layers.push(built);
@@ -91,8 +95,8 @@ impl<F: Scalar> Chain<F> {
         Ok(chain)
     }
 
-    /// The slot that the last layer writes; without layers, the one that the first would read.
-    pub fn output(&self) -> Slot {
+    /// The activations that the last layer writes; without layers, those that the first would read.
+    pub fn output(&self) -> ActivationBlock {
         self.output
     }
 
@@ -102,17 +106,16 @@ impl<F: Scalar> Chain<F> {
     }
 
     /// From input to output, for the rows of a chunk.
-    pub fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+    pub fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         for layer in &self.layers {
-            layer.forward(theta, mode, values);
+            layer.forward(pass, values);
         }
     }
 
-    /// From ∂L/∂output to ∂L/∂input, for the rows of a chunk and every lane of `flow`.
-    pub fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let inner = Flow { lanes: flow.lanes, into: Into::Set(0) };
+    /// From ∂L/∂output to ∂L/∂input, for the rows of a chunk and every lane of `to`.
+    pub fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (i, layer) in self.layers.iter().enumerate().rev() {
-            layer.propagate(theta, values, deltas, if i == 0 { flow } else { &inner });
+            layer.propagate(pass, values, deltas, if i == 0 { to } else { Propagation::of_lanes(to.lanes) });
         }
     }
 
@@ -144,10 +147,17 @@ impl<F: Scalar> Chain<F> {
         Some(())
     }
 
-    /// Reports the branches that the rows of a chunk took, layer by layer.
-    pub fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+    /// Writes what becomes of the layers' running state: see [`BuiltLayer::update_state`].
+    pub fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
         for layer in &self.layers {
-            layer.branches(theta, values, record);
+            layer.update_state(chunks, state);
+        }
+    }
+
+    /// Reports the branches that the rows of a chunk took, layer by layer.
+    pub fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        for layer in &self.layers {
+            layer.branches(pass, values, record);
         }
     }
 }

@@ -18,9 +18,9 @@
 
 use std::ops::Range;
 
-use super::{Activation, Affine, BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+use super::{Activation, Affine, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
+use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Finish, Start};
-use crate::trace::{Arena, Chunk, Slot};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a dense layer: `y = φ(x W + b)`.
@@ -79,16 +79,21 @@ impl From<Dense> for super::Layer {
 }
 
 impl<F: Scalar> BuildLayer<F> for Dense {
-    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
         if self.width == 0 {
-            return Err(Error::new(ErrorKind::Setting, format!("width of {}", site.name()), "at least 1", 0));
+            return Err(Error::new(
+                ErrorKind::Setting,
+                format!("width of {}", context.name()),
+                "at least 1",
+                0,
+            ));
         }
-        self.activation.check().map_err(|e| e.within(site.name()))?;
-        let input = site.input();
-        let weight = site.parameter("weight", input.width(), self.width, self.weight_init);
-        let bias = site.parameter("bias", 1, self.width, self.bias_init);
-        let pre_activation = self.activation.needs_input().then(|| site.slot(self.width));
-        let output = site.slot(self.width);
+        self.activation.check().map_err(|e| e.within(context.name()))?;
+        let input = context.input();
+        let weight = context.parameter("weight", input.width(), self.width, self.weight_init);
+        let bias = context.parameter("bias", 1, self.width, self.bias_init);
+        let pre_activation = self.activation.needs_input().then(|| context.activations(self.width));
+        let output = context.activations(self.width);
         Ok(Box::new(BuiltDense { activation: self.activation, weight, bias, input, pre_activation, output }))
     }
 }
@@ -98,23 +103,23 @@ struct BuiltDense {
     activation: Activation,
     weight: Block,
     bias: Block,
-    input: Slot,
+    input: ActivationBlock,
     /// z, kept only where φ′ cannot be had from y.
-    pre_activation: Option<Slot>,
-    output: Slot,
+    pre_activation: Option<ActivationBlock>,
+    output: ActivationBlock,
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltDense {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.output
     }
 
-    fn forward(&self, theta: &[F], _mode: Mode, values: &mut Arena<F>) {
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let z = self.pre_activation.unwrap_or(self.output);
         let finish = self.activation.finish();
         let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
-        let bias = Start::Bias(&theta[self.bias.range()]);
-        kernel::product_then(x, self.weight.of(theta), bias, finish, z_out);
+        let bias = Start::Bias(&pass.theta[self.bias.range()]);
+        kernel::product_then(x, self.weight.of(pass.theta), bias, finish, z_out);
         match self.pre_activation {
             None if finish != Finish::Nothing => {}
             None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
@@ -125,18 +130,14 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         }
     }
 
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let kept = values.padded(self.pre_activation.unwrap_or(self.output), 0..1);
-        for lane in 0..flow.lanes {
+        for lane in 0..to.lanes {
             self.activation.multiply_derivative(kept, deltas.padded_mut(self.output, lane..lane + 1));
         }
-        let (first, start) = match flow.into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, Start::Zero),
-            Into::Add(lane) => (lane, Start::Keep),
-        };
-        let (dz, dx) = deltas.pair((self.output, 0..flow.lanes), (self.input, first..first + flow.lanes));
-        kernel::product(dz, self.weight.of(theta).reversed_axes(), start, dx);
+        let Some((lanes, start)) = to.target() else { return };
+        let (dz, dx) = deltas.pair((self.output, 0..to.lanes), (self.input, lanes));
+        kernel::product(dz, self.weight.of(pass.theta).reversed_axes(), start, dx);
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
@@ -182,7 +183,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         Some(Affine { input: self.input, output: self.output, range, has_bias: true })
     }
 
-    fn branches(&self, _theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+    fn branches(&self, _pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
         let z = values.get(self.pre_activation.unwrap_or(self.output));
         self.activation.branches(z, record);
     }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{Axis, CowArray, Ix2};
 
 use super::Model;
+use crate::arena::RowsMut;
 use crate::data::names::listed;
 use crate::data::{Batch, Dataset};
 use crate::kernel;
-use crate::trace::{RowsMut, Trace};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::{Error, ErrorKind, Result, Scalar, Trace};
 
 /// Where a model finds its columns in one table, whose labels have been checked.
 #[derive(Debug)]

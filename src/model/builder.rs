@@ -120,12 +120,13 @@ impl ModelBuilder {
     /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
-        let theta = network.initial(self.seed);
+        let (theta, state) = (network.initial(self.seed), network.initial_state(self.seed));
         let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
         Ok(Model {
             spec: Arc::new(self.clone()),
             network: Arc::new(network),
             theta,
+            state,
             scaling,
             names: None,
             bindings: Bindings::default(),
@@ -134,8 +135,9 @@ impl ModelBuilder {
         })
     }
 
-    /// Checks the settings and makes the network, of at most so many parameters; nothing as long as θ is allocated.
-    pub(super) fn network<F: Scalar>(&self, most_parameters: usize) -> Result<Network<F>> {
+    /// Checks the settings and makes the network, of at most `most_numbers` parameters and numbers of state; nothing as
+    /// long as θ is allocated.
+    pub(super) fn network<F: Scalar>(&self, most_numbers: usize) -> Result<Network<F>> {
         if self.n_features == 0 {
             return Err(Error::new(ErrorKind::Setting, "number of features", "at least 1", 0));
         }
@@ -155,7 +157,7 @@ impl ModelBuilder {
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
             }
         }
-        let network = Network::within(most_parameters, self.n_features, &self.sharing, &self.tasks)?;
+        let network = Network::within(most_numbers, self.n_features, &self.sharing, &self.tasks)?;
         for (k, task) in self.tasks.iter().enumerate() {
             let (targets, predictions) = network.widths(k);
             let (predictions, targets) = network.loss(k).kind().judged_widths(predictions, targets);

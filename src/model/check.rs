@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::Model;
+use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::data::Batch;
 use crate::gradcheck::{self, Probe, Report};
 use crate::layer::Mode;
-use crate::trace::{RowsMut, Trace};
-use crate::{Result, Scalar};
+use crate::{Result, Scalar, Trace};
 
 /// What [`Model::check_gradients`] found; `{checks}` prints the reports of what did not pass.
 ///
@@ -87,7 +87,7 @@ impl<F: Scalar> Model<F> {
     pub fn check_gradients(&self, batch: &Batch<'_, F>) -> Result<GradientChecks> {
         let mut trace = self.trace(batch.rows.len()).with_input_gradient();
         // Labels and weights stay in the trace; from here on only parameters and inputs change.
-        self.forward(batch, &mut trace)?;
+        self.forward_at(&self.pass(Mode::Train), batch, &mut trace)?;
         let mut layout = self.network.layout().clone();
         layout.push("inputs", batch.rows.len(), self.n_features());
         let mut point = self.theta.clone();
@@ -118,12 +118,13 @@ impl<F: Scalar> Model<F> {
         let fill = |first: usize, rows: RowsMut<'_, F>| {
             rows.zip(first..).for_each(|(to, i)| to.copy_from_slice(&inputs[i * width..(i + 1) * width]));
         };
-        network.forward(theta, Mode::Train, fill, trace);
+        let pass = self.pass(Mode::Train).at(theta);
+        network.forward(&pass, fill, trace);
         network.losses(trace);
-        network.branches(theta, trace, &mut |side, distance| probe.branch_at(side, distance));
+        network.branches(&pass, trace, &mut |side, distance| probe.branch_at(side, distance));
         let backward = |weights: &Weights, gradient: &mut [F], trace: &mut Trace<F>| {
             let (parameters, inputs) = gradient.split_at_mut(theta.len());
-            network.backward(theta, trace, weights, parameters);
+            network.backward(&pass, trace, weights, parameters);
             inputs.iter_mut().zip(&network.input_gradient(trace)).for_each(|(to, &from)| *to = from);
         };
         if let Some(gradient) = probe.gradient() {

@@ -3,8 +3,8 @@
 use ndarray::ArrayView2;
 
 use crate::balance::{Evidence, Over};
-use crate::trace::Trace;
-use crate::{Network, Scalar};
+use crate::layer::Pass;
+use crate::{Network, Scalar, Trace};
 
 /// What the tasks' losses and gradients of one batch say to a balancing method.
 ///
@@ -29,7 +29,7 @@ use crate::{Network, Scalar};
 #[derive(Debug)]
 pub struct BatchEvidence<'a, F: Scalar> {
     pub(super) network: &'a Network<F>,
-    pub(super) theta: &'a [F],
+    pub(super) pass: Pass<'a, F>,
     pub(super) trace: &'a mut Trace<F>,
     pub(super) over: Over,
 }
@@ -56,6 +56,6 @@ impl<F: Scalar> Evidence for BatchEvidence<'_, F> {
     }
 
     fn gramian(&mut self) -> ArrayView2<'_, f64> {
-        self.network.gramian_over(self.over, self.theta, self.trace)
+        self.network.gramian_over(self.over, &self.pass, self.trace)
     }
 }

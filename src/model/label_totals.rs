@@ -2,8 +2,7 @@
 
 use super::Model;
 use crate::data::Batch;
-use crate::trace::Trace;
-use crate::{Result, Scalar};
+use crate::{Result, Scalar, Trace};
 
 impl<F: Scalar> Model<F> {
     /// The weight of the labels of `batch` that each task's loss is a mean over; 0 for a task without a loss. Only the

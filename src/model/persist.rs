@@ -15,6 +15,9 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
 pub(crate) const RUN: &str = "run.";
 
+/// What the names of the tensors of running state begin with.
+const STATE: &str = "state.";
+
 /// The section that an estimator's file has: the models in it are not this type's to read.
 pub(crate) const ESTIMATOR: &str = "estimator";
 
@@ -181,10 +184,12 @@ impl<F: Scalar> Model<F> {
         let path = path.as_ref();
         let bytes = bytes_of(path)?;
         let take = |reader: Reader<'_>| {
-            let names: Vec<_> = self.network.layout().blocks().map(|(name, _)| name_there(name)).collect();
+            let blocks = self.network.layout().blocks().chain(self.network.state_layout().blocks());
+            let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
             self.blocks(&reader, &names, true, |_| false)
         };
-        self.theta = Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
+        (self.theta, self.state) =
+            Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
         Ok(())
     }
 
@@ -213,13 +218,14 @@ impl<F: Scalar> Model<F> {
             spec: Arc::clone(&self.spec),
             network: Arc::new(network),
             theta: numbers(&self.theta),
+            state: numbers(&self.state),
             scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
             names: self.names.clone(),
             bindings: Bindings::default(),
             #[cfg(feature = "csv")]
             encoding: self.encoding.clone(),
         };
-        model.check_finite(&model.theta)?;
+        model.check_finite(&model.theta, &model.state)?;
         Ok(model)
     }
 
@@ -249,12 +255,16 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// Writes parameters and scaling, as tensors whose names begin with `prefix`.
+    /// Writes parameters, running state and scaling, as tensors whose names begin with `prefix`.
     pub(crate) fn write_numbers(&self, writer: &mut Writer, prefix: &str) -> Result<()> {
-        self.check_finite(&self.theta)?;
+        self.check_finite(&self.theta, &self.state)?;
         for (name, block) in self.network.layout().blocks() {
             let (rows, cols) = block.shape();
             writer.tensor(format!("{prefix}{name}"), &[rows, cols], &self.theta[block.range()])?;
+        }
+        for (name, block) in self.network.state_layout().blocks() {
+            let (rows, cols) = block.shape();
+            writer.tensor(format!("{prefix}{STATE}{name}"), &[rows, cols], &self.state[block.range()])?;
         }
         for (name, standardizer) in self.standardizers() {
             let Some(standardizer) = standardizer else { continue };
@@ -283,12 +293,13 @@ impl<F: Scalar> Model<F> {
             .advise("build the model as it was built, and take the parameters with load_weights"));
         };
         let network = spec.network::<F>(reader.n_numbers())?;
-        let theta = Vec::new();
+        let (theta, state) = (Vec::new(), Vec::new());
         let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
         let mut model = Self {
             spec: Arc::new(spec),
             network: Arc::new(network),
             theta,
+            state,
             scaling,
             names: None,
             bindings: Bindings::default(),
@@ -318,7 +329,7 @@ impl<F: Scalar> Model<F> {
         self.spec.described().1
     }
 
-    /// Takes parameters and scaling.
+    /// Takes parameters, running state and scaling.
     pub(crate) fn read_weights(&mut self, reader: &Reader<'_>) -> Result<()> {
         let mut columns = self.names.clone();
         if reader.is_ours() {
@@ -332,13 +343,15 @@ impl<F: Scalar> Model<F> {
         let may_be_there = |name: &str| {
             name.starts_with(RUN) || (self.spec.standardizes && scaling.iter().any(|own| own == name))
         };
-        let names: Vec<_> = self.network.layout().blocks().map(|(name, _)| name.to_owned()).collect();
-        let theta = self.blocks(reader, &names, false, may_be_there)?;
+        let of_theta = self.network.layout().blocks().map(|(name, _)| name.to_owned());
+        let of_state = self.network.state_layout().blocks().map(|(name, _)| format!("{STATE}{name}"));
+        let names: Vec<_> = of_theta.chain(of_state).collect();
+        let (theta, state) = self.blocks(reader, &names, false, may_be_there)?;
         let scaling = match self.spec.standardizes && reader.has("scaling.features.mean") {
             true => Some(self.read_scaling(reader)?),
             false => None,
         };
-        (self.theta, self.names) = (theta, columns);
+        (self.theta, self.state, self.names) = (theta, state, columns);
         self.bindings.clear();
         if let Some(scaling) = scaling {
             self.scaling = scaling;
@@ -362,17 +375,18 @@ impl<F: Scalar> Model<F> {
         Ok(Scaling { features, targets: targets.collect::<Result<_>>()? })
     }
 
-    /// θ from the tensors called `names`, in the order of the layout; what else is in the file must be what
-    /// `may_be_there` lets pass.
+    /// θ and the running state from the tensors called `names`, in the order of their layouts; what else is in the file
+    /// must be what `may_be_there` lets pass.
     fn blocks(
         &self,
         reader: &Reader<'_>,
         names: &[String],
         transposed: bool,
         may_be_there: impl Fn(&str) -> bool,
-    ) -> Result<Vec<F>> {
-        let layout = self.network.layout();
-        let shapes = layout.blocks().map(|(name, block)| {
+    ) -> Result<(Vec<F>, Vec<F>)> {
+        let (layout, state_layout) = (self.network.layout(), self.network.state_layout());
+        let blocks = || layout.blocks().chain(state_layout.blocks());
+        let shapes = blocks().map(|(name, block)| {
             let (rows, cols) = block.shape();
             match (transposed, name.ends_with(".weight")) {
                 (false, _) => vec![rows, cols],
@@ -399,20 +413,21 @@ impl<F: Scalar> Model<F> {
             .extra
             .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));
         faults.check(names.len())?;
-        // Only now is it certain that the file has as many numbers as θ.
-        let mut theta = vec![F::ZERO; layout.len()];
-        for (((_, block), name), shape) in layout.blocks().zip(names).zip(&shapes) {
+        // Only now is it certain that the file has as many numbers as θ and the state.
+        let (mut theta, mut state) = (vec![F::ZERO; layout.len()], vec![F::ZERO; state_layout.len()]);
+        for (i, (((_, block), name), shape)) in blocks().zip(names).zip(&shapes).enumerate() {
+            let to = if i < layout.blocks().len() { &mut theta } else { &mut state };
             let numbers: Vec<F> = reader.tensor(name, shape)?;
             match transposed && shape.len() == 2 && name.ends_with("weight") {
-                false => theta[block.range()].copy_from_slice(&numbers),
+                false => to[block.range()].copy_from_slice(&numbers),
                 true => {
                     let there = ndarray::ArrayView2::from_shape((shape[0], shape[1]), &numbers);
-                    block.of_mut(&mut theta).assign(&there.expect("as many numbers as the shape says").t());
+                    block.of_mut(to).assign(&there.expect("as many numbers as the shape says").t());
                 }
             }
         }
-        self.check_finite(&theta)?;
-        Ok(theta)
+        self.check_finite(&theta, &state)?;
+        Ok((theta, state))
     }
 
     /// Fails unless the model in the file was built with the same settings.
@@ -439,14 +454,15 @@ impl<F: Scalar> Model<F> {
             .chain(targets.map(|(task, scaling)| (of_task(task.name()), scaling.as_ref())))
     }
 
-    fn check_finite(&self, theta: &[F]) -> Result<()> {
-        match theta.iter().position(|x| !x.is_finite()) {
-            None => Ok(()),
-            Some(at) => {
-                let place = self.network.layout().name_of(at);
-                Err(Error::new(ErrorKind::Value, place, "a finite number", theta[at]))
+    fn check_finite(&self, theta: &[F], state: &[F]) -> Result<()> {
+        let of = [(self.network.layout(), theta), (self.network.state_layout(), state)];
+        for (layout, numbers) in of {
+            if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
+                let place = layout.name_of(at);
+                return Err(Error::new(ErrorKind::Value, place, "a finite number", numbers[at]));
             }
         }
+        Ok(())
     }
 
     /// The names of the columns that parameters from a file are about, which are called `stored` there.

@@ -3,11 +3,11 @@
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 use super::{Model, Predictions};
+use crate::arena::RowsMut;
 use crate::data::Dataset;
 use crate::kernel;
 use crate::layer::Mode;
-use crate::trace::{RowsMut, Trace};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::{Error, ErrorKind, Result, Scalar, Trace};
 
 /// How many rows are worked on at once.
 pub(crate) const PREDICTION_ROWS: usize = 1024;
@@ -196,7 +196,7 @@ impl<F: Scalar> Model<F> {
                 }
             }
         };
-        self.network.forward(&self.theta, Mode::Predict, fill, trace);
+        self.network.forward(&self.pass(Mode::Predict), fill, trace);
     }
 
     fn check_features(&self, features: ArrayView2<'_, F>) -> Result<()> {

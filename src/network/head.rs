@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::Goal;
-use crate::layer::{Activation, Chain, Layer, Site};
+use super::objective::Objective;
+use super::trace::TaskTrace;
+use crate::arena::Chunk;
+use crate::layer::{Activation, BuildContext, Chain, Layer};
 use crate::sharing::Representation;
-use crate::trace::{Chunk, TaskTrace};
 use crate::{Result, Scalar, Task};
 
 /// The layers of a task's own that compute its outputs.
@@ -23,17 +24,17 @@ impl<F: Scalar> Head<F> {
     pub(super) fn build(
         k: usize,
         task: &Task,
-        goal: &Goal<F>,
+        objective: &Objective<F>,
         reads: Representation,
-        site: &mut Site<'_>,
+        context: &mut BuildContext<'_>,
     ) -> Result<Self> {
         let mut layers = task.layers().to_vec();
-        layers.push(Layer::dense(goal.output_width, Activation::Identity));
-        let layers = site.reading(reads.slot, |site| {
-            site.named(&format!("head.{}", task.name()), |site| Chain::build(&layers, site))
+        layers.push(Layer::dense(objective.output_width, Activation::Identity));
+        let layers = context.reading(reads.activations, |context| {
+            context.named(&format!("head.{}", task.name()), |context| Chain::build(&layers, context))
         })?;
         let is_one_output =
-            task.layers().is_empty() && goal.output_width == 1 && layers.pieces().count() == 1;
+            task.layers().is_empty() && objective.output_width == 1 && layers.pieces().count() == 1;
         Ok(Self { task: k, reads, layers, is_one_output })
     }
 
@@ -47,9 +48,10 @@ impl<F: Scalar> Head<F> {
     /// Writes the chunk's rows of the task's delta, times `factor`, where the head's layers expect it; where
     /// products had something to add, of the sum that [`product::seed`](super::product::seed) has made.
     pub(super) fn seed(&self, task: &TaskTrace<F>, factor: F, chunk: &mut Chunk<F>) {
-        let (slot, rows) = (self.layers.output(), chunk.batch_rows());
+        let (output, rows) = (self.layers.output(), chunk.rows());
         let (from, factor) = if task.seed.is_empty() { (&task.delta, factor) } else { (&task.seed, F::ONE) };
-        let from = &from.as_slice().expect("row-major")[rows.start * slot.width()..rows.end * slot.width()];
-        chunk.deltas.scale_from(slot, factor, from);
+        let from =
+            &from.as_slice().expect("row-major")[rows.start * output.width()..rows.end * output.width()];
+        chunk.deltas.scale_from(output, factor, from);
     }
 }

@@ -26,11 +26,12 @@
 
 use ndarray::ArrayView2;
 
+use super::trace::{Form, Lanes, Share, Stage, Sums, TaskTrace, Trace, Work};
 use super::{Network, sketch};
+use crate::arena::{ActivationBlock, Chunk};
 use crate::balance::Over;
 use crate::kernel::{self, Start};
-use crate::layer::{Affine, Flow, Into};
-use crate::trace::{Chunk, Form, Lanes, Share, Slot, Stage, Sums, TaskTrace, Trace, Work};
+use crate::layer::{Affine, InputDelta, Pass, Propagation};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
@@ -40,31 +41,32 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If the losses of the batch have not been computed.
     #[track_caller]
-    pub fn gramian<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
-        self.gramian_over(Over::SharedParameters, theta, trace)
+    pub fn gramian<'t>(&self, pass: &Pass<'_, F>, trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
+        self.gramian_over(Over::SharedParameters, pass, trace)
     }
 
     /// The K × K Gramian of the tasks' gradients with respect to what `over` says.
     ///
     /// ```
     /// use polytask::balance::Over;
+    /// use polytask::layer::Mode;
     /// use polytask::prelude::*;
     ///
     /// # let data = datasets::robot_arm::<f64>(50, 0.05, 1);
     /// # let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
     /// # let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
     /// # let model = builder.build::<f64>()?;
-    /// let (network, theta, mut trace) = (model.network(), model.parameters(), model.trace(50));
+    /// let (network, pass, mut trace) = (model.network(), model.pass(Mode::Train), model.trace(50));
     /// model.forward(&data.all(), &mut trace)?;
     /// network.check_over(Over::Representation)?;
-    /// let cheap = network.gramian_over(Over::Representation, theta, &mut trace).to_owned();
-    /// let exact = network.gramian(theta, &mut trace).to_owned();
-    /// let jacobian = network.task_gradients(theta, &mut trace).to_owned(); // J, 2 × n_shared
+    /// let cheap = network.gramian_over(Over::Representation, &pass, &mut trace).to_owned();
+    /// let exact = network.gramian(&pass, &mut trace).to_owned();
+    /// let jacobian = network.task_gradients(&pass, &mut trace).to_owned(); // J, 2 × n_shared
     /// let difference = &exact - &jacobian.dot(&jacobian.t());             // G = J Jᵀ
     /// assert!(difference.iter().all(|d| d.abs() < 1e-9) && exact != cheap);
     ///
     /// let own = vec![0.0; network.layout().n_shared()];
-    /// let mut gradient = vec![1.0; theta.len()];
+    /// let mut gradient = vec![1.0; model.n_parameters()];
     /// network.backward_along(&mut trace, &own, &[0.0, 0.0], &mut gradient);
     /// assert!(gradient.iter().all(|g| *g == 0.0));                     // written everywhere
     /// # Ok::<(), polytask::Error>(())
@@ -73,16 +75,21 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If the losses of the batch have not been computed, or [`check_over`](Self::check_over) is an error.
     #[track_caller]
-    pub fn gramian_over<'t>(&self, over: Over, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
+    pub fn gramian_over<'t>(
+        &self,
+        over: Over,
+        pass: &Pass<'_, F>,
+        trace: &'t mut Trace<F>,
+    ) -> ArrayView2<'t, f64> {
         if trace.lanes.known != Some(over) && !self.products.is_empty() {
-            self.gramian_of_products(over, theta, trace);
+            self.gramian_of_products(over, pass, trace);
         } else if trace.lanes.known != Some(over) {
-            self.check_ready(theta, trace);
+            self.check_ready(pass, trace);
             self.reserve_shares(over, trace);
             match over {
-                Over::SharedParameters | Over::Sketch { .. } => self.propagate_lanes(theta, trace),
-                Over::LastSharedLayer => self.propagate_to_last_layer(theta, trace),
-                Over::Representation => self.propagate_heads_and_compare(theta, trace),
+                Over::SharedParameters | Over::Sketch { .. } => self.propagate_lanes(pass, trace),
+                Over::LastSharedLayer => self.propagate_to_last_layer(pass, trace),
+                Over::Representation => self.propagate_heads_and_compare(pass, trace),
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
             if over != Over::Representation {
@@ -104,11 +111,11 @@ impl<F: Scalar> Network<F> {
 
     /// The Gramian of a network with products of tasks, from the tasks' gradients: a product's delta goes through
     /// several heads, so that one lane is not enough for it.
-    fn gramian_of_products(&self, over: Over, theta: &[F], trace: &mut Trace<F>) {
+    fn gramian_of_products(&self, over: Over, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         if let Err(error) = self.check_over(over) {
             panic!("{error}");
         }
-        self.task_gradients(theta, trace);
+        self.task_gradients(pass, trace);
         let n = self.n_tasks();
         let mut gramian = vec![0.0; n * n];
         kernel::add_gramian(&trace.lanes.jacobian, n, &mut gramian);
@@ -151,10 +158,10 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If the losses of the batch have not been computed.
     #[track_caller]
-    pub fn task_gradients<'t>(&self, theta: &[F], trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
-        let (k, n) = (self.n_tasks(), self.layout.n_shared());
+    pub fn task_gradients<'t>(&self, pass: &Pass<'_, F>, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        let (k, n) = (self.n_tasks(), self.layout().n_shared());
         if !trace.lanes.has_jacobian {
-            self.check_ready(theta, trace);
+            self.check_ready(pass, trace);
             // What all tasks share comes first in θ.
             let shared = &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())];
             if trace.lanes.jacobian.len() != k * n {
@@ -165,14 +172,14 @@ impl<F: Scalar> Network<F> {
                 trace.lanes.jacobian = vec![F::ZERO; k * n];
             }
             if self.products.is_empty() {
-                self.propagate_lanes(theta, trace);
+                self.propagate_lanes(pass, trace);
                 let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
                 trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
                     self.sharing.gradient(chunks, i / shared.len(), &shared[i % shared.len()], part);
                 });
             } else {
                 for task in 0..k {
-                    self.sweep(theta, trace, |other| (if other == task { 1.0 } else { 0.0 }, true));
+                    self.sweep(pass, trace, |other| (if other == task { 1.0 } else { 0.0 }, true));
                     let chunks = trace.chunks.in_use();
                     let row = &mut trace.lanes.jacobian[task * n..(task + 1) * n];
                     trace.crew.for_each_part(&self.cuts[..shared.len()], [row], |i, [part]| {
@@ -195,7 +202,7 @@ impl<F: Scalar> Network<F> {
         let is_ready = trace.lanes.has_jacobian && matches!(trace.stage, Stage::Lanes | Stage::Heads);
         assert!(is_ready, "a direction is made of the tasks' gradients, before any backward");
         assert_eq!(own.len(), self.n_tasks(), "one weight per task");
-        assert_eq!(direction.len(), self.layout.n_shared(), "one number for each shared parameter");
+        assert_eq!(direction.len(), self.layout().n_shared(), "one number for each shared parameter");
         let chunks = trace.chunks.in_use();
         trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
             let piece = &self.pieces[i];
@@ -212,9 +219,14 @@ impl<F: Scalar> Network<F> {
     /// Makes the sum of the lanes with these weights, where it will be needed, and says what kind of deltas
     /// the gradient is then to be computed from: `Lanes` or, of the summed loss, `Heads`. Nothing if there are no
     /// lanes to be summed.
-    pub(super) fn sum_lanes(&self, theta: &[F], trace: &mut Trace<F>, weights: &[f64]) -> Option<Stage> {
+    pub(super) fn sum_lanes(
+        &self,
+        pass: &Pass<'_, F>,
+        trace: &mut Trace<F>,
+        weights: &[f64],
+    ) -> Option<Stage> {
         let n = self.n_tasks();
-        let into_input = trace.keeps_input_delta;
+        let to = Propagation::of_lanes(1).wanted(trace.keeps_input_delta);
         let chunks = trace.chunks.in_use_mut();
         match (trace.stage, trace.lanes.known) {
             (Stage::Lanes, Some(Over::SharedParameters | Over::Sketch { .. })) => {
@@ -231,10 +243,10 @@ impl<F: Scalar> Network<F> {
                 Some(Stage::Lanes)
             }
             (Stage::Heads, _) => {
-                let slot = self.common?;
+                let common = self.common?;
                 trace.crew.for_each_mut(chunks, |_, chunk| {
-                    kernel::combine_rows(chunk.deltas.padded_mut(slot, 0..n), weights);
-                    self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, 1, into_input);
+                    kernel::combine_rows(chunk.deltas.padded_mut(common, 0..n), weights);
+                    self.sharing.propagate(pass, &chunk.values, &mut chunk.deltas, to);
                 });
                 // The first lane is not a task's any more: what is known stays known, and no lane is used again.
                 trace.stage = Stage::Forward;
@@ -260,75 +272,67 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    #[track_caller]
-    fn check_ready(&self, theta: &[F], trace: &Trace<F>) {
-        self.check(theta);
-        assert_ne!(
-            trace.stage,
-            Stage::Empty,
-            "task gradients are of a batch whose losses have been computed"
-        );
-    }
-
     /// Sends the delta of each task back through its head, to a lane of its own where tasks read the same; `then`
     /// each chunk goes on.
-    fn propagate_heads(&self, theta: &[F], trace: &mut Trace<F>, then: impl Fn(&mut Chunk<F>) + Sync) {
+    fn propagate_heads(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, then: impl Fn(&mut Chunk<F>) + Sync) {
         // One lane more than there are tasks, for their sum.
         trace.chunks.reserve_lanes(self.n_tasks() + 1);
         let tasks = &trace.tasks;
         trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            self.heads_to_lanes(theta, tasks, chunk);
+            self.heads_to_lanes(pass, tasks, chunk);
             then(chunk);
         });
         trace.stage = Stage::Heads;
     }
 
     /// Sends the delta of each task back through its head, and compares them there.
-    fn propagate_heads_and_compare(&self, theta: &[F], trace: &mut Trace<F>) {
+    fn propagate_heads_and_compare(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         let n = self.n_tasks();
         trace.chunks.reserve_lanes(n);
-        let (tasks, slot) =
+        let (tasks, common) =
             (&trace.tasks, self.common.expect("the network was checked for one representation"));
         let (chunks, shares) = (trace.chunks.in_use_mut(), &mut trace.lanes.shares);
         shares.iter_mut().for_each(|share| share.gramian.fill(0.0));
         trace.crew.for_each_pair_mut(chunks, shares, |_, chunk, share| {
-            self.heads_to_lanes(theta, tasks, chunk);
+            self.heads_to_lanes(pass, tasks, chunk);
             // The padding is zero: it adds nothing, and without it the rows would be many short ones.
-            kernel::add_gramian(chunk.deltas.padded(slot, 0..n), n, &mut share.gramian);
+            kernel::add_gramian(chunk.deltas.padded(common, 0..n), n, &mut share.gramian);
         });
         trace.stage = Stage::Heads;
     }
 
-    fn heads_to_lanes(&self, theta: &[F], tasks: &[TaskTrace<F>], chunk: &mut Chunk<F>) {
+    fn heads_to_lanes(&self, pass: &Pass<'_, F>, tasks: &[TaskTrace<F>], chunk: &mut Chunk<F>) {
         for head in &self.heads {
             let k = head.task;
             head.seed(&tasks[k], F::ONE, chunk);
-            let into = Into::Set(if head.reads.is_shared { k } else { 0 });
+            let to =
+                Propagation { lanes: 1, input: InputDelta::Write(if head.reads.is_shared { k } else { 0 }) };
             let Chunk { values, deltas, .. } = &mut *chunk;
-            head.layers.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            head.layers.propagate(pass, values, deltas, to);
             for other in self.heads.iter().filter(|o| o.reads.is_shared && o.reads != head.reads) {
-                deltas.padded_mut(other.reads.slot, k..k + 1).fill(F::ZERO);
+                deltas.padded_mut(other.reads.activations, k..k + 1).fill(F::ZERO);
             }
         }
     }
 
     /// Sends the delta of each task back through everything, in a lane of its own.
-    fn propagate_lanes(&self, theta: &[F], trace: &mut Trace<F>) {
+    fn propagate_lanes(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         if trace.stage == Stage::Lanes {
             return;
         }
-        self.propagate_heads(theta, trace, |chunk| {
-            self.sharing.propagate(theta, &chunk.values, &mut chunk.deltas, self.n_tasks(), false);
+        let to = Propagation::of_lanes(self.n_tasks()).wanted(false);
+        self.propagate_heads(pass, trace, |chunk| {
+            self.sharing.propagate(pass, &chunk.values, &mut chunk.deltas, to);
         });
         trace.stage = Stage::Lanes;
     }
 
     /// Sends the delta of each task back as far as the last shared layer's gradient needs it.
-    fn propagate_to_last_layer(&self, theta: &[F], trace: &mut Trace<F>) {
+    fn propagate_to_last_layer(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         let layer = self.sharing.last_layer().expect("the network was checked for a last shared layer");
-        let flow = Flow { lanes: self.n_tasks(), into: Into::Nowhere };
-        self.propagate_heads(theta, trace, |chunk| {
-            layer.propagate(theta, &chunk.values, &mut chunk.deltas, &flow);
+        let to = Propagation::of_lanes(self.n_tasks()).wanted(false);
+        self.propagate_heads(pass, trace, |chunk| {
+            layer.propagate(pass, &chunk.values, &mut chunk.deltas, to);
         });
         // Backward begins at the losses again: the layer's derivative is in these deltas already.
         trace.stage = Stage::Forward;
@@ -350,7 +354,7 @@ impl<F: Scalar> Network<F> {
             shares.extend((0..n_chunks).map(|_| Share::new(Work::Deltas, n, 0)));
         }
         let within = match over {
-            Over::SharedParameters | Over::Sketch { .. } => 0..self.layout.n_shared(),
+            Over::SharedParameters | Over::Sketch { .. } => 0..self.layout().n_shared(),
             Over::LastSharedLayer => {
                 let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
                 pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
@@ -472,8 +476,8 @@ pub(super) fn row_room<F>(width: usize) -> usize {
 }
 
 /// The lanes of n tasks summed into the lane behind them.
-fn sum_lanes_of<F: Scalar>(slot: Slot, n: usize, weights: &[f64], chunk: &mut Chunk<F>) {
-    let lanes = chunk.deltas.padded_mut(slot, 0..n + 1);
+fn sum_lanes_of<F: Scalar>(block: ActivationBlock, n: usize, weights: &[f64], chunk: &mut Chunk<F>) {
+    let lanes = chunk.deltas.padded_mut(block, 0..n + 1);
     let (lanes, sum) = lanes.split_at_mut(lanes.len() / (n + 1) * n);
     kernel::weighted_sum(lanes, weights, sum);
 }

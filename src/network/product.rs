@@ -18,8 +18,8 @@
 
 use ndarray::{Zip, s};
 
+use super::trace::TaskTrace;
 use crate::loss::softmax;
-use crate::trace::TaskTrace;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
 /// Which task is the product of which two; both factors come before it.

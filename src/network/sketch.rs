@@ -30,10 +30,11 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::lanes::{self, row_room};
+use super::trace::{Share, Sums, Work};
 use crate::Scalar;
+use crate::arena::Chunk;
 use crate::kernel::{self, Start};
 use crate::layer::Affine;
-use crate::trace::{Chunk, Share, Sums, Work};
 
 /// How many sums are one piece of work at most: several threads can share a wide layer.
 const SUMS: usize = 64;

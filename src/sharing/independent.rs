@@ -4,8 +4,8 @@
 //! gradient to balance: the Gramian over shared parameters is 0.
 
 use super::{BuiltSharing, Piece, Representation};
-use crate::layer::{Chain, Flow, Into, Layer, Mode, Site};
-use crate::trace::{Arena, Chunk};
+use crate::arena::{Arena, Chunk};
+use crate::layer::{BuildContext, Chain, Layer, Pass, Propagation};
 use crate::{Result, Scalar};
 
 #[derive(Debug)]
@@ -14,11 +14,11 @@ pub(super) struct Independent<F> {
 }
 
 impl<F: Scalar> Independent<F> {
-    pub(super) fn build(layers: &[Layer], tasks: &[&str], site: &mut Site<'_>) -> Result<Self> {
-        site.end_shared();
+    pub(super) fn build(layers: &[Layer], tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Self> {
+        context.end_shared();
         let trunks = tasks
             .iter()
-            .map(|task| site.named(&format!("trunk.{task}"), |site| Chain::build(layers, site)))
+            .map(|task| context.named(&format!("trunk.{task}"), |context| Chain::build(layers, context)))
             .collect::<Result<_>>()?;
         Ok(Self { trunks })
     }
@@ -28,30 +28,20 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
     fn representation(&self, task: usize) -> Representation {
         // Without layers every task reads x itself, and x is shared.
         let trunk = &self.trunks[task];
-        Representation { slot: trunk.output(), is_shared: trunk.is_empty() }
+        Representation { activations: trunk.output(), is_shared: trunk.is_empty() }
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         for trunk in &self.trunks {
-            trunk.forward(theta, mode, values);
+            trunk.forward(pass, values);
         }
     }
 
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        _lanes: usize,
-        into_input: bool,
-    ) {
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        // What belongs to one task has one lane, however many tasks there are.
+        let first = Propagation { lanes: 1, ..to };
         for (k, trunk) in self.trunks.iter().enumerate() {
-            let into = match (into_input, k) {
-                (false, _) => Into::Nowhere,
-                (true, 0) => Into::Set(0),
-                (true, _) => Into::Add(0),
-            };
-            trunk.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            trunk.propagate(pass, values, deltas, if k == 0 { first } else { first.adding() });
         }
     }
 
@@ -69,9 +59,15 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
             .expect("the piece is one of the task's trunk");
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+    fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
         for trunk in &self.trunks {
-            trunk.branches(theta, values, record);
+            trunk.update_state(chunks, state);
+        }
+    }
+
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        for trunk in &self.trunks {
+            trunk.branches(pass, values, record);
         }
     }
 }

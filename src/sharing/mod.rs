@@ -19,8 +19,8 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::layer::{Affine, BuiltLayer, Layer, Mode, Site};
-use crate::trace::{Arena, Chunk, Slot};
+use crate::arena::{ActivationBlock, Arena, Chunk};
+use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
 use crate::{Result, Scalar};
 
 /// A sharing form to build.
@@ -74,13 +74,15 @@ impl Sharing {
     pub(crate) fn build<F: Scalar>(
         &self,
         tasks: &[&str],
-        site: &mut Site<'_>,
+        context: &mut BuildContext<'_>,
     ) -> Result<Box<dyn BuiltSharing<F>>> {
         match self {
-            Self::SharedTrunk(layers) => Ok(Box::new(shared_trunk::SharedTrunk::build(layers, site)?)),
-            Self::Independent(layers) => Ok(Box::new(independent::Independent::build(layers, tasks, site)?)),
+            Self::SharedTrunk(layers) => Ok(Box::new(shared_trunk::SharedTrunk::build(layers, context)?)),
+            Self::Independent(layers) => {
+                Ok(Box::new(independent::Independent::build(layers, tasks, context)?))
+            }
             Self::Custom(sharing) => {
-                let built = sharing.build_for(F::NAME, tasks, site)?;
+                let built = sharing.build_for(F::NAME, tasks, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
             }
         }
@@ -91,7 +93,7 @@ impl Sharing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Representation {
     /// Where it lies.
-    pub slot: Slot,
+    pub activations: ActivationBlock,
     /// Whether other tasks read it too, all or some: then its delta has a lane per task when lanes are kept apart.
     pub is_shared: bool,
 }
@@ -108,16 +110,17 @@ pub struct Piece {
 /// A sharing form with its addresses, over one scalar type.
 ///
 /// # Contract
-/// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `lanes` lanes (0 in
-///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `lanes` lanes; for a task's own layers, lane 0.
-/// 2. The blocks shared by all tasks are taken from the site first, and
-///    [`end_shared`](crate::Layout::end_shared) is called after them.
+/// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `to.lanes` lanes (0 in
+///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `to.lanes` lanes; for a
+///    task's own layers, lane 0.
+/// 2. The parameters that all tasks share are taken from the context first, and
+///    [`end_shared`](BuildContext::end_shared) is called after them.
 ///
 /// ```
-/// use polytask::layer::{Chain, Flow, Into, Mode, Site};
+/// use polytask::arena::{Arena, Chunk};
+/// use polytask::layer::{BuildContext, Chain, Pass, Propagation};
 /// use polytask::prelude::*;
 /// use polytask::sharing::{BuildSharing, BuiltSharing, CustomSharing, Piece, Representation};
-/// use polytask::trace::{Arena, Chunk};
 /// use polytask::{Result, Scalar};
 ///
 /// /// A shared layer of so many units for each task.
@@ -127,24 +130,23 @@ pub struct Piece {
 /// struct Built<F>(Chain<F>);
 ///
 /// impl<F: Scalar> BuildSharing<F> for Proportional {
-///     fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+///     fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
 ///         let layers = [Layer::dense(self.0 * tasks.len(), Activation::Tanh)];
-///         let chain = site.named("common", |site| Chain::build(&layers, site))?;
-///         site.end_shared();
+///         let chain = context.named("common", |context| Chain::build(&layers, context))?;
+///         context.end_shared();
 ///         Ok(Box::new(Built(chain)))
 ///     }
 /// }
 ///
 /// impl<F: Scalar> BuiltSharing<F> for Built<F> {
 ///     fn representation(&self, _: usize) -> Representation {
-///         Representation { slot: self.0.output(), is_shared: true }
+///         Representation { activations: self.0.output(), is_shared: true }
 ///     }
-///     fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-///         self.0.forward(theta, mode, values);
+///     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+///         self.0.forward(pass, values);
 ///     }
-///     fn propagate(&self, theta: &[F], x: &Arena<F>, d: &mut Arena<F>, lanes: usize, into_input: bool) {
-///         let into = if into_input { Into::Set(0) } else { Into::Nowhere };
-///         self.0.propagate(theta, x, d, &Flow { lanes, into });
+///     fn propagate(&self, pass: &Pass<'_, F>, x: &Arena<F>, d: &mut Arena<F>, to: Propagation) {
+///         self.0.propagate(pass, x, d, to);
 ///     }
 ///     fn pieces(&self) -> Vec<Piece> {
 ///         self.0.pieces().map(|range| Piece { range, owner: None }).collect()
@@ -169,24 +171,21 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     fn representation(&self, task: usize) -> Representation;
 
     /// Computes every representation of the rows of a chunk.
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>);
 
-    /// From ∂L/∂representation back through the form, for the rows of a chunk; into ∂L/∂x as well if asked
-    /// (lane 0, with the sum over `lanes` left to the caller when there are several).
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: usize,
-        into_input: bool,
-    );
+    /// From ∂L/∂representation back through the form, for the rows of a chunk. ∂L/∂x is asked for
+    /// ([`InputDelta::Write`](crate::layer::InputDelta::Write)) of one lane alone.
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);
 
     /// The pieces of θ that belong to the form: they cover its parameters.
     fn pieces(&self) -> Vec<Piece>;
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
+
+    /// Writes what becomes of the running state of the form's layers: see
+    /// [`BuiltLayer::update_state`].
+    fn update_state(&self, _chunks: &[Chunk<F>], _state: &mut [F]) {}
 
     /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. What is said
     /// here saves work where the tasks' gradients are compared; nothing needs to be said.
@@ -201,17 +200,17 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     }
 
     /// Reports which side of each kink the rows of a chunk are on, with the distance to it, after `forward`.
-    fn branches(&self, _theta: &[F], _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
+    fn branches(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
 /// What makes a [`BuiltSharing`], whose example has both; implement it over every `F: Scalar` for a form of
 /// your own.
 pub trait BuildSharing<F: Scalar> {
-    /// Takes the form's blocks and slots, for tasks of these names.
+    /// Takes the addresses that the form needs, for tasks of these names.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the form is outside its range.
-    fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
+    fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
 }
 
 /// A sharing form of your own, for either scalar. You do not implement this trait: whatever implements
@@ -219,17 +218,23 @@ pub trait BuildSharing<F: Scalar> {
 pub trait CustomSharing: Debug + Send + Sync {
     /// Builds for the scalar of that name, as a `Box<dyn BuiltSharing<_>>` in a box.
     #[doc(hidden)]
-    fn build_for(&self, scalar: &str, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn Any>>;
+    fn build_for(&self, scalar: &str, tasks: &[&str], context: &mut BuildContext<'_>)
+    -> Result<Box<dyn Any>>;
 }
 
 impl<T> CustomSharing for T
 where
     T: BuildSharing<f32> + BuildSharing<f64> + Debug + Send + Sync,
 {
-    fn build_for(&self, scalar: &str, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn Any>> {
+    fn build_for(
+        &self,
+        scalar: &str,
+        tasks: &[&str],
+        context: &mut BuildContext<'_>,
+    ) -> Result<Box<dyn Any>> {
         Ok(match scalar {
-            "f32" => Box::new(BuildSharing::<f32>::build(self, tasks, site)?),
-            _ => Box::new(BuildSharing::<f64>::build(self, tasks, site)?),
+            "f32" => Box::new(BuildSharing::<f32>::build(self, tasks, context)?),
+            _ => Box::new(BuildSharing::<f64>::build(self, tasks, context)?),
         })
     }
 }

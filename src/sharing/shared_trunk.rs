@@ -7,8 +7,8 @@
 //! From there on the trunk is an ordinary network: its gradient is the sum of what each task asks of it.
 
 use super::{BuiltSharing, Piece, Representation};
-use crate::layer::{Affine, BuiltLayer, Chain, Flow, Into, Layer, Mode, Site};
-use crate::trace::{Arena, Chunk};
+use crate::arena::{Arena, Chunk};
+use crate::layer::{Affine, BuildContext, BuiltLayer, Chain, Layer, Pass, Propagation};
 use crate::{Result, Scalar};
 
 #[derive(Debug)]
@@ -17,32 +17,24 @@ pub(super) struct SharedTrunk<F> {
 }
 
 impl<F: Scalar> SharedTrunk<F> {
-    pub(super) fn build(layers: &[Layer], site: &mut Site<'_>) -> Result<Self> {
-        let trunk = site.named("trunk", |site| Chain::build(layers, site))?;
-        site.end_shared();
+    pub(super) fn build(layers: &[Layer], context: &mut BuildContext<'_>) -> Result<Self> {
+        let trunk = context.named("trunk", |context| Chain::build(layers, context))?;
+        context.end_shared();
         Ok(Self { trunk })
     }
 }
 
 impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
     fn representation(&self, _task: usize) -> Representation {
-        Representation { slot: self.trunk.output(), is_shared: true }
+        Representation { activations: self.trunk.output(), is_shared: true }
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.trunk.forward(theta, mode, values);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.trunk.forward(pass, values);
     }
 
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: usize,
-        into_input: bool,
-    ) {
-        let into = if into_input { Into::Set(0) } else { Into::Nowhere };
-        self.trunk.propagate(theta, values, deltas, &Flow { lanes, into });
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        self.trunk.propagate(pass, values, deltas, to);
     }
 
     fn pieces(&self) -> Vec<Piece> {
@@ -55,6 +47,10 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
             .expect("the piece is one of the trunk's");
     }
 
+    fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
+        self.trunk.update_state(chunks, state);
+    }
+
     fn affine(&self) -> Vec<Affine> {
         self.trunk.affine().collect()
     }
@@ -63,7 +59,7 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
         self.trunk.last()
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        self.trunk.branches(theta, values, record);
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.trunk.branches(pass, values, record);
     }
 }

@@ -11,8 +11,8 @@ use super::Trainer;
 use super::trainer::Method;
 use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Sampler};
-use crate::trace::Trace;
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::layer::{Draw, Mode};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// The memory to add up the gradients of the parts of a batch in.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Accumulation<F> {
     totals: Vec<f64>,
     of_part: Vec<f64>,
     weights: Weights,
+    /// What becomes of the running state of layers in the course of the parts.
+    state: Vec<F>,
 }
 
 impl<F: Scalar> Accumulation<F> {
@@ -33,13 +35,20 @@ impl<F: Scalar> Accumulation<F> {
             totals: vec![0.0; n_tasks],
             of_part: vec![0.0; n_tasks],
             weights: Weights::ones(n_tasks),
+            state: model.state().to_vec(),
         }
+    }
+
+    /// The running state of layers after the parts, for the model once the step has been taken.
+    pub(super) fn state(&self) -> &[F] {
+        &self.state
     }
 
     /// Writes the gradient and the losses of `batch`, worked on in parts of at most `rows_at_once` rows.
     pub(super) fn add_up(
         &mut self,
         model: &Model<F>,
+        draw: Draw,
         batch: &Batch<'_, F>,
         rows_at_once: usize,
         weights: &Weights,
@@ -54,9 +63,13 @@ impl<F: Scalar> Accumulation<F> {
         }
         losses.fill(0.0);
         gradient.fill(F::ZERO);
+        self.state.copy_from_slice(model.state());
+        let mut first_row = 0;
         for part in parts(batch, rows_at_once) {
             model.label_totals(&part, trace, &mut self.of_part)?;
-            model.forward(&part, trace)?;
+            let pass = model.pass(Mode::Train).with_draw(draw.from_row(first_row));
+            model.forward_at(&pass, &part, trace)?;
+            first_row += part.n_rows();
             for (k, (&of_part, &total)) in self.of_part.iter().zip(&self.totals).enumerate() {
                 let share = if total > 0.0 { of_part / total } else { 0.0 };
                 losses[k] += share * trace.losses()[k];
@@ -65,6 +78,7 @@ impl<F: Scalar> Accumulation<F> {
             }
             model.backward(trace, &self.weights, &mut self.part);
             gradient.iter_mut().zip(&self.part).for_each(|(sum, &part)| *sum += part);
+            model.network().update_state(trace, &mut self.state);
         }
         Ok(())
     }

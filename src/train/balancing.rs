@@ -10,10 +10,9 @@ use super::trainer::Method;
 use crate::balance::{Aggregator, Balancer, Needs, Over, Weights};
 #[cfg(feature = "persist")]
 use crate::balance::{Observed, State};
-use crate::trace::Trace;
 #[cfg(feature = "persist")]
 use crate::{Error, ErrorKind};
-use crate::{Model, Result, Scalar};
+use crate::{Model, Result, Scalar, Trace};
 
 /// A method at work.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
 use crate::data::{Dataset, Sampler};
+use crate::layer::{Draw, Mode};
 use crate::optim::{Optimizer, all_finite};
 use crate::report::{Report, evaluation_rows};
-use crate::trace::Trace;
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
 /// the tasks, the position in the data, the history.
@@ -57,6 +57,8 @@ pub struct Run<F: Scalar> {
     own_weights: Vec<f64>,
     pub(super) audience: Audience<F>,
     has_begun: bool,
+    /// What the random numbers of layers follow from, with the number of the step.
+    seed: u64,
 }
 
 /// The memory that a run's steps work in: nothing in it outlives a step.
@@ -160,6 +162,7 @@ impl<F: Scalar> Run<F> {
             own_weights: model.loss_weights().own,
             audience: Audience::new(&trainer.callbacks, names.len()),
             has_begun: false,
+            seed: trainer.seed,
             rows_at_once: trainer.batch_size.min(sampler.batch_size()),
             history: History::new(names, n_steps, balancing.needs().gramian),
             balancing,
@@ -303,12 +306,14 @@ impl<F: Scalar> Run<F> {
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
         check_rate(self.optimizer.learning_rate(), &self.history)?;
         let batch = self.sampler.next_batch(data);
+        let draw = Draw::new(self.seed, self.history.n_steps());
         let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
         if let Some(accumulation) = desk.accumulation.as_mut().filter(|_| batch.n_rows() > self.rows_at_once)
         {
             let weights = self.balancing.fixed();
             accumulation.add_up(
                 model,
+                draw,
                 &batch,
                 self.rows_at_once,
                 weights,
@@ -321,9 +326,10 @@ impl<F: Scalar> Run<F> {
             self.history.record(&self.last, &self.last_weights, None);
             check_gradient(all_finite(gradient), &self.history)?;
             self.optimizer.step(model.parameters_mut(), gradient);
+            model.state_mut().copy_from_slice(accumulation.state());
             return Ok(());
         }
-        model.forward(&batch, trace)?;
+        model.forward_at(&model.pass(Mode::Train).with_draw(draw), &batch, trace)?;
         self.last.copy_from_slice(trace.losses());
         check_losses(&self.last, &self.history)?;
         let needs = self.balancing.needs();
@@ -354,8 +360,9 @@ impl<F: Scalar> Run<F> {
                 self.optimizer.step(model.parameters_mut(), gradient);
             }
         }
+        model.update_state(trace);
         if needs.losses_after_step {
-            model.forward(&batch, trace)?;
+            model.forward_at(&model.pass(Mode::Train).with_draw(draw), &batch, trace)?;
             self.balancing.after_step(trace.losses());
         }
         if self.sampler.epoch_finished() {

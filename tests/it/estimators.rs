@@ -230,9 +230,9 @@ struct MyDense;
 impl<F: polytask::Scalar> polytask::layer::BuildLayer<F> for MyDense {
     fn build(
         &self,
-        site: &mut polytask::layer::Site<'_>,
+        context: &mut polytask::layer::BuildContext<'_>,
     ) -> polytask::Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
-        polytask::layer::Dense::new(4, Activation::Tanh).build(site)
+        polytask::layer::Dense::new(4, Activation::Tanh).build(context)
     }
 }
 

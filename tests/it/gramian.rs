@@ -2,11 +2,11 @@
 //! in, over however many rows, tasks, layers and threads, and in whatever order one asks for them.
 
 use ndarray::{Array2, s};
+use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::balance::{Evidence, Over, Weights};
-use polytask::layer::{BuildLayer, BuiltLayer, Dense, Flow, Mode, Site};
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, Pass, Propagation};
 use polytask::prelude::*;
-use polytask::trace::{Arena, Chunk, Form, Slot};
-use polytask::{Result, Scalar, Trace};
+use polytask::{Form, Result, Scalar, Trace};
 
 /// Sums of at most some hundred products of numbers near 1: rounding is far below.
 const TOLERANCE: f64 = 1e-12;
@@ -92,22 +92,22 @@ struct Opaque(Dense);
 struct BuiltOpaque<F: Scalar>(Box<dyn BuiltLayer<F>>);
 
 impl<F: Scalar> BuildLayer<F> for Opaque {
-    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-        Ok(Box::new(BuiltOpaque::<F>(self.0.build(site)?)))
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        Ok(Box::new(BuiltOpaque::<F>(self.0.build(context)?)))
     }
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltOpaque<F> {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.0.output()
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.0.forward(theta, mode, values);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.0.forward(pass, values);
     }
 
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        self.0.propagate(theta, values, deltas, flow);
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        self.0.propagate(pass, values, deltas, to);
     }
 
     fn pieces(&self) -> Vec<std::ops::Range<usize>> {

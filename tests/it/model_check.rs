@@ -4,11 +4,11 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
+use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::gradcheck::Verdict;
-use polytask::layer::{BuildLayer, BuiltLayer, Flow, Into, Mode, Site};
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use polytask::loss::{Labels, LossFunction};
 use polytask::prelude::*;
-use polytask::trace::{Arena, Chunk, Slot};
 use polytask::{GradientChecks, Scalar};
 
 /// `y = 3 x`, whose propagate multiplies by `slope`.
@@ -20,39 +20,29 @@ struct Triple {
 #[derive(Debug)]
 struct BuiltTriple {
     slope: f64,
-    input: Slot,
-    output: Slot,
+    input: ActivationBlock,
+    output: ActivationBlock,
 }
 
 impl<F: Scalar> BuildLayer<F> for Triple {
-    fn build(&self, site: &mut Site<'_>) -> polytask::Result<Box<dyn BuiltLayer<F>>> {
-        let input = site.input();
-        Ok(Box::new(BuiltTriple { slope: self.slope, input, output: site.slot(input.width()) }))
+    fn build(&self, context: &mut BuildContext<'_>) -> polytask::Result<Box<dyn BuiltLayer<F>>> {
+        let input = context.input();
+        Ok(Box::new(BuiltTriple { slope: self.slope, input, output: context.activations(input.width()) }))
     }
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltTriple {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.output
     }
 
-    fn forward(&self, _theta: &[F], _mode: Mode, values: &mut Arena<F>) {
+    fn forward(&self, _pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
         y.zip_mut_with(&x, |y, &x| *y = F::from_f64(3.0) * x);
     }
 
-    fn propagate(&self, _theta: &[F], _values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let (first, keeps) = match flow.into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, false),
-            Into::Add(lane) => (lane, true),
-        };
-        let n = flow.lanes;
-        let (dy, mut dx) = deltas.pair((self.output, 0..n), (self.input, first..first + n));
-        // What is there may be rubbish, NaN even, where it is not to be kept.
-        dx.zip_mut_with(&dy, |dx, &dy| {
-            *dx = (if keeps { *dx } else { F::ZERO }) + F::from_f64(self.slope) * dy;
-        });
+    fn propagate(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        to.entrywise(deltas, self.output, self.input, |_, _, dy| F::from_f64(self.slope) * dy);
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {

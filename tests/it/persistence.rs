@@ -240,8 +240,11 @@ fn the_other_precision_is_refused_and_cast() -> Result<()> {
 struct MyDense;
 
 impl<F: Scalar> polytask::layer::BuildLayer<F> for MyDense {
-    fn build(&self, site: &mut polytask::layer::Site<'_>) -> Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
-        Dense::new(4, Activation::Tanh).build(site)
+    fn build(
+        &self,
+        context: &mut polytask::layer::BuildContext<'_>,
+    ) -> Result<Box<dyn polytask::layer::BuiltLayer<F>>> {
+        Dense::new(4, Activation::Tanh).build(context)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use ndarray::{Array2, array};
 use polytask::balance::Weights;
+use polytask::layer::Mode;
 use polytask::prelude::*;
 use polytask::{ErrorKind, gradcheck};
 use rand::rngs::ChaCha8Rng;
@@ -114,12 +115,11 @@ fn all_ways_to_the_gradient_agree() {
     for (name, sharing) in forms() {
         let model = builder(sharing).build::<f64>().expect("valid settings");
         let (k, n, n_shared) = (6, model.n_parameters(), model.network().layout().n_shared());
-        let theta = model.parameters();
         let gradient = |weights: &Weights, gramian_first: bool| {
             let (mut trace, mut gradient) = (model.trace(262), vec![f64::NAN; n]);
             model.forward(&data.all(), &mut trace).expect("a table that fits");
             if gramian_first {
-                model.network().gramian(theta, &mut trace);
+                model.network().gramian(&model.pass(Mode::Train), &mut trace);
             }
             model.backward(&mut trace, weights, &mut gradient);
             gradient
@@ -133,7 +133,7 @@ fn all_ways_to_the_gradient_agree() {
 
         let mut trace = model.trace(262);
         model.forward(&data.all(), &mut trace).expect("a table that fits");
-        let gramian = model.network().gramian(theta, &mut trace).to_owned();
+        let gramian = model.network().gramian(&model.pass(Mode::Train), &mut trace).to_owned();
         let dot = |i: usize, j: usize| -> f64 {
             of_tasks[i][..n_shared].iter().zip(&of_tasks[j][..n_shared]).map(|(a, b)| a * b).sum()
         };

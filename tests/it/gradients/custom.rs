@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Zip};
-use polytask::layer::{BuildLayer, BuiltLayer, Chain, Flow, Into, Mode, Site};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use polytask::arena::{ActivationBlock, Arena, Chunk};
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Chain, InputDelta, Pass, Propagation};
 use polytask::loss::{Labels, LossFunction};
 use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
-use polytask::trace::{Arena, Chunk, Slot};
 use polytask::{Block, Init, Layer, Result, Scalar};
 
 /// `y = x ∘ s`, one factor per feature.
@@ -16,42 +16,32 @@ pub struct Scale;
 #[derive(Debug)]
 struct BuiltScale {
     factors: Block,
-    input: Slot,
-    output: Slot,
+    input: ActivationBlock,
+    output: ActivationBlock,
 }
 
 impl<F: Scalar> BuildLayer<F> for Scale {
-    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-        let input = site.input();
-        let factors = site.parameter("factors", 1, input.width(), Init::Constant(1.5));
-        Ok(Box::new(BuiltScale { factors, input, output: site.slot(input.width()) }))
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        let input = context.input();
+        let factors = context.parameter("factors", 1, input.width(), Init::Constant(1.5));
+        Ok(Box::new(BuiltScale { factors, input, output: context.activations(input.width()) }))
     }
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltScale {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.output
     }
 
-    fn forward(&self, theta: &[F], _mode: Mode, values: &mut Arena<F>) {
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
         y.assign(&x);
-        y *= &self.factors.of(theta);
+        y *= &self.factors.of(pass.theta);
     }
 
-    fn propagate(&self, theta: &[F], _values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let n = flow.lanes;
-        let (first, adds) = match flow.into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, false),
-            Into::Add(lane) => (lane, true),
-        };
-        let (dy, mut dx) = deltas.pair((self.output, 0..n), (self.input, first..first + n));
-        for (mut dx, dy) in dx.rows_mut().into_iter().zip(dy.rows()) {
-            Zip::from(&mut dx).and(&dy).and(&theta[self.factors.range()]).for_each(|dx, &dy, &s| {
-                *dx = if adds { *dx + dy * s } else { dy * s };
-            });
-        }
+    fn propagate(&self, pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let factors = &pass.theta[self.factors.range()];
+        to.entrywise(deltas, self.output, self.input, |_, column, dy| dy * factors[column]);
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
@@ -75,41 +65,32 @@ pub struct Square;
 
 #[derive(Debug)]
 struct BuiltSquare {
-    input: Slot,
-    output: Slot,
+    input: ActivationBlock,
+    output: ActivationBlock,
 }
 
 impl<F: Scalar> BuildLayer<F> for Square {
-    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-        let input = site.input();
-        Ok(Box::new(BuiltSquare { input, output: site.slot(input.width()) }))
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        let input = context.input();
+        Ok(Box::new(BuiltSquare { input, output: context.activations(input.width()) }))
     }
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltSquare {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.output
     }
 
-    fn forward(&self, _theta: &[F], _mode: Mode, values: &mut Arena<F>) {
+    fn forward(&self, _pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
         y.zip_mut_with(&x, |y, &x| *y = x * x);
     }
 
-    fn propagate(&self, _theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let (first, adds) = match flow.into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, false),
-            Into::Add(lane) => (lane, true),
-        };
-        for lane in 0..flow.lanes {
-            let to = first + lane..first + lane + 1;
-            let (dy, mut dx) = deltas.pair((self.output, lane..lane + 1), (self.input, to));
-            Zip::from(&mut dx).and(&dy).and(&values.get(self.input)).for_each(|dx, &dy, &x| {
-                let through = (x + x) * dy;
-                *dx = if adds { *dx + through } else { through };
-            });
-        }
+    fn propagate(&self, _pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let x = values.get(self.input);
+        to.entrywise(deltas, self.output, self.input, |row, column, dy| {
+            (x[[row, column]] + x[[row, column]]) * dy
+        });
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
@@ -160,15 +141,15 @@ struct BuiltGated<F> {
 }
 
 impl<F: Scalar> BuildSharing<F> for Gated {
-    fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
-        let trunk = site.named("trunk", |site| Chain::<F>::build(&self.0, site))?;
-        site.end_shared();
+    fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+        let trunk = context.named("trunk", |context| Chain::<F>::build(&self.0, context))?;
+        context.end_shared();
         let input = trunk.output();
         let gate = |task: &&str| {
-            let factors = site.named(&format!("gate.{task}"), |site| {
-                site.parameter("factors", 1, input.width(), Init::Constant(0.8))
+            let factors = context.named(&format!("gate.{task}"), |context| {
+                context.parameter("factors", 1, input.width(), Init::Constant(0.8))
             });
-            BuiltScale { factors, input, output: site.slot(input.width()) }
+            BuiltScale { factors, input, output: context.activations(input.width()) }
         };
         let gates = tasks.iter().map(gate).collect();
         Ok(Box::new(BuiltGated { trunk, gates }))
@@ -177,34 +158,26 @@ impl<F: Scalar> BuildSharing<F> for Gated {
 
 impl<F: Scalar> BuiltSharing<F> for BuiltGated<F> {
     fn representation(&self, task: usize) -> Representation {
-        Representation { slot: self.gates[task].output, is_shared: false }
+        Representation { activations: self.gates[task].output, is_shared: false }
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.trunk.forward(theta, mode, values);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.trunk.forward(pass, values);
         for gate in &self.gates {
-            gate.forward(theta, mode, values);
+            gate.forward(pass, values);
         }
     }
 
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: usize,
-        into_input: bool,
-    ) {
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (k, gate) in self.gates.iter().enumerate() {
-            let into = match (lanes, k) {
-                (1, 0) => Into::Set(0),
-                (1, _) => Into::Add(0),
-                _ => Into::Set(k),
+            let input = match (to.lanes, k) {
+                (1, 0) => InputDelta::Write(0),
+                (1, _) => InputDelta::Add(0),
+                _ => InputDelta::Write(k),
             };
-            gate.propagate(theta, values, deltas, &Flow { lanes: 1, into });
+            gate.propagate(pass, values, deltas, Propagation { lanes: 1, input });
         }
-        let into = if into_input { Into::Set(0) } else { Into::Nowhere };
-        self.trunk.propagate(theta, values, deltas, &Flow { lanes, into });
+        self.trunk.propagate(pass, values, deltas, to);
     }
 
     fn pieces(&self) -> Vec<Piece> {
@@ -223,8 +196,8 @@ impl<F: Scalar> BuiltSharing<F> for BuiltGated<F> {
         }
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        self.trunk.branches(theta, values, record);
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.trunk.branches(pass, values, record);
     }
 }
 
@@ -238,35 +211,27 @@ struct BuiltTwoTrunks<F> {
 }
 
 impl<F: Scalar> BuildSharing<F> for TwoTrunks {
-    fn build(&self, _tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
-        let even = site.named("even", |site| Chain::<F>::build(&self.0, site))?;
-        let odd = site.named("odd", |site| Chain::<F>::build(&self.0, site))?;
-        site.end_shared();
+    fn build(&self, _tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+        let even = context.named("even", |context| Chain::<F>::build(&self.0, context))?;
+        let odd = context.named("odd", |context| Chain::<F>::build(&self.0, context))?;
+        context.end_shared();
         Ok(Box::new(BuiltTwoTrunks { trunks: [even, odd] }))
     }
 }
 
 impl<F: Scalar> BuiltSharing<F> for BuiltTwoTrunks<F> {
     fn representation(&self, task: usize) -> Representation {
-        Representation { slot: self.trunks[task % 2].output(), is_shared: true }
+        Representation { activations: self.trunks[task % 2].output(), is_shared: true }
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.trunks.iter().for_each(|trunk| trunk.forward(theta, mode, values));
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.trunks.iter().for_each(|trunk| trunk.forward(pass, values));
     }
 
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: usize,
-        into_input: bool,
-    ) {
-        let into = |set| if into_input { set } else { Into::Nowhere };
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let [even, odd] = &self.trunks;
-        even.propagate(theta, values, deltas, &Flow { lanes, into: into(Into::Set(0)) });
-        odd.propagate(theta, values, deltas, &Flow { lanes, into: into(Into::Add(0)) });
+        even.propagate(pass, values, deltas, to);
+        odd.propagate(pass, values, deltas, to.adding());
     }
 
     fn pieces(&self) -> Vec<Piece> {
@@ -282,7 +247,7 @@ impl<F: Scalar> BuiltSharing<F> for BuiltTwoTrunks<F> {
         of(even, gradient).or_else(|| of(odd, gradient)).expect("the piece is one of the two trunks'");
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        self.trunks.iter().for_each(|trunk| trunk.branches(theta, values, record));
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.trunks.iter().for_each(|trunk| trunk.branches(pass, values, record));
     }
 }

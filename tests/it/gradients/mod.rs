@@ -14,11 +14,11 @@ mod table;
 mod tasks;
 
 use ndarray::{Array2, ArrayView2};
+use polytask::arena::RowsMut;
 use polytask::data::Dataset;
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report};
 use polytask::layer::Mode;
-use polytask::trace::{RowsMut, Trace};
-use polytask::{Layout, Model, Scalar};
+use polytask::{Layout, Model, Scalar, Trace};
 
 use table::{Row, table};
 
@@ -83,19 +83,19 @@ impl<'a, F: Scalar> Inputs<'a, F> {
 
     fn probe(&mut self, x: &[F], probe: &mut Probe<'_, F>) -> F {
         let network = self.model.network();
-        let (theta, weights) = (self.model.parameters(), self.model.loss_weights());
+        let (pass, weights) = (self.model.pass(Mode::Train), self.model.loss_weights());
         let x = ArrayView2::from_shape(self.x.dim(), x).expect("as many numbers as features");
         let fill = |first: usize, rows: RowsMut<'_, F>| {
             for (to, row) in rows.zip(first..) {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
             }
         };
-        network.forward(theta, Mode::Train, fill, &mut self.trace);
+        network.forward(&pass, fill, &mut self.trace);
         network.losses(&mut self.trace);
-        network.branches(theta, &self.trace, &mut |side, distance| probe.branch_at(side, distance));
+        network.branches(&pass, &self.trace, &mut |side, distance| probe.branch_at(side, distance));
         if let Some(gradient) = probe.gradient() {
-            let mut unused = vec![F::ZERO; theta.len()];
-            network.backward(theta, &mut self.trace, &weights, &mut unused);
+            let mut unused = vec![F::ZERO; pass.theta.len()];
+            network.backward(&pass, &mut self.trace, &weights, &mut unused);
             let by_hand = network.input_gradient(&self.trace);
             gradient.copy_from_slice(by_hand.as_slice().expect("row-major"));
         }

@@ -1,10 +1,10 @@
 //! The gradients of the tasks one by one, their Gramian, and weighted sums of them, against their definitions:
 //! each task's gradient from a sweep that carries that task alone.
 
-use polytask::Model;
 use polytask::balance::Weights;
 use polytask::data::Dataset;
-use polytask::trace::Trace;
+use polytask::layer::Mode;
+use polytask::{Model, Trace};
 
 use super::table::table;
 
@@ -55,14 +55,14 @@ fn task_gradients_and_their_gramian() {
     for row in table() {
         let data = row.data();
         let model = row.model::<f64>(&data);
-        let (network, theta) = (model.network(), model.parameters());
+        let (network, pass) = (model.network(), model.pass(Mode::Train));
         let expected = one_by_one(&model, &data);
         let n_shared = network.layout().n_shared();
         let norm = |k: usize| dot(&expected[k][..n_shared], &expected[k][..n_shared]).sqrt();
 
         let mut trace = traced(&model, &data);
-        let gramian = network.gramian(theta, &mut trace).to_owned();
-        let jacobian = network.task_gradients(theta, &mut trace).to_owned();
+        let gramian = network.gramian(&pass, &mut trace).to_owned();
+        let jacobian = network.task_gradients(&pass, &mut trace).to_owned();
         assert_eq!(jacobian.dim(), (row.tasks.len(), n_shared), "{}", row.name);
         for (k, task_gradient) in jacobian.rows().into_iter().enumerate() {
             let place = format!("{}: gradient of task {k}", row.name);
@@ -114,7 +114,7 @@ fn weighted_sums() {
             let place = format!("{}, {weights:?}", row.name);
             let swept = backward(&model, &mut trace, &weights);
             assert_near(&swept, &expected, 3.0 * scale, &format!("{place}, one sweep"));
-            model.network().gramian(model.parameters(), &mut trace);
+            model.network().gramian(&model.pass(Mode::Train), &mut trace);
             let combined = backward(&model, &mut trace, &weights);
             assert_near(&combined, &expected, 3.0 * scale, &format!("{place}, after the Gramian"));
             // The next sweep finds what this one left in the trace.

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::ArrayView2;
-use polytask::kernel::{self, Start};
-use polytask::layer::{BuildLayer, BuiltLayer, Dense, Flow, Into, Mode, Site};
-use polytask::trace::{Arena, Chunk, Slot};
+use polytask::arena::{ActivationBlock, Arena, Chunk};
+use polytask::kernel;
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, InputDelta, Pass, Propagation};
 use polytask::{Result, Scalar};
 
 /// What is wrong.
@@ -69,7 +69,7 @@ pub struct Spoiled(pub Dense, pub LayerBug);
 struct BuiltSpoiled<F> {
     dense: Box<dyn BuiltLayer<F>>,
     bug: LayerBug,
-    input: Slot,
+    input: ActivationBlock,
     weight: Range<usize>,
     calls: AtomicU64,
     /// Σθ of the last call, and of the last one that was at another θ.
@@ -77,9 +77,9 @@ struct BuiltSpoiled<F> {
 }
 
 impl<F: Scalar> BuildLayer<F> for Spoiled {
-    fn build(&self, site: &mut Site<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-        let input = site.input();
-        let dense: Box<dyn BuiltLayer<F>> = self.0.build(site)?;
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        let input = context.input();
+        let dense: Box<dyn BuiltLayer<F>> = self.0.build(context)?;
         let pieces = dense.pieces();
         assert_eq!(pieces.len(), 1, "the bugs are planted in small layers");
         let start = pieces[0].start;
@@ -101,14 +101,10 @@ impl<F: Scalar> BuiltSpoiled<F> {
         ArrayView2::from_shape(shape, &theta[self.weight.clone()]).expect("in × out")
     }
 
-    /// `∂L/∂x = dz · w` of one lane, to where `flow` wants it.
-    fn input_delta(&self, w: ArrayView2<'_, F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let (lane, start) = match flow.into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, Start::Zero),
-            Into::Add(lane) => (lane, Start::Keep),
-        };
-        let (dz, dx) = deltas.pair((self.dense.output(), 0..1), (self.input, lane..lane + 1));
+    /// `∂L/∂x = dz · w` of one lane, to where `to` wants it.
+    fn input_delta(&self, w: ArrayView2<'_, F>, deltas: &mut Arena<F>, to: Propagation) {
+        let Some((lanes, start)) = to.target() else { return };
+        let (dz, dx) = deltas.pair((self.dense.output(), 0..to.lanes), (self.input, lanes));
         kernel::product(dz, w, start, dx);
     }
 
@@ -118,16 +114,16 @@ impl<F: Scalar> BuiltSpoiled<F> {
 }
 
 impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
-    fn output(&self) -> Slot {
+    fn output(&self) -> ActivationBlock {
         self.dense.output()
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.dense.forward(theta, mode, values);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.dense.forward(pass, values);
         let wrong = match self.bug {
             LayerBug::OutputDrifts => self.next_call(),
             LayerBug::OutputRemembers => {
-                let now = theta.iter().map(|x| x.to_f64()).sum();
+                let now = pass.theta.iter().map(|x| x.to_f64()).sum();
                 let mut seen = self.seen.lock().expect("no thread has panicked");
                 if seen[0] != now {
                     *seen = [now, seen[0]];
@@ -139,33 +135,33 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
         values.get_mut(self.output())[[0, 0]] += wrong;
     }
 
-    fn propagate(&self, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, flow: &Flow) {
-        let ended = Flow { into: Into::Nowhere, ..flow.clone() };
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let ended = to.wanted(false);
         match self.bug {
-            LayerBug::InputForgotten => self.dense.propagate(theta, values, deltas, &ended),
+            LayerBug::InputForgotten => self.dense.propagate(pass, values, deltas, ended),
             LayerBug::InputAdded => {
-                let adds = Flow { into: Into::Add(0), ..flow.clone() };
-                self.dense.propagate(theta, values, deltas, &adds);
+                let adds = Propagation { input: InputDelta::Add(0), ..to };
+                self.dense.propagate(pass, values, deltas, adds);
             }
             LayerBug::InputOverwritten => {
-                let sets = Flow { into: Into::Set(0), ..flow.clone() };
-                self.dense.propagate(theta, values, deltas, &sets);
+                let sets = Propagation { input: InputDelta::Write(0), ..to };
+                self.dense.propagate(pass, values, deltas, sets);
             }
             LayerBug::InputLastRowZero => {
-                self.dense.propagate(theta, values, deltas, flow);
+                self.dense.propagate(pass, values, deltas, to);
                 let last = values.rows() - 1;
                 deltas.get_mut(self.input).row_mut(last).fill(F::ZERO);
             }
             LayerBug::InputThroughW => {
-                self.dense.propagate(theta, values, deltas, &ended);
-                self.input_delta(self.w(theta), deltas, flow);
+                self.dense.propagate(pass, values, deltas, ended);
+                self.input_delta(self.w(pass.theta), deltas, to);
             }
             LayerBug::DerivativeForgotten => {
-                self.input_delta(self.w(theta).reversed_axes(), deltas, flow);
+                self.input_delta(self.w(pass.theta).reversed_axes(), deltas, to);
             }
             LayerBug::DerivativeTwice => {
-                self.dense.propagate(theta, values, deltas, &ended);
-                self.dense.propagate(theta, values, deltas, flow);
+                self.dense.propagate(pass, values, deltas, ended);
+                self.dense.propagate(pass, values, deltas, to);
             }
             LayerBug::MaskOfInput => {
                 let x = values.get(self.input);
@@ -174,9 +170,9 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
                         *dz = F::ZERO;
                     }
                 });
-                self.input_delta(self.w(theta).reversed_axes(), deltas, flow);
+                self.input_delta(self.w(pass.theta).reversed_axes(), deltas, to);
             }
-            _ => self.dense.propagate(theta, values, deltas, flow),
+            _ => self.dense.propagate(pass, values, deltas, to),
         }
     }
 
@@ -217,7 +213,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
         }
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        self.dense.branches(theta, values, record);
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.dense.branches(pass, values, record);
     }
 }

@@ -11,12 +11,12 @@ mod page;
 mod sharing;
 
 use ndarray::{Array2, ArrayView2, s};
+use polytask::arena::RowsMut;
 use polytask::balance::Weights;
 use polytask::data::{Dataset, datasets};
 use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report, Verdict};
 use polytask::layer::{Dense, Mode};
 use polytask::loss::Loss;
-use polytask::trace::RowsMut;
 use polytask::{Activation, Init, Layer, Layout, Model, Sharing, Task};
 
 use bugs::{BUGS, Bug, Planted};
@@ -91,12 +91,14 @@ fn check(bug: Option<Bug>, mode: Derivatives) -> Report {
         let squares = 0.5 * theta.iter().map(|x| x * x).sum::<f64>();
         match (bug, probe.gradient()) {
             (Some(Bug::TaskWeightsForgotten), Some(gradient)) => {
-                model.network().backward(theta, &mut trace, &Weights::ones(2), gradient);
+                let pass = model.pass(Mode::Train).at(theta);
+                model.network().backward(&pass, &mut trace, &Weights::ones(2), gradient);
             }
             (Some(Bug::GradientOfAnotherBatch), Some(gradient)) => {
                 let mut trace = model.trace(ROWS);
-                model.forward_at(theta, Mode::Train, &other_batch.all(), &mut trace).expect("data that fit");
-                model.network().backward(theta, &mut trace, &model.loss_weights(), gradient);
+                let pass = model.pass(Mode::Train).at(theta);
+                model.forward_at(&pass, &other_batch.all(), &mut trace).expect("data that fit");
+                model.network().backward(&pass, &mut trace, &model.loss_weights(), gradient);
             }
             (Some(Bug::DecayInGradientAlone), Some(gradient)) => {
                 gradient.iter_mut().zip(theta).for_each(|(g, x)| *g += 0.01 * x);
@@ -114,7 +116,7 @@ fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
     layout.push("x", data.n_rows(), data.n_features());
     let mut trace = model.trace(data.n_rows()).with_input_gradient();
     model.forward(&data.all(), &mut trace).expect("data that fit");
-    let (network, theta, weights) = (model.network(), model.parameters(), model.loss_weights());
+    let (network, pass, weights) = (model.network(), model.pass(Mode::Train), model.loss_weights());
     let loss = |x: &[f64], probe: &mut Probe<'_, f64>| {
         let x = ArrayView2::from_shape((data.n_rows(), data.n_features()), x).expect("the features");
         let fill = |first: usize, rows: RowsMut<'_, f64>| {
@@ -122,11 +124,11 @@ fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
             }
         };
-        network.forward(theta, Mode::Train, fill, &mut trace);
+        network.forward(&pass, fill, &mut trace);
         network.losses(&mut trace);
-        network.branches(theta, &trace, &mut |side, distance| probe.branch_at(side, distance));
+        network.branches(&pass, &trace, &mut |side, distance| probe.branch_at(side, distance));
         if let Some(gradient) = probe.gradient() {
-            network.backward(theta, &mut trace, &weights, &mut vec![0.0; theta.len()]);
+            network.backward(&pass, &mut trace, &weights, &mut vec![0.0; pass.theta.len()]);
             gradient.iter_mut().zip(&network.input_gradient(&trace)).for_each(|(to, &from)| *to = from);
         }
         trace.losses().iter().zip(&weights.own).map(|(loss, weight)| weight * loss).sum()

@@ -2,9 +2,9 @@
 //!
 //! Unlike the crate's own, this trunk does the sum itself: each task reads a copy of the representation.
 
-use polytask::layer::{Chain, Flow, Into, Mode, Site};
+use polytask::arena::{ActivationBlock, Arena, Chunk};
+use polytask::layer::{BuildContext, Chain, Pass, Propagation};
 use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
-use polytask::trace::{Arena, Chunk, Slot};
 use polytask::{Layer, Result, Scalar};
 
 /// What is wrong.
@@ -29,44 +29,37 @@ pub struct Copies(pub Vec<Layer>, pub SumBug);
 #[derive(Debug)]
 struct BuiltCopies<F> {
     trunk: Chain<F>,
-    copies: Vec<Slot>,
+    copies: Vec<ActivationBlock>,
     bug: SumBug,
 }
 
 impl<F: Scalar> BuildSharing<F> for Copies {
-    fn build(&self, tasks: &[&str], site: &mut Site<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
-        let trunk = site.named("trunk", |site| Chain::<F>::build(&self.0, site))?;
-        site.end_shared();
-        let copies = tasks.iter().map(|_| site.slot(trunk.output().width())).collect();
+    fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
+        let trunk = context.named("trunk", |context| Chain::<F>::build(&self.0, context))?;
+        context.end_shared();
+        let copies = tasks.iter().map(|_| context.activations(trunk.output().width())).collect();
         Ok(Box::new(BuiltCopies { trunk, copies, bug: self.1 }))
     }
 }
 
 impl<F: Scalar> BuiltSharing<F> for BuiltCopies<F> {
     fn representation(&self, task: usize) -> Representation {
-        Representation { slot: self.copies[task], is_shared: false }
+        Representation { activations: self.copies[task], is_shared: false }
     }
 
-    fn forward(&self, theta: &[F], mode: Mode, values: &mut Arena<F>) {
-        self.trunk.forward(theta, mode, values);
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.trunk.forward(pass, values);
         for &copy in &self.copies {
             let (h, mut to) = values.pair((self.trunk.output(), 0..1), (copy, 0..1));
             to.assign(&h);
         }
     }
 
-    fn propagate(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: usize,
-        into_input: bool,
-    ) {
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (k, &copy) in self.copies.iter().enumerate() {
-            let lane = if lanes == 1 { 0 } else { k };
+            let lane = if to.lanes == 1 { 0 } else { k };
             let (delta, mut sum) = deltas.pair((copy, 0..1), (self.trunk.output(), lane..lane + 1));
-            if lanes > 1 || k == 0 || self.bug == SumBug::Overwrites {
+            if to.lanes > 1 || k == 0 || self.bug == SumBug::Overwrites {
                 sum.fill(F::ZERO);
             }
             let factor = match self.bug {
@@ -76,9 +69,7 @@ impl<F: Scalar> BuiltSharing<F> for BuiltCopies<F> {
             };
             sum.zip_mut_with(&delta, |sum, &d| *sum += F::from_f64(factor) * d);
         }
-        let wanted = into_input && self.bug != SumBug::InputForgotten;
-        let into = if wanted { Into::Set(0) } else { Into::Nowhere };
-        self.trunk.propagate(theta, values, deltas, &Flow { lanes, into });
+        self.trunk.propagate(pass, values, deltas, to.wanted(self.bug != SumBug::InputForgotten));
     }
 
     fn pieces(&self) -> Vec<Piece> {
@@ -90,7 +81,7 @@ impl<F: Scalar> BuiltSharing<F> for BuiltCopies<F> {
         of_trunk.expect("the piece is one of the trunk's");
     }
 
-    fn branches(&self, theta: &[F], values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        self.trunk.branches(theta, values, record);
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        self.trunk.branches(pass, values, record);
     }
 }

@@ -1,23 +1,20 @@
-//! Where a batch lives while it is worked on.
+//! What a network knows of a batch while it is worked on.
 //!
 //! A [`Trace`] belongs to one batch at a time and is used for the next one as it is: all of its memory is taken
 //! when it is made. It holds the activations and deltas of the network's layers in chunks of rows
-//! ([`Arena`], addressed by [`Slot`]s), and, for the batch as a whole, what each task's loss sees: outputs,
+//! ([`Arena`](crate::arena::Arena)), and, for the batch as a whole, what each task's loss sees: outputs,
 //! labels, loss and delta. Label counts, example weights and ranking groups therefore never meet the
 //! border of a chunk.
-
-mod arena;
 
 use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
-pub(crate) use arena::Chunks;
-pub use arena::{Arena, Chunk, Plan, RowsMut, Slot};
-
 use crate::Scalar;
+use crate::arena::{ActivationLayout, Chunks};
 use crate::balance::Over;
 use crate::kernel::{self, Crew};
+use crate::layer::{Draw, Mode, Pass};
 use crate::loss::Labels;
 
 /// Activations, deltas and losses of one batch.
@@ -52,6 +49,9 @@ pub struct Trace<F: Scalar> {
     pub(crate) examples: Examples<F>,
     pub(crate) lanes: Lanes<F>,
     pub(crate) stage: Stage,
+    /// Mode and draw of the forward, which are those of its backward.
+    pub(crate) mode: Mode,
+    pub(crate) draw: Draw,
     /// The unweighted loss of each task in f64, and whether the batch has a label for it.
     pub(crate) losses: Vec<f64>,
     pub(crate) labelled: Vec<bool>,
@@ -86,7 +86,6 @@ pub(crate) struct TaskTrace<F> {
     pub(crate) delta: Array2<F>,
     /// In a network with products: the weighted delta, and what products add to it. Else empty.
     pub(crate) seed: Array2<F>,
-    pub(crate) loss: F,
 }
 
 /// What all tasks' losses see of a batch besides the targets.
@@ -173,17 +172,16 @@ pub enum Form {
 }
 
 impl<F: Scalar> Trace<F> {
-    pub(crate) fn new(plan: &Plan, widths: &[(usize, usize)], batch_size: usize) -> Self {
+    pub(crate) fn new(layout: &ActivationLayout, widths: &[(usize, usize)], batch_size: usize) -> Self {
         let matrix = |width| Array2::zeros((batch_size, width));
         let tasks = widths.iter().map(|&(outputs, targets)| TaskTrace {
             outputs: matrix(outputs),
             targets: matrix(targets),
             delta: matrix(outputs),
             seed: matrix(0),
-            loss: F::ZERO,
         });
         Self {
-            chunks: Chunks::new(plan, batch_size),
+            chunks: Chunks::new(layout, batch_size),
             tasks: tasks.collect(),
             examples: Examples {
                 n: 0,
@@ -204,6 +202,8 @@ impl<F: Scalar> Trace<F> {
                 form: None,
             },
             stage: Stage::Empty,
+            mode: Mode::default(),
+            draw: Draw::default(),
             losses: vec![0.0; widths.len()],
             labelled: vec![false; widths.len()],
             crew: Crew::new(1),
@@ -348,14 +348,14 @@ impl<F: Scalar> Trace<F> {
     /// use polytask::prelude::*;
     ///
     /// let model = Model::builder(1).task(Task::regression("y")).build::<f64>()?;
-    /// let (network, theta) = (model.network(), model.parameters());
+    /// let (network, pass) = (model.network(), model.pass(Mode::Train));
     /// let mut trace = network.trace(4).with_input_gradient();
     /// trace.begin(2);                                                  // rows that are in no table
     /// trace.targets_mut(0).fill(0.25);
-    /// network.forward(theta, Mode::Train, |_, rows| rows.for_each(|x| x.fill(0.0)), &mut trace);
+    /// network.forward(&pass, |_, rows| rows.for_each(|x| x.fill(0.0)), &mut trace);
     /// network.losses(&mut trace);
     /// assert_eq!(trace.losses(), [0.25 * 0.25]);                       // the bias begins at 0
-    /// network.backward(theta, &mut trace, &model.loss_weights(), &mut [0.0; 2]);
+    /// network.backward(&pass, &mut trace, &model.loss_weights(), &mut [0.0; 2]);
     /// assert_eq!(network.input_gradient(&trace).dim(), (2, 1));
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -370,6 +370,11 @@ impl<F: Scalar> Trace<F> {
         self.examples.n = n_rows;
         (self.examples.has_weights, self.examples.has_groups) = (false, false);
         self.restart(Stage::Empty);
+    }
+
+    /// The pass whose forward is in the trace, to go back through it.
+    pub(crate) fn pass<'a>(&self, theta: &'a [F], state: &'a [F]) -> Pass<'a, F> {
+        Pass::new(theta, state, self.mode).with_draw(self.draw)
     }
 
     /// Goes to a stage at which nothing is known of the tasks' gradients.

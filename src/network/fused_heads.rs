@@ -1,4 +1,4 @@
-//! Heads of one linear output each that read the same slot: together one dense layer.
+//! Heads of one linear output each that read the same activations: together one dense layer.
 //!
 //! The weights and the bias of such a head follow one another in θ, then come those of the next head; and so do
 //! their outputs in the arena. So K heads are matrices that lie there already:
@@ -18,40 +18,41 @@ use std::ops::Range;
 
 use super::Head;
 use crate::Scalar;
-use crate::kernel::{self, Start};
-use crate::layer::Into;
-use crate::trace::{Arena, Chunk, Slot};
+use crate::arena::{ActivationBlock, Arena, Chunk};
+use crate::kernel;
+use crate::kernel::Start;
+use crate::layer::Propagation;
 
 /// Neighbouring heads that are computed together.
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(super) struct FusedHeads {
     pub(super) heads: Range<usize>,
     /// Where the weights and biases of all of them lie in θ: one piece.
     pub(super) range: Range<usize>,
-    input: Slot,
+    input: ActivationBlock,
     /// The first head's; those of the others follow.
-    output: Slot,
+    output: ActivationBlock,
 }
 
-impl Bundle {
-    /// All bundles of two heads or more.
+impl FusedHeads {
+    /// All runs of two such heads or more.
     pub(super) fn all_of<F: Scalar>(heads: &[Head<F>]) -> Vec<Self> {
-        let mut bundles = Vec::new();
+        let mut runs = Vec::new();
         let mut first = 0;
         while first < heads.len() {
             let run = heads[first..].windows(2).take_while(|pair| are_alike(&pair[0], &pair[1])).count();
             let end = first + run + 1;
             if run > 0 {
-                bundles.push(Self {
+                runs.push(Self {
                     heads: first..end,
                     range: heads[first].range().start..heads[end - 1].range().end,
-                    input: heads[first].reads.slot,
+                    input: heads[first].reads.activations,
                     output: heads[first].layers.output(),
                 });
             }
             first = end;
         }
-        bundles
+        runs
     }
 
     /// Whether the outputs are one product too: where a row of H stays in registers while it is multiplied with
@@ -62,7 +63,7 @@ impl Bundle {
 
     pub(super) fn forward<F: Scalar>(&self, theta: &[F], values: &mut Arena<F>) {
         let (n, width) = (self.heads.len(), self.input.width());
-        let (h, mut y) = values.slot_and_stack(self.input, self.output, n);
+        let (h, mut y) = values.block_and_stack(self.input, self.output, n);
         let theta = &theta[self.range.clone()];
         for (mut y, head) in y.rows_mut().into_iter().zip(theta.chunks_exact(width + 1)) {
             y.fill(head[width]);
@@ -71,14 +72,10 @@ impl Bundle {
         kernel::product(h, w.reversed_axes(), Start::Keep, y.reversed_axes());
     }
 
-    pub(super) fn propagate<F: Scalar>(&self, theta: &[F], deltas: &mut Arena<F>, into: Into) {
+    pub(super) fn propagate<F: Scalar>(&self, theta: &[F], deltas: &mut Arena<F>, to: Propagation) {
         let (n, width) = (self.heads.len(), self.input.width());
-        let (lane, start) = match into {
-            Into::Nowhere => return,
-            Into::Set(lane) => (lane, Start::Zero),
-            Into::Add(lane) => (lane, Start::Keep),
-        };
-        let (dy, dh) = deltas.stack_and_slot(self.output, n, (self.input, lane..lane + 1));
+        let Some((lanes, start)) = to.target() else { return };
+        let (dy, dh) = deltas.stack_and_block(self.output, n, (self.input, lanes));
         let w = kernel::matrix(&theta[self.range.clone()], n, width, width + 1);
         kernel::product(dy.reversed_axes(), w, start, dh);
     }
@@ -99,7 +96,7 @@ impl Bundle {
     }
 }
 
-/// Whether a head and the one behind it are each one linear output of the same slot, and neighbours.
+/// Whether a head and the one behind it are each one linear output of the same activations, and neighbours.
 fn are_alike<F: Scalar>(head: &Head<F>, next: &Head<F>) -> bool {
     head.is_one_output
         && next.is_one_output

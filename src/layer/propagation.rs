@@ -1,0 +1,130 @@
+//! Which deltas a layer sends back, and what becomes of those of its input.
+
+use std::ops::Range;
+
+use ndarray::ArrayView2;
+
+use crate::Scalar;
+use crate::arena::{ActivationBlock, Arena};
+use crate::kernel::Start;
+
+/// Which deltas a layer propagates, and where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Propagation {
+    /// Lanes of the output's delta, counted from 0: one, or one per task.
+    pub lanes: usize,
+    /// What becomes of the input's delta.
+    pub input: InputDelta,
+}
+
+/// What becomes of the delta of a layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputDelta {
+    /// Nobody asks for it.
+    Skip,
+    /// It overwrites the lanes from this one on.
+    Write(usize),
+    /// It is added to the lanes from this one on: another layer reads the same input.
+    Add(usize),
+}
+
+impl Propagation {
+    /// All lanes, from one layer to the one before it.
+    pub fn of_lanes(lanes: usize) -> Self {
+        Self { lanes, input: InputDelta::Write(0) }
+    }
+
+    /// The same, if `wanted`; else nobody asks for the input's delta.
+    #[must_use]
+    pub fn wanted(self, wanted: bool) -> Self {
+        Self { input: if wanted { self.input } else { InputDelta::Skip }, ..self }
+    }
+
+    /// The same, added to what another layer has sent to the same input.
+    #[must_use]
+    pub fn adding(self) -> Self {
+        let input = match self.input {
+            InputDelta::Write(lane) => InputDelta::Add(lane),
+            other => other,
+        };
+        Self { input, ..self }
+    }
+
+    /// The lanes of the input's delta to write, and what a product that writes them starts from; nothing, if nobody
+    /// asks for them.
+    ///
+    /// ```
+    /// use polytask::arena::{ActivationBlock, Arena};
+    /// use polytask::kernel;
+    /// use polytask::layer::Propagation;
+    /// use polytask::ndarray::ArrayView2;
+    /// use polytask::Scalar;
+    ///
+    /// /// `dx = dz Wᵀ`
+    /// fn input_delta<F: Scalar>(
+    ///     w: ArrayView2<'_, F>, z: ActivationBlock, x: ActivationBlock, deltas: &mut Arena<F>, to: Propagation,
+    /// ) {
+    ///     let Some((lanes, start)) = to.target() else { return };
+    ///     let (dz, dx) = deltas.pair((z, 0..to.lanes), (x, lanes));
+    ///     kernel::product(dz, w.reversed_axes(), start, dx);
+    /// }
+    /// ```
+    pub fn target<F>(self) -> Option<(Range<usize>, Start<'static, F>)> {
+        let (first, start) = match self.input {
+            InputDelta::Skip => return None,
+            InputDelta::Write(lane) => (lane, Start::Zero),
+            InputDelta::Add(lane) => (lane, Start::Keep),
+        };
+        Some((first..first + self.lanes, start))
+    }
+
+    /// Sends the delta of `output` on to `input` entry by entry, `dx = slope(row, column, dy)`, where it is asked
+    /// for; both are equally wide. `row` counts within a lane.
+    ///
+    /// ```
+    /// use polytask::arena::{ActivationBlock, Arena};
+    /// use polytask::layer::Propagation;
+    /// use polytask::Scalar;
+    ///
+    /// /// Backward of `y = x² / 2`.
+    /// fn of_half_square<F: Scalar>(
+    ///     [x, y]: [ActivationBlock; 2], values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation,
+    /// ) {
+    ///     let values = values.get(x);
+    ///     to.entrywise(deltas, y, x, |row, column, dy| dy * values[[row, column]]);
+    /// }
+    /// ```
+    pub fn entrywise<F: Scalar>(
+        self,
+        deltas: &mut Arena<F>,
+        output: ActivationBlock,
+        input: ActivationBlock,
+        slope: impl Fn(usize, usize, F) -> F,
+    ) {
+        let Some((lanes, start)) = self.target::<F>() else { return };
+        let (rows, adds) = (deltas.rows(), matches!(start, Start::Keep));
+        let (dy, mut dx) = deltas.pair((output, 0..self.lanes), (input, lanes));
+        for (i, (dy, mut dx)) in dy.rows().into_iter().zip(dx.rows_mut()).enumerate() {
+            for (j, (&dy, dx)) in dy.iter().zip(&mut dx).enumerate() {
+                let through = slope(i % rows, j, dy);
+                *dx = if adds { *dx + through } else { through };
+            }
+        }
+    }
+
+    /// Sends `dx`, the input's delta of one of the lanes, `rows × width`, where it is asked for.
+    pub fn send<F: Scalar>(
+        self,
+        deltas: &mut Arena<F>,
+        input: ActivationBlock,
+        lane: usize,
+        dx: ArrayView2<'_, F>,
+    ) {
+        let Some((lanes, start)) = self.target::<F>() else { return };
+        let mut to = deltas.lanes_of_mut(input, lanes.start + lane..lanes.start + lane + 1);
+        match start {
+            Start::Keep => to += &dx,
+            _ => to.assign(&dx),
+        }
+    }
+}
