@@ -1,6 +1,9 @@
 //! The tree and what docs/architecture.md and docs/style.md say of it agree.
 
+mod exports;
+mod names;
 mod pages;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
