@@ -15,6 +15,7 @@ mod data_npz;
 mod determinism;
 mod estimators;
 mod evaluation;
+mod golden_files;
 mod gradcheck_honest;
 mod gradcheck_net;
 mod gradcheck_planted;
