@@ -38,6 +38,7 @@ mod label_totals;
 mod persist;
 mod predict;
 mod predictions;
+mod summary;
 
 use std::sync::Arc;
 

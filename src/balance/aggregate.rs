@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use super::balancer::{State, read, write};
+use super::domain::{self, Domain};
 use crate::{Error, ErrorKind, Result};
 
 /// A method that makes one direction from the gradients of all tasks. As with [`Balance`](super::Balance), it
@@ -41,6 +42,17 @@ pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// weights of what belongs to each task alone to `own`, which comes filled with 1. At least one task has a
     /// label.
     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]);
+
+    /// The name by which errors call the method: that of its type.
+    fn name(&self) -> &'static str {
+        domain::type_name::<Self>()
+    }
+
+    /// For which losses of `task` the method is defined: see [`Balance::domain`](super::Balance::domain).
+    fn domain(&self, task: usize) -> Domain {
+        let _ = task;
+        Domain::All
+    }
 
     /// The numbers that the method carries from one step to the next: see
     /// [`Balance::state`](super::Balance::state).
@@ -79,6 +91,14 @@ impl Clone for Box<dyn Aggregate> {
 impl Aggregate for Box<dyn Aggregate> {
     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
         (**self).aggregate(rows, direction, own);
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        (**self).domain(task)
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
@@ -205,13 +225,54 @@ impl Aggregator {
         Ok(aggregator)
     }
 
+    /// Whether the method is defined for these losses of the K tasks: see
+    /// [`Balancer::check_losses`](super::Balancer::check_losses).
+    ///
+    /// ```
+    /// use polytask::balance::{Aggregator, Domain, MoCo};
+    ///
+    /// let moco = Aggregator::new(MoCo::new(), 2)?;
+    /// assert_eq!((moco.name(), moco.domain(0)), ("MoCo", Domain::AtLeast(0.0)));
+    /// assert!(moco.check_losses(&[0.5, -0.1], &[true, false]).is_ok());
+    /// assert!(moco.check_losses(&[0.5, -0.1], &[true, true]).is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if a loss is outside the method's [`Domain`].
+    pub fn check_losses(&self, losses: &[f64], labelled: &[bool]) -> Result<()> {
+        self.check_losses_at(losses, labelled, domain::numbered)
+    }
+
+    /// [`check_losses`](Self::check_losses), where `place` says where the loss of a task was met.
+    pub(crate) fn check_losses_at(
+        &self,
+        losses: &[f64],
+        labelled: &[bool],
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        let present = losses.iter().copied().enumerate().filter(|&(k, loss)| labelled[k] && loss.is_finite());
+        domain::check(self.method.name(), |k| self.method.domain(k), present, place)
+    }
+
+    /// The name of the method: see [`Aggregate::name`].
+    pub fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// For which losses of `task` the method is defined: see [`Aggregate::domain`].
+    pub fn domain(&self, task: usize) -> Domain {
+        self.method.domain(task)
+    }
+
     /// Writes the direction of this step and gives the weights of what belongs to each of the K tasks alone.
     ///
     /// `jacobian` is K × P, one gradient per row. A task without a label, or whose loss or gradient is not
     /// finite, takes no part and has own weight 0; if none takes part the direction is zero.
     ///
     /// # Panics
-    /// If the shapes do not fit each other and the number of tasks.
+    /// If the shapes do not fit each other and the number of tasks, or a loss is outside the method's domain:
+    /// [`check_losses`](Self::check_losses) tells beforehand.
     #[track_caller]
     pub fn direction(
         &mut self,
@@ -231,6 +292,7 @@ impl Aggregator {
             (n_tasks, direction.len()),
             "one gradient as long as the direction for each task"
         );
+        self.check_losses(losses, labelled).unwrap_or_else(|error| panic!("{error}"));
         let finite = |k: usize| losses[k].is_finite() && jacobian.row(k).iter().all(|g| g.is_finite());
         self.index.clear();
         self.index.extend((0..n_tasks).filter(|&k| labelled[k] && finite(k)));

@@ -1,5 +1,6 @@
 //! A method at work: tasks without labels are left out here, once for all methods.
 
+use super::domain::{self, Domain};
 use super::setting::{require_not_negative, require_one_each};
 use super::{Balance, Evidence, Gramian, Needs, Weights};
 use crate::{Error, ErrorKind, Result};
@@ -104,10 +105,53 @@ impl Balancer {
         self.factors.iter_mut().zip(factors).for_each(|(own, factor)| *own = factor);
     }
 
+    /// Whether the method is defined for these losses of the K tasks. A task without a label, or with a loss that is not
+    /// finite, takes no part and passes.
+    ///
+    /// ```
+    /// use polytask::balance::{Balancer, Uncertainty};
+    ///
+    /// let balancer = Balancer::new(Uncertainty::new(), 2)?;
+    /// balancer.check_losses(&[0.5, -0.1], &[true, false])?;
+    /// let error = balancer.check_losses(&[0.5, -0.1], &[true, true]).unwrap_err().to_string();
+    /// assert!(error.contains("expected 0 or more, for which `Uncertainty` is defined, found -0.1"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if a loss is outside the method's [`Domain`].
+    pub fn check_losses(&self, losses: &[f64], labelled: &[bool]) -> Result<()> {
+        self.check_losses_at(losses, labelled, domain::numbered)
+    }
+
+    /// [`check_losses`](Self::check_losses), where `place` says where the loss of a task was met.
+    pub(crate) fn check_losses_at(
+        &self,
+        losses: &[f64],
+        labelled: &[bool],
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        let taking_part = (0..losses.len())
+            .filter(|&k| labelled[k] && losses[k].is_finite() && self.factors[k] > 0.0)
+            .map(|k| (k, self.factors[k] * losses[k]));
+        domain::check(self.method.name(), |k| self.method.domain(k), taking_part, place)
+    }
+
+    /// The name of the method: see [`Balance::name`].
+    pub fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// For which losses of `task` the method is defined: see [`Balance::domain`].
+    pub fn domain(&self, task: usize) -> Domain {
+        self.method.domain(task)
+    }
+
     /// The weights of this step for all K tasks; 0 for tasks without a label.
     ///
     /// # Panics
-    /// If the evidence is not of K tasks.
+    /// If the evidence is not of K tasks, or a loss is outside the method's domain: [`check_losses`](Self::check_losses)
+    /// tells beforehand.
     #[track_caller]
     pub fn weights(&mut self, evidence: &mut dyn Evidence) -> &Weights {
         let n_tasks = self.weights.shared.len();
@@ -117,6 +161,7 @@ impl Balancer {
             (n_tasks, n_tasks),
             "losses and labels of {n_tasks} tasks"
         );
+        self.check_losses(losses, labelled).unwrap_or_else(|error| panic!("{error}"));
         self.index.clear();
         self.index
             .extend((0..n_tasks).filter(|&k| labelled[k] && losses[k].is_finite() && self.factors[k] > 0.0));
@@ -184,13 +229,16 @@ impl Balancer {
     /// ```
     ///
     /// # Panics
-    /// If there are not K losses.
+    /// If there are not K losses, or one is outside the method's domain.
     #[track_caller]
     pub fn after_step(&mut self, losses: &[f64]) {
         assert_eq!(losses.len(), self.weights.shared.len(), "one loss for each task");
         self.index.retain(|&k| losses[k].is_finite());
         self.losses.clear();
         self.losses.extend(self.index.iter().map(|&k| self.factors[k] * losses[k]));
+        let taking_part = self.index.iter().copied().zip(self.losses.iter().copied());
+        domain::check(self.method.name(), |k| self.method.domain(k), taking_part, domain::numbered)
+            .unwrap_or_else(|error| panic!("{error}"));
         self.method.after_step(&self.index, &self.losses);
     }
 

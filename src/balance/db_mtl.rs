@@ -13,7 +13,7 @@ use ndarray::{ArrayViewMut2, Zip};
 
 use super::order::count;
 use super::setting::{require, require_not_negative};
-use super::{Aggregate, Balance, Needs, Rows, Tasks, Weights, positive};
+use super::{Aggregate, Balance, Domain, Needs, Rows, Tasks, Weights, positive};
 use crate::Result;
 
 /// Dual balancing without the moving mean.
@@ -21,7 +21,7 @@ use crate::Result;
 /// - Heads: scaled by 1 / L, being trained on the logarithms too. Scale: d is the sum of the unit gradients
 ///   times the largest length of a gradient of a logarithm.
 /// - One task: weight 1 / L. Opposite gradients: d = 0. A zero gradient: weight 1 / L.
-/// - For losses above 0: a loss below 10⁻⁸ counts as 10⁻⁸.
+/// - For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
 /// use polytask::balance::{Balancer, DbMtl, Observed};
@@ -48,6 +48,10 @@ impl Balance for DbMtl {
         Needs::GRAMIAN
     }
 
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
+    }
+
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
         let losses = tasks.losses();
         let g = tasks.gramian();
@@ -62,7 +66,7 @@ impl Balance for DbMtl {
 
 /// Dual balancing with the moving mean of the gradients.
 ///
-/// - Heads and scale as for [`DbMtl`]. The mean of a task begins at its first gradient and stands still while
+/// - Heads, scale and losses as for [`DbMtl`]. The mean of a task begins at its first gradient and stands still while
 ///   the task has no labels; such a task has no part in d.
 ///
 /// ```
@@ -124,6 +128,10 @@ impl DbMtlMomentum {
 }
 
 impl Aggregate for DbMtlMomentum {
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
+    }
+
     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
         let (all, p) = (rows.all(), rows.width());
         self.mean.resize(all * p, 0.0);

@@ -9,7 +9,7 @@
 
 use super::setting::require_positive;
 use super::solver::softmax;
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 use crate::Result;
 
 /// Dynamic weight average: a task whose loss falls slowly gets more weight.
@@ -17,7 +17,7 @@ use crate::Result;
 /// - Heads: scaled like the shared part. Scale: Σ w = K. One task: weight 1.
 /// - The means are over the batches of an epoch that had labels for the task; a task that was not seen in one
 ///   of the two last epochs counts as standing still, r = 1.
-/// - For losses above 0: a mean below 10⁻⁸ counts as 10⁻⁸, so that the ratio of a task learnt to 0 is a number.
+/// - For losses of 0 or more: a mean of 0 counts as 10⁻³⁰, so that the ratio of a task learnt to 0 is a number.
 /// - [`Balancer::end_epoch`](super::Balancer::end_epoch) must be called, else the weights stay 1.
 /// - Published variants differ: means of the last 25 steps instead of an epoch, or weights that sum to 1.
 ///
@@ -89,6 +89,10 @@ impl Dwa {
 impl Balance for Dwa {
     fn needs(&self) -> Needs {
         Needs::LOSSES
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

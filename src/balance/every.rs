@@ -2,7 +2,7 @@
 
 use super::order::count;
 use super::setting::require;
-use super::{Balance, Needs, Tasks, Weights};
+use super::{Balance, Domain, Needs, Tasks, Weights};
 use crate::Result;
 
 /// A method asked at the first and then at every nth step.
@@ -69,6 +69,14 @@ impl<B: Balance + Clone + 'static> Balance for Every<B> {
         if self.is_asked_at(last as u64) {
             self.method.after_step(tasks, losses);
         }
+    }
+
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        self.method.domain(task)
     }
 
     fn end_epoch(&mut self) {

@@ -12,7 +12,7 @@
 
 use super::setting::{require_not_negative, require_one_each, require_positive};
 use super::solver::{Learned, softmax};
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 use crate::Result;
 
 /// Fast adaptive multitask optimisation.
@@ -20,7 +20,7 @@ use crate::Result;
 /// - Heads: scaled like the shared part. Scale: Σ w = 1. One task: weight 1.
 /// - Needs the losses of the same batch after the step ([`Balancer::after_step`](super::Balancer::after_step)):
 ///   one more forward pass. Without them the weights are those of the logarithms of the losses for ever.
-/// - Losses must stay above their bounds b; what is within 10⁻⁸ of its bound counts as 10⁻⁸ above it.
+/// - For losses not below their bounds b; one at its bound counts as 10⁻³⁰ above it.
 /// - γ belongs to the gradient of ξ, before Adam's scaling; a decoupled decay is another method.
 ///
 /// ```
@@ -115,7 +115,12 @@ impl Famo {
 
     /// D, the loss above its bound.
     fn above(&self, k: usize, loss: f64) -> f64 {
-        positive(loss - self.bounds.as_ref().map_or(0.0, |bounds| bounds[k]))
+        positive(loss - self.bound(k))
+    }
+
+    /// b.
+    fn bound(&self, k: usize) -> f64 {
+        self.bounds.as_ref().map_or(0.0, |bounds| bounds.get(k).copied().unwrap_or(0.0))
     }
 }
 
@@ -130,6 +135,10 @@ fn gradient(z: &[f64], delta: &[f64], gradient: &mut [f64]) {
 impl Balance for Famo {
     fn needs(&self) -> Needs {
         Needs::LOSSES_AFTER_STEP
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        Domain::AtLeast(self.bound(task))
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

@@ -7,12 +7,12 @@
 //! Chennupati et al. (MultiNet++, CVPR workshops 2019), equation 2. The product is formed from logarithms, so
 //! that it neither overflows nor vanishes.
 
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 
 /// Geometric loss strategy: the scale-invariant weights, times the geometric mean of the losses.
 ///
 /// - Heads: scaled like the shared part. Scale: Σ wₖ Lₖ is the geometric mean itself; for equal losses Σ w = 1.
-/// - One task: weight 1. For losses above 0: a loss below 10⁻⁸ counts as 10⁻⁸.
+/// - One task: weight 1. For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
 /// use polytask::balance::{Balancer, Gls, Observed};
@@ -35,6 +35,10 @@ impl Gls {
 impl Balance for Gls {
     fn needs(&self) -> Needs {
         Needs::LOSSES
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

@@ -13,7 +13,7 @@
 
 use super::setting::{require, require_not_negative, require_one_each, require_positive};
 use super::solver::{Learned, softmax};
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 use crate::Result;
 
 /// Gradient normalisation.
@@ -27,6 +27,7 @@ use crate::Result;
 /// - Lₖ(0) is the first loss seen unless it is given; where first losses are chance, give their expectation,
 ///   such as log C for a cross entropy over C classes.
 /// - α is how strongly the rates are equalised: about 0.12 for tasks that are alike, 1.5 for ones that are not.
+/// - For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 /// - Angles between the gradients play no part.
 ///
 /// ```
@@ -150,6 +151,10 @@ fn gradient(weights: &[f64], norms: &[f64], targets: &[f64], gradient: &mut [f64
 impl Balance for GradNorm {
     fn needs(&self) -> Needs {
         Needs::GRAMIAN
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

@@ -14,7 +14,7 @@
 
 use super::setting::require_positive;
 use super::solver::{Eigen, Learned};
-use super::{Balance, Gramian, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Gramian, Needs, Tasks, Weights};
 use crate::Result;
 
 /// The impartial direction: all gradients have the same projection on it.
@@ -89,7 +89,8 @@ impl Balance for ImtlG {
 ///
 /// - Heads: scaled like the shared part. Scale: at rest wₖ = 1 / Lₖ. One task: weighted too.
 /// - It is uncertainty weighting with s turned round and all doubled.
-/// - For losses above 0: a loss below 10⁻⁸ counts as 10⁻⁸, so that no weight rests above 10⁸.
+/// - For losses of 0 or more: one below 10⁻⁸ counts as 10⁻⁸, so that no weight rests above 10⁸, from which it would
+///   take s thousands of steps to come back. Standardise targets in units so small.
 ///
 /// ```
 /// use polytask::balance::{Balancer, ImtlL, Observed};
@@ -136,6 +137,9 @@ impl ImtlL {
     }
 }
 
+/// The least loss that a scale comes to rest for.
+const LEAST_LOSS: f64 = 1e-8;
+
 /// The derivative of `exp(s) L − s` with respect to s.
 fn gradient(s: f64, loss: f64) -> f64 {
     s.exp() * loss - 1.0
@@ -146,12 +150,16 @@ impl Balance for ImtlL {
         Needs::LOSSES
     }
 
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
+    }
+
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
         self.scales.ready(tasks.all());
         for ((weight, &k), &loss) in weights.shared.iter_mut().zip(tasks.index()).zip(tasks.losses()) {
             let s = self.scales.of(k);
             *weight = s.exp();
-            self.scales.step(k, gradient(s, positive(loss)));
+            self.scales.step(k, gradient(s, loss.max(LEAST_LOSS)));
         }
         weights.scale_heads();
     }
@@ -167,7 +175,7 @@ impl Balance for ImtlL {
 
 /// Both: [`ImtlL`] scales the losses, [`ImtlG`] combines the gradients of the scaled losses.
 ///
-/// - Heads: scaled by exp(s) alone. Scale: Σ wₖ exp(−sₖ) = 1 on the shared part.
+/// - Heads: scaled by exp(s) alone. Scale: Σ wₖ exp(−sₖ) = 1 on the shared part. Losses: as for [`ImtlL`].
 ///
 /// ```
 /// use polytask::balance::{Balancer, Imtl, Observed};
@@ -215,6 +223,10 @@ impl Imtl {
 impl Balance for Imtl {
     fn needs(&self) -> Needs {
         Needs::GRAMIAN
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

@@ -8,7 +8,7 @@
 //! equation 3. It is solved exactly; reference code uses Frank and Wolfe's method, which comes near slowly.
 
 use super::solver::MinNorm;
-use super::{Balance, Gramian, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Gramian, Needs, Tasks, Weights, positive};
 
 /// What the gradients are divided by before their average of least norm is sought.
 ///
@@ -99,6 +99,13 @@ impl Mgda {
 impl Balance for Mgda {
     fn needs(&self) -> Needs {
         Needs::GRAMIAN
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        match self.normalisation {
+            Normalisation::Loss | Normalisation::LossAndLength => Domain::AtLeast(0.0),
+            _ => Domain::All,
+        }
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

@@ -15,7 +15,7 @@ use ndarray::ArrayViewMut2;
 use super::order::count;
 use super::setting::{require, require_not_negative};
 use super::solver::project_onto_simplex;
-use super::{Aggregate, Rows};
+use super::{Aggregate, Domain, Rows};
 use crate::Result;
 
 /// Multi-objective gradient correction.
@@ -23,6 +23,7 @@ use crate::Result;
 /// - Heads: not scaled. Scale: Σ λ = 1 of gradients as long as their losses.
 /// - One task: the moving mean of its gradient. A zero gradient draws the mean to zero. Opposite gradients of
 ///   equal losses cancel.
+/// - For losses of 0 or more: a negative one would turn its gradient round.
 /// - A task without labels stands still: its y and λ stay, and the λ of the others are scaled to sum to 1.
 ///
 /// ```
@@ -120,6 +121,10 @@ impl MoCo {
 }
 
 impl Aggregate for MoCo {
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
+    }
+
     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _: &mut [f64]) {
         let (all, p, n) = (rows.all(), rows.width(), rows.index().len());
         self.mean.resize(all * p, 0.0);
@@ -134,7 +139,7 @@ impl Aggregate for MoCo {
             let largest = row.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
             let norm = largest * row.iter().map(|g| (g / largest).powi(2)).sum::<f64>().sqrt();
             // The bound keeps squares finite; no loss that can still be trained is near it.
-            let length = rows.losses()[i].clamp(-1e100, 1e100);
+            let length = rows.losses()[i].min(1e100);
             let scale = if largest > 0.0 { length / norm } else { 0.0 };
             mean.row_mut(k).zip_mut_with(&row, |y, g| *y -= part * (*y - scale * g));
         }

@@ -43,6 +43,10 @@
 //! - Weights are finite for every finite Gramian, at any scale, of any rank, zero included. Gramians are
 //!   divided by their trace before a method sees them, and every threshold is relative to it.
 //! - A task without a label in the batch, or whose loss is not finite, gets weight 0 and changes no state.
+//! - Each says for which losses it is defined ([`Balance::domain`]). Those that divide by losses or take their logarithm
+//!   are defined for losses of 0 or more, and nothing is made of a negative one: a training is refused at its start
+//!   where a loss, such as the Gaussian one, can be negative, and fails at the first loss outside the domain
+//!   otherwise; in a loop of your own [`Balancer::check_losses`] tells. A loss of 0 counts as 10⁻³⁰.
 //! - A method that learns on the side (log-variances, logits) has an optimiser of its own for these numbers,
 //!   without the network's learning rate or weight decay.
 //! - What is random depends on the seed and the number of steps taken, and on nothing else.
@@ -100,6 +104,7 @@ use crate::Result;
 
 mod aggregate;
 mod balancer;
+mod domain;
 mod gramian;
 mod observed;
 mod order;
@@ -148,6 +153,8 @@ pub use balancer::{Balancer, State, Tasks};
 pub use cagrad::{CaGrad, Rescale};
 pub use con_fig::ConFig;
 pub use db_mtl::{DbMtl, DbMtlMomentum};
+pub(crate) use domain::ADVICE as DOMAIN_ADVICE;
+pub use domain::Domain;
 pub use dual_proj::DualProj;
 pub use dwa::Dwa;
 pub use equal::Equal;
@@ -293,6 +300,18 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
     /// with that length and filled with 1. At least one task has a label.
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights);
 
+    /// The name by which errors call the method: that of its type.
+    fn name(&self) -> &'static str {
+        domain::type_name::<Self>()
+    }
+
+    /// For which losses of `task` the method is defined. A training whose losses are known to leave the domain is refused
+    /// at the start, any other one at the first loss outside.
+    fn domain(&self, task: usize) -> Domain {
+        let _ = task;
+        Domain::All
+    }
+
     /// What the last step did: the losses of the same batch after it. `tasks` are the indices of the tasks
     /// that [`weigh`](Self::weigh) saw and whose new loss is finite, `losses` their losses now.
     fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
@@ -436,6 +455,14 @@ impl Balance for Box<dyn Balance> {
         (**self).after_step(tasks, losses);
     }
 
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        (**self).domain(task)
+    }
+
     fn end_epoch(&mut self) {
         (**self).end_epoch();
     }
@@ -449,10 +476,11 @@ impl Balance for Box<dyn Balance> {
     }
 }
 
-/// A loss below this counts as this where a method divides by losses or takes their logarithm.
-const SMALLEST_LOSS: f64 = 1e-8;
+/// Where a method divides by a loss or takes its logarithm, a task that has been learnt to a loss below this counts as
+/// one of this loss: its reciprocal is a number in `f32`, too.
+const LEAST_LOSS: f64 = 1e-30;
 
-/// The loss, for methods that are only defined for losses above 0.
+/// A loss within its [`Domain`], as a number that can be divided by.
 fn positive(loss: f64) -> f64 {
-    loss.max(SMALLEST_LOSS)
+    loss.max(LEAST_LOSS)
 }

@@ -1,6 +1,6 @@
 //! The choice whether a method's weights scale the heads too.
 
-use super::{Balance, Needs, Tasks, Weights};
+use super::{Balance, Domain, Needs, Tasks, Weights};
 use crate::Result;
 
 /// A method whose heads are scaled as its shared part is, or not at all, whatever its paper does.
@@ -45,6 +45,14 @@ impl<B: Balance + Clone + 'static> Balance for ScaleHeads<B> {
 
     fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
         self.method.after_step(tasks, losses);
+    }
+
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        self.method.domain(task)
     }
 
     fn end_epoch(&mut self) {

@@ -8,13 +8,13 @@
 //! A loss that is multiplied by a constant gives the same step.
 
 use super::preference::Preference;
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 use crate::Result;
 
 /// Each loss relative to its own size.
 ///
 /// - Heads: scaled like the shared part. Scale: Σ w = Σ 1 / L, so steps grow as losses shrink.
-/// - For losses above 0: a loss below 10⁻⁸ counts as 10⁻⁸.
+/// - For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
 /// use polytask::balance::{Balancer, Observed, ScaleInvariant};
@@ -52,6 +52,10 @@ impl ScaleInvariant {
 impl Balance for ScaleInvariant {
     fn needs(&self) -> Needs {
         Needs::LOSSES
+    }
+
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
     }
 
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {

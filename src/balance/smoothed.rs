@@ -8,7 +8,7 @@
 //! algorithm 1: CR-MOGM. w begins at the first ŵ.
 
 use super::setting::require;
-use super::{Balance, Needs, Tasks, Weights};
+use super::{Balance, Domain, Needs, Tasks, Weights};
 use crate::Result;
 
 /// A moving mean of a method's weights, for the shared part and the heads alike.
@@ -60,6 +60,14 @@ impl<B: Balance + Clone + 'static> Balance for Smoothed<B> {
 
     fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
         self.method.after_step(tasks, losses);
+    }
+
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn domain(&self, task: usize) -> Domain {
+        self.method.domain(task)
     }
 
     fn end_epoch(&mut self) {

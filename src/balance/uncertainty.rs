@@ -12,13 +12,17 @@
 
 use super::setting::{require, require_positive};
 use super::solver::Learned;
-use super::{Balance, Needs, Tasks, Weights, positive};
+use super::{Balance, Domain, Needs, Tasks, Weights};
 use crate::Result;
 
 /// Uncertainty weighting: one learned log-variance for each task.
 ///
 /// - Heads: scaled like the shared part. Scale: at rest wₖ = 1 / (2 Lₖ), the scale-invariant weights halved.
-/// - One task: weighted too. A loss below 10⁻⁸ counts as 10⁻⁸, so that no weight rests above 10⁸.
+/// - One task: weighted too.
+/// - For losses of 0 or more: one below 10⁻⁸ counts as 10⁻⁸, so that no weight rests above 10⁸, from which it would
+///   take s thousands of steps to come back. Standardise targets in units so small.
+/// - It is a mistake for a loss with a variance of its own, such as [`Loss::Gaussian`](crate::loss::Loss::Gaussian): the
+///   head learns there what s would learn, and the loss can be negative, for which no s is best. A training refuses it.
 /// - The log-variances are no parameters of the network: no weight decay touches them. (In reference code
 ///   they are stepped by the model's optimiser, decay included.)
 ///
@@ -97,6 +101,9 @@ impl Uncertainty {
     }
 }
 
+/// The least loss that a log-variance comes to rest for.
+const LEAST_LOSS: f64 = 1e-8;
+
 /// The weight of a loss, which is also its factor in the objective `w L + ½ s`.
 fn weight(share: f64, s: f64) -> f64 {
     share * (-s).exp()
@@ -112,12 +119,16 @@ impl Balance for Uncertainty {
         Needs::LOSSES
     }
 
+    fn domain(&self, _: usize) -> Domain {
+        Domain::AtLeast(0.0)
+    }
+
     fn weigh(&mut self, tasks: &mut Tasks<'_>, weights: &mut Weights) {
         self.log_variance.ready(tasks.all());
         for ((w, &k), &loss) in weights.shared.iter_mut().zip(tasks.index()).zip(tasks.losses()) {
             let (share, s) = (self.share(k), self.log_variance.of(k));
             *w = weight(share, s);
-            self.log_variance.step(k, gradient(share, s, positive(loss)));
+            self.log_variance.step(k, gradient(share, s, loss.max(LEAST_LOSS)));
         }
         weights.scale_heads();
     }

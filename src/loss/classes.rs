@@ -14,6 +14,10 @@
 //! where (ln p)/q → −1 as q → 0. The weight of an example is w a_t, and Σ w a_t m is what the mean divides by:
 //! doubling a class weight is the same as seeing each example of the class twice.
 //!
+//! An example whose own class has weight 0 is left out, smoothing or not: ℓ = 0. PyTorch leaves it out of what the mean
+//! divides by and, where labels are smoothed, adds ε/K Σ_c a_c (−ln p_c) to the sum; then neither has a mean of such
+//! rows alone a value (PyTorch: NaN or ∞), nor do the values of the parts of a batch give that of the whole.
+//!
 //! Sources: PyTorch's `CrossEntropyLoss` for the meaning of class weights and label smoothing together;
 //! Szegedy et al., "Rethinking the Inception architecture" (2016), section 7, for smoothing; Lin et al., "Focal
 //! loss for dense object detection" (2017), eq. 4, γ = 2.
@@ -21,7 +25,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::logistic::softmax;
-use super::mean::{Example, by_label};
+use super::mean::{Example, by_label, usable};
 use super::{Kind, Labels, LossFunction};
 use crate::{Result, Scalar};
 
@@ -33,7 +37,11 @@ pub(super) struct CrossEntropy {
 
 impl CrossEntropy {
     fn example<F: Scalar>(&self, Example { z, t, rate, delta: p }: Example<'_, F>) -> F {
-        let (t, (largest, rest)) = (self.classes.index(t), softmax(z, p));
+        let t = self.classes.index(t);
+        if self.classes.weight(t) == 0.0 {
+            return F::ZERO;
+        }
+        let (largest, rest) = softmax(z, p);
         if self.label_smoothing == 0.0 {
             let weight = F::from_f64(self.classes.weight(t));
             p.iter_mut().for_each(|p| *p *= rate * weight);
@@ -89,7 +97,11 @@ pub(super) struct Focal {
 
 impl Focal {
     fn example<F: Scalar>(&self, Example { z, t, rate, delta: p }: Example<'_, F>) -> F {
-        let (t, (largest, rest)) = (self.classes.index(t), softmax(z, p));
+        let t = self.classes.index(t);
+        if self.classes.weight(t) == 0.0 {
+            return F::ZERO;
+        }
+        let (largest, rest) = softmax(z, p);
         let (right, ln_right) = (p[t], z[t] - largest - rest);
         p[t] = F::ZERO;
         let wrong = p.iter().copied().sum::<F>();
@@ -155,7 +167,9 @@ impl Classes {
             return labels.total_weight();
         }
         let present = labels.targets.indexed_iter().filter(|(_, t)| !t.is_nan());
-        present.map(|((row, _), &t)| labels.weight(row).to_f64() * self.weight(self.index(t))).sum()
+        usable::<F>(
+            present.map(|((row, _), &t)| labels.weight(row).to_f64() * self.weight(self.index(t))).sum(),
+        )
     }
 
     fn probabilities<F: Scalar>(&self, logits: ArrayView2<'_, F>, mut probabilities: ArrayViewMut2<'_, F>) {

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
+use super::mean::usable;
 use crate::kernel::{self, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
 
@@ -39,7 +40,8 @@ impl<'a, F: Scalar> Labels<'a, F> {
         self.weights.map_or(F::ONE, |weights| weights[row])
     }
 
-    /// Σ w m: the weights of the labels present, summed over all entries of the targets.
+    /// Σ w m: the weights of the labels present, summed over all entries of the targets. A sum so small that its
+    /// reciprocal is not finite in `F` (10⁻³⁹ in `f32`) counts as 0: no mean can be formed over it.
     ///
     /// ```
     /// use ndarray::{array, aview1};
@@ -52,7 +54,7 @@ impl<'a, F: Scalar> Labels<'a, F> {
     /// ```
     pub fn total_weight(&self) -> f64 {
         let present = |t: &F| u8::from(!t.is_nan());
-        match self.weights {
+        usable::<F>(match self.weights {
             None => match self.targets.to_slice() {
                 Some(targets) => kernel::vectorize(Count(targets)) as f64,
                 None => self.targets.iter().map(|t| usize::from(present(t))).sum::<usize>() as f64,
@@ -60,7 +62,7 @@ impl<'a, F: Scalar> Labels<'a, F> {
             Some(weights) => (self.targets.rows().into_iter().zip(weights))
                 .map(|(row, w)| w.to_f64() * row.iter().map(|t| f64::from(present(t))).sum::<f64>())
                 .sum(),
-        }
+        })
     }
 
     /// Checks that shapes fit, that weights are finite and not negative, and that every label present is
@@ -135,7 +137,7 @@ mod tests {
                 [0.0, nan, f64::INFINITY],
                 "row 2, target column 0: expected a finite number",
             ),
-            (Loss::poisson(), [3.0, -1.0, 2.0], "row 1, target column 0: expected a count, 0 or more"),
+            (Loss::poisson(), [3.0, -1.0, 2.0], "row 1, target column 0: expected a count from 0 to 10¹³"),
             (Loss::binary_cross_entropy(), [0.0, 1.0, 2.0], "row 2, target column 0: expected 0 or 1"),
             (Loss::binary_focal(), [0.5, 1.0, nan], "row 0, target column 0: expected 0 or 1"),
             (

@@ -7,14 +7,14 @@
 //! value = Σ over lists of w ℓ / Σ w        w = mean weight of the items of the list
 //! ```
 //! A list in which no two labels differ says nothing about order: it has no part in the mean, and its
-//! delta is 0. The derivations in the files of the losses are of the ℓ of one list.
+//! delta is 0. So it is where all items of a list have weight 0. The derivations in the files of the losses are of the ℓ of one list.
 
 use std::cell::Cell;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::Labels;
-use super::mean::{assert_fit, rate};
+use super::mean::{assert_fit, rate, usable};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The labelled items of one query group, by their rows in the batch.
@@ -65,6 +65,9 @@ pub(super) fn over_lists<F: Scalar>(
     let mut sum = F::ZERO;
     for_each_list(labels, |column, rows, room| {
         let w = F::from_f64(weight(labels, rows));
+        if w == F::ZERO {
+            return;
+        }
         let (scores, targets) = (outputs.column(column), labels.targets.column(column));
         let delta = delta.column_mut(column);
         sum += w * list_loss(List { rows, scores, labels: targets, rate: w * scale, delta, room });
@@ -76,7 +79,7 @@ pub(super) fn over_lists<F: Scalar>(
 pub(super) fn total<F: Scalar>(labels: &Labels<'_, F>) -> f64 {
     let mut total = 0.0;
     for_each_list(labels, |_, rows, _| total += weight(labels, rows));
-    total
+    usable::<F>(total)
 }
 
 fn weight<F: Scalar>(labels: &Labels<'_, F>, rows: &[usize]) -> f64 {

@@ -165,7 +165,8 @@ impl<F: Scalar> LossFunction<F> for ApproxNdcg {
                     delta[j] -= push;
                 }
             }
-            value
+            // No smooth rank gives more than the best order; a rounding error may.
+            if value < F::ZERO { F::ZERO } else { value }
         })
     }
 

@@ -30,9 +30,15 @@ pub(super) fn pointwise<F: Scalar>(
     }
 }
 
-/// 1 / Σ w m, or nothing where there is no label (or no weight worth the name) to take a mean over.
+/// 1 / Σ w m, or nothing where there is no label to take a mean over.
 pub(super) fn rate<F: Scalar>(total: f64) -> Option<F> {
     Some(F::from_f64(1.0 / total)).filter(|rate| rate.is_finite())
+}
+
+/// Σ w m, or 0 where it is so small that no mean over it can be formed in `F`: the total of such labels is 0, and so is
+/// their loss.
+pub(super) fn usable<F: Scalar>(total: f64) -> f64 {
+    rate::<F>(total).map_or(0.0, |_| total)
 }
 
 /// Σ w m ℓ, and in delta rate · w m ℓ′.
@@ -65,7 +71,8 @@ pub(super) fn pointwise_sum<F: Scalar>(
         .and(if tall { weights.reversed_axes() } else { weights })
         .for_each(|d, &y, &t, &w| {
             *d = F::ZERO;
-            if !t.is_nan() {
+            // 0 times a loss that overflows would be NaN.
+            if !t.is_nan() && w != F::ZERO {
                 let (value, derivative) = example(y, t);
                 sum += w * value;
                 *d = rate * w * derivative;
@@ -158,6 +165,9 @@ pub(super) fn by_label<F: Scalar>(
     let mut sum = F::ZERO;
     for (row, (targets, mut delta)) in labels.targets.rows().into_iter().zip(delta.rows_mut()).enumerate() {
         let (z, w) = (outputs.row(row), labels.weight(row));
+        if w == F::ZERO {
+            continue;
+        }
         let z = z.to_slice().expect("contiguous").chunks_exact(parts);
         let delta = delta.as_slice_mut().expect("contiguous").chunks_exact_mut(parts);
         for ((z, delta), &t) in z.zip(delta).zip(targets) {

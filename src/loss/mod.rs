@@ -10,9 +10,11 @@
 //! delta = ∂value / ∂outputs              exactly 0 in every row without a label
 //! ```
 //!
-//! A batch without any label for the task has value 0 and delta 0, and so has one whose weights are all 0.
-//! Dividing by Σ w m and not by the batch keeps the size of a task's gradient independent of how many of
-//! its labels happen to be missing.
+//! A row of weight 0 contributes nothing, as if it had no label. A batch without any label for the task has value 0
+//! and delta 0, and so has one whose weights are all 0. Dividing by Σ w m and not by the batch keeps the size of a
+//! task's gradient independent of how many of its labels happen to be missing. And the values of the parts of a batch,
+//! however its rows are cut, have the value of the whole as their mean, weighted by Σ w m of each
+//! ([`check_parts`] checks it for a loss of your own).
 //!
 //! A loss that needs p outputs per target column (the logits of p classes, say) finds those of column c in
 //! the output columns c p … c p + p − 1. Ranking losses compare the examples of one query group, and for
@@ -23,7 +25,7 @@
 //! squared, absolute, Huber, smooth L1,
 //!     log-cosh                           1                            any finite number
 //! quantile                               one per quantile             any finite number
-//! Poisson                                1, the log of the rate       a count, 0 or more
+//! Poisson                                1, the log of the rate       a count, 0 to 10¹³
 //! Gaussian                               2, mean and log variance     any finite number
 //! binary cross-entropy, binary focal     1, a logit                   0 or 1
 //! cross-entropy, focal                   C logits                     class index 0 … C − 1
@@ -36,7 +38,8 @@
 //! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
 //!
 //! Where they come from. The defaults of Huber and smooth L1, the side taken at their kinks, and what class
-//! weights and label smoothing mean together are PyTorch's:
+//! weights and label smoothing mean together are PyTorch's, but for rows whose class has weight 0
+//! ([`Loss::CrossEntropy`]):
 //!
 //! ```text
 //! Huber                    P. J. Huber, "Robust estimation of a location parameter", 1964
@@ -92,12 +95,14 @@ mod logistic;
 mod mean;
 mod ordinal;
 mod pairs;
+mod parts;
 mod quantile;
 mod regression;
 mod spec;
 
 pub use labels::Labels;
 pub(crate) use logistic::softmax;
+pub use parts::check_parts;
 pub use regression::MeanSquaredError;
 pub use spec::{CustomLoss, ListTarget, Loss};
 
@@ -148,7 +153,8 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     ) -> F;
 
     /// What the mean divides by, Σ w m: with it as weight, the values of several batches have the value of
-    /// all their rows together as their mean.
+    /// all their rows together as their mean, and a batch whose total is 0 has value 0 and delta 0.
+    /// [`check_parts`] checks both.
     fn total(&self, labels: &Labels<'_, F>) -> f64 {
         labels.total_weight()
     }
@@ -179,6 +185,57 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     /// What the labels and the predictions are.
     fn kind(&self) -> Kind {
         Kind::Quantity { parts: 1, point: 0 }
+    }
+
+    /// Whether the value can be below 0, as the logarithm of a density can. A [balancing method](crate::balance) that
+    /// divides by losses or takes their logarithm refuses such a loss at the start of a training; any other loss,
+    /// should it turn out to be negative, at that step.
+    fn can_be_negative(&self) -> bool {
+        false
+    }
+
+    /// Whether a target is a quantity in a unit of its own, which a model that
+    /// [standardises](crate::ModelBuilder::standardize) may bring to mean 0 and deviation 1 before this loss sees it:
+    /// the loss takes any finite number, and what is predicted for a standardised target can be brought back to the
+    /// target's own unit ([`unstandardized`](Self::unstandardized)).
+    ///
+    /// ```
+    /// use ndarray::{ArrayView2, ArrayViewMut2, array};
+    /// use polytask::loss::{Labels, Loss, LossFunction, MeanSquaredError};
+    /// use polytask::prelude::*;
+    /// use polytask::Scalar;
+    ///
+    /// /// The squared error, written once more.
+    /// #[derive(Debug)]
+    /// struct Squares;
+    ///
+    /// impl<F: Scalar> LossFunction<F> for Squares {
+    ///     fn value_and_delta(&self, y: ArrayView2<'_, F>, labels: &Labels<'_, F>, delta: ArrayViewMut2<'_, F>) -> F {
+    ///         MeanSquaredError.value_and_delta(y, labels, delta)
+    ///     }
+    ///     fn standardizes(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// let data = Dataset::new(array![[1.0], [3.0]], array![[1e6], [3e6]])?.with_target_names(["price"])?;
+    /// let task = Task::new("price", Loss::custom(Squares));
+    /// let mut model = Model::builder(1).task(task).standardize().build::<f64>()?;
+    /// model.fit_scaling(&data)?;
+    /// model.parameters_mut().fill(0.0);
+    /// assert_eq!(model.evaluate(&data)?["price"].loss, 1.0); // of targets −1 and 1
+    /// assert_eq!(model.predict(data.features())?["price"], array![[2e6], [2e6]]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    fn standardizes(&self) -> bool {
+        false
+    }
+
+    /// What the prediction `y` of a target that was standardised by `mean` and `scale` is in the target's own unit.
+    /// `part` says which of the target's prediction columns it is: a variance, for one, is scaled twice and not moved.
+    fn unstandardized(&self, part: usize, y: F, mean: F, scale: F) -> F {
+        let _ = part;
+        y * scale + mean
     }
 
     /// Whether this loss is defined for `labels`.
@@ -270,6 +327,15 @@ impl<F: Scalar, L: LossFunction<F> + ?Sized> LossFunction<F> for Arc<L> {
     }
     fn kind(&self) -> Kind {
         (**self).kind()
+    }
+    fn can_be_negative(&self) -> bool {
+        (**self).can_be_negative()
+    }
+    fn standardizes(&self) -> bool {
+        (**self).standardizes()
+    }
+    fn unstandardized(&self, part: usize, y: F, mean: F, scale: F) -> F {
+        (**self).unstandardized(part, y, mean, scale)
     }
     fn check(&self, labels: &Labels<'_, F>) -> Result<()> {
         (**self).check(labels)

@@ -55,6 +55,10 @@ impl<F: Scalar> LossFunction<F> for Quantile {
         Kind::Quantity { parts: self.quantiles.len(), point: point.unwrap_or(0) }
     }
 
+    fn standardizes(&self) -> bool {
+        true
+    }
+
     fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
         for_each_label(outputs, labels, self.quantiles.len(), |z, t| {
             z.iter().for_each(|&y| record(side(t - y, F::ZERO)));

@@ -51,6 +51,10 @@ impl<F: Scalar> LossFunction<F> for MeanSquaredError {
             (r * r, r + r)
         })
     }
+
+    fn standardizes(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,10 @@ impl<F: Scalar> LossFunction<F> for MeanAbsoluteError {
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
         pointwise(outputs, labels, delta, |y, t| ((y - t).abs(), sign(y - t)))
+    }
+
+    fn standardizes(&self) -> bool {
+        true
     }
 
     fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
@@ -93,6 +101,10 @@ impl<F: Scalar> LossFunction<F> for Huber {
         })
     }
 
+    fn standardizes(&self) -> bool {
+        true
+    }
+
     fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
         for_each_label(outputs, labels, 1, |y, t| record(side(y[0] - t, F::from_f64(self.delta))));
     }
@@ -120,6 +132,10 @@ impl<F: Scalar> LossFunction<F> for SmoothL1 {
         })
     }
 
+    fn standardizes(&self) -> bool {
+        true
+    }
+
     fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
         for_each_label(outputs, labels, 1, |y, t| record(side(y[0] - t, F::from_f64(self.beta))));
     }
@@ -136,6 +152,10 @@ impl<F: Scalar> LossFunction<F> for LogCosh {
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
         pointwise(outputs, labels, delta, |y, t| (ln_cosh(y - t), (y - t).tanh()))
+    }
+
+    fn standardizes(&self) -> bool {
+        true
     }
 }
 

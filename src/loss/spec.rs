@@ -59,12 +59,12 @@ pub enum Loss {
         /// The quantiles, each between 0 and 1, in the order of the outputs.
         quantiles: Vec<f64>,
     },
-    /// `e^y − t y`, the negative log-likelihood of a count t of which y is the logarithm of the rate. The
-    /// prediction is the rate.
+    /// `e^y − t y + t ln t − t`, half the deviance of a count t of which y is the logarithm of the rate: 0 where the
+    /// rate is the count, and never negative. Counts go up to 10¹³. The prediction is the rate.
     Poisson,
     /// `½ (s + (μ − t)² e^(−s))`, the negative log-likelihood of a normal distribution, from the mean μ and the
     /// logarithm of the variance s. Output width: 2 × target width, (μ, s) for each target. The prediction
-    /// is μ and the variance.
+    /// is μ and the variance. The value can be negative.
     Gaussian,
     /// `−a t ln p − (1 − t) ln(1 − p)` on the logit of p, for labels 0 and 1. Several target columns are
     /// a multi-label problem. The prediction is p.
@@ -83,6 +83,9 @@ pub enum Loss {
     },
     /// `−ln softmax(y)_t` for class indices t. Output width: target width × classes. The mean divides by the sum
     /// of the weights of examples times those of their classes. The predictions are the probabilities.
+    ///
+    /// An example whose own class has weight 0 contributes nothing. Here the loss differs from PyTorch's, in which such
+    /// an example, if labels are smoothed, adds to the sum though not to what the mean divides by.
     CrossEntropy {
         /// How many classes: 2 to 2²⁴, up to which an `f32` holds every index.
         classes: usize,
@@ -379,34 +382,22 @@ impl Loss {
     }
 
     /// Whether targets may be standardised: the loss takes any finite number, and what is predicted for a
-    /// standardised target can be brought back to the target's own unit.
+    /// standardised target can be brought back to the target's own unit. A custom loss says so itself
+    /// ([`LossFunction::standardizes`]).
     ///
     /// ```
-    /// use polytask::loss::Loss;
+    /// use polytask::loss::{Loss, MeanSquaredError};
     ///
-    /// assert!(Loss::huber(1.0).standardizes());
+    /// assert!(Loss::huber(1.0).standardizes() && Loss::custom(MeanSquaredError).standardizes());
     /// assert!(!Loss::poisson().standardizes() && !Loss::cross_entropy(3).standardizes());
     /// ```
     pub fn standardizes(&self) -> bool {
-        matches!(
-            self,
-            Self::MeanSquaredError
-                | Self::MeanAbsoluteError
-                | Self::Huber { .. }
-                | Self::SmoothL1 { .. }
-                | Self::LogCosh
-                | Self::Quantile { .. }
-                | Self::Gaussian
-        )
+        self.build::<f64>().is_ok_and(|loss| loss.standardizes())
     }
 
-    /// What the prediction `y` of a target standardised by mean and scale is in the target's own unit; `part` says
-    /// which of the target's predictions it is.
-    pub(crate) fn unstandardized<F: Scalar>(&self, part: usize, y: F, mean: F, scale: F) -> F {
-        match (self, part) {
-            (Self::Gaussian, 1) => scale * scale * y, // a variance
-            _ => y * scale + mean,
-        }
+    /// Whether the outputs describe the noise of the labels, so that the loss weighs itself.
+    pub(crate) fn has_own_variance(&self) -> bool {
+        matches!(self, Self::Gaussian)
     }
 
     /// Whether the outputs are the logits of probabilities.

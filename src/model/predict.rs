@@ -165,7 +165,7 @@ impl<F: Scalar> Model<F> {
     pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
         self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
         if let Some(scaling) = &self.scaling.targets[task] {
-            let (loss, parts) = (self.tasks()[task].loss(), predictions.ncols() / scaling.n_columns());
+            let (loss, parts) = (self.network.loss(task), predictions.ncols() / scaling.n_columns());
             for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
                 let (mean, scale) = (scaling.mean()[i / parts], scaling.scale()[i / parts]);
                 column.mapv_inplace(|y| loss.unstandardized(i % parts, y, mean, scale));

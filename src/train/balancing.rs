@@ -7,12 +7,10 @@
 use ndarray::{Array2, Zip};
 
 use super::trainer::Method;
-use crate::balance::{Aggregator, Balancer, Needs, Over, Weights};
+use crate::balance::{Aggregator, Balancer, DOMAIN_ADVICE, Needs, Over, Weights};
 #[cfg(feature = "persist")]
 use crate::balance::{Observed, State};
-#[cfg(feature = "persist")]
-use crate::{Error, ErrorKind};
-use crate::{Model, Result, Scalar, Trace};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// A method at work.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl Balancing {
     pub(super) fn new<F: Scalar>(method: &Method, over: Over, model: &Model<F>) -> Result<Self> {
         let weights = model.loss_weights();
         let n_tasks = weights.own.len();
-        Ok(match method {
+        let balancing = match method {
             Method::Fixed => Self::Fixed(weights),
             Method::Balance(method) => {
                 let balancer = Balancer::new(method.clone(), n_tasks)?.scale_losses(&weights.own)?;
@@ -70,7 +68,34 @@ impl Balancing {
                     own: vec![0.0; n_tasks],
                 }))
             }
-        })
+        };
+        balancing.check_kinds_of_losses(model)?;
+        Ok(balancing)
+    }
+
+    /// Whether the method is defined for the tasks' losses, as far as their kinds tell.
+    fn check_kinds_of_losses<F: Scalar>(&self, model: &Model<F>) -> Result<()> {
+        for (k, task) in model.tasks().iter().enumerate() {
+            let (method, domain) = match self {
+                Self::Fixed(_) => return Ok(()),
+                Self::Balance(balancer, _) => (balancer.name(), balancer.domain(k)),
+                Self::Aggregate(aggregation) => {
+                    (aggregation.aggregator.name(), aggregation.aggregator.domain(k))
+                }
+            };
+            let takes_part = task.has_loss() && task.loss_weight() > 0.0;
+            if takes_part && domain.excludes_negative() && model.network().loss(k).can_be_negative() {
+                let place = format!("loss of task {:?}", task.name());
+                let expected = format!("one that is never negative, for which `{method}` is defined");
+                let found = format!("`{}`, which can be", task.loss().name());
+                let advice = match task.loss().has_own_variance() {
+                    true => format!("{DOMAIN_ADVICE}. {OWN_VARIANCE}"),
+                    false => DOMAIN_ADVICE.to_owned(),
+                };
+                return Err(Error::new(ErrorKind::Setting, place, expected, found).advise(advice));
+            }
+        }
+        Ok(())
     }
 
     /// The weights, where there is no method: a trainer with a method does not accumulate.
@@ -109,24 +134,34 @@ impl Balancing {
         steps: u64,
         model: &Model<F>,
         trace: &mut Trace<F>,
-    ) -> Decision<'_> {
-        match self {
+    ) -> Result<Decision<'_>> {
+        let place = |k| place_of_loss(model, k, steps + 1);
+        Ok(match self {
             Self::Fixed(weights) => Decision::Sum(weights),
             Self::Balance(balancer, over) => {
+                balancer.check_losses_at(trace.losses(), trace.labelled(), place)?;
                 Decision::Sum(balancer.weights(&mut model.evidence(trace).over(over.at_step(steps))))
             }
             Self::Aggregate(aggregation) => {
-                aggregation.decide(model, trace);
+                aggregation.decide(model, trace, place)?;
                 Decision::Along { direction: &aggregation.direction, own: &aggregation.own }
             }
-        }
+        })
     }
 
-    /// Tells the method the losses of the same batch after the step.
-    pub(super) fn after_step(&mut self, losses: &[f64]) {
+    /// Tells the method the losses that the batch in `trace` has after step number `step`.
+    pub(super) fn after_step<F: Scalar>(
+        &mut self,
+        step: u64,
+        model: &Model<F>,
+        trace: &Trace<F>,
+    ) -> Result<()> {
         if let Self::Balance(balancer, _) = self {
-            balancer.after_step(losses);
+            let place = |k| format!("{}, after it", place_of_loss(model, k, step));
+            balancer.check_losses_at(trace.losses(), trace.labelled(), place)?;
+            balancer.after_step(trace.losses());
         }
+        Ok(())
     }
 
     /// Tells the method that the epoch has ended.
@@ -184,13 +219,14 @@ impl Balancing {
                 let mut balancer = balancer.clone();
                 balancer.reset();
                 let n_tasks = balancer.last().shared.len();
-                let (ones, mut evidence) =
-                    (vec![1.0; n_tasks], Observed::from_gramian(&Array2::eye(n_tasks)));
+                let inside = |k| if balancer.domain(k).contains(1.0) { 1.0 } else { f64::MAX };
+                let losses: Vec<f64> = (0..n_tasks).map(inside).collect();
+                let mut evidence = Observed::from_gramian(&Array2::eye(n_tasks)).with_losses(&losses);
                 note(balancer.state());
                 for _ in 0..3 {
                     balancer.weights(&mut evidence);
                     note(balancer.state());
-                    balancer.after_step(&ones);
+                    balancer.after_step(&losses);
                     note(balancer.state());
                     balancer.end_epoch();
                     note(balancer.state());
@@ -225,11 +261,17 @@ impl Decision<'_> {
 }
 
 impl Aggregation {
-    fn decide<F: Scalar>(&mut self, model: &Model<F>, trace: &mut Trace<F>) {
+    fn decide<F: Scalar>(
+        &mut self,
+        model: &Model<F>,
+        trace: &mut Trace<F>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
         for (k, &weight) in self.task_weights.iter().enumerate() {
             self.losses[k] = weight * trace.losses()[k];
             self.labelled[k] = weight > 0.0 && trace.labelled()[k];
         }
+        self.aggregator.check_losses_at(&self.losses, &self.labelled, place)?;
         let gradients = model.task_gradients(trace);
         for ((mut to, from), &weight) in
             self.jacobian.rows_mut().into_iter().zip(gradients.rows()).zip(&self.task_weights)
@@ -240,5 +282,15 @@ impl Aggregation {
         let own = self.aggregator.direction(losses, labelled, jacobian, &mut self.direction);
         self.own.copy_from_slice(own);
         self.own.iter_mut().zip(&self.task_weights).for_each(|(own, weight)| *own *= weight);
+        Ok(())
     }
 }
+
+/// Where a loss was met that a method is not defined for.
+fn place_of_loss<F: Scalar>(model: &Model<F>, task: usize, step: u64) -> String {
+    format!("loss of task {:?} at step {step}", model.tasks()[task].name())
+}
+
+/// What is said of a loss that can be negative because it is the logarithm of a density.
+const OWN_VARIANCE: &str = "Such a task weighs itself, by the variance that its head learns: to weigh it by \
+     uncertainty once more is a mistake";

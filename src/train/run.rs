@@ -333,7 +333,7 @@ impl<F: Scalar> Run<F> {
         self.last.copy_from_slice(trace.losses());
         check_losses(&self.last, &self.history)?;
         let needs = self.balancing.needs();
-        let decision = self.balancing.decide(self.history.n_steps(), model, trace);
+        let decision = self.balancing.decide(self.history.n_steps(), model, trace)?;
         self.last_weights.copy_from_slice(decision.weights());
         self.history.record(&self.last, &self.last_weights, trace.gramian());
         match decision {
@@ -363,7 +363,7 @@ impl<F: Scalar> Run<F> {
         model.update_state(trace);
         if needs.losses_after_step {
             model.forward_at(&model.pass(Mode::Train).with_draw(draw), &batch, trace)?;
-            self.balancing.after_step(trace.losses());
+            self.balancing.after_step(self.history.n_steps(), model, trace)?;
         }
         if self.sampler.epoch_finished() {
             self.balancing.end_epoch();

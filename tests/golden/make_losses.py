@@ -44,9 +44,11 @@ def quantile(z, t):
 
 
 def poisson(z, t):
+    # Half the deviance: what PyTorch leaves out of the likelihood is put back without ln t!, so that the least value is 0.
+    constant = torch.xlogy(t, t) - t
     if z.max() <= LARGEST:
-        return F.poisson_nll_loss(z, t, reduction="none")
-    return bounded_exp(z) - t * z
+        return F.poisson_nll_loss(z, t, reduction="none") + constant
+    return bounded_exp(z) - t * z + constant
 
 
 def gaussian(z, t):

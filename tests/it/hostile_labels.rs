@@ -43,7 +43,7 @@ fn labels_outside_the_kind_of_the_task() {
         (Task::classes("y", 3), 3.0, &["0 to 2", "found 3"]),
         (Task::classes("y", 3), 1.5, &["whole number", "found 1.5"]),
         (Task::ordinal("y", 4), -1.0, &["0 to 3", "found -1"]),
-        (Task::count("y"), -2.0, &["0 or more", "found -2"]),
+        (Task::count("y"), -2.0, &["from 0", "found -2"]),
         (Task::new("y", Loss::lambda_rank()), 40.0, &["31", "found 40"]),
     ];
     for (task, label, says) in cases {

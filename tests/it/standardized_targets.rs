@@ -17,6 +17,7 @@ fn losses() -> Vec<(Loss, bool)> {
         (Loss::log_cosh(), true),
         (Loss::quantiles([0.1, 0.5, 0.9]), true),
         (Loss::gaussian(), true),
+        (Loss::custom(polytask::loss::MeanSquaredError), true),
         (Loss::poisson(), false),
         (Loss::binary_cross_entropy(), false),
         (Loss::binary_focal(), false),

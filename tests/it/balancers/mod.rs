@@ -3,6 +3,7 @@
 mod aggregates;
 mod allocation;
 mod corners;
+mod domains;
 mod formulas;
 mod golden;
 mod many;
