@@ -23,8 +23,7 @@ use crate::{Error, ErrorKind, Result};
 /// product       0 or 1                      cross-entropy          the product of two probabilities
 /// ```
 ///
-/// A label may be missing (NaN) in any row. The row then teaches this task nothing, and the others what it
-/// always did.
+/// A label may be missing (NaN) in any row. Such a row has no effect on this task, and its usual effect on the others.
 ///
 /// ```
 /// use polytask::{Activation, Layer, Task, loss::Loss};
@@ -130,8 +129,8 @@ impl Task {
     /// ones belong earlier; the prediction is a score. The table must have groups
     /// ([`with_groups`](crate::data::Dataset::with_groups)), else a batch is one group.
     ///
-    /// The loss is RankNet: beside other tasks it is the easiest to live with. It is a mean over pairs and
-    /// so starts near ln 2, however long the lists are; it is a true loss, of which the delta is the
+    /// The loss is RankNet: it is the ranking loss that combines most easily with other tasks. It is a mean over pairs
+    /// and so starts near ln 2, however long the lists are; it is a true loss, of which the delta is the
     /// derivative; and it asks nothing of the relevances but their order. [`Loss::lambda_rank`] and
     /// [`Loss::approx_ndcg`] care more for the first places.
     ///
@@ -185,7 +184,7 @@ impl Task {
         self
     }
 
-    /// What the task's loss is multiplied by in the total, 0 or more and 1 if not said: `L = Σₖ wₖ Lₖ`.
+    /// What the task's loss is multiplied by in the total, 0 or more; default: 1. `L = Σₖ wₖ Lₖ`.
     #[must_use]
     pub fn weight(mut self, weight: f64) -> Self {
         self.weight = weight;

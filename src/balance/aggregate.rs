@@ -63,7 +63,7 @@ pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] for a setting outside its range, or a list with not one entry for each task.
+    /// [`ErrorKind::Setting`] for a setting outside its range, or a list that does not have one entry per task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())
@@ -204,7 +204,7 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
+    /// Starts `method` afresh for `n_tasks` tasks, whatever state it is in.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
@@ -324,7 +324,7 @@ impl Aggregator {
         read(self.own.len(), self.method.clone().state())
     }
 
-    /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
+    /// Resumes from the [`state`](Self::state) of the same method with the same settings, bit for bit.
     ///
     /// ```
     /// use polytask::balance::{Aggregator, GradDrop, MoCo};

@@ -86,14 +86,14 @@ impl AlignedMtl {
         Self::default()
     }
 
-    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; default: 1 / K each.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);
         self
     }
 
-    /// Sets the common scale; the least eigenvalue unless set.
+    /// Sets the common scale; default: the least eigenvalue.
     #[must_use]
     pub fn common_scale(mut self, scale: CommonScale) -> Self {
         self.scale = scale;

@@ -48,7 +48,7 @@ pub struct Balancer {
 pub type State = Vec<(String, Vec<f64>)>;
 
 impl Balancer {
-    /// A fresh start of `method` for `n_tasks` tasks, whatever state the given one has.
+    /// Starts `method` afresh for `n_tasks` tasks, whatever state it is in.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if a setting of the method is outside its range or does not fit the number of
@@ -213,7 +213,7 @@ impl Balancer {
     }
 
     /// Tells the method the losses of all K tasks on the same batch after the step. Only methods with
-    /// [`Needs::losses_after_step`] make use of it.
+    /// [`Needs::losses_after_step`] use them.
     ///
     /// ```
     /// use polytask::balance::{Balancer, Famo, Observed};
@@ -274,7 +274,7 @@ impl Balancer {
         read(self.weights.shared.len(), self.method.clone().state())
     }
 
-    /// Goes on where the method with this [`state`](Self::state) and the same settings was, bit for bit.
+    /// Resumes from the [`state`](Self::state) of the same method with the same settings, bit for bit.
     ///
     /// ```
     /// use polytask::balance::{Balancer, Observed, Rlw, Weights};

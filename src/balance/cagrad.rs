@@ -93,7 +93,7 @@ impl CaGrad {
         Self { c, rescale: Rescale::OnePlusSquare, solver: MinNorm::default(), low, high, middle, mean }
     }
 
-    /// Sets what the direction is divided by; 1 + c² unless set.
+    /// Sets what the direction is divided by; default: 1 + c².
     #[must_use]
     pub fn rescale(mut self, rescale: Rescale) -> Self {
         self.rescale = rescale;

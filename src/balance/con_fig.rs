@@ -44,7 +44,7 @@ impl ConFig {
         Self::default()
     }
 
-    /// Sets how much each task matters, p, one number for each, at least 0; 1 each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; default: 1 each.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, ConFig, Observed};

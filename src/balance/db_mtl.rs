@@ -104,7 +104,7 @@ impl DbMtlMomentum {
     }
 
     /// Sets the part of the past in the mean, β, from 0 to below 1, and how it fades with the steps, σ, at
-    /// least 0; 0.9 and 0 unless set.
+    /// least 0; default: 0.9 and 0.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, DbMtlMomentum};

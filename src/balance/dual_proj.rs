@@ -42,7 +42,7 @@ impl DualProj {
         Self::default()
     }
 
-    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; default: 1 / K each.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, DualProj, Observed};
@@ -58,8 +58,8 @@ impl DualProj {
         self
     }
 
-    /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; 0 unless set, 10⁻⁴
-    /// in TorchJD.
+    /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; default: 0.
+    /// TorchJD has 10⁻⁴.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, DualProj, Observed};

@@ -57,7 +57,7 @@ impl Dwa {
         Self::default()
     }
 
-    /// Sets the temperature T, above 0: the larger, the more equal the weights; 2 unless set.
+    /// Sets the temperature T, above 0: the larger, the more equal the weights; default: 2.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Dwa, Observed};

@@ -1,4 +1,4 @@
-//! A method asked now and then, its last weights serving in between.
+//! A method asked at every nth step, with its last weights in between.
 
 use super::order::count;
 use super::setting::require;
@@ -7,7 +7,7 @@ use crate::Result;
 
 /// A method asked at the first and then at every nth step.
 ///
-/// In between nothing is asked of it, so that neither the Gramian nor losses after the step are needed. A task
+/// In between, its last weights are used, and neither the Gramian nor losses after the step are needed. A task
 /// that had no label when the method was last asked keeps the weight it had before; 1 if it never had one.
 ///
 /// ```

@@ -63,14 +63,14 @@ impl ExcessMtl {
         Self::default()
     }
 
-    /// Sets the step size of the weights, η, above 0; 0.01 unless set. [`warm_up`](Self::warm_up) shows it.
+    /// Sets the step size of the weights, η, above 0; default: 0.01. [`warm_up`](Self::warm_up) shows it.
     #[must_use]
     pub fn rate(mut self, rate: f64) -> Self {
         self.rate = rate;
         self
     }
 
-    /// Sets the number of steps with weights 1 at the beginning; 0 unless set.
+    /// Sets the number of steps with weights 1 at the beginning; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, ExcessMtl};

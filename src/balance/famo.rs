@@ -19,7 +19,7 @@ use crate::Result;
 ///
 /// - Heads: scaled like the shared part. Scale: Σ w = 1. One task: weight 1.
 /// - Needs the losses of the same batch after the step ([`Balancer::after_step`](super::Balancer::after_step)):
-///   one more forward pass. Without them the weights are those of the logarithms of the losses for ever.
+///   one more forward pass. Without them ξ never moves.
 /// - For losses not below their bounds b; one at its bound counts as 10⁻³⁰ above it.
 /// - γ belongs to the gradient of ξ, before Adam's scaling; a decoupled decay is another method.
 ///
@@ -58,7 +58,7 @@ impl Famo {
         Self::default()
     }
 
-    /// Sets the lower bounds b of the losses, one for each task; 0 unless set.
+    /// Sets the lower bounds b of the losses, one for each task; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};
@@ -73,7 +73,7 @@ impl Famo {
         self
     }
 
-    /// Sets γ, the pull of ξ towards 0 and so of z towards 1 / K, at least 0; 10⁻³ unless set.
+    /// Sets γ, the pull of ξ towards 0 and so of z towards 1 / K, at least 0; default: 10⁻³.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};
@@ -95,7 +95,7 @@ impl Famo {
         self
     }
 
-    /// Sets the learning rate of ξ, above 0; 0.025 unless set.
+    /// Sets the learning rate of ξ, above 0; default: 0.025.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Famo, Observed};

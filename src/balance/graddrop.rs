@@ -48,7 +48,7 @@ impl GradDrop {
         Self { seed, leak: Preference::default(), steps, sums, sizes }
     }
 
-    /// Sets what part of each task's gradient always passes, ℓ, from 0 to 1; 0 unless set.
+    /// Sets what part of each task's gradient always passes, ℓ, from 0 to 1; default: 0.
     #[must_use]
     pub fn leak(mut self, leak: &[f64]) -> Self {
         self.leak = Preference::given(leak);

@@ -21,7 +21,7 @@ use crate::Result;
 /// - Heads: scaled like the shared part, as the network descends `Σ wₖ Lₖ` in the paper (algorithm 1). LibMTL leaves
 ///   them alone: see [`Balance::scale_heads`]. Scale: Σ w = K.
 /// - One task: weight 1. A zero gradient has Gₖ = 0, and its weight grows.
-/// - The lengths are over what the Gramian is over, all shared parameters unless said otherwise; the paper takes
+/// - The lengths are over the parameters that the Gramian covers, by default all shared ones; the paper takes
 ///   those of the last shared layer ([`Over::LastSharedLayer`](super::Over::LastSharedLayer)), to be cheap. In each
 ///   step they are measured in units of √(Σ ‖∇ₖ‖²), so that Adam's means weigh all steps alike.
 /// - Lₖ(0) is the first loss seen unless it is given; where first losses are chance, give their expectation,
@@ -68,7 +68,7 @@ impl GradNorm {
         Self::default()
     }
 
-    /// Sets how strongly the rates are equalised, α, at least 0; 1.5 unless set.
+    /// Sets how strongly the rates are equalised, α, at least 0; default: 1.5.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradNorm, Observed};
@@ -93,7 +93,7 @@ impl GradNorm {
         self
     }
 
-    /// Sets the learning rate of the logits, above 0; 0.025 unless set.
+    /// Sets the learning rate of the logits, above 0; default: 0.025.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradNorm, Observed};

@@ -66,14 +66,14 @@ impl GradVac {
         Self::default()
     }
 
-    /// Sets the order in which a gradient meets the others; random from seed 0 unless set.
+    /// Sets the order in which a gradient meets the others; default: random from seed 0.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// Sets β, the part of a new cosine in the target, from 0 to 1; 0.5 unless set.
+    /// Sets β, the part of a new cosine in the target, from 0 to 1; default: 0.5.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, GradVac, Observed, Order, PcGrad};

@@ -88,7 +88,7 @@ impl Balance for ImtlG {
 /// Learned scales that bring every loss to the same size.
 ///
 /// - Heads: scaled like the shared part. Scale: at rest wₖ = 1 / Lₖ. One task: weighted too.
-/// - It is uncertainty weighting with s turned round and all doubled.
+/// - It is uncertainty weighting with the sign of s reversed and the objective doubled.
 /// - For losses of 0 or more: one below 10⁻⁸ counts as 10⁻⁸, so that no weight rests above 10⁸, from which it would
 ///   take s thousands of steps to come back. Standardise targets in units so small.
 ///
@@ -120,7 +120,7 @@ impl ImtlL {
         Self::default()
     }
 
-    /// Sets the learning rate of s, above 0; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; default: 0.025.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, ImtlL, Observed};
@@ -201,7 +201,7 @@ impl Imtl {
         Self::default()
     }
 
-    /// Sets the learning rate of s, above 0; 0.025 unless set.
+    /// Sets the learning rate of s, above 0; default: 0.025.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Imtl, Observed};

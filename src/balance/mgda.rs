@@ -88,7 +88,7 @@ impl Mgda {
         Self::default()
     }
 
-    /// Sets what the gradients are divided by; nothing unless set.
+    /// Sets what the gradients are divided by; default: nothing.
     #[must_use]
     pub fn normalisation(mut self, normalisation: Normalisation) -> Self {
         self.normalisation = normalisation;

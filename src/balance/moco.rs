@@ -67,15 +67,15 @@ impl MoCo {
         Self::default()
     }
 
-    /// Sets the step sizes of the mean, β, from 0 to 1, and of the weights, γ, at least 0; 0.5 and 0.1 unless
-    /// set. [`fading`](Self::fading) shows it.
+    /// Sets the step sizes of the mean, β, from 0 to 1, and of the weights, γ, at least 0; default:
+    /// 0.5 and 0.1. [`fading`](Self::fading) shows it.
     #[must_use]
     pub fn rates(mut self, beta: f64, gamma: f64) -> Self {
         (self.beta, self.gamma) = (beta, gamma);
         self
     }
 
-    /// Sets how fast both step sizes fall with the steps, σ, at least 0; 0.5 unless set.
+    /// Sets how fast both step sizes fall with the steps, σ, at least 0; default: 0.5.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, MoCo};
@@ -97,7 +97,7 @@ impl MoCo {
         self
     }
 
-    /// Sets the pull of the weights towards zero before the projection, ρ, at least 0; 0 unless set.
+    /// Sets the pull of the weights towards zero before the projection, ρ, at least 0; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Aggregator, MoCo};

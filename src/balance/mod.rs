@@ -46,7 +46,7 @@
 //! - Each says for which losses it is defined ([`Balance::domain`]). Those that divide by losses or take their logarithm
 //!   are defined for losses of 0 or more, and nothing is made of a negative one: a training is refused at its start
 //!   where a loss, such as the Gaussian one, can be negative, and fails at the first loss outside the domain
-//!   otherwise; in a loop of your own [`Balancer::check_losses`] tells. A loss of 0 counts as 10⁻³⁰.
+//!   otherwise; in a loop of your own, ask [`Balancer::check_losses`]. A loss of 0 counts as 10⁻³⁰.
 //! - A method that learns on the side (log-variances, logits) has an optimiser of its own for these numbers,
 //!   without the network's learning rate or weight decay.
 //! - What is random depends on the seed and the number of steps taken, and on nothing else.
@@ -312,17 +312,17 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
         Domain::All
     }
 
-    /// What the last step did: the losses of the same batch after it. `tasks` are the indices of the tasks
+    /// Called after each step with the losses of the same batch after it. `tasks` are the indices of the tasks
     /// that [`weigh`](Self::weigh) saw and whose new loss is finite, `losses` their losses now.
     fn after_step(&mut self, tasks: &[usize], losses: &[f64]) {
         let _ = (tasks, losses);
     }
 
-    /// Says that the epoch has ended.
+    /// Called at the end of each epoch.
     fn end_epoch(&mut self) {}
 
     /// The numbers that the method carries from one step to the next, each list under its name. All lists
-    /// are empty in a method that has not begun, and a method whose lists are emptied begins anew.
+    /// are empty in a method that has not begun, and a method whose lists are emptied starts anew.
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
         Vec::new()
     }
@@ -330,8 +330,8 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
     /// Whether the settings make sense for `n_tasks` tasks.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a setting outside its range, or a list with not
-    /// one entry for each task.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a setting outside its range, or a list that does
+    /// not have one entry per task.
     fn check(&self, n_tasks: usize) -> Result<()> {
         let _ = n_tasks;
         Ok(())
@@ -346,7 +346,7 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
         Smoothed::new(self, momentum)
     }
 
-    /// The same method asked at every `n`th step only; between, its last weights serve. See [`Every`].
+    /// The same method asked at every `n`th step only, with its last weights in between. See [`Every`].
     fn every(self, n: usize) -> Every<Self>
     where
         Self: Sized,

@@ -52,7 +52,7 @@ impl NashMtl {
         Self::default()
     }
 
-    /// Sets the largest length of d, above 0; 1 unless set.
+    /// Sets the largest length of d, above 0; default: 1.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, NashMtl, Observed};

@@ -48,7 +48,7 @@ impl PcGrad {
         Self::default()
     }
 
-    /// Sets the order in which a gradient meets the others; random from seed 0 unless set.
+    /// Sets the order in which a gradient meets the others; default: random from seed 0.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;

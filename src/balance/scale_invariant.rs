@@ -34,7 +34,7 @@ impl ScaleInvariant {
         Self::default()
     }
 
-    /// Sets how much each task matters, c, one number for each, at least 0; 1 each unless set.
+    /// Sets how much each task matters, c, one number for each, at least 0; default: 1 each.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, ScaleInvariant};

@@ -42,14 +42,14 @@ impl Stch {
         Self { smoothing, preference: Preference::default(), ideal: None }
     }
 
-    /// Sets how much each task matters, λ, one number for each, at least 0; 1 / K each unless set.
+    /// Sets how much each task matters, λ, one number for each, at least 0; default: 1 / K each.
     #[must_use]
     pub fn preference(mut self, preference: &[f64]) -> Self {
         self.preference = Preference::given(preference);
         self
     }
 
-    /// Sets the loss each task could reach at best, z, one for each; 0 unless set.
+    /// Sets the loss each task could reach at best, z, one for each; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Stch};

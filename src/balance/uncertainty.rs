@@ -63,7 +63,7 @@ impl Uncertainty {
         self
     }
 
-    /// Sets where the log-variances begin, from −50 to 50; 0 unless set.
+    /// Sets where the log-variances begin, from −50 to 50; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Uncertainty};
@@ -80,7 +80,7 @@ impl Uncertainty {
         self
     }
 
-    /// Sets the learning rate of the log-variances, above 0; 0.025 unless set.
+    /// Sets the learning rate of the log-variances, above 0; default: 0.025.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, Uncertainty};

@@ -44,7 +44,7 @@ impl UpGrad {
         Self::default()
     }
 
-    /// Sets how much each task matters, p, one number for each, at least 0; 1 / K each unless set.
+    /// Sets how much each task matters, p, one number for each, at least 0; default: 1 / K each.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, UpGrad};
@@ -60,7 +60,7 @@ impl UpGrad {
         self
     }
 
-    /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; 0 unless set.
+    /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; default: 0.
     ///
     /// ```
     /// # use polytask::balance::{Balancer, Observed, UpGrad};

@@ -34,7 +34,7 @@
 //! ListNet by proportion                  1, a score                   relevance, 0 or more
 //! LambdaRank, ApproxNDCG                 1, a score                   relevance from 0 to 31
 //! ```
-//! A class index is a whole number, and exact: C goes up to 2²⁴, which is as far as `f32` counts. The items of a query
+//! A class index is a whole number, and exact: C goes up to 2²⁴, up to which `f32` holds every whole number. The items of a query
 //! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
 //!
 //! Where they come from. The defaults of Huber and smooth L1, the side taken at their kinks, and what class

@@ -21,7 +21,7 @@ use super::mean::{for_each_label, pointwise};
 use super::{Labels, LossFunction};
 use crate::Scalar;
 
-/// Mean squared error, `(y − t)²` meaned over the labels present.
+/// Mean squared error, `(y − t)²` averaged over the labels present.
 ///
 /// ```text
 /// value = Σ w m (y − t)² / Σ w m        delta = 2 w m (y − t) / Σ w m

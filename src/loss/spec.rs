@@ -53,7 +53,7 @@ pub enum Loss {
     },
     /// `ln cosh(y − t)`.
     LogCosh,
-    /// The pinball loss, `τ r` for r = t − y ≥ 0 and `(τ − 1) r` below, meaned over the quantiles τ: output τ of a
+    /// The pinball loss, `τ r` for r = t − y ≥ 0 and `(τ − 1) r` below, averaged over the quantiles τ: output τ of a
     /// target estimates its τ-quantile. Output width: target width × quantiles.
     Quantile {
         /// The quantiles, each between 0 and 1, in the order of the outputs.
@@ -111,7 +111,7 @@ pub enum Loss {
         /// How many classes: 2 to 2²⁴.
         classes: usize,
     },
-    /// RankNet: `ln(1 + e^(−(y_i − y_j)))` meaned over the pairs of a list with t_i > t_j.
+    /// RankNet: `ln(1 + e^(−(y_i − y_j)))` averaged over the pairs of a list with t_i > t_j.
     ///
     /// This loss and the next four rank the items of a query group, for each target column by itself. The mean is
     /// over lists: the labelled items of a group, unless no two of their labels differ. A list has the mean
