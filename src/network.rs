@@ -304,13 +304,16 @@ impl<F: Scalar> Network<F> {
                 continue;
             }
             let mut delta = std::mem::take(&mut trace.tasks[k].delta);
-            let labels = trace.labels(k);
-            let loss = objective.loss.value_and_delta(
-                trace.outputs(k),
-                &labels,
-                rows_mut(&mut delta, trace.examples.n),
-            );
-            trace.labelled[k] = objective.loss.total(&labels) > 0.0;
+            let (labels, mut rows) = (trace.labels(k), rows_mut(&mut delta, trace.examples.n));
+            let is_labelled = objective.loss.total(&labels) > 0.0;
+            let loss = if is_labelled {
+                objective.loss.value_and_delta(trace.outputs(k), &labels, rows)
+            } else {
+                // Nothing to average over: a loss of the user's own may well divide by the total.
+                rows.fill(F::ZERO);
+                F::ZERO
+            };
+            trace.labelled[k] = is_labelled;
             trace.tasks[k].delta = delta;
             trace.losses[k] = loss.to_f64();
         }

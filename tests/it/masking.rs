@@ -222,3 +222,40 @@ fn scores_of_one_class_or_no_label_are_undefined_and_say_so() {
         );
     }
 }
+
+/// `(y − t)²` averaged without a thought of batches without labels.
+#[derive(Debug)]
+struct Thoughtless;
+
+impl<F: polytask::Scalar> polytask::loss::LossFunction<F> for Thoughtless {
+    fn value_and_delta(
+        &self,
+        y: ndarray::ArrayView2<'_, F>,
+        labels: &polytask::loss::Labels<'_, F>,
+        mut delta: ndarray::ArrayViewMut2<'_, F>,
+    ) -> F {
+        let (total, mut sum) = (F::from_f64(labels.total_weight()), F::ZERO);
+        for (at, &t) in labels.targets.indexed_iter() {
+            let r = if t.is_nan() { F::ZERO } else { y[at] - t };
+            sum += r * r;
+            delta[at] = (r + r) / total;
+        }
+        sum / total
+    }
+}
+
+#[test]
+fn a_loss_is_not_asked_about_a_batch_without_labels() {
+    let features = ndarray::array![[0.5], [1.5], [2.5]];
+    let targets = ndarray::array![[1.0, f64::NAN], [2.0, f64::NAN], [0.0, 1.0]];
+    let data = Dataset::new(features, targets).expect("a table");
+    let builder = Model::builder(1).task(Task::regression("y0"));
+    let model = builder.task(Task::new("y1", Loss::custom(Thoughtless))).build::<f64>().expect("a model");
+    let mut trace = model.trace(2);
+    model.forward(&data.batch(&[0, 1]), &mut trace).expect("a batch");
+    assert_eq!((trace.losses()[1], trace.labelled()), (0.0, &[true, false][..]));
+    assert!(trace.delta(1).iter().all(|&d| d == 0.0));
+    let mut trained = model.clone();
+    Trainer::new(Sgd::new(0.1)).batch_size(1).steps(6).fit(&mut trained, &data).expect("a training");
+    assert!(trained.parameters().iter().all(|p| p.is_finite()));
+}
