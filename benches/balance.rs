@@ -18,7 +18,8 @@ mod sizes;
 use std::time::{Duration, Instant};
 
 use polytask::Form;
-use polytask::balance::{Evidence, Over, Weights};
+use polytask::GramianScope;
+use polytask::balance::{Evidence, Weights};
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
 
@@ -30,16 +31,16 @@ const TIME: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 9;
 
 /// What is asked for between forward and backward, and the form the Gramian is computed in if it is not to be chosen.
-type Question = Option<(Over, Option<Form>)>;
+type Question = Option<(GramianScope, Option<Form>)>;
 
 const VARIANTS: [(&str, Question); 7] = [
     ("plain", None),
-    ("exact", Some((Over::SharedParameters, None))),
-    ("exact, gradients kept", Some((Over::SharedParameters, Some(Form::Direct)))),
-    ("exact, Gram form", Some((Over::SharedParameters, Some(Form::Gram)))),
-    ("last shared layer", Some((Over::LastSharedLayer, None))),
-    ("sketch of 64 sums", Some((Over::Sketch { sums: 64, seed: 1 }, None))),
-    ("representation", Some((Over::Representation, None))),
+    ("exact", Some((GramianScope::SharedParameters, None))),
+    ("exact, gradients kept", Some((GramianScope::SharedParameters, Some(Form::Direct)))),
+    ("exact, Gram form", Some((GramianScope::SharedParameters, Some(Form::Gram)))),
+    ("last shared layer", Some((GramianScope::LastSharedLayer, None))),
+    ("sketch of 64 sums", Some((GramianScope::Sketch { sums: 64, seed: 1 }, None))),
+    ("representation", Some((GramianScope::Representation, None))),
 ];
 
 /// A closure that takes one step.
@@ -75,14 +76,12 @@ fn multiplications(size: &Size, question: Question) -> Option<usize> {
     let common = all + 3 * k * head;
     let gram_form = |(inputs, outputs): &(usize, usize)| b * (inputs + k * outputs) + inputs * outputs;
     Some(match question {
-        None | Some((Over::Representation, _)) => common + (all - first) + all,
-        Some((Over::SharedParameters, Some(Form::Direct))) => common + k * (all - first) + k * all,
-        Some((Over::SharedParameters, Some(Form::Gram))) => {
+        None | Some((GramianScope::Representation, _)) => common + (all - first) + all,
+        Some((GramianScope::SharedParameters, Some(Form::Direct))) => common + k * (all - first) + k * all,
+        Some((GramianScope::SharedParameters, Some(Form::Gram))) => {
             common + k * (all - first) + layers.iter().map(gram_form).sum::<usize>()
         }
-        Some((Over::SharedParameters, None) | (Over::LastSharedLayer | Over::Sketch { .. }, _)) => {
-            return None;
-        }
+        Some(_) => return None,
     })
 }
 

@@ -6,8 +6,8 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ndarray::Array2;
 use polytask::balance::{
-    AlignedMtl, Balance, Balancer, CaGrad, ConFig, DbMtl, DualProj, Equal, FairGrad, GradNorm, GradVac,
-    ImtlG, Mgda, NashMtl, Observed, PcGrad, Uncertainty, UpGrad,
+    AlignedMtl, Balance, Balancer, CaGrad, ConFig, DbMtl, DualProj, Equal, FairGrad, FixedEvidence, GradNorm,
+    GradVac, ImtlG, Mgda, NashMtl, PcGrad, Uncertainty, UpGrad,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -32,7 +32,7 @@ fn methods() -> Vec<(&'static str, Box<dyn Balance>)> {
     ]
 }
 
-fn evidence(tasks: usize, count: usize) -> Vec<Observed> {
+fn evidence(tasks: usize, count: usize) -> Vec<FixedEvidence> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let width = 4 * tasks;
     (0..count)
@@ -40,7 +40,7 @@ fn evidence(tasks: usize, count: usize) -> Vec<Observed> {
             let common: Vec<f64> = (0..width).map(|_| rng.random_range(-0.3..0.3)).collect();
             let jacobian =
                 Array2::from_shape_fn((tasks, width), |(_, p)| common[p] + rng.random_range(-1.0..1.0));
-            Observed::from_jacobian(&jacobian)
+            FixedEvidence::from_jacobian(&jacobian)
         })
         .collect()
 }

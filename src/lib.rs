@@ -38,7 +38,7 @@ pub use layer::{Activation, Layer};
 pub use model::{GradientChecks, Model, ModelBuilder, Predictions};
 #[doc(hidden)]
 pub use network::Form;
-pub use network::{Network, Trace};
+pub use network::{GramianScope, Network, Trace};
 pub use params::{Block, Layout};
 pub use report::{Report, TaskReport};
 pub use scalar::Scalar;

@@ -55,12 +55,12 @@ pub use predictions::Predictions;
 use binding::Bindings;
 
 use crate::arena::RowsMut;
-use crate::balance::{Over, Weights};
+use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
 use crate::layer::{Mode, Pass};
 use crate::loss::{Kind, Labels};
-use crate::{Error, ErrorKind, Network, Result, Scalar, Task, Trace};
+use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, Trace};
 
 /// A network with its parameters: what is trained, and what predicts.
 ///
@@ -412,7 +412,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     pub fn evidence<'a>(&'a self, trace: &'a mut Trace<F>) -> BatchEvidence<'a, F> {
         let pass = trace.pass(&self.theta, &self.state);
-        BatchEvidence { network: &self.network, pass, trace, over: Over::default() }
+        BatchEvidence { network: &self.network, pass, trace, over: GramianScope::default() }
     }
 
     /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`, of the batch in the trace.

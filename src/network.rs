@@ -30,6 +30,7 @@ mod head;
 mod lanes;
 mod objective;
 mod product;
+mod scope;
 mod sketch;
 mod trace;
 
@@ -49,6 +50,7 @@ use head::Head;
 use objective::Objective;
 use product::Product;
 #[doc(hidden)]
+pub use scope::GramianScope;
 pub use trace::Form;
 pub use trace::Trace;
 use trace::{Stage, rows_mut};

@@ -5,7 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::Array2;
-use polytask::balance::{Balance, CaGrad, Famo, GradDrop, Over, PcGrad, UpGrad};
+use polytask::GramianScope;
+use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
 use polytask::optim::Sgd;
 use polytask::prelude::*;
 use polytask::train::callback::{Budget, Flow, Log, TaskSchedule, each_step};
@@ -68,9 +69,9 @@ fn steady_steps_allocate_nothing() {
         ("Gramian", 10, 70, 32, Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())),
         ("now and then", 10, 70, 32, Trainer::new(Adam::new(1e-3)).balance(UpGrad::new().every(3))),
         ("Gramian of chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).balance(PcGrad::new()).threads(2)),
-        ("representation", 96, 1000, 600, over(Over::Representation)),
-        ("last layer", 96, 1000, 600, over(Over::LastSharedLayer)),
-        ("sketch", 96, 1000, 600, over(Over::Sketch { sums: 8, seed: 1 })),
+        ("representation", 96, 1000, 600, over(GramianScope::Representation)),
+        ("last layer", 96, 1000, 600, over(GramianScope::LastSharedLayer)),
+        ("sketch", 96, 1000, 600, over(GramianScope::Sketch { sums: 8, seed: 1 })),
         ("direction", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).aggregate(GradDrop::new(1)).threads(2)),
         ("several chunks", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(1)),
         ("two threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(2)),

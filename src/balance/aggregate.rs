@@ -13,14 +13,14 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```
 /// use ndarray::array;
-/// use polytask::balance::{Aggregate, Aggregator, Rows};
+/// use polytask::balance::{Aggregate, Aggregator, TaskGradients};
 ///
 /// /// For every parameter the entry of least size, if all tasks agree on its sign, else 0.
 /// #[derive(Clone, Debug)]
 /// struct Agreed;
 ///
 /// impl Aggregate for Agreed {
-///     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _own: &mut [f64]) {
+///     fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], _own: &mut [f64]) {
 ///         for (p, d) in direction.iter_mut().enumerate() {
 ///             let (low, high) = rows.rows().fold((f64::MAX, f64::MIN), |(low, high), row| {
 ///                 (low.min(row[p]), high.max(row[p]))
@@ -41,7 +41,7 @@ pub trait Aggregate: BoxedAggregate + Debug + Send + Sync {
     /// Writes the direction of this step to every entry of `direction`, one for each shared parameter, and the
     /// weights of what belongs to each task alone to `own`, which comes filled with 1. At least one task has a
     /// label.
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]);
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], own: &mut [f64]);
 
     /// The name by which errors call the method: that of its type.
     fn name(&self) -> &'static str {
@@ -89,7 +89,7 @@ impl Clone for Box<dyn Aggregate> {
 }
 
 impl Aggregate for Box<dyn Aggregate> {
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], own: &mut [f64]) {
         (**self).aggregate(rows, direction, own);
     }
 
@@ -114,7 +114,7 @@ impl Aggregate for Box<dyn Aggregate> {
 ///
 /// ```
 /// use ndarray::array;
-/// use polytask::balance::{Aggregate, Aggregator, Rows};
+/// use polytask::balance::{Aggregate, Aggregator, TaskGradients};
 ///
 /// /// The gradient of the task whose losses, summed over the steps, are the largest.
 /// #[derive(Clone, Debug, Default)]
@@ -123,7 +123,7 @@ impl Aggregate for Box<dyn Aggregate> {
 /// }
 ///
 /// impl Aggregate for Worst {
-///     fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _own: &mut [f64]) {
+///     fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], _own: &mut [f64]) {
 ///         assert_eq!(rows.width(), direction.len());
 ///         self.losses.resize(rows.all(), 0.0);
 ///         rows.index().iter().zip(rows.losses()).for_each(|(&k, &loss)| self.losses[k] += loss);
@@ -141,14 +141,14 @@ impl Aggregate for Box<dyn Aggregate> {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
+pub struct TaskGradients<'a> {
     all: usize,
     index: &'a [usize],
     losses: &'a [f64],
     jacobian: ArrayView2<'a, f64>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> TaskGradients<'a> {
     /// How many tasks there are in all, with and without labels.
     pub fn all(&self) -> usize {
         self.all
@@ -303,7 +303,7 @@ impl Aggregator {
         if self.index.is_empty() {
             direction.fill(0.0);
         } else {
-            let rows = Rows { all: n_tasks, index: &self.index, losses: &self.losses, jacobian };
+            let rows = TaskGradients { all: n_tasks, index: &self.index, losses: &self.losses, jacobian };
             self.method.aggregate(&rows, direction, &mut self.reduced);
         }
         self.own.fill(0.0);

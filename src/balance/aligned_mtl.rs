@@ -16,7 +16,7 @@ use crate::Result;
 /// The common length σ of the aligned gradients, squared, from the eigenvalues of the Gramian.
 ///
 /// ```
-/// use polytask::balance::{AlignedMtl, Balancer, CommonScale, Observed};
+/// use polytask::balance::{AlignedMtl, Balancer, CommonScale, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// // Gradients of lengths 3 and 1 at a right angle: eigenvalues 9 and 1. Only the second task matters.
@@ -25,12 +25,13 @@ use crate::Result;
 /// for (scale, square) in scales {
 ///     let method = AlignedMtl::new().preference(&[0.0, 1.0]).common_scale(scale);
 ///     let mut balancer = Balancer::new(method, 2)?;
-///     let weights = &balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared;
+///     let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian)).shared;
 ///     assert!(weights[0].abs() < 1e-12 && (weights[1] - f64::sqrt(square)).abs() < 1e-12); // ‖d‖ = σ
 /// }
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CommonScale {
     /// The least eigenvalue: the paper's choice, which never lengthens a component.
     Least,
@@ -51,11 +52,11 @@ pub enum CommonScale {
 /// - Near a stationary point σ → 0 and the step with it: in the paper on purpose.
 ///
 /// ```
-/// use polytask::balance::{AlignedMtl, Balancer, Observed};
+/// use polytask::balance::{AlignedMtl, Balancer, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(AlignedMtl::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.5 / 3.0).abs() < 1e-12 && (weights[1] - 0.5).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -8,12 +8,12 @@ use crate::{Error, ErrorKind, Result};
 /// A balancing method at work on K tasks.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, PcGrad};
+/// use polytask::balance::{Balancer, FixedEvidence, PcGrad};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(PcGrad::new(), 3)?;
 /// let gramian = array![[18.0, -22.0, 5.0], [-22.0, 38.0, 1.0], [5.0, 1.0, 9.0]];
-/// let mut evidence = Observed::from_gramian(&gramian).with_labels(&[true, true, false]);
+/// let mut evidence = FixedEvidence::from_gramian(&gramian).with_labels(&[true, true, false]);
 /// let weights = balancer.weights(&mut evidence);
 /// assert!((weights.shared[0] - (1.0 + 22.0 / 18.0)).abs() < 1e-12);
 /// assert_eq!((weights.shared[2], weights.own[2]), (0.0, 0.0));   // no label, no weight
@@ -37,10 +37,10 @@ pub struct Balancer {
 /// tasks, then the lists of [`Balance::state`], which are empty if the method has not begun.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Rlw};
+/// use polytask::balance::{Balancer, FixedEvidence, Rlw};
 ///
 /// let mut balancer = Balancer::new(Rlw::new(7), 2)?;
-/// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+/// balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
 /// let state = balancer.state();
 /// assert_eq!(state, [("tasks".to_owned(), vec![2.0]), ("steps".to_owned(), vec![1.0])]);
 /// # Ok::<(), polytask::Error>(())
@@ -76,15 +76,15 @@ impl Balancer {
     /// gives, because `∇(fₖ Lₖ) = fₖ ∇ₖ`. A task with factor 0 takes no part.
     ///
     /// ```
-    /// use polytask::balance::{Balancer, Equal, Mgda, Observed};
+    /// use polytask::balance::{Balancer, Equal, Mgda, FixedEvidence};
     /// use polytask::ndarray::array;
     ///
     /// let mut sum = Balancer::new(Equal::sum(), 2)?.scale_losses(&[1.0, 0.1])?;
-    /// assert_eq!(sum.weights(&mut Observed::from_losses(&[3.0, 3.0])).shared, [1.0, 0.1]);
+    /// assert_eq!(sum.weights(&mut FixedEvidence::from_losses(&[3.0, 3.0])).shared, [1.0, 0.1]);
     ///
     /// // The shortest mean of ∇₁ and 2 ∇₂, of lengths 1 and 2 at a right angle, has weights 4/5 and 1/5.
     /// let mut mgda = Balancer::new(Mgda::new(), 2)?.scale_losses(&[1.0, 2.0])?;
-    /// let weights = mgda.weights(&mut Observed::from_jacobian(&array![[1.0, 0.0], [0.0, 1.0]]));
+    /// let weights = mgda.weights(&mut FixedEvidence::from_jacobian(&array![[1.0, 0.0], [0.0, 1.0]]));
     /// assert!((weights.shared[0] - 0.8).abs() < 1e-12 && (weights.shared[1] - 2.0 * 0.2).abs() < 1e-12);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -195,11 +195,11 @@ impl Balancer {
     /// The weights of the last step: 1 before the first.
     ///
     /// ```
-    /// use polytask::balance::{Balancer, Observed, ScaleInvariant, Weights};
+    /// use polytask::balance::{Balancer, FixedEvidence, ScaleInvariant, Weights};
     ///
     /// let mut balancer = Balancer::new(ScaleInvariant::new(), 2)?;
     /// assert_eq!(balancer.last(), &Weights::ones(2));
-    /// balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
+    /// balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5]));
     /// assert_eq!(balancer.last().shared, [0.25, 2.0]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -216,14 +216,14 @@ impl Balancer {
     /// [`Needs::losses_after_step`] use them.
     ///
     /// ```
-    /// use polytask::balance::{Balancer, Famo, Observed};
+    /// use polytask::balance::{Balancer, Famo, FixedEvidence};
     ///
     /// let mut balancer = Balancer::new(Famo::new(), 2)?;
-    /// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
     /// if balancer.needs().losses_after_step {
     ///     balancer.after_step(&[0.9, 0.2]); // the step served the second task more
     /// }
-    /// let weights = balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// let weights = balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
     /// assert!(weights.shared[0] > weights.shared[1]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -245,15 +245,15 @@ impl Balancer {
     /// Tells the method that the epoch has ended.
     ///
     /// ```
-    /// use polytask::balance::{Balancer, Dwa, Observed};
+    /// use polytask::balance::{Balancer, Dwa, FixedEvidence};
     ///
     /// let mut balancer = Balancer::new(Dwa::new(), 2)?;
     /// for losses in [[1.0, 1.0], [0.9, 0.1]] {
-    ///     balancer.weights(&mut Observed::from_losses(&losses));
+    ///     balancer.weights(&mut FixedEvidence::from_losses(&losses));
     ///     assert_eq!(balancer.last().shared, [1.0, 1.0]); // nothing to compare before two epochs have ended
     ///     balancer.end_epoch();
     /// }
-    /// let weights = balancer.weights(&mut Observed::from_losses(&[0.9, 0.1]));
+    /// let weights = balancer.weights(&mut FixedEvidence::from_losses(&[0.9, 0.1]));
     /// assert!(weights.shared[0] > weights.shared[1]); // the first loss falls more slowly
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -277,9 +277,9 @@ impl Balancer {
     /// Resumes from the [`state`](Self::state) of the same method with the same settings, bit for bit.
     ///
     /// ```
-    /// use polytask::balance::{Balancer, Observed, Rlw, Weights};
+    /// use polytask::balance::{Balancer, FixedEvidence, Rlw, Weights};
     ///
-    /// let mut evidence = Observed::from_losses(&[1.0, 1.0]);
+    /// let mut evidence = FixedEvidence::from_losses(&[1.0, 1.0]);
     /// let mut balancer = Balancer::new(Rlw::new(7), 2)?;
     /// let (first, saved) = (balancer.weights(&mut evidence).clone(), balancer.state());
     /// let second = balancer.weights(&mut evidence).clone();
@@ -336,7 +336,7 @@ pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, s
 /// The tasks that take part in a step: those that have labels. All lists are in their order.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+/// use polytask::balance::{Balance, Balancer, Needs, FixedEvidence, Tasks, Weights};
 ///
 /// /// Weighs each task by how far its loss is above the least it ever had.
 /// #[derive(Clone, Debug, Default)]
@@ -360,8 +360,8 @@ pub(super) fn write(n_tasks: usize, lists: Vec<(&'static str, &mut Vec<f64>)>, s
 /// }
 ///
 /// let mut balancer = Balancer::new(AboveBest::default(), 3)?;
-/// balancer.weights(&mut Observed::from_losses(&[1.0, 2.0, 4.0]));
-/// let mut evidence = Observed::from_losses(&[0.0, 2.0, 8.0]).with_labels(&[false, true, true]);
+/// balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 2.0, 4.0]));
+/// let mut evidence = FixedEvidence::from_losses(&[0.0, 2.0, 8.0]).with_labels(&[false, true, true]);
 /// assert_eq!(balancer.weights(&mut evidence).shared, [0.0, 0.5, 1.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -23,12 +23,12 @@ const STATIONARY: f64 = 1e-7;
 /// What the direction is divided by at the end, so that its length depends less on c.
 ///
 /// ```
-/// use polytask::balance::{Balancer, CaGrad, Observed, Rescale};
+/// use polytask::balance::{Balancer, CaGrad, FixedEvidence, Rescale};
 /// use polytask::ndarray::array;
 ///
 /// let first = |rescale| {
 ///     let mut balancer = Balancer::new(CaGrad::new(0.5).rescale(rescale), 2)?;
-///     let mut evidence = Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]);
+///     let mut evidence = FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]]);
 ///     Ok::<_, polytask::Error>(balancer.weights(&mut evidence).shared[0])
 /// };
 /// let paper = first(Rescale::None)?;
@@ -37,6 +37,7 @@ const STATIONARY: f64 = 1e-7;
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rescale {
     /// Nothing: the direction of the paper.
     None,
@@ -59,11 +60,11 @@ pub enum Rescale {
 /// - Published code differs in what the result is divided by, and some multiplies by K.
 ///
 /// ```
-/// use polytask::balance::{Balancer, CaGrad, Observed, Rescale};
+/// use polytask::balance::{Balancer, CaGrad, FixedEvidence, Rescale};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(CaGrad::new(0.5).rescale(Rescale::None), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.7041).abs() < 1e-4 && (weights[1] - 0.5).abs() < 1e-4);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -206,7 +207,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::balance::{Balancer, Observed};
+    use crate::balance::{Balancer, FixedEvidence};
 
     #[test]
     fn no_other_weights_have_a_smaller_objective() {
@@ -245,6 +246,6 @@ mod tests {
     fn stands_still_where_nothing_serves_all() {
         let mut balancer = Balancer::new(CaGrad::new(0.5), 3).unwrap();
         let j = array![[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]];
-        assert_eq!(balancer.weights(&mut Observed::from_jacobian(&j)).shared, [0.0; 3]);
+        assert_eq!(balancer.weights(&mut FixedEvidence::from_jacobian(&j)).shared, [0.0; 3]);
     }
 }

@@ -21,12 +21,12 @@ use crate::Result;
 /// - A task with a zero gradient has weight 0.
 ///
 /// ```
-/// use polytask::balance::{Balancer, ConFig, Observed};
+/// use polytask::balance::{Balancer, ConFig, FixedEvidence};
 /// use polytask::ndarray::{array, Array1};
 ///
 /// let jacobian = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
 /// let mut balancer = Balancer::new(ConFig::new(), 2)?;
-/// let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared.clone();
+/// let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian)).shared.clone();
 /// let d = jacobian.t().dot(&Array1::from(weights));
 /// assert!((d[0] - 0.1588).abs() < 1e-4 && (d[1] - 2.0706).abs() < 1e-4);
 /// # Ok::<(), polytask::Error>(())
@@ -47,11 +47,11 @@ impl ConFig {
     /// Sets how much each task matters, p, one number for each, at least 0; default: 1 each.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, ConFig, Observed};
+    /// # use polytask::balance::{Balancer, ConFig, FixedEvidence};
     /// # use polytask::ndarray::{Array1, array};
     /// let jacobian = array![[2.0, 0.0], [1.0, 1.0]];
     /// let mut balancer = Balancer::new(ConFig::new().preference(&[1.0, 3.0]), 2)?;
-    /// let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared.clone();
+    /// let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian)).shared.clone();
     /// let gains = jacobian.dot(&jacobian.t().dot(&Array1::from(weights))); // ⟨∇ₖ, d⟩
     /// assert!((gains[1] / 2_f64.sqrt() - 3.0 * gains[0] / 2.0).abs() < 1e-12); // along the unit gradients
     /// # Ok::<(), polytask::Error>(())

@@ -13,7 +13,7 @@ use ndarray::{ArrayViewMut2, Zip};
 
 use super::order::count;
 use super::setting::{require, require_not_negative};
-use super::{Aggregate, Balance, Domain, Needs, Rows, Tasks, Weights, positive};
+use super::{Aggregate, Balance, Domain, Needs, TaskGradients, Tasks, Weights, positive};
 use crate::Result;
 
 /// Dual balancing without the moving mean.
@@ -24,10 +24,10 @@ use crate::Result;
 /// - For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
-/// use polytask::balance::{Balancer, DbMtl, Observed};
+/// use polytask::balance::{Balancer, DbMtl, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
-/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[2.0, 0.1]);
+/// let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[2.0, 0.1]);
 /// let mut balancer = Balancer::new(DbMtl::new(), 2)?;
 /// let weights = &balancer.weights(&mut evidence).shared;
 /// assert!((3.0 * weights[0] - 10.0).abs() < 1e-12 && (weights[1] - 10.0).abs() < 1e-12);
@@ -132,7 +132,7 @@ impl Aggregate for DbMtlMomentum {
         Domain::AtLeast(0.0)
     }
 
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], own: &mut [f64]) {
         let (all, p) = (rows.all(), rows.width());
         self.mean.resize(all * p, 0.0);
         self.begun.resize(all, 0.0);

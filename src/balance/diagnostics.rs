@@ -21,6 +21,7 @@ use super::solver::Eigen;
 /// println!("{report}");
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Diagnostics {
     /// The length of each gradient, ‖∇ₖ‖.
     pub norms: Vec<f64>,

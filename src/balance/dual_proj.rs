@@ -20,11 +20,11 @@ use crate::Result;
 /// - Unlike [`UpGrad`](super::UpGrad), one long gradient decides for all.
 ///
 /// ```
-/// use polytask::balance::{Balancer, DualProj, Observed};
+/// use polytask::balance::{Balancer, DualProj, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(DualProj::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 11.0 / 18.0).abs() < 1e-12 && (weights[1] - 0.5).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -45,9 +45,9 @@ impl DualProj {
     /// Sets how much each task matters, p, one number for each, at least 0; default: 1 / K each.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, DualProj, Observed};
+    /// # use polytask::balance::{Balancer, DualProj, FixedEvidence};
     /// # use polytask::ndarray::array;
-    /// let mut agreeing = Observed::from_jacobian(&array![[1.0, 0.0], [1.0, 1.0]]);
+    /// let mut agreeing = FixedEvidence::from_jacobian(&array![[1.0, 0.0], [1.0, 1.0]]);
     /// let mut balancer = Balancer::new(DualProj::new().preference(&[0.2, 0.8]), 2)?;
     /// assert_eq!(balancer.weights(&mut agreeing).shared, [0.2, 0.8]); // nothing to project
     /// # Ok::<(), polytask::Error>(())
@@ -62,13 +62,13 @@ impl DualProj {
     /// TorchJD has 10⁻⁴.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, DualProj, Observed};
+    /// # use polytask::balance::{Balancer, DualProj, FixedEvidence};
     /// # use polytask::ndarray::array;
     /// // g against −2g: the exact projection stands still, a ridge leaves the first task opposed.
     /// let jacobian = array![[1.0], [-2.0]];
     /// let along = |ridge| {
     ///     let mut balancer = Balancer::new(DualProj::new().ridge(ridge), 2)?;
-    ///     let weights = &balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared;
+    ///     let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian)).shared;
     ///     Ok::<_, polytask::Error>(weights[0] - 2.0 * weights[1])
     /// };
     /// assert!(along(0.0)?.abs() < 1e-12);

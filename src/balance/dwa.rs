@@ -22,14 +22,14 @@ use crate::Result;
 /// - Published variants differ: means of the last 25 steps instead of an epoch, or weights that sum to 1.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Dwa, Observed};
+/// use polytask::balance::{Balancer, Dwa, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(Dwa::new(), 2)?;
 /// for losses in [[1.0, 1.0], [1.0, 0.5]] {
-///     balancer.weights(&mut Observed::from_losses(&losses));
+///     balancer.weights(&mut FixedEvidence::from_losses(&losses));
 ///     balancer.end_epoch();
 /// }
-/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.4])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 0.4])).shared;
 /// let ratio = (0.5_f64 / 2.0 - 1.0 / 2.0).exp();
 /// assert!((weights[1] / weights[0] - ratio).abs() < 1e-12);
 /// assert!((weights[0] + weights[1] - 2.0).abs() < 1e-12);
@@ -60,14 +60,14 @@ impl Dwa {
     /// Sets the temperature T, above 0: the larger, the more equal the weights; default: 2.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Dwa, Observed};
+    /// # use polytask::balance::{Balancer, Dwa, FixedEvidence};
     /// for temperature in [0.5, 5.0] {
     ///     let mut balancer = Balancer::new(Dwa::new().temperature(temperature), 2)?;
     ///     for losses in [[1.0, 1.0], [1.0, 0.5]] {
-    ///         balancer.weights(&mut Observed::from_losses(&losses));
+    ///         balancer.weights(&mut FixedEvidence::from_losses(&losses));
     ///         balancer.end_epoch();
     ///     }
-    ///     let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.5])).shared;
+    ///     let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 0.5])).shared;
     ///     let ratio = f64::exp((1.0 - 0.5) / temperature); // 2.7 at 0.5, 1.1 at 5
     ///     assert!((weights[0] / weights[1] - ratio).abs() < 1e-12);
     /// }

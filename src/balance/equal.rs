@@ -16,9 +16,9 @@ use super::{Balance, Needs, Tasks, Weights};
 /// - The mean is over the tasks that have labels in the batch.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Equal, Observed};
+/// use polytask::balance::{Balancer, Equal, FixedEvidence};
 ///
-/// let mut evidence = Observed::from_losses(&[3.0, 1.0]);
+/// let mut evidence = FixedEvidence::from_losses(&[3.0, 1.0]);
 /// assert_eq!(Balancer::new(Equal::sum(), 2)?.weights(&mut evidence).shared, [1.0, 1.0]);
 /// assert_eq!(Balancer::new(Equal::mean(), 2)?.weights(&mut evidence).shared, [0.5, 0.5]);
 /// # Ok::<(), polytask::Error>(())

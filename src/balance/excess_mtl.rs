@@ -13,7 +13,7 @@ use ndarray::{ArrayViewMut2, Zip};
 use super::order::count;
 use super::setting::require_positive;
 use super::solver::softmax;
-use super::{Aggregate, Rows};
+use super::{Aggregate, TaskGradients};
 use crate::Result;
 
 /// Excess-risk weighting.
@@ -98,7 +98,7 @@ impl ExcessMtl {
 }
 
 impl Aggregate for ExcessMtl {
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], own: &mut [f64]) {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], own: &mut [f64]) {
         let (all, p) = (rows.all(), rows.width());
         self.squares.resize(all * p, 0.0);
         for list in [&mut self.baseline, &mut self.counted, &mut self.log_weights] {

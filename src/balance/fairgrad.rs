@@ -24,11 +24,11 @@ use crate::Result;
 /// - α between 0 and 0.1 is refused: the equation has the power 1 / α, beyond what the arithmetic can hold.
 ///
 /// ```
-/// use polytask::balance::{Balancer, FairGrad, Observed};
+/// use polytask::balance::{Balancer, FairGrad, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(FairGrad::new(2.0), 1)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[8.0, 0.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[8.0, 0.0]])).shared;
 /// assert!((weights[0] - 64_f64.powf(-2.0 / 3.0)).abs() < 1e-9);
 /// # Ok::<(), polytask::Error>(())
 /// ```

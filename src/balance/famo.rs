@@ -24,12 +24,12 @@ use crate::Result;
 /// - γ belongs to the gradient of ξ, before Adam's scaling; a decoupled decay is another method.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Famo, Observed};
+/// use polytask::balance::{Balancer, Famo, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(Famo::new(), 2)?;
-/// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+/// balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
 /// balancer.after_step(&[0.5, 1.0]);                           // the step served the first task alone
-/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0])).shared;
 /// assert!(weights[0] < weights[1]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -61,9 +61,9 @@ impl Famo {
     /// Sets the lower bounds b of the losses, one for each task; default: 0.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// # use polytask::balance::{Balancer, Famo, FixedEvidence};
     /// let mut balancer = Balancer::new(Famo::new().bounds(&[0.5, 0.0]), 2)?;
-    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0])).shared;
     /// assert!((weights[0] - 2.0 / 3.0).abs() < 1e-12); // D = (0.5, 1): the first is nearer to its bound
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -76,12 +76,12 @@ impl Famo {
     /// Sets γ, the pull of ξ towards 0 and so of z towards 1 / K, at least 0; default: 10⁻³.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// # use polytask::balance::{Balancer, Famo, FixedEvidence};
     /// // The weight of the first task after 100 steps that served the second alone.
     /// let weight = |decay| {
     ///     let mut balancer = Balancer::new(Famo::new().decay(decay), 2)?;
     ///     for _ in 0..100 {
-    ///         balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    ///         balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
     ///         balancer.after_step(&[1.0, 0.5]);
     ///     }
     ///     Ok::<_, polytask::Error>(balancer.last().shared[0])
@@ -98,11 +98,11 @@ impl Famo {
     /// Sets the learning rate of ξ, above 0; default: 0.025.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Famo, Observed};
+    /// # use polytask::balance::{Balancer, Famo, FixedEvidence};
     /// let mut balancer = Balancer::new(Famo::new().learning_rate(0.1), 2)?;
-    /// balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+    /// balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
     /// balancer.after_step(&[1.0, 0.5]);
-    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0])).shared;
     /// let apart = (weights[0] / weights[1]).ln(); // Adam's first step moves each ξ by its learning rate
     /// assert!((apart - 0.2).abs() < 1e-6);
     /// # Ok::<(), polytask::Error>(())

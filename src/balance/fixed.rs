@@ -10,10 +10,10 @@ use crate::Result;
 /// - A task without labels has weight 0; the others keep theirs.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Fixed, Observed};
+/// use polytask::balance::{Balancer, Fixed, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(Fixed::new(&[1.0, 0.3]), 2)?;
-/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[5.0, 5.0])).own, [1.0, 0.3]);
+/// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[5.0, 5.0])).own, [1.0, 0.3]);
 /// assert!(Balancer::new(Fixed::new(&[1.0, 0.3]), 3).is_err());
 /// # Ok::<(), polytask::Error>(())
 /// ```

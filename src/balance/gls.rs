@@ -15,10 +15,10 @@ use super::{Balance, Domain, Needs, Tasks, Weights, positive};
 /// - One task: weight 1. For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Gls, Observed};
+/// use polytask::balance::{Balancer, Gls, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(Gls::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_losses(&[4.0, 1.0])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 1.0])).shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 1.0).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -13,7 +13,7 @@ use rand::RngExt;
 use super::order::{count, generator};
 use super::preference::Preference;
 use super::setting::require;
-use super::{Aggregate, Rows};
+use super::{Aggregate, TaskGradients};
 use crate::Result;
 
 /// Gradient sign dropout.
@@ -57,7 +57,7 @@ impl GradDrop {
 }
 
 impl Aggregate for GradDrop {
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _: &mut [f64]) {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], _: &mut [f64]) {
         for list in [&mut self.sums, &mut self.sizes] {
             list.clear();
             list.resize(rows.width(), 0.0);

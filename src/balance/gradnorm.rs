@@ -22,8 +22,8 @@ use crate::Result;
 ///   them alone: see [`Balance::scale_heads`]. Scale: Σ w = K.
 /// - One task: weight 1. A zero gradient has Gₖ = 0, and its weight grows.
 /// - The lengths are over the parameters that the Gramian covers, by default all shared ones; the paper takes
-///   those of the last shared layer ([`Over::LastSharedLayer`](super::Over::LastSharedLayer)), to be cheap. In each
-///   step they are measured in units of √(Σ ‖∇ₖ‖²), so that Adam's means weigh all steps alike.
+///   those of the last shared layer ([`GramianScope::LastSharedLayer`](crate::GramianScope::LastSharedLayer)), to be
+///   cheap. In each step they are measured in units of √(Σ ‖∇ₖ‖²), so that Adam's means weigh all steps alike.
 /// - Lₖ(0) is the first loss seen unless it is given; where first losses are chance, give their expectation,
 ///   such as log C for a cross entropy over C classes.
 /// - α is how strongly the rates are equalised: about 0.12 for tasks that are alike, 1.5 for ones that are not.
@@ -31,12 +31,12 @@ use crate::Result;
 /// - Angles between the gradients play no part.
 ///
 /// ```
-/// use polytask::balance::{Balancer, GradNorm, Observed};
+/// use polytask::balance::{Balancer, GradNorm, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(GradNorm::new(), 2)?;
 /// for _ in 0..500 {
-///     let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]);
+///     let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]);
 ///     balancer.weights(&mut evidence);
 /// }
 /// let weights = &balancer.last().shared;             // the same rates: lengths become equal, 0.5 · 3 = 1.5 · 1
@@ -71,14 +71,14 @@ impl GradNorm {
     /// Sets how strongly the rates are equalised, α, at least 0; default: 1.5.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, GradNorm, Observed};
+    /// # use polytask::balance::{Balancer, GradNorm, FixedEvidence};
     /// # use polytask::ndarray::array;
     /// // Gradients of one length; the first loss is at half of what it began with, the second has not moved.
     /// let losses = [0.5, 1.0];
     /// for (alpha, ratio) in [(0.0, 1.0), (1.0, 2.0)] {
     ///     let method = GradNorm::new().alpha(alpha).initial_losses(&[1.0, 1.0]);
     ///     let mut balancer = Balancer::new(method, 2)?;
-    ///     let mut evidence = Observed::from_gramian(&array![[1.0, 0.0], [0.0, 1.0]]).with_losses(&losses);
+    ///     let mut evidence = FixedEvidence::from_gramian(&array![[1.0, 0.0], [0.0, 1.0]]).with_losses(&losses);
     ///     for _ in 0..500 {
     ///         balancer.weights(&mut evidence);
     ///     }
@@ -96,9 +96,9 @@ impl GradNorm {
     /// Sets the learning rate of the logits, above 0; default: 0.025.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, GradNorm, Observed};
+    /// # use polytask::balance::{Balancer, GradNorm, FixedEvidence};
     /// # use polytask::ndarray::array;
-    /// let mut evidence = Observed::from_gramian(&array![[9.0, 0.0], [0.0, 1.0]]);
+    /// let mut evidence = FixedEvidence::from_gramian(&array![[9.0, 0.0], [0.0, 1.0]]);
     /// let mut balancer = Balancer::new(GradNorm::new().learning_rate(0.1), 2)?;
     /// assert_eq!(balancer.weights(&mut evidence).shared, [1.0, 1.0]);
     /// let weights = &balancer.weights(&mut evidence).shared; // Adam's first step moves each logit by 0.1

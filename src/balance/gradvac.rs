@@ -30,13 +30,13 @@ const CANCELLED: f64 = 1e-7;
 /// - A target above 0.999 counts as 0.999, for the turn grows without bound as the target nears 1.
 ///
 /// ```
-/// use polytask::balance::{Balancer, GradVac, Observed};
+/// use polytask::balance::{Balancer, GradVac, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(GradVac::new(), 2)?;
-/// let mut agreeing = Observed::from_jacobian(&array![[1.0, 0.1], [1.0, -0.1]]);
+/// let mut agreeing = FixedEvidence::from_jacobian(&array![[1.0, 0.1], [1.0, -0.1]]);
 /// assert_eq!(balancer.weights(&mut agreeing).shared, [1.0, 1.0]);
-/// let mut less = Observed::from_jacobian(&array![[1.0, 1.0], [1.0, -0.5]]);
+/// let mut less = FixedEvidence::from_jacobian(&array![[1.0, 1.0], [1.0, -0.5]]);
 /// assert!(balancer.weights(&mut less).shared[0] > 1.0);        // no conflict, but less than usual
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -76,14 +76,14 @@ impl GradVac {
     /// Sets β, the part of a new cosine in the target, from 0 to 1; default: 0.5.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, GradVac, Observed, Order, PcGrad};
+    /// # use polytask::balance::{Balancer, GradVac, FixedEvidence, Order, PcGrad};
     /// # use polytask::ndarray::array;
     /// // With β = 0 the targets stay 0, and the method is PCGrad.
     /// let gramian = array![[2.0, -1.0, 1.0], [-1.0, 2.0, -1.0], [1.0, -1.0, 3.0]];
     /// let still = GradVac::new().order(Order::Ascending).rate(0.0);
     /// let (mut still, mut learning) = (Balancer::new(still, 3)?, Balancer::new(GradVac::new(), 3)?);
     /// let mut pcgrad = Balancer::new(PcGrad::new().order(Order::Ascending), 3)?;
-    /// let mut evidence = Observed::from_gramian(&gramian);
+    /// let mut evidence = FixedEvidence::from_gramian(&gramian);
     /// for _ in 0..3 {
     ///     [&mut still, &mut learning, &mut pcgrad].map(|balancer| balancer.weights(&mut evidence).clone());
     /// }

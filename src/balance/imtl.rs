@@ -28,11 +28,11 @@ use crate::Result;
 /// - A task with a zero gradient is left out.
 ///
 /// ```
-/// use polytask::balance::{Balancer, ImtlG, Observed};
+/// use polytask::balance::{Balancer, ImtlG, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(ImtlG::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 0.75).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -93,11 +93,11 @@ impl Balance for ImtlG {
 ///   take s thousands of steps to come back. Standardise targets in units so small.
 ///
 /// ```
-/// use polytask::balance::{Balancer, ImtlL, Observed};
+/// use polytask::balance::{Balancer, ImtlL, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(ImtlL::new(), 2)?;
 /// for _ in 0..2_000 {
-///     balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
+///     balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5]));
 /// }
 /// let weights = &balancer.last().shared;
 /// assert!((weights[0] - 0.25).abs() < 1e-3 && (weights[1] - 2.0).abs() < 1e-3);
@@ -123,10 +123,10 @@ impl ImtlL {
     /// Sets the learning rate of s, above 0; default: 0.025.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, ImtlL, Observed};
+    /// # use polytask::balance::{Balancer, ImtlL, FixedEvidence};
     /// let mut balancer = Balancer::new(ImtlL::new().learning_rate(0.1), 2)?;
-    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [1.0, 1.0]);
-    /// let weights = &balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared;
+    /// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5])).shared, [1.0, 1.0]);
+    /// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5])).shared;
     /// assert!((weights[0].ln() + 0.1).abs() < 1e-6 && (weights[1].ln() - 0.1).abs() < 1e-6);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -178,10 +178,10 @@ impl Balance for ImtlL {
 /// - Heads: scaled by exp(s) alone. Scale: Σ wₖ exp(−sₖ) = 1 on the shared part. Losses: as for [`ImtlL`].
 ///
 /// ```
-/// use polytask::balance::{Balancer, Imtl, Observed};
+/// use polytask::balance::{Balancer, Imtl, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
-/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[1.0, 1.0]);
+/// let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[1.0, 1.0]);
 /// let mut balancer = Balancer::new(Imtl::new(), 2)?;
 /// let weights = balancer.weights(&mut evidence);
 /// assert_eq!(weights.own, [1.0, 1.0]);
@@ -204,9 +204,9 @@ impl Imtl {
     /// Sets the learning rate of s, above 0; default: 0.025.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Imtl, Observed};
+    /// # use polytask::balance::{Balancer, Imtl, FixedEvidence};
     /// # use polytask::ndarray::array;
-    /// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[4.0, 0.5]);
+    /// let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[4.0, 0.5]);
     /// let mut balancer = Balancer::new(Imtl::new().learning_rate(0.1), 2)?;
     /// balancer.weights(&mut evidence);
     /// let own = &balancer.weights(&mut evidence).own; // exp(s), after one step of Adam

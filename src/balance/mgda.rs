@@ -13,11 +13,11 @@ use super::{Balance, Domain, Gramian, Needs, Tasks, Weights, positive};
 /// What the gradients are divided by before their average of least norm is sought.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Mgda, Normalisation, Observed};
+/// use polytask::balance::{Balancer, Mgda, Normalisation, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// // Gradients of lengths 3 and 1 at a right angle, losses 3 and 1.
-/// let mut evidence = Observed::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[3.0, 1.0]);
+/// let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 0.0], [0.0, 1.0]]).with_losses(&[3.0, 1.0]);
 /// let expected = [
 ///     (Normalisation::None, [0.1, 0.9]),
 ///     (Normalisation::Length, [0.5 / 3.0, 0.5]),
@@ -32,6 +32,7 @@ use super::{Balance, Domain, Gramian, Needs, Tasks, Weights, positive};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Normalisation {
     /// Nothing.
     None,
@@ -55,11 +56,11 @@ pub enum Normalisation {
 ///   applies w to the gradients that were not normalised: that is no common descent direction.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Mgda, Observed};
+/// use polytask::balance::{Balancer, Mgda, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(Mgda::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.6).abs() < 1e-12);          // d = (0, 1, 1)
 /// # Ok::<(), polytask::Error>(())
 /// ```

@@ -15,7 +15,7 @@ use ndarray::ArrayViewMut2;
 use super::order::count;
 use super::setting::{require, require_not_negative};
 use super::solver::project_onto_simplex;
-use super::{Aggregate, Domain, Rows};
+use super::{Aggregate, Domain, TaskGradients};
 use crate::Result;
 
 /// Multi-objective gradient correction.
@@ -125,7 +125,7 @@ impl Aggregate for MoCo {
         Domain::AtLeast(0.0)
     }
 
-    fn aggregate(&mut self, rows: &Rows<'_>, direction: &mut [f64], _: &mut [f64]) {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], _: &mut [f64]) {
         let (all, p, n) = (rows.all(), rows.width(), rows.index().len());
         self.mean.resize(all * p, 0.0);
         self.begun.resize(all, 0.0);

@@ -6,20 +6,20 @@
 //! has losses and gradients, with or without the rest of the crate:
 //!
 //! ```
-//! use polytask::balance::{Balancer, Mgda, Observed};
+//! use polytask::balance::{Balancer, Mgda, FixedEvidence};
 //! use polytask::ndarray::array;
 //!
 //! // Two gradients in conflict: one row per task, one column per shared parameter.
 //! let jacobian = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
 //! let mut balancer = Balancer::new(Mgda::new(), 2)?;
-//! let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian));
+//! let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian));
 //! assert!((weights.shared[0] - 0.6).abs() < 1e-12 && (weights.shared[1] - 0.4).abs() < 1e-12);
 //! # Ok::<(), polytask::Error>(())
 //! ```
 //!
 //! # The nouns
 //!
-//! - [`Evidence`] is what one batch tells; [`Observed`] is evidence made of plain numbers.
+//! - [`Evidence`] is what one batch tells; [`FixedEvidence`] is evidence made of plain numbers.
 //! - [`Balance`] is a method: its settings and what it has learned so far. It only ever sees the tasks that
 //!   have labels, as [`Tasks`], and writes one weight for each.
 //! - [`Balancer`] is a method at work on K tasks: it leaves out the tasks without labels, owns the buffers,
@@ -36,7 +36,7 @@
 //! | the Gramian | [`Mgda`], [`PcGrad`], [`GradVac`], [`CaGrad`], [`NashMtl`], [`FairGrad`], [`ImtlG`], [`AlignedMtl`], [`UpGrad`], [`DualProj`], [`ConFig`] |
 //! | losses and the Gramian | [`Imtl`], [`GradNorm`], [`DbMtl`] |
 //! | the matrix of gradients | [`GradDrop`], [`MoCo`], [`ExcessMtl`], [`DbMtlMomentum`] |
-//! | another method | [`Smoothed`], [`Every`], [`ScaleHeads`] |
+//! | another method | [`Smoothed`], [`EveryNth`], [`ScaleHeads`] |
 //!
 //! # What holds for all of them
 //!
@@ -105,10 +105,9 @@ use crate::Result;
 mod aggregate;
 mod balancer;
 mod domain;
+mod fixed_evidence;
 mod gramian;
-mod observed;
 mod order;
-mod over;
 mod preference;
 mod setting;
 mod solver;
@@ -141,13 +140,13 @@ mod excess_mtl;
 mod graddrop;
 mod moco;
 
-mod every;
+mod every_nth;
 mod scale_heads;
 mod smoothed;
 
 pub mod diagnostics;
 
-pub use aggregate::{Aggregate, Aggregator, Rows};
+pub use aggregate::{Aggregate, Aggregator, TaskGradients};
 pub use aligned_mtl::{AlignedMtl, CommonScale};
 pub use balancer::{Balancer, State, Tasks};
 pub use cagrad::{CaGrad, Rescale};
@@ -158,11 +157,12 @@ pub use domain::Domain;
 pub use dual_proj::DualProj;
 pub use dwa::Dwa;
 pub use equal::Equal;
-pub use every::Every;
+pub use every_nth::EveryNth;
 pub use excess_mtl::ExcessMtl;
 pub use fairgrad::FairGrad;
 pub use famo::Famo;
 pub use fixed::Fixed;
+pub use fixed_evidence::FixedEvidence;
 pub use gls::Gls;
 pub use graddrop::GradDrop;
 pub use gradnorm::GradNorm;
@@ -172,9 +172,7 @@ pub use imtl::{Imtl, ImtlG, ImtlL};
 pub use mgda::{Mgda, Normalisation};
 pub use moco::MoCo;
 pub use nash_mtl::NashMtl;
-pub use observed::Observed;
 pub use order::Order;
-pub use over::Over;
 pub use pcgrad::PcGrad;
 pub use rlw::Rlw;
 pub use scale_heads::ScaleHeads;
@@ -266,7 +264,7 @@ impl Weights {
 /// start from a copy of it.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+/// use polytask::balance::{Balance, Balancer, Needs, FixedEvidence, Tasks, Weights};
 ///
 /// /// Trains the task with the largest loss, and no other.
 /// #[derive(Clone, Debug)]
@@ -288,7 +286,7 @@ impl Weights {
 /// }
 ///
 /// let mut balancer = Balancer::new(WorstFirst, 3)?;
-/// let weights = balancer.weights(&mut Observed::from_losses(&[0.2, 0.9, 0.5]));
+/// let weights = balancer.weights(&mut FixedEvidence::from_losses(&[0.2, 0.9, 0.5]));
 /// assert_eq!(weights.shared, [0.0, 1.0, 0.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -346,12 +344,12 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
         Smoothed::new(self, momentum)
     }
 
-    /// The same method asked at every `n`th step only, with its last weights in between. See [`Every`].
-    fn every(self, n: usize) -> Every<Self>
+    /// The same method asked at every `n`th step only, with its last weights in between. See [`EveryNth`].
+    fn every(self, n: usize) -> EveryNth<Self>
     where
         Self: Sized,
     {
-        Every::new(self, n)
+        EveryNth::new(self, n)
     }
 
     /// The same method with heads scaled as the shared part is (`true`) or not at all (`false`), whatever the
@@ -367,7 +365,7 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
 /// What a method has to be shown.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Needs, Observed, Tasks, Weights};
+/// use polytask::balance::{Balance, Balancer, Needs, FixedEvidence, Tasks, Weights};
 /// use polytask::ndarray::array;
 ///
 /// /// Makes all gradients as long as 1.
@@ -386,7 +384,7 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
 /// }
 ///
 /// let mut balancer = Balancer::new(UnitLength.every(2), 2)?;
-/// let mut evidence = Observed::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
+/// let mut evidence = FixedEvidence::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
 /// assert!(balancer.needs().gramian && !balancer.needs().losses_after_step);
 /// let weights = balancer.weights(&mut evidence);
 /// assert!((weights.shared[0] - 0.2).abs() < 1e-12 && (weights.shared[1] - 0.5).abs() < 1e-12);
@@ -394,6 +392,7 @@ pub trait Balance: BoxedBalance + Debug + Send + Sync {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Needs {
     /// It asks for the Gramian.
     pub gramian: bool,
@@ -413,11 +412,11 @@ impl Needs {
 /// Copies a method whose type is hidden. Every method that is `Clone` has it.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, BoxedBalance, Equal, Mgda, Observed};
+/// use polytask::balance::{Balance, Balancer, BoxedBalance, Equal, Mgda, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let methods: [Box<dyn Balance>; 2] = [Equal::mean().boxed(), Mgda::new().boxed()];
-/// let mut evidence = Observed::from_gramian(&array![[4.0, 0.0], [0.0, 1.0]]);
+/// let mut evidence = FixedEvidence::from_gramian(&array![[4.0, 0.0], [0.0, 1.0]]);
 /// let mut first = Vec::new();
 /// for method in &methods {
 ///     first.push(Balancer::new(method.clone(), 2)?.weights(&mut evidence).shared[0]);

@@ -26,11 +26,11 @@ use crate::Result;
 /// - A task with a zero gradient is not in the bargain and keeps weight 1.
 ///
 /// ```
-/// use polytask::balance::{Balancer, NashMtl, Observed};
+/// use polytask::balance::{Balancer, NashMtl, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(NashMtl::new().unlimited(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
 /// assert!((weights[0] - 0.5).abs() < 1e-9 && (weights[1] - 2.0).abs() < 1e-9);   // the sum of unit gradients
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -55,10 +55,10 @@ impl NashMtl {
     /// Sets the largest length of d, above 0; default: 1.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, NashMtl, Observed};
+    /// # use polytask::balance::{Balancer, NashMtl, FixedEvidence};
     /// # use polytask::ndarray::array;
     /// let mut balancer = Balancer::new(NashMtl::new().largest_norm(0.5), 2)?;
-    /// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
+    /// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[2.0, 0.0], [0.0, 0.5]])).shared;
     /// assert!(((2.0 * weights[0]).hypot(0.5 * weights[1]) - 0.5).abs() < 1e-9); // ‖d‖
     /// # Ok::<(), polytask::Error>(())
     /// ```

@@ -8,16 +8,17 @@ use rand::seq::SliceRandom;
 ///
 /// ```
 /// use ndarray::array;
-/// use polytask::balance::{Balancer, Observed, Order, PcGrad};
+/// use polytask::balance::{Balancer, FixedEvidence, Order, PcGrad};
 ///
 /// let gramian = array![[2.0, -1.0, -1.0], [-1.0, 2.0, -1.0], [-1.0, -1.0, 3.0]];
 /// let [up, down] = [Order::Ascending, Order::Descending].map(|order| {
 ///     let mut balancer = Balancer::new(PcGrad::new().order(order), 3).unwrap();
-///     balancer.weights(&mut Observed::from_gramian(&gramian)).shared.clone()
+///     balancer.weights(&mut FixedEvidence::from_gramian(&gramian)).shared.clone()
 /// });
 /// assert_ne!(up, down); // what is projected first matters from three tasks on
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order {
     /// Drawn anew for each task in each step from this seed.
     Random(u64),

@@ -19,11 +19,11 @@ use super::{Balance, Needs, Order, Tasks, Weights};
 /// - From three tasks on d may still oppose a task.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Order, PcGrad};
+/// use polytask::balance::{Balancer, FixedEvidence, Order, PcGrad};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(PcGrad::new().order(Order::Ascending), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - (1.0 + 22.0 / 18.0)).abs() < 1e-12);
 /// assert!((weights[1] - (1.0 + 22.0 / 38.0)).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())

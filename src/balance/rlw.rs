@@ -19,11 +19,11 @@ use super::{Balance, Needs, Tasks, Weights};
 ///   other tasks have labels.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Rlw};
+/// use polytask::balance::{Balancer, FixedEvidence, Rlw};
 ///
 /// let mut balancer = Balancer::new(Rlw::new(7), 3)?;
-/// let first = balancer.weights(&mut Observed::from_losses(&[1.0; 3])).clone();
-/// let second = balancer.weights(&mut Observed::from_losses(&[1.0; 3])).clone();
+/// let first = balancer.weights(&mut FixedEvidence::from_losses(&[1.0; 3])).clone();
+/// let second = balancer.weights(&mut FixedEvidence::from_losses(&[1.0; 3])).clone();
 /// assert_ne!(first, second);
 /// assert!((first.shared.iter().sum::<f64>() - 1.0).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())

@@ -9,10 +9,10 @@ use crate::Result;
 /// shared parameters alone. Under Adam the difference nearly vanishes, under SGD it is the head's learning rate.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Fixed, Observed};
+/// use polytask::balance::{Balance, Balancer, Fixed, FixedEvidence};
 ///
 /// let mut balancer = Balancer::new(Fixed::new(&[0.5, 2.0]).scale_heads(false), 2)?;
-/// let weights = balancer.weights(&mut Observed::from_losses(&[1.0, 1.0]));
+/// let weights = balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0]));
 /// assert_eq!((&weights.shared[..], &weights.own[..]), (&[0.5, 2.0][..], &[1.0, 1.0][..]));
 /// # Ok::<(), polytask::Error>(())
 /// ```

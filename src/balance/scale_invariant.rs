@@ -17,10 +17,10 @@ use crate::Result;
 /// - For losses of 0 or more: one of 0 counts as 10⁻³⁰.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, ScaleInvariant};
+/// use polytask::balance::{Balancer, FixedEvidence, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new(), 2)?;
-/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [0.25, 2.0]);
+/// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5])).shared, [0.25, 2.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -37,9 +37,9 @@ impl ScaleInvariant {
     /// Sets how much each task matters, c, one number for each, at least 0; default: 1 each.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, ScaleInvariant};
+    /// # use polytask::balance::{Balancer, FixedEvidence, ScaleInvariant};
     /// let mut balancer = Balancer::new(ScaleInvariant::new().preference(&[1.0, 3.0]), 2)?;
-    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0, 0.5])).shared, [0.25, 6.0]);
+    /// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5])).shared, [0.25, 6.0]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
     #[must_use]

@@ -17,11 +17,11 @@ use crate::Result;
 /// - The weight of a task without labels stands still.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Observed, ScaleInvariant};
+/// use polytask::balance::{Balance, Balancer, FixedEvidence, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new().smoothed(0.75), 1)?;
-/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[1.0])).shared, [1.0]);
-/// assert_eq!(balancer.weights(&mut Observed::from_losses(&[0.2])).shared, [2.0]);   // ¾ · 1 + ¼ · 5
+/// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[1.0])).shared, [1.0]);
+/// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[0.2])).shared, [2.0]);   // ¾ · 1 + ¼ · 5
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug)]

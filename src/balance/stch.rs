@@ -21,11 +21,11 @@ use crate::Result;
 ///   epochs.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Stch};
+/// use polytask::balance::{Balancer, FixedEvidence, Stch};
 ///
 /// let method = Stch::new(0.01).preference(&[1.0, 1.0]);
 /// let mut balancer = Balancer::new(method, 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 0.5])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 0.5])).shared;
 /// assert!(weights[0] > 0.999);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -52,9 +52,9 @@ impl Stch {
     /// Sets the loss each task could reach at best, z, one for each; default: 0.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, Stch};
+    /// # use polytask::balance::{Balancer, FixedEvidence, Stch};
     /// let method = Stch::new(0.01).preference(&[1.0, 1.0]);
-    /// let mut evidence = Observed::from_losses(&[1.0, 0.9]);
+    /// let mut evidence = FixedEvidence::from_losses(&[1.0, 0.9]);
     /// assert!(Balancer::new(method.clone(), 2)?.weights(&mut evidence).shared[0] > 0.999);
     /// let method = method.ideal(&[0.8, 0.1]); // the second task has more to gain
     /// assert!(Balancer::new(method, 2)?.weights(&mut evidence).shared[1] > 0.999);

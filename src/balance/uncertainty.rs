@@ -27,11 +27,11 @@ use crate::Result;
 ///   they are stepped by the model's optimiser, decay included.)
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Uncertainty};
+/// use polytask::balance::{Balancer, FixedEvidence, Uncertainty};
 ///
 /// let mut balancer = Balancer::new(Uncertainty::new(), 2)?;
 /// for _ in 0..2_000 {
-///     balancer.weights(&mut Observed::from_losses(&[4.0, 0.5]));
+///     balancer.weights(&mut FixedEvidence::from_losses(&[4.0, 0.5]));
 /// }
 /// let weights = &balancer.last().shared;
 /// assert!((weights[0] - 1.0 / 8.0).abs() < 1e-3 && (weights[1] - 1.0).abs() < 1e-3);
@@ -66,10 +66,10 @@ impl Uncertainty {
     /// Sets where the log-variances begin, from −50 to 50; default: 0.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, Uncertainty};
+    /// # use polytask::balance::{Balancer, FixedEvidence, Uncertainty};
     /// let method = Uncertainty::new().classification(&[1]).begin_at(-0.5);
     /// let mut balancer = Balancer::new(method, 2)?;
-    /// let weights = &balancer.weights(&mut Observed::from_losses(&[1.0, 1.0])).shared;
+    /// let weights = &balancer.weights(&mut FixedEvidence::from_losses(&[1.0, 1.0])).shared;
     /// let begin = 0.5_f64.exp(); // a exp(−s): a is ½ for the first task and 1 for the second
     /// assert!((weights[0] - 0.5 * begin).abs() < 1e-12 && (weights[1] - begin).abs() < 1e-12);
     /// # Ok::<(), polytask::Error>(())
@@ -83,10 +83,10 @@ impl Uncertainty {
     /// Sets the learning rate of the log-variances, above 0; default: 0.025.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, Uncertainty};
+    /// # use polytask::balance::{Balancer, FixedEvidence, Uncertainty};
     /// let mut balancer = Balancer::new(Uncertainty::new().learning_rate(0.1), 1)?;
-    /// assert_eq!(balancer.weights(&mut Observed::from_losses(&[4.0])).shared, [0.5]);
-    /// let weight = balancer.weights(&mut Observed::from_losses(&[4.0])).shared[0];
+    /// assert_eq!(balancer.weights(&mut FixedEvidence::from_losses(&[4.0])).shared, [0.5]);
+    /// let weight = balancer.weights(&mut FixedEvidence::from_losses(&[4.0])).shared[0];
     /// assert!(((weight / 0.5).ln() + 0.1).abs() < 1e-6); // Adam's first step moves s by 0.1
     /// # Ok::<(), polytask::Error>(())
     /// ```

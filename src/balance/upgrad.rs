@@ -22,11 +22,11 @@ use crate::Result;
 /// - One task: weight p. Opposite gradients: d = 0. A zero gradient: weight p.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, UpGrad};
+/// use polytask::balance::{Balancer, FixedEvidence, UpGrad};
 /// use polytask::ndarray::array;
 ///
 /// let mut balancer = Balancer::new(UpGrad::new(), 2)?;
-/// let weights = &balancer.weights(&mut Observed::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
+/// let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])).shared;
 /// assert!((weights[0] - 0.5 * (1.0 + 22.0 / 18.0)).abs() < 1e-12);
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -47,9 +47,9 @@ impl UpGrad {
     /// Sets how much each task matters, p, one number for each, at least 0; default: 1 / K each.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, UpGrad};
+    /// # use polytask::balance::{Balancer, FixedEvidence, UpGrad};
     /// # use polytask::ndarray::array;
-    /// let mut agreeing = Observed::from_jacobian(&array![[1.0, 0.0], [1.0, 1.0]]);
+    /// let mut agreeing = FixedEvidence::from_jacobian(&array![[1.0, 0.0], [1.0, 1.0]]);
     /// let mut balancer = Balancer::new(UpGrad::new().preference(&[0.2, 0.8]), 2)?;
     /// assert_eq!(balancer.weights(&mut agreeing).shared, [0.2, 0.8]); // nothing to project
     /// # Ok::<(), polytask::Error>(())
@@ -63,13 +63,13 @@ impl UpGrad {
     /// Sets what is added to the diagonal of the Gramian divided by its trace, at least 0; default: 0.
     ///
     /// ```
-    /// # use polytask::balance::{Balancer, Observed, UpGrad};
+    /// # use polytask::balance::{Balancer, FixedEvidence, UpGrad};
     /// # use polytask::ndarray::array;
     /// // g against −2g: the exact projections stand still, a ridge leaves the first task opposed.
     /// let jacobian = array![[1.0], [-2.0]];
     /// let along = |ridge| {
     ///     let mut balancer = Balancer::new(UpGrad::new().ridge(ridge), 2)?;
-    ///     let weights = &balancer.weights(&mut Observed::from_jacobian(&jacobian)).shared;
+    ///     let weights = &balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian)).shared;
     ///     Ok::<_, polytask::Error>(weights[0] - 2.0 * weights[1])
     /// };
     /// assert!(along(0.0)?.abs() < 1e-12);

@@ -33,6 +33,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[non_exhaustive]
 pub enum Loss {
     /// `(y − t)²`.
     MeanSquaredError,
@@ -156,6 +157,7 @@ pub enum Loss {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[non_exhaustive]
 pub enum ListTarget {
     /// `softmax t`, for labels that are any finite numbers (Cao et al. 2007).
     #[default]

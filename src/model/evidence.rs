@@ -2,14 +2,15 @@
 
 use ndarray::ArrayView2;
 
-use crate::balance::{Evidence, Over};
+use crate::balance::Evidence;
 use crate::layer::Pass;
-use crate::{Network, Scalar, Trace};
+use crate::{GramianScope, Network, Scalar, Trace};
 
 /// What the tasks' losses and gradients of one batch say to a balancing method.
 ///
 /// ```
-/// use polytask::balance::{Evidence, Over};
+/// use polytask::balance::Evidence;
+/// use polytask::GramianScope;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
@@ -22,7 +23,7 @@ use crate::{Network, Scalar, Trace};
 /// model.forward(&data.all(), &mut trace)?;
 /// let norm = model.evidence(&mut trace).gramian()[[0, 0]].sqrt();
 /// assert!(norm > 0.0); // |∇₀| with respect to the shared parameters
-/// let cheap = model.evidence(&mut trace).over(Over::Representation).gramian()[[0, 0]];
+/// let cheap = model.evidence(&mut trace).over(GramianScope::Representation).gramian()[[0, 0]];
 /// assert!(cheap > 0.0); // with respect to what the heads read
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -31,7 +32,7 @@ pub struct BatchEvidence<'a, F: Scalar> {
     pub(super) network: &'a Network<F>,
     pub(super) pass: Pass<'a, F>,
     pub(super) trace: &'a mut Trace<F>,
-    pub(super) over: Over,
+    pub(super) over: GramianScope,
 }
 
 impl<F: Scalar> BatchEvidence<'_, F> {
@@ -40,7 +41,7 @@ impl<F: Scalar> BatchEvidence<'_, F> {
     /// Asking for it panics if the network has nothing of the kind:
     /// [`check_over`](Network::check_over) tells beforehand.
     #[must_use]
-    pub fn over(mut self, over: Over) -> Self {
+    pub fn over(mut self, over: GramianScope) -> Self {
         self.over = over;
         self
     }

@@ -29,10 +29,9 @@ use ndarray::ArrayView2;
 use super::trace::{Form, Lanes, Share, Stage, Sums, TaskTrace, Trace, Work};
 use super::{Network, sketch};
 use crate::arena::{ActivationBlock, Chunk};
-use crate::balance::Over;
 use crate::kernel::{self, Start};
 use crate::layer::{Affine, InputDelta, Pass, Propagation};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::{Error, ErrorKind, GramianScope, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
     /// The K × K Gramian of the tasks' gradients with respect to the shared parameters,
@@ -42,13 +41,13 @@ impl<F: Scalar> Network<F> {
     /// If the losses of the batch have not been computed.
     #[track_caller]
     pub fn gramian<'t>(&self, pass: &Pass<'_, F>, trace: &'t mut Trace<F>) -> ArrayView2<'t, f64> {
-        self.gramian_over(Over::SharedParameters, pass, trace)
+        self.gramian_over(GramianScope::SharedParameters, pass, trace)
     }
 
     /// The K × K Gramian of the tasks' gradients with respect to what `over` says.
     ///
     /// ```
-    /// use polytask::balance::Over;
+    /// use polytask::GramianScope;
     /// use polytask::layer::Mode;
     /// use polytask::prelude::*;
     ///
@@ -58,8 +57,8 @@ impl<F: Scalar> Network<F> {
     /// # let model = builder.build::<f64>()?;
     /// let (network, pass, mut trace) = (model.network(), model.pass(Mode::Train), model.trace(50));
     /// model.forward(&data.all(), &mut trace)?;
-    /// network.check_over(Over::Representation)?;
-    /// let cheap = network.gramian_over(Over::Representation, &pass, &mut trace).to_owned();
+    /// network.check_over(GramianScope::Representation)?;
+    /// let cheap = network.gramian_over(GramianScope::Representation, &pass, &mut trace).to_owned();
     /// let exact = network.gramian(&pass, &mut trace).to_owned();
     /// let jacobian = network.task_gradients(&pass, &mut trace).to_owned(); // J, 2 × n_shared
     /// let difference = &exact - &jacobian.dot(&jacobian.t());             // G = J Jᵀ
@@ -77,7 +76,7 @@ impl<F: Scalar> Network<F> {
     #[track_caller]
     pub fn gramian_over<'t>(
         &self,
-        over: Over,
+        over: GramianScope,
         pass: &Pass<'_, F>,
         trace: &'t mut Trace<F>,
     ) -> ArrayView2<'t, f64> {
@@ -87,12 +86,14 @@ impl<F: Scalar> Network<F> {
             self.check_ready(pass, trace);
             self.reserve_shares(over, trace);
             match over {
-                Over::SharedParameters | Over::Sketch { .. } => self.propagate_lanes(pass, trace),
-                Over::LastSharedLayer => self.propagate_to_last_layer(pass, trace),
-                Over::Representation => self.propagate_heads_and_compare(pass, trace),
+                GramianScope::SharedParameters | GramianScope::Sketch { .. } => {
+                    self.propagate_lanes(pass, trace)
+                }
+                GramianScope::LastSharedLayer => self.propagate_to_last_layer(pass, trace),
+                GramianScope::Representation => self.propagate_heads_and_compare(pass, trace),
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-            if over != Over::Representation {
+            if over != GramianScope::Representation {
                 trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
             }
             lanes.gramian.fill(0.0);
@@ -111,7 +112,7 @@ impl<F: Scalar> Network<F> {
 
     /// The Gramian of a network with products of tasks, from the tasks' gradients: a product's delta goes through
     /// several heads, so that one lane is not enough for it.
-    fn gramian_of_products(&self, over: Over, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
+    fn gramian_of_products(&self, over: GramianScope, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         if let Err(error) = self.check_over(over) {
             panic!("{error}");
         }
@@ -129,25 +130,25 @@ impl<F: Scalar> Network<F> {
     /// [`ErrorKind::Setting`] over a representation, if there is not one that all heads read; over the last
     /// shared layer, if the layer in front of that representation is not one with parameters; over a sketch
     /// of no sums; over anything but all shared parameters, if a task is the product of two others.
-    pub fn check_over(&self, over: Over) -> Result<()> {
+    pub fn check_over(&self, over: GramianScope) -> Result<()> {
         let fault = |expected: &str, found: &str| {
             Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)
                 .advise("compare them over all shared parameters"))
         };
-        if over != Over::SharedParameters && !self.products.is_empty() {
+        if over != GramianScope::SharedParameters && !self.products.is_empty() {
             return fault("tasks with a head each", "a product of tasks");
         }
-        if let Over::Sketch { sums, .. } = over {
+        if let GramianScope::Sketch { sums, .. } = over {
             return match sums {
                 0 => Err(Error::new(ErrorKind::Setting, "sums of a sketch", "at least 1", sums)),
                 _ => Ok(()),
             };
         }
-        if over != Over::SharedParameters && self.common.is_none() {
+        if over != GramianScope::SharedParameters && self.common.is_none() {
             return fault("one representation that all heads read", "several");
         }
         let has_layer = self.sharing.last_layer().is_some_and(|layer| !layer.pieces().is_empty());
-        if over == Over::LastSharedLayer && !has_layer {
+        if over == GramianScope::LastSharedLayer && !has_layer {
             return fault("a layer with parameters in front of the heads", "none");
         }
         Ok(())
@@ -229,7 +230,7 @@ impl<F: Scalar> Network<F> {
         let to = Propagation::of_lanes(1).wanted(trace.keeps_input_delta);
         let chunks = trace.chunks.in_use_mut();
         match (trace.stage, trace.lanes.known) {
-            (Stage::Lanes, Some(Over::SharedParameters | Over::Sketch { .. })) => {
+            (Stage::Lanes, Some(GramianScope::SharedParameters | GramianScope::Sketch { .. })) => {
                 let shares = &trace.lanes.shares;
                 trace.crew.for_each_mut(chunks, |_, chunk| {
                     for share in shares {
@@ -339,7 +340,7 @@ impl<F: Scalar> Network<F> {
     }
 
     /// Cuts the work on the Gramian into shares and takes the memory for them. The cut depends on shapes alone.
-    fn reserve_shares(&self, over: Over, trace: &mut Trace<F>) {
+    fn reserve_shares(&self, over: GramianScope, trace: &mut Trace<F>) {
         let over = over.without_draws();
         if trace.lanes.shares_over == Some(over) {
             return;
@@ -350,21 +351,23 @@ impl<F: Scalar> Network<F> {
         let n = self.n_tasks();
         let (n_chunks, rows) = trace.chunks.most();
         let mut shares = Vec::new();
-        if over == Over::Representation {
+        if over == GramianScope::Representation {
             shares.extend((0..n_chunks).map(|_| Share::new(Work::Deltas, n, 0)));
         }
         let within = match over {
-            Over::SharedParameters | Over::Sketch { .. } => 0..self.layout().n_shared(),
-            Over::LastSharedLayer => {
+            GramianScope::SharedParameters | GramianScope::Sketch { .. } => 0..self.layout().n_shared(),
+            GramianScope::LastSharedLayer => {
                 let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
                 pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
             }
-            Over::Representation => 0..0,
+            GramianScope::Representation => 0..0,
         };
         let is_within =
             |range: &std::ops::Range<usize>| within.start <= range.start && range.end <= within.end;
         let sums_of = |layer: &Affine| match (over, trace.lanes.form) {
-            (Over::Sketch { sums, .. }, None) if sketch::is_cheaper(n, trace.capacity(), layer, sums) => {
+            (GramianScope::Sketch { sums, .. }, None)
+                if sketch::is_cheaper(n, trace.capacity(), layer, sums) =>
+            {
                 Some(sums)
             }
             _ => None,
@@ -404,7 +407,7 @@ impl<F: Scalar> Network<F> {
     }
 
     /// Computes one share of the Gramian.
-    fn compute(&self, over: Over, chunks: &[Chunk<F>], share: &mut Share<F>) {
+    fn compute(&self, over: GramianScope, chunks: &[Chunk<F>], share: &mut Share<F>) {
         let n = self.n_tasks();
         share.gramian.fill(0.0);
         match share.work {
@@ -421,7 +424,7 @@ impl<F: Scalar> Network<F> {
                 }
             }
             Work::Sketch { layer, sums } => {
-                let Over::Sketch { seed, .. } = over else {
+                let GramianScope::Sketch { seed, .. } = over else {
                     unreachable!("the shares are those of a sketch")
                 };
                 sketch::add_sketch(&self.affine[layer], n, chunks, sums, sketch::draws(seed, layer), share);

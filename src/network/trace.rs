@@ -10,12 +10,11 @@ use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
-use crate::Scalar;
 use crate::arena::{ActivationLayout, Chunks};
-use crate::balance::Over;
 use crate::kernel::{self, Crew};
 use crate::layer::{Draw, Mode, Pass};
 use crate::loss::Labels;
+use crate::{GramianScope, Scalar};
 
 /// Activations, deltas and losses of one batch.
 ///
@@ -106,10 +105,10 @@ pub(crate) struct Lanes<F> {
     /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
     pub(crate) gramian: Array2<f64>,
     /// Over what the Gramian of the batch is, once it has been computed.
-    pub(crate) known: Option<Over>,
+    pub(crate) known: Option<GramianScope>,
     /// The pieces of work that the Gramian is summed from, and over what that would be.
     pub(crate) shares: Vec<Share<F>>,
-    pub(crate) shares_over: Option<Over>,
+    pub(crate) shares_over: Option<GramianScope>,
     /// Row k is ∇ₖ, `K × n_shared`; and its pieces, row after row, that can be computed apart.
     pub(crate) jacobian: Vec<F>,
     pub(crate) cuts: Vec<Range<usize>>,

@@ -7,17 +7,17 @@
 use ndarray::{Array2, Zip};
 
 use super::trainer::Method;
-use crate::balance::{Aggregator, Balancer, DOMAIN_ADVICE, Needs, Over, Weights};
+use crate::balance::{Aggregator, Balancer, DOMAIN_ADVICE, Needs, Weights};
 #[cfg(feature = "persist")]
-use crate::balance::{Observed, State};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
+use crate::balance::{FixedEvidence, State};
+use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar, Trace};
 
 /// A method at work.
 #[derive(Debug)]
 pub(super) enum Balancing {
     /// The tasks' own weights and nothing else.
     Fixed(Weights),
-    Balance(Balancer, Over),
+    Balance(Balancer, GramianScope),
     Aggregate(Box<Aggregation>),
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Aggregation {
 }
 
 impl Balancing {
-    pub(super) fn new<F: Scalar>(method: &Method, over: Over, model: &Model<F>) -> Result<Self> {
+    pub(super) fn new<F: Scalar>(method: &Method, over: GramianScope, model: &Model<F>) -> Result<Self> {
         let weights = model.loss_weights();
         let n_tasks = weights.own.len();
         let balancing = match method {
@@ -221,7 +221,7 @@ impl Balancing {
                 let n_tasks = balancer.last().shared.len();
                 let inside = |k| if balancer.domain(k).contains(1.0) { 1.0 } else { f64::MAX };
                 let losses: Vec<f64> = (0..n_tasks).map(inside).collect();
-                let mut evidence = Observed::from_gramian(&Array2::eye(n_tasks)).with_losses(&losses);
+                let mut evidence = FixedEvidence::from_gramian(&Array2::eye(n_tasks)).with_losses(&losses);
                 note(balancer.state());
                 for _ in 0..3 {
                     balancer.weights(&mut evidence);

@@ -170,7 +170,7 @@ impl History {
     }
 
     /// The lengths of the gradients of the unweighted losses, ‖∇ₖ‖, `records × tasks`, for a method that asks for
-    /// the Gramian; over the shared parameters, or whatever the [balance is over](crate::balance::Over). NaN
+    /// the Gramian; over the shared parameters, or whatever the [balance is over](crate::GramianScope). NaN
     /// in records without a step in which it was asked for; 0 for a task without a label.
     ///
     /// ```

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::callback::Callback;
 use super::{History, Run};
-use crate::balance::{Aggregate, Balance, Over};
+use crate::balance::{Aggregate, Balance};
 use crate::data::Dataset;
 use crate::optim::{Rule, Schedule};
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 
 /// How to train: the optimiser, how many rows a step learns from, how many steps there are.
 ///
@@ -37,7 +37,7 @@ pub struct Trainer {
     pub(super) schedule: Option<Schedule>,
     pub(super) clip_norm: Option<f64>,
     pub(super) method: Method,
-    pub(super) over: Over,
+    pub(super) over: GramianScope,
     pub(super) batch_size: usize,
     pub(super) length: Length,
     pub(super) seed: u64,
@@ -73,7 +73,7 @@ impl Trainer {
             schedule: None,
             clip_norm: None,
             method: Method::Fixed,
-            over: Over::default(),
+            over: GramianScope::default(),
             batch_size: 32,
             length: Length::Steps(1000),
             seed: 0,
@@ -204,7 +204,8 @@ impl Trainer {
     /// nothing is said.
     ///
     /// ```
-    /// use polytask::balance::{Over, UpGrad};
+    /// use polytask::balance::UpGrad;
+    /// use polytask::GramianScope;
     /// use polytask::prelude::*;
     ///
     /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
@@ -212,15 +213,15 @@ impl Trainer {
     /// let mut model = builder.clone().trunk([Layer::dense(8, Activation::Relu)]).build::<f64>()?;
     /// let trainer = Trainer::new(Sgd::new(0.01)).balance(UpGrad::new()).steps(1);
     /// let exact = trainer.clone().fit(&mut model.clone(), &data)?;
-    /// let trainer = trainer.balance_over(Over::Representation);
+    /// let trainer = trainer.balance_over(GramianScope::Representation);
     /// let cheap = trainer.fit(&mut model, &data)?;
     /// assert_ne!(exact.gradient_norms(), cheap.gradient_norms());      // over other numbers
-    /// let trainer = trainer.balance_over(Over::LastSharedLayer);
+    /// let trainer = trainer.balance_over(GramianScope::LastSharedLayer);
     /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data).is_err()); // no trunk, no such layer
     /// # Ok::<(), polytask::Error>(())
     /// ```
     #[must_use]
-    pub fn balance_over(mut self, over: Over) -> Self {
+    pub fn balance_over(mut self, over: GramianScope) -> Self {
         self.over = over;
         self
     }

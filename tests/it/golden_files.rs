@@ -14,7 +14,7 @@ use std::{env, fs};
 use polytask::balance::{
     Aggregate, AlignedMtl, Balance, CaGrad, CommonScale, ConFig, DbMtl, DbMtlMomentum, DualProj, Dwa, Equal,
     ExcessMtl, FairGrad, Famo, Fixed, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo,
-    NashMtl, Normalisation, Order, Over, PcGrad, Rescale, Rlw, ScaleInvariant, Stch, Uncertainty, UpGrad,
+    NashMtl, Normalisation, Order, PcGrad, Rescale, Rlw, ScaleInvariant, Stch, Uncertainty, UpGrad,
 };
 use polytask::layer::Dense;
 use polytask::loss::{Labels, ListTarget, Loss};
@@ -26,7 +26,7 @@ use polytask::train::History;
 use polytask::train::callback::{
     Budget, EarlyStopping, Flow, FreezeConverged, Log, ReduceOnPlateau, TaskSchedule, Watch, each_step,
 };
-use polytask::{ModelBuilder, Result, Scalar};
+use polytask::{GramianScope, ModelBuilder, Result, Scalar};
 use serde_json::Value;
 
 /// Rows of features: 0 to 3 in steps of 0.3.
@@ -220,8 +220,8 @@ fn trainings() -> Vec<(&'static str, Trainer)> {
                 .callback(Log::new().to(std::io::sink()))
                 .callback(each_step(|_| Flow::Continue)),
         ),
-        ("representation", adam().balance(GradNorm::new()).balance_over(Over::Representation)),
-        ("sketch", adam().balance(GradNorm::new()).balance_over(Over::Sketch { sums: 2, seed: 1 })),
+        ("representation", adam().balance(GradNorm::new()).balance_over(GramianScope::Representation)),
+        ("sketch", adam().balance(GradNorm::new()).balance_over(GramianScope::Sketch { sums: 2, seed: 1 })),
     ];
     all.extend(methods().into_iter().map(|(name, method)| (name, adam().balance(method))));
     all.extend(aggregates().into_iter().map(|(name, method)| (name, adam().aggregate(method))));

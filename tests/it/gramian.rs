@@ -2,8 +2,9 @@
 //! in, over however many rows, tasks, layers and threads, and in whatever order one asks for them.
 
 use ndarray::{Array2, s};
+use polytask::GramianScope;
 use polytask::arena::{ActivationBlock, Arena, Chunk};
-use polytask::balance::{Evidence, Over, Weights};
+use polytask::balance::{Evidence, Weights};
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, Pass, Propagation};
 use polytask::prelude::*;
 use polytask::{Form, Result, Scalar, Trace};
@@ -185,7 +186,9 @@ fn threads_change_no_bit() {
     let model = model::<f32>(&[dense(200, Activation::Relu), dense(180, Activation::Tanh)], 3);
     let data = table::<f32>(200, 3, true);
     for form in [Form::Direct, Form::Gram] {
-        for over in [Over::SharedParameters, Over::LastSharedLayer, Over::Representation] {
+        for over in
+            [GramianScope::SharedParameters, GramianScope::LastSharedLayer, GramianScope::Representation]
+        {
             let result = |threads: usize| {
                 let mut trace = model.trace(200).threads(threads).gramian_form(form);
                 model.forward(&data.all(), &mut trace).expect("a batch that fits");
@@ -215,7 +218,7 @@ fn over_the_last_layer_only_its_parameters_count() {
         let expected = combined(&rows, layout.n_shared(), &weights);
         for (form, mut trace) in traces(&model, 100) {
             model.forward(&data.all(), &mut trace).expect("a batch that fits");
-            let found = model.evidence(&mut trace).over(Over::LastSharedLayer).gramian().to_owned();
+            let found = model.evidence(&mut trace).over(GramianScope::LastSharedLayer).gramian().to_owned();
             assert!(distance(&found, &gramian) < TOLERANCE, "{last}, {form}");
             let mut gradient = vec![f64::NAN; model.n_parameters()];
             model.backward(&mut trace, &weights, &mut gradient);
@@ -241,7 +244,7 @@ fn over_the_representation_the_deltas_of_the_heads_count() {
         })
         .collect();
     let expected = Array2::from_shape_fn((3, 3), |(k, l)| (&deltas[k] * &deltas[l]).sum());
-    let found = features.evidence(&mut trace).over(Over::Representation).gramian().to_owned();
+    let found = features.evidence(&mut trace).over(GramianScope::Representation).gramian().to_owned();
     assert!(distance(&found, &expected) < TOLERANCE);
 
     let linear = model::<f64>(&[dense(9, Activation::Tanh), dense(6, Activation::Identity)], 3);
@@ -251,7 +254,7 @@ fn over_the_representation_the_deltas_of_the_heads_count() {
     let of_bias = rows.slice(s![.., bias]);
     let mut trace = linear.trace(1);
     linear.forward(&row.all(), &mut trace).expect("a batch that fits");
-    let found = linear.evidence(&mut trace).over(Over::Representation).gramian().to_owned();
+    let found = linear.evidence(&mut trace).over(GramianScope::Representation).gramian().to_owned();
     assert!(distance(&found, &of_bias.dot(&of_bias.t())) < TOLERANCE);
 }
 
@@ -262,7 +265,7 @@ fn the_order_of_questions_does_not_matter() {
     let shared = rows.slice(s![.., ..n_shared]);
     let (exact, weights) = (shared.dot(&shared.t()), uneven(3));
     let expected = combined(&rows, n_shared, &weights);
-    let overs = [Over::SharedParameters, Over::LastSharedLayer, Over::Representation];
+    let overs = [GramianScope::SharedParameters, GramianScope::LastSharedLayer, GramianScope::Representation];
     let gramians = overs.map(|over| {
         let mut trace = model.trace(100);
         model.forward(&data.all(), &mut trace).expect("a batch that fits");
@@ -305,7 +308,7 @@ fn a_sketch_is_right_in_the_mean_and_errs_as_stated() {
     for sums in [8, 20] {
         let (mut mean, mut square) = (Array2::<f64>::zeros((3, 3)), Array2::<f64>::zeros((3, 3)));
         for seed in 0..draws {
-            let sketch = Over::Sketch { sums, seed };
+            let sketch = GramianScope::Sketch { sums, seed };
             let error = &model.evidence(&mut trace).over(sketch).gramian() - &exact;
             mean += &(&error / draws as f64);
             square += &(&error * &error / draws as f64);
@@ -331,15 +334,16 @@ fn a_sketch_is_of_its_draws_and_leaves_the_gradient_exact() {
     let expected = combined(&rows, n_shared, &weights);
     let mut trace = model.trace(300);
     model.forward(&data.all(), &mut trace).expect("a batch that fits");
-    let of = |over: Over, trace: &mut Trace<f64>| model.evidence(trace).over(over).gramian().to_owned();
-    let exact = of(Over::SharedParameters, &mut trace);
-    let sketch = |sums, seed| Over::Sketch { sums, seed };
+    let of =
+        |over: GramianScope, trace: &mut Trace<f64>| model.evidence(trace).over(over).gramian().to_owned();
+    let exact = of(GramianScope::SharedParameters, &mut trace);
+    let sketch = |sums, seed| GramianScope::Sketch { sums, seed };
     let first = of(sketch(8, 1), &mut trace);
     for (over, same) in [
         (sketch(8, 2), false),
         (sketch(8, 1), true),
         (sketch(9, 1), false),
-        (Over::Representation, false),
+        (GramianScope::Representation, false),
         (sketch(8, 1), true),
     ] {
         assert_eq!(of(over, &mut trace) == first, same, "{over:?}");
@@ -357,14 +361,14 @@ fn a_sketch_is_of_its_draws_and_leaves_the_gradient_exact() {
 fn threads_change_no_bit_of_a_sketch() {
     let model = model::<f32>(&[dense(200, Activation::Relu), dense(180, Activation::Tanh)], 3);
     let data = table::<f32>(200, 3, true);
-    let gramian = |over: Over, threads: usize| {
+    let gramian = |over: GramianScope, threads: usize| {
         let mut trace = model.trace(200).threads(threads);
         model.forward(&data.all(), &mut trace).expect("a batch that fits");
         model.evidence(&mut trace).over(over).gramian().to_owned()
     };
-    let sketch = Over::Sketch { sums: 70, seed: 5 };
+    let sketch = GramianScope::Sketch { sums: 70, seed: 5 };
     let alone = gramian(sketch, 1);
-    assert!(alone != gramian(Over::SharedParameters, 1));
+    assert!(alone != gramian(GramianScope::SharedParameters, 1));
     assert!([2, 3].iter().all(|&threads| gramian(sketch, threads) == alone));
 }
 
@@ -390,13 +394,13 @@ fn networks_without_a_common_representation_say_so() {
         builder.task(Task::regression("y1")).build::<f64>().expect("valid settings")
     };
     let apart = build(Sharing::independent([dense(4, Activation::Relu)]));
-    for over in [Over::LastSharedLayer, Over::Representation] {
+    for over in [GramianScope::LastSharedLayer, GramianScope::Representation] {
         let trainer =
             Trainer::new(Adam::new(0.1)).balance(polytask::balance::UpGrad::new()).balance_over(over);
         let error = trainer.start(&apart, &table(9, 2, false)).expect_err("nothing in common").to_string();
         assert!(error.contains("representation"), "{error}");
     }
     let bare = build(Sharing::shared_trunk(Vec::<Layer>::new()));
-    assert!(bare.network().check_over(Over::Representation).is_ok());
-    assert!(bare.network().check_over(Over::LastSharedLayer).is_err());
+    assert!(bare.network().check_over(GramianScope::Representation).is_ok());
+    assert!(bare.network().check_over(GramianScope::LastSharedLayer).is_err());
 }

@@ -8,7 +8,13 @@ type Renamed = (&'static str, &'static str, &'static [&'static str]);
 const EVERYWHERE: &[&str] = &["src/"];
 
 /// One word for one thing. Where a name means something else in another module, that module is left out.
-const RENAMED: &[Renamed] = &[("witness", "dual", EVERYWHERE)];
+const RENAMED: &[Renamed] = &[
+    ("witness", "dual", EVERYWHERE),
+    ("Over", "GramianScope", EVERYWHERE),
+    ("Observed", "FixedEvidence", EVERYWHERE),
+    ("Rows", "TaskGradients", &["src/balance"]),
+    ("Every", "EveryNth", &["src/balance"]),
+];
 
 /// Variables of the environment that are no longer read, in halves so that this file does not name them.
 const VARIABLES: [(&str, &str); 0] = [];

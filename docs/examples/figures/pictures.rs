@@ -2,7 +2,7 @@
 
 use polytask::Activation;
 use polytask::balance::{
-    Balance, Balancer, CaGrad, Equal, Famo, GradNorm, Mgda, NashMtl, Observed, Order, PcGrad,
+    Balance, Balancer, CaGrad, Equal, Famo, FixedEvidence, GradNorm, Mgda, NashMtl, Order, PcGrad,
 };
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
@@ -237,7 +237,7 @@ fn surgery() -> String {
     ];
     for (k, (name, method)) in methods.into_iter().enumerate() {
         let mut balancer = Balancer::new(method, 2).expect("valid settings");
-        let weights = balancer.weights(&mut Observed::from_jacobian(&jacobian));
+        let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&jacobian));
         let d = [0, 1].map(|i| weights.shared[0] * first[i] + weights.shared[1] * second[i]);
         let length = d[0].hypot(d[1]);
         let unit = d.map(|x| 1.3 * x / length);

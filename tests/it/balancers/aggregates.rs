@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ndarray::{Array1, Array2, array};
 use polytask::balance::{
-    Aggregate, Aggregator, Balancer, DbMtl, DbMtlMomentum, ExcessMtl, GradDrop, MoCo, Observed,
+    Aggregate, Aggregator, Balancer, DbMtl, DbMtlMomentum, ExcessMtl, FixedEvidence, GradDrop, MoCo,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -133,7 +133,7 @@ fn dual_balancing_without_a_past_needs_the_gramian_only() {
         let j = random(&mut rng);
         let mut d = Array1::zeros(6);
         let own = aggregator.direction(&LOSSES, &[true; TASKS], j.view(), d.as_slice_mut().unwrap()).to_vec();
-        let weights = balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&LOSSES));
+        let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&LOSSES));
         assert_eq!(own, weights.own);
         let by_weights = j.t().dot(&Array1::from(weights.shared.clone()));
         assert!((&d - &by_weights).iter().all(|gap| gap.abs() < 1e-12));

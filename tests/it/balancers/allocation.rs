@@ -1,7 +1,7 @@
 //! A step that is not the first allocates nothing.
 
 use ndarray::{Array2, ArrayView2};
-use polytask::balance::{Aggregator, Balancer, Observed};
+use polytask::balance::{Aggregator, Balancer, FixedEvidence};
 
 use super::aggregates::aggregates;
 use super::members::{TASKS, members};
@@ -12,8 +12,8 @@ fn jacobian(t: usize) -> Array2<f64> {
     Array2::from_shape_fn((TASKS, 6), |(k, p)| ((1 + k * 7 + p * 3 + t * 5) as f64).sin())
 }
 
-fn evidence(t: usize) -> Observed {
-    Observed::from_jacobian(&jacobian(t)).with_losses(&[1.0, 2.0, 0.5, 1.0 / (1 + t) as f64])
+fn evidence(t: usize) -> FixedEvidence {
+    FixedEvidence::from_jacobian(&jacobian(t)).with_losses(&[1.0, 2.0, 0.5, 1.0 / (1 + t) as f64])
 }
 
 #[test]

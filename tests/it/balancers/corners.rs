@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ndarray::{Array1, Array2, array};
 use polytask::balance::{
     Aggregate, Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DbMtl, DbMtlMomentum, DualProj,
-    Dwa, Equal, ExcessMtl, FairGrad, Famo, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo,
-    NashMtl, Observed, PcGrad, Rlw, ScaleInvariant, Stch, Uncertainty, UpGrad,
+    Dwa, Equal, ExcessMtl, FairGrad, Famo, FixedEvidence, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG,
+    ImtlL, Mgda, MoCo, NashMtl, PcGrad, Rlw, ScaleInvariant, Stch, Uncertainty, UpGrad,
 };
 
 use super::members::{implementors, name};
@@ -91,7 +91,7 @@ fn table() -> String {
         };
         table += &row(&label, kind == "Rlw", |jacobian| {
             let mut balancer = Balancer::new(method.clone(), jacobian.nrows()).unwrap();
-            let mut step = || balancer.weights(&mut Observed::from_jacobian(jacobian)).shared.clone();
+            let mut step = || balancer.weights(&mut FixedEvidence::from_jacobian(jacobian)).shared.clone();
             (0..8).map(|_| jacobian.t().dot(&Array1::from(step()))).collect()
         });
     }
@@ -123,7 +123,7 @@ fn the_documented_table_of_corners_is_what_the_methods_do() {
 #[test]
 fn every_method_has_a_corner() {
     // These are what their settings or the method inside make of them.
-    let without = ["Fixed", "Smoothed", "Every", "ScaleHeads"].map(str::to_owned);
+    let without = ["Fixed", "Smoothed", "EveryNth", "ScaleHeads"].map(str::to_owned);
     let rows: BTreeSet<_> = balancers().iter().map(name).chain(without).collect();
     assert_eq!(rows, implementors("Balance"));
     assert_eq!(aggregators().iter().map(name).collect::<BTreeSet<_>>(), implementors("Aggregate"));
@@ -137,7 +137,7 @@ fn no_gradient_at_all_is_no_direction_at_all() {
         for method in balancers() {
             let mut balancer = Balancer::new(method.clone(), tasks).unwrap();
             for _ in 0..3 {
-                let weights = balancer.weights(&mut Observed::from_jacobian(&zero));
+                let weights = balancer.weights(&mut FixedEvidence::from_jacobian(&zero));
                 assert!(weights.shared.iter().chain(&weights.own).all(|w| w.is_finite()), "{method:?}");
             }
         }

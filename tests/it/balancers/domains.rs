@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, array};
 use polytask::Scalar;
 use polytask::balance::{
     Aggregate, Aggregator, Balance, Balancer, BoxedBalance, DbMtl, DbMtlMomentum, Domain, Dwa, Equal,
-    ExcessMtl, Famo, Gls, GradDrop, GradNorm, Imtl, ImtlL, Mgda, MoCo, Normalisation, Observed,
+    ExcessMtl, Famo, FixedEvidence, Gls, GradDrop, GradNorm, Imtl, ImtlL, Mgda, MoCo, Normalisation,
     ScaleInvariant, Stch, Uncertainty, UpGrad,
 };
 use polytask::loss::{Labels, LossFunction, MeanSquaredError};
@@ -82,10 +82,10 @@ fn a_method_that_takes_every_loss_does_not_ask_where_0_is() {
             let mut balancer = Balancer::new(member.method.clone(), TASKS).unwrap();
             let checked = balancer.check_losses(&losses, &[true; TASKS]);
             checked.map(|()| {
-                balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&losses));
+                balancer.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&losses));
                 balancer.after_step(&losses);
                 balancer.end_epoch();
-                balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&losses)).clone()
+                balancer.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&losses)).clone()
             })
         };
         let here = weights_at(0.0).unwrap();
@@ -203,7 +203,7 @@ fn counts_are_balanced_by_every_method() {
 #[should_panic(expected = "for which `Famo` is defined")]
 fn what_a_step_made_of_a_loss_is_checked_too() {
     let mut balancer = Balancer::new(Famo::new().bounds(&[0.0, -1.0]), 2).unwrap();
-    balancer.weights(&mut Observed::from_losses(&[1.0, -0.5]));
+    balancer.weights(&mut FixedEvidence::from_losses(&[1.0, -0.5]));
     balancer.after_step(&[1.0, -1.5]);
 }
 
@@ -216,8 +216,9 @@ fn no_method_makes_one_loss_of_two_small_ones() {
         let ratio = |unit: f64| {
             let losses = [4.0 * unit, unit];
             let mut balancer = Balancer::new(method.clone(), 2).unwrap();
-            let weights = balancer
-                .weights(&mut Observed::from_jacobian(&array![[1.0, 0.0], [0.0, 1.0]]).with_losses(&losses));
+            let weights = balancer.weights(
+                &mut FixedEvidence::from_jacobian(&array![[1.0, 0.0], [0.0, 1.0]]).with_losses(&losses),
+            );
             weights.own[1] / weights.own[0]
         };
         assert!((ratio(1.0) - 4.0).abs() < 1e-9 && (ratio(1e-20) - 4.0).abs() < 1e-9, "{method:?}");

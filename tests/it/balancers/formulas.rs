@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Axis, array};
 use polytask::balance::{
-    Aggregator, Balancer, DbMtlMomentum, GradNorm, GradVac, Imtl, ImtlG, ImtlL, MoCo, Observed, Order,
+    Aggregator, Balancer, DbMtlMomentum, FixedEvidence, GradNorm, GradVac, Imtl, ImtlG, ImtlL, MoCo, Order,
     PcGrad, Rlw, ScaleInvariant,
 };
 use rand::rngs::ChaCha8Rng;
@@ -49,7 +49,7 @@ fn gradnorm_steps_its_logits_against_the_numeric_gradient() {
         let mut adam = Adam { first: Array1::zeros(3), second: Array1::zeros(3), t: 0 };
         let (mut s, mut initial) = (Array1::<f64>::zeros(3), None);
         for (losses, jacobian) in course(31) {
-            let evidence = Observed::from_jacobian(&jacobian).with_losses(losses.as_slice().unwrap());
+            let evidence = FixedEvidence::from_jacobian(&jacobian).with_losses(losses.as_slice().unwrap());
             let found = Array1::from(balancer.weights(&mut evidence.clone()).shared.clone());
             assert!(norm(&(found - 3.0 * softmax(&s))) < 1e-7);
 
@@ -132,12 +132,12 @@ fn imtl_is_its_two_halves_one_after_the_other() {
     let mut scales = Balancer::new(ImtlL::new(), 3).unwrap();
     for (losses, jacobian) in course(34) {
         let losses = losses.as_slice().unwrap();
-        let weights = both.weights(&mut Observed::from_jacobian(&jacobian).with_losses(losses)).clone();
-        let scale = scales.weights(&mut Observed::from_losses(losses)).own.clone();
+        let weights = both.weights(&mut FixedEvidence::from_jacobian(&jacobian).with_losses(losses)).clone();
+        let scale = scales.weights(&mut FixedEvidence::from_losses(losses)).own.clone();
         assert_eq!(weights.own, scale);
         let scaled = &jacobian * &Array1::from(scale.clone()).insert_axis(Axis(1));
         let mut second = Balancer::new(ImtlG::new(), 3).unwrap();
-        let combined = second.weights(&mut Observed::from_jacobian(&scaled)).shared.clone();
+        let combined = second.weights(&mut FixedEvidence::from_jacobian(&scaled)).shared.clone();
         for k in 0..3 {
             assert!((weights.shared[k] - combined[k] * scale[k]).abs() < 1e-9);
         }
@@ -152,7 +152,7 @@ fn imtl_is_its_two_halves_one_after_the_other() {
 fn scale_invariant_weights_are_shares_of_the_losses() {
     let method = ScaleInvariant::new().preference(&[1.0, 2.0, 0.0]);
     let mut balancer = Balancer::new(method, 3).unwrap();
-    let weights = balancer.weights(&mut Observed::from_losses(&[0.5, 8.0, 1e-30]));
+    let weights = balancer.weights(&mut FixedEvidence::from_losses(&[0.5, 8.0, 1e-30]));
     assert_eq!(Array1::from(weights.shared.clone()), array![2.0, 0.25, 0.0]);
 }
 
@@ -162,7 +162,8 @@ fn random_weights_are_drawn_anew_and_favour_nobody() {
     let (mut mean, draws) = (Array1::<f64>::zeros(3), 4_000);
     let mut last = Array1::zeros(3);
     for _ in 0..draws {
-        let weights = Array1::from(balancer.weights(&mut Observed::from_losses(&[1.0; 3])).shared.clone());
+        let weights =
+            Array1::from(balancer.weights(&mut FixedEvidence::from_losses(&[1.0; 3])).shared.clone());
         assert!(weights != last && (weights.sum() - 1.0).abs() < 1e-12);
         mean += &(&weights / f64::from(draws));
         last = weights;
@@ -174,7 +175,8 @@ fn random_weights_are_drawn_anew_and_favour_nobody() {
 #[test]
 fn the_random_order_of_pcgrad_takes_all_orders() {
     let j = array![[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0], [1.0, -2.0, 3.0]];
-    let weights = |balancer: &mut Balancer| balancer.weights(&mut Observed::from_jacobian(&j)).shared.clone();
+    let weights =
+        |balancer: &mut Balancer| balancer.weights(&mut FixedEvidence::from_jacobian(&j)).shared.clone();
     let fixed = [Order::Ascending, Order::Descending]
         .map(|order| weights(&mut Balancer::new(PcGrad::new().order(order), 3).unwrap()));
     for seed in [0, 1] {
@@ -190,7 +192,7 @@ fn gradvac_learns_no_angle_of_a_cancelled_gradient() {
     for length in [3.0, 0.7, 11.0] {
         let j = array![[0.1, 0.3], [-0.1 * length, -0.3 * length], [0.5, -0.2]];
         let mut balancer = Balancer::new(GradVac::new().order(Order::Ascending), 3).unwrap();
-        balancer.weights(&mut Observed::from_jacobian(&j));
+        balancer.weights(&mut FixedEvidence::from_jacobian(&j));
         let state = balancer.state();
         let (name, targets) = &state[1];
         assert_eq!(name, "target cosines");

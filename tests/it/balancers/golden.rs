@@ -3,8 +3,8 @@
 use ndarray::{Array1, Array2, Axis, array};
 use polytask::balance::{
     Aggregator, AlignedMtl, Balance, Balancer, CaGrad, ConFig, DualProj, Dwa, Equal, ExcessMtl, FairGrad,
-    Famo, Gls, GradVac, ImtlG, ImtlL, Mgda, NashMtl, Observed, Order, PcGrad, Rescale, Stch, Uncertainty,
-    UpGrad,
+    Famo, FixedEvidence, Gls, GradVac, ImtlG, ImtlL, Mgda, NashMtl, Order, PcGrad, Rescale, Stch,
+    Uncertainty, UpGrad,
 };
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ fn cagrad_is_no_worse_than_torchjd() {
 
         if norm(&expected) == 0.0 {
             let mut balancer = Balancer::new(ours, jacobian.nrows()).unwrap();
-            let sum: f64 = balancer.weights(&mut Observed::from_jacobian(jacobian)).shared.iter().sum();
+            let sum: f64 = balancer.weights(&mut FixedEvidence::from_jacobian(jacobian)).shared.iter().sum();
             let length = c * norm(&mean) / (sum - 1.0);
             assert!(length < 1e-4 * jacobian.iter().map(|x| x * x).sum::<f64>().sqrt(), "{name}: {length}");
             return;
@@ -104,7 +104,7 @@ fn cagrad_is_no_worse_than_torchjd() {
 fn assert_weights(method: impl Balance + 'static, jacobian: &Array2<f64>, expected: &[f64], digits: f64) {
     let shown = format!("{method:?}");
     let mut balancer = Balancer::new(method, expected.len()).unwrap();
-    let found = &balancer.weights(&mut Observed::from_jacobian(jacobian)).shared;
+    let found = &balancer.weights(&mut FixedEvidence::from_jacobian(jacobian)).shared;
     assert!(
         found.iter().zip(expected).all(|(a, b)| (a - b).abs() < digits),
         "{shown}: {found:?}, not {expected:?}"
@@ -222,7 +222,7 @@ fn loss_weights_are_those_of_torchjd_step_by_step() {
         };
         let mut balancer = Balancer::new(ours, losses.ncols()).unwrap();
         for (t, expected) in matrix(expected).rows().into_iter().enumerate() {
-            let weights = balancer.weights(&mut Observed::from_losses(&losses.row(t).to_vec()));
+            let weights = balancer.weights(&mut FixedEvidence::from_losses(&losses.row(t).to_vec()));
             for (found, expected) in weights.shared.iter().zip(expected) {
                 // TorchJD adds 1e-8 to the losses in FAMO, which are 0.004 at the least.
                 let allowed = if method.starts_with("famo") { 1e-5 } else { 1e-11 };
@@ -247,7 +247,7 @@ fn stateful_directions_are_those_of_torchjd_step_by_step() {
 
     let mut gradvac = Balancer::new(GradVac::new(), 2).unwrap();
     for (jacobian, expected) in jacobians.iter().zip(directions("gradvac").rows()) {
-        let weights = gradvac.weights(&mut Observed::from_jacobian(jacobian)).shared.clone();
+        let weights = gradvac.weights(&mut FixedEvidence::from_jacobian(jacobian)).shared.clone();
         let found = jacobian.t().dot(&Array1::from(weights));
         assert!(norm(&(&found - &expected)) < 1e-10 * norm(&found), "{found}, not {expected}");
     }

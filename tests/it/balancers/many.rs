@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, Axis};
 use polytask::balance::{
-    AlignedMtl, Balance, Balancer, CaGrad, ConFig, DualProj, FairGrad, ImtlG, Mgda, NashMtl, Observed,
+    AlignedMtl, Balance, Balancer, CaGrad, ConFig, DualProj, FairGrad, FixedEvidence, ImtlG, Mgda, NashMtl,
     Rescale, UpGrad,
 };
 use rand::rngs::ChaCha8Rng;
@@ -34,7 +34,7 @@ fn cases() -> Vec<(String, Array2<f64>, bool)> {
 /// The weights, and the direction.
 fn solved(method: impl Balance + 'static, j: &Array2<f64>) -> (Array1<f64>, Array1<f64>) {
     let mut balancer = Balancer::new(method, j.nrows()).unwrap();
-    let w = Array1::from(balancer.weights(&mut Observed::from_jacobian(j)).shared.clone());
+    let w = Array1::from(balancer.weights(&mut FixedEvidence::from_jacobian(j)).shared.clone());
     let d = j.t().dot(&w);
     (w, d)
 }

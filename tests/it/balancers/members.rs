@@ -110,7 +110,10 @@ pub fn members() -> Vec<Member> {
 
 /// The name of a method's type, from how it is printed.
 pub fn name(method: &impl std::fmt::Debug) -> String {
-    format!("{method:?}").split([' ', '(']).next().unwrap().to_owned()
+    match format!("{method:?}").split([' ', '(']).next().unwrap() {
+        "Every" => "EveryNth".to_owned(), // printed as in files of the first version
+        name => name.to_owned(),
+    }
 }
 
 /// Every type in the module for which `contract` is implemented.

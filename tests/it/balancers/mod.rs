@@ -14,12 +14,12 @@ mod toy;
 mod training;
 
 use ndarray::{Array1, Array2};
-use polytask::balance::{Balance, Balancer, Observed};
+use polytask::balance::{Balance, Balancer, FixedEvidence};
 
 /// The direction of one fresh step, `Σ wₖ ∇ₖ`.
 fn direction(method: impl Balance + 'static, jacobian: &Array2<f64>) -> Array1<f64> {
     let mut balancer = Balancer::new(method, jacobian.nrows()).unwrap();
-    let weights = balancer.weights(&mut Observed::from_jacobian(jacobian)).shared.clone();
+    let weights = balancer.weights(&mut FixedEvidence::from_jacobian(jacobian)).shared.clone();
     jacobian.t().dot(&Array1::from(weights))
 }
 

@@ -1,7 +1,7 @@
 //! Every member of the table against every promise.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use polytask::balance::{Balance, Balancer, Evidence, Fixed, Observed, Uncertainty};
+use polytask::balance::{Balance, Balancer, Evidence, Fixed, FixedEvidence, Uncertainty};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -45,7 +45,8 @@ fn weights_are_finite_at_all_scales_ranks_and_losses() {
                     assert!(losses[0] < 0.0);
                     continue;
                 }
-                let weights = balancer.weights(&mut Observed::from_jacobian(j).with_losses(&losses)).clone();
+                let weights =
+                    balancer.weights(&mut FixedEvidence::from_jacobian(j).with_losses(&losses)).clone();
                 balancer.after_step(&losses);
                 let all = weights.shared.iter().chain(&weights.own);
                 assert!(all.clone().all(|w| w.is_finite()), "{:?} at {j}: {weights:?}", member.method);
@@ -63,7 +64,7 @@ fn weights_stay_finite_where_evidence_is_not() {
     for member in members() {
         let mut balancer = for_tasks(&member, TASKS).unwrap();
         for _ in 0..3 {
-            let weights = balancer.weights(&mut Observed::from_gramian(&gramian).with_losses(&losses));
+            let weights = balancer.weights(&mut FixedEvidence::from_gramian(&gramian).with_losses(&losses));
             assert!(weights.shared.iter().all(|w| w.is_finite()), "{:?}", member.method);
             assert_eq!(weights.shared[2..], [0.0, 0.0], "{:?}", member.method);
             balancer.after_step(&[f64::NAN; TASKS]);
@@ -84,10 +85,11 @@ fn tasks_without_labels_are_as_if_they_were_not_there() {
         let mut large = for_tasks(&member, TASKS).unwrap();
         for step in 0..6 {
             let losses = [1.0 + f64::from(step), 2.0, 0.5 / f64::from(step + 1)];
-            let expected = small.weights(&mut Observed::from_jacobian(&j).with_losses(&losses)).clone();
+            let expected = small.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&losses)).clone();
             let wide = [losses[0], losses[1], 0.0, losses[2]];
-            let mut evidence =
-                Observed::from_jacobian(&with_gap).with_losses(&wide).with_labels(&[true, true, false, true]);
+            let mut evidence = FixedEvidence::from_jacobian(&with_gap)
+                .with_losses(&wide)
+                .with_labels(&[true, true, false, true]);
             let found = large.weights(&mut evidence).clone();
             for (small, large) in [(&expected.shared, &found.shared), (&expected.own, &found.own)] {
                 assert_eq!(large[2], 0.0);
@@ -108,13 +110,14 @@ fn tasks_without_labels_are_as_if_they_were_not_there() {
                 large.end_epoch();
             }
         }
-        let nobody = large.weights(&mut Observed::from_losses(&[0.0; TASKS]).with_labels(&[false; TASKS]));
+        let nobody =
+            large.weights(&mut FixedEvidence::from_losses(&[0.0; TASKS]).with_labels(&[false; TASKS]));
         assert_eq!(nobody.shared, [0.0; TASKS]);
     }
 }
 
 /// Counts how often the Gramian is asked for.
-struct Counting(Observed, usize);
+struct Counting(FixedEvidence, usize);
 
 impl Evidence for Counting {
     fn losses(&self) -> &[f64] {
@@ -136,7 +139,7 @@ fn what_is_needed_is_asked_for_and_nothing_else() {
     for member in members() {
         assert_eq!(member.method.needs(), member.needs, "{:?}", member.method);
         let mut balancer = for_tasks(&member, TASKS).unwrap();
-        let mut evidence = Counting(Observed::from_gramian(&Array2::eye(TASKS)), 0);
+        let mut evidence = Counting(FixedEvidence::from_gramian(&Array2::eye(TASKS)), 0);
         balancer.weights(&mut evidence);
         assert_eq!(evidence.1, usize::from(member.needs.gramian), "{:?}", member.method);
 
@@ -144,7 +147,7 @@ fn what_is_needed_is_asked_for_and_nothing_else() {
         let mut told = balancer.clone();
         told.after_step(&[0.5, 1.0, 1.5, 1.0]);
         let again = |balancer: &mut Balancer| {
-            balancer.weights(&mut Observed::from_gramian(&Array2::eye(TASKS))).clone()
+            balancer.weights(&mut FixedEvidence::from_gramian(&Array2::eye(TASKS))).clone()
         };
         let differs = again(&mut told) != again(&mut balancer);
         assert_eq!(differs, member.needs.losses_after_step, "{:?}", member.method);
@@ -157,8 +160,9 @@ fn heads_are_scaled_as_said() {
     let j = matrix(&mut rng, TASKS, 6, TASKS);
     for member in members() {
         let mut balancer = for_tasks(&member, TASKS).unwrap();
-        let mut step =
-            || balancer.weights(&mut Observed::from_jacobian(&j).with_losses(&[0.5, 2.0, 3.0, 0.1])).clone();
+        let mut step = || {
+            balancer.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&[0.5, 2.0, 3.0, 0.1])).clone()
+        };
         step();
         let weights = step();
         let found = if weights.own == weights.shared {
@@ -176,7 +180,7 @@ fn heads_are_scaled_as_said() {
 /// The weights after a few steps of training that serve the first tasks better.
 fn after_some_steps(
     balancer: &mut Balancer,
-    step: impl Fn(u32) -> (Observed, [f64; TASKS]),
+    step: impl Fn(u32) -> (FixedEvidence, [f64; TASKS]),
     steps: std::ops::Range<u32>,
 ) {
     for t in steps {
@@ -198,7 +202,7 @@ fn a_restored_state_goes_on_bit_for_bit_and_a_reset_begins_anew() {
         let losses = [1.0, 0.5 + falling, falling, 3.0];
         let labelled = [true, t.is_multiple_of(2), true, !t.is_multiple_of(3)];
         let evidence =
-            Observed::from_jacobian(&jacobians[t as usize]).with_losses(&losses).with_labels(&labelled);
+            FixedEvidence::from_jacobian(&jacobians[t as usize]).with_losses(&losses).with_labels(&labelled);
         (evidence, losses.map(|loss| loss * (1.0 - 0.1 * falling)))
     };
     for member in members() {
@@ -240,7 +244,7 @@ fn losses_of(j: &Array2<f64>) -> Vec<f64> {
 fn third_direction(member: &Member, j: &Array2<f64>, losses: &[f64]) -> Array1<f64> {
     let mut balancer = for_tasks(member, TASKS).unwrap();
     for _ in 0..3 {
-        balancer.weights(&mut Observed::from_jacobian(j).with_losses(losses));
+        balancer.weights(&mut FixedEvidence::from_jacobian(j).with_losses(losses));
         balancer.after_step(&losses.iter().map(|loss| loss / (1.0 + loss)).collect::<Vec<_>>());
         balancer.end_epoch();
     }
@@ -338,7 +342,8 @@ fn a_state_with_lists_of_the_wrong_length_does_no_harm() {
     for member in members() {
         let mut balancer = for_tasks(&member, TASKS).unwrap();
         let step = |balancer: &mut Balancer| {
-            let weights = balancer.weights(&mut Observed::from_gramian(&Array2::eye(TASKS))).shared.clone();
+            let weights =
+                balancer.weights(&mut FixedEvidence::from_gramian(&Array2::eye(TASKS))).shared.clone();
             balancer.after_step(&[0.5; TASKS]);
             balancer.end_epoch();
             weights

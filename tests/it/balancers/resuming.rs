@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use polytask::balance::{Balance, Needs, Over, Tasks, Weights};
+use polytask::GramianScope;
+use polytask::balance::{Balance, Needs, Tasks, Weights};
 use polytask::prelude::*;
 use polytask::train::{History, Run};
 
@@ -91,7 +92,7 @@ fn every_method_goes_on_bit_for_bit() {
             [trainer().balance(member.method), trainer().balance(nested)]
         });
         let aggregates = aggregates().into_iter().map(|(method, _)| trainer().aggregate(method));
-        let over = [Over::Representation, Over::Sketch { sums: 2, seed: 1 }];
+        let over = [GramianScope::Representation, GramianScope::Sketch { sums: 2, seed: 1 }];
         let over = over.map(|over| trainer().balance(polytask::balance::GradNorm::new()).balance_over(over));
         for trainer in balances.chain(aggregates).chain(over).chain([trainer()]) {
             let differences = differences(folder, &trainer);

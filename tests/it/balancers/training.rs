@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use polytask::GramianScope;
 use polytask::balance::{
-    Aggregate, Balance, Balancer, Equal, Fixed, Needs, Observed, Over, Tasks, UpGrad, Weights,
+    Aggregate, Balance, Balancer, Equal, Fixed, FixedEvidence, Needs, Tasks, UpGrad, Weights,
 };
 use polytask::loss::Loss;
 use polytask::prelude::*;
@@ -67,8 +68,10 @@ fn every_method_learns_and_does_so_again() {
 
 #[test]
 fn what_the_gramians_tell_is_in_the_history() {
-    let sketch = Over::Sketch { sums: 2, seed: 3 };
-    for over in [Over::SharedParameters, sketch, Over::LastSharedLayer, Over::Representation] {
+    let sketch = GramianScope::Sketch { sums: 2, seed: 3 };
+    for over in
+        [GramianScope::SharedParameters, sketch, GramianScope::LastSharedLayer, GramianScope::Representation]
+    {
         let (_, history) = train(&of(&UpGrad::new().every(2)).balance_over(over), [1.0; TASKS]);
         let norms = history.gradient_norms().expect("UPGrad asks for the Gramian");
         let cosines = history.cosines(2, 0).expect("UPGrad asks for the Gramian");
@@ -86,14 +89,14 @@ fn what_the_gramians_tell_is_in_the_history() {
 /// θ stands still, and the batch is the same in every step: what changes is drawn.
 #[test]
 fn a_sketch_is_drawn_anew_in_every_step() {
-    let lengths = |over: Over| {
+    let lengths = |over: GramianScope| {
         let still = Trainer::new(Sgd::new(1e-30)).batch_size(300).in_order().steps(4);
         let (_, history) = train(&still.balance(UpGrad::new()).balance_over(over), [1.0; TASKS]);
         history.gradient_norms().expect("UPGrad asks for the Gramian").column(0).to_vec()
     };
-    let exact = lengths(Over::SharedParameters);
+    let exact = lengths(GramianScope::SharedParameters);
     assert!(exact.iter().all(|&length| length == exact[0]));
-    let sketch = |seed| lengths(Over::Sketch { sums: 2, seed });
+    let sketch = |seed| lengths(GramianScope::Sketch { sums: 2, seed });
     let drawn = sketch(3);
     assert!((1..4).all(|t| !drawn[..t].contains(&drawn[t])), "{drawn:?}");
     assert!(sketch(3) == drawn && sketch(4) != drawn);
@@ -119,9 +122,9 @@ fn task_weights_compose_with_any_method() {
             Balancer::new(member.method.clone(), TASKS).unwrap().scale_losses(&weights).unwrap();
         let mut alone = Balancer::new(member.method.clone(), TASKS).unwrap();
         for step in 0..3 {
-            let found = composed.weights(&mut Observed::from_jacobian(&j).with_losses(&losses)).clone();
+            let found = composed.weights(&mut FixedEvidence::from_jacobian(&j).with_losses(&losses)).clone();
             let expected =
-                alone.weights(&mut Observed::from_jacobian(&scaled).with_losses(&scaled_losses)).clone();
+                alone.weights(&mut FixedEvidence::from_jacobian(&scaled).with_losses(&scaled_losses)).clone();
             for k in 0..TASKS {
                 let close = |found: f64, expected: f64| {
                     (found - weights[k] * expected).abs() < 1e-9 * (1.0 + found.abs())

@@ -5,7 +5,8 @@
 #[path = "../../worker.rs"]
 mod worker;
 
-use polytask::balance::{Balance, Needs, Over, Tasks, Weights};
+use polytask::balance::{Balance, Needs, Tasks, Weights};
+use polytask::GramianScope;
 use polytask::ndarray::{Array2, ArrayView2, Axis, concatenate};
 use polytask::prelude::*;
 use worker::{Workload, serve};
@@ -18,8 +19,8 @@ fn main() -> polytask::Result<()> {
     let trainer = trainer.threads(workload.threads).steps(u64::MAX);
     let trainer = match workload.mode.as_str() {
         "plain" => trainer,
-        "gramian" => trainer.balance(Mean).balance_over(Over::SharedParameters),
-        "representation" => trainer.balance(Mean).balance_over(Over::Representation),
+        "gramian" => trainer.balance(Mean).balance_over(GramianScope::SharedParameters),
+        "representation" => trainer.balance(Mean).balance_over(GramianScope::Representation),
         mode => panic!("no mode named {mode:?}"),
     };
     let run = trainer.start(&model, &data)?;

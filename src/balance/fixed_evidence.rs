@@ -7,9 +7,9 @@ use super::Evidence;
 /// What was observed of a batch: losses, labels and, if known, the Gramian.
 ///
 /// ```
-/// use polytask::balance::{Balancer, Observed, Uncertainty};
+/// use polytask::balance::{Balancer, FixedEvidence, Uncertainty};
 ///
-/// let mut evidence = Observed::from_losses(&[0.5, 2.0, 0.0]).with_labels(&[true, true, false]);
+/// let mut evidence = FixedEvidence::from_losses(&[0.5, 2.0, 0.0]).with_labels(&[true, true, false]);
 /// let mut balancer = Balancer::new(Uncertainty::new(), 3)?;
 /// assert_eq!(balancer.weights(&mut evidence).shared, [0.5, 0.5, 0.0]);
 /// # Ok::<(), polytask::Error>(())
@@ -18,26 +18,26 @@ use super::Evidence;
 /// Gradients may be given whole or as their Gramian:
 ///
 /// ```
-/// use polytask::balance::{Evidence, Observed};
+/// use polytask::balance::{Evidence, FixedEvidence};
 /// use polytask::ndarray::array;
 ///
-/// let mut rows = Observed::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
+/// let mut rows = FixedEvidence::from_jacobian(&array![[3.0, 4.0], [0.0, 2.0]]);
 /// let gramian = array![[25.0, 8.0], [8.0, 4.0]];
 /// assert_eq!(rows.losses(), [1.0, 1.0]);
 /// assert_eq!(rows.gramian(), gramian);
-/// let mut products = Observed::from_gramian(&gramian).with_losses(&[0.5, 2.0]);
-/// let mut later = Observed::from_losses(&[0.5, 2.0]).with_gramian(&gramian);
+/// let mut products = FixedEvidence::from_gramian(&gramian).with_losses(&[0.5, 2.0]);
+/// let mut later = FixedEvidence::from_losses(&[0.5, 2.0]).with_gramian(&gramian);
 /// assert_eq!(products.losses(), later.losses());
 /// assert_eq!(products.gramian(), later.gramian());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Observed {
+pub struct FixedEvidence {
     losses: Vec<f64>,
     labelled: Vec<bool>,
     gramian: Option<Array2<f64>>,
 }
 
-impl Observed {
+impl FixedEvidence {
     /// The losses alone; every task has labels.
     pub fn from_losses(losses: &[f64]) -> Self {
         Self { losses: losses.to_vec(), labelled: vec![true; losses.len()], gramian: None }
@@ -95,7 +95,7 @@ impl Observed {
     }
 }
 
-impl Evidence for Observed {
+impl Evidence for FixedEvidence {
     fn losses(&self) -> &[f64] {
         &self.losses
     }

@@ -1,15 +1,13 @@
-//! Over what the gradients of the tasks are compared.
+//! What the Gramian of the tasks' gradients is taken over.
 
-use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 
-use super::order::generator;
-
-/// Over what the gradients of the tasks are compared: the dial from exact to cheap.
+/// What the Gramian of the tasks' gradients is taken over: a choice between exact and cheap.
 ///
-/// A balancing method asks for the Gramian of the tasks' gradients. The exact one is over all parameters that the
-/// tasks share. Over less of them a step costs less, and the weights are those that the method would give if
-/// the rest of the shared part were not there. A sketch estimates the exact one. Whatever the choice, the weights are
-/// applied to everything.
+/// The exact Gramian is over all parameters that the tasks share. Over fewer of them a step costs less, and a balancing
+/// method gives the weights that it would give if the rest of the shared part were not there. A sketch estimates the
+/// exact Gramian. Whatever the choice, the weights are applied to everything.
 ///
 /// K tasks, and what a step does besides that of a plain sum of losses:
 ///
@@ -20,10 +18,11 @@ use super::order::generator;
 /// | last shared layer | the K heads' deltas twice, and that one layer's gradients |
 /// | representation | inner products of K matrices, `batch × width` |
 ///
-/// To ask the method at every nth step only is another such dial: [`Balance::every`](super::Balance::every).
+/// Another way to save time is to ask the method at every nth step only: [`Balance::every`](crate::balance::Balance::every).
 ///
 /// ```
-/// use polytask::balance::{Evidence, Over};
+/// use polytask::balance::Evidence;
+/// use polytask::GramianScope;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::related_tasks::<f64>(256, 20, 2, 0.5, 0.01, 42);
@@ -35,14 +34,15 @@ use super::order::generator;
 /// let mut trace = model.trace(256);
 /// model.forward(&data.all(), &mut trace)?;
 /// let exact = model.evidence(&mut trace).gramian().to_owned();
-/// let sketch = Over::Sketch { sums: 16, seed: 1 };
+/// let sketch = GramianScope::Sketch { sums: 16, seed: 1 };
 /// let near = model.evidence(&mut trace).over(sketch).gramian().to_owned();
 /// let deviation = (2.0_f64 / 16.0).sqrt() * (exact[[0, 0]] * exact[[1, 1]]).sqrt(); // at most
 /// assert!(near != exact && (near[[0, 1]] - exact[[0, 1]]).abs() < 3.0 * deviation);
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Over {
+#[non_exhaustive]
+pub enum GramianScope {
     /// All parameters that the tasks share: `⟨∂Lₖ/∂θ, ∂Lₗ/∂θ⟩`.
     #[default]
     SharedParameters,
@@ -69,11 +69,11 @@ pub enum Over {
     Representation,
 }
 
-impl Over {
+impl GramianScope {
     /// The same with the draws of a step, the same ones whenever a training comes to it.
     pub(crate) fn at_step(self, step: u64) -> Self {
         match self {
-            Self::Sketch { sums, seed } => Self::Sketch { sums, seed: generator(seed, step).random() },
+            Self::Sketch { sums, seed } => Self::Sketch { sums, seed: draw_of(seed, step) },
             other => other,
         }
     }
@@ -85,4 +85,11 @@ impl Over {
             other => other,
         }
     }
+}
+
+/// The seed of one step: a function of the seed and the number of the step alone.
+fn draw_of(seed: u64, step: u64) -> u64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(step);
+    rng.random()
 }

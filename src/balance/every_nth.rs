@@ -1,5 +1,7 @@
 //! A method asked at every nth step, with its last weights in between.
 
+use std::fmt;
+
 use super::order::count;
 use super::setting::require;
 use super::{Balance, Domain, Needs, Tasks, Weights};
@@ -11,15 +13,15 @@ use crate::Result;
 /// that had no label when the method was last asked keeps the weight it had before; 1 if it never had one.
 ///
 /// ```
-/// use polytask::balance::{Balance, Balancer, Observed, ScaleInvariant};
+/// use polytask::balance::{Balance, Balancer, FixedEvidence, ScaleInvariant};
 ///
 /// let mut balancer = Balancer::new(ScaleInvariant::new().every(2), 1)?;
-/// let mut weight = |loss: f64| balancer.weights(&mut Observed::from_losses(&[loss])).shared[0];
+/// let mut weight = |loss: f64| balancer.weights(&mut FixedEvidence::from_losses(&[loss])).shared[0];
 /// assert_eq!([weight(1.0), weight(0.5), weight(0.25)], [1.0, 1.0, 4.0]);
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Every<B> {
+#[derive(Clone)]
+pub struct EveryNth<B> {
     method: B,
     n: usize,
     steps: Vec<f64>,
@@ -27,7 +29,17 @@ pub struct Every<B> {
     own: Vec<f64>,
 }
 
-impl<B: Balance> Every<B> {
+/// Under the name by which checkpoints know it.
+impl<B: fmt::Debug> fmt::Debug for EveryNth<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, n, steps, shared, own } = self;
+        let mut fields = f.debug_struct("Every");
+        fields.field("method", method).field("n", n).field("steps", steps);
+        fields.field("shared", shared).field("own", own).finish()
+    }
+}
+
+impl<B: Balance> EveryNth<B> {
     /// `method`, asked at every `n`th step; n is at least 1.
     pub fn new(method: B, n: usize) -> Self {
         let [steps, shared, own] = [const { Vec::new() }; 3];
@@ -39,7 +51,7 @@ impl<B: Balance> Every<B> {
     }
 }
 
-impl<B: Balance + Clone + 'static> Balance for Every<B> {
+impl<B: Balance + Clone + 'static> Balance for EveryNth<B> {
     fn needs(&self) -> Needs {
         let step = self.steps.first().map_or(0.0, |&steps| steps);
         if self.is_asked_at(step as u64) { self.method.needs() } else { Needs::LOSSES }
