@@ -58,6 +58,7 @@ use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Names, Standardizer};
 use crate::gradcheck::Probe;
+use crate::kernel::Aligned;
 use crate::layer::{Mode, Pass};
 use crate::loss::{Kind, Labels};
 use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, Trace};
@@ -85,7 +86,7 @@ use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, Trace
 pub struct Model<F: Scalar> {
     spec: Arc<ModelBuilder>,
     network: Arc<Network<F>>,
-    theta: Vec<F>,
+    theta: Aligned<F>,
     /// What layers keep from step to step besides θ.
     state: Vec<F>,
     scaling: Scaling<F>,

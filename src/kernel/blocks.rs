@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each block of columns of b       (n)
-//!   for each block of rows of b        (k)    copied to panels that are two registers wide
+//!   for each block of rows of b        (k)    copied to panels of two registers or four
 //!     for each block of rows of a      (m)    copied so that a tile's rows are together
 //!       for each tile of rows                 its part of a stays in the first cache
 //!         for each panel                      and b streams past it from the second
@@ -17,7 +17,7 @@ use super::row::Row;
 use super::scratch;
 use super::tile::{Origin, Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
-use super::vectorize::Pass;
+use super::vectorize::{Pass, Path};
 
 /// A matrix in memory; steps are counted in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +65,16 @@ pub struct Operands<F> {
 
 /// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first cache.
 const BLOCK_K: usize = 256;
-/// How many bytes of `b` a block has: half of a second cache of 512 kB.
+/// How many bytes of `b` are worth a copy, and a block has: half of a second cache of 512 kB.
 const BLOCK_B: usize = 256 * 1024;
-/// How many rows ahead `b` is brought near while it is copied.
+/// How many bytes a block has with AVX-512: its processors have second caches of 1 MB and more.
+const BLOCK_B_AVX512: usize = 2 * BLOCK_B;
+/// How many bytes a row of `b` has at least for which it pays to copy a strided `a`.
+const WIDE_ROW: usize = 256;
+/// How many rows ahead `b` is brought near while it is copied, and `a` twice as many columns ahead.
 const AHEAD: usize = 4;
-/// How many tiles of `a` are copied together when its columns are contiguous, to use whole cache lines.
-const TILES_TOGETHER: usize = 8;
+/// How many rows of `a` are copied together when its columns are contiguous, to use whole cache lines.
+const ROWS_TOGETHER: usize = 48;
 
 /// Computes a product.
 ///
@@ -152,6 +156,7 @@ impl<F: Number> Operands<F> {
             b: self.b.ptr,
             b_down: self.b.down,
             b_panel: 2 * V::LANES as isize,
+            b_panel_wide: false,
             start: self.start,
             finish: self.finish,
             c: self.c,
@@ -177,36 +182,40 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
 /// Computes a product with contiguous rows of `c`, with or without copies.
 #[inline(always)]
 unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
-    let panel = 2 * V::LANES;
     let is_tall = o.m > V::ROWS && o.n > V::LANES;
     let bytes = |rows: usize, columns: usize| rows * columns * size_of::<F>();
     let is_large = o.k > 2 * BLOCK_K || bytes(o.k, o.n) > BLOCK_B;
     let copy_b = o.b.across != 1 && o.n > 1 || is_tall && is_large;
+    // Tiles four registers wide read a row of a once where two narrower ones would read it twice, from where it lies.
+    let is_wide = V::ROWS_OF_FOUR > 0 && o.a.across == 1 && is_tall && is_large && o.n >= 4 * V::LANES;
+    let panel = if is_wide { 4 * V::LANES } else { 2 * V::LANES };
     // A number of a strided `a` brings a whole line near, which had better be used up before it is gone.
     let copy_a = match o.a.across {
-        1 => is_tall && copy_b && bytes(o.m, o.k) > BLOCK_B / 2,
-        _ => is_tall && o.n > 4 * panel,
+        1 => !is_wide && is_tall && copy_b && bytes(o.m, o.k) > BLOCK_B / 2,
+        _ => is_tall && bytes(1, o.n) > WIDE_ROW,
     };
     if !copy_a && !copy_b {
         // SAFETY: the caller's promise.
         return unsafe { o.tiles::<V>().run::<V>(o.m) };
     }
     let block_k = o.k.min(BLOCK_K);
-    let block_n = (BLOCK_B / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
+    let block_b = if const { matches!(V::PATH, Path::Avx512) } { BLOCK_B_AVX512 } else { BLOCK_B };
+    let block_n = (block_b / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
     let block_m = match copy_a {
         false => o.m,
         true if o.a.across == 1 => tallest::<F, V>(o.n.min(block_n)),
-        true => TILES_TOGETHER * V::ROWS,
+        true => ROWS_TOGETHER,
     };
     // Rows or panels a multiple of 4096 bytes apart would fall on one another in the first cache.
     let b_panel = block_k * panel + panel;
     let a_down = block_k + 64 / size_of::<F>();
     let b_len = if copy_b { b_panel * block_n.div_ceil(panel) } else { 0 };
-    let a_len = if copy_a { block_m * a_down + TILES_TOGETHER * V::LANES } else { 0 };
+    let a_len = if copy_a { block_m * a_down + ROWS_TOGETHER * V::LANES } else { 0 };
     scratch::with(b_len + a_len, |room: *mut F| {
         let (b_room, a_room) = (copy_b.then_some(room), copy_a.then(|| room.wrapping_add(b_len)));
         let of = PhantomData;
-        let blocks = Blocks::<F, V> { o, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
+        let blocks =
+            Blocks::<F, V> { o, panel, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
         // SAFETY: the caller's promise about the processor.
         unsafe { V::on(blocks) }
     });
@@ -215,6 +224,8 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
 /// A product in blocks, `a` and `b` each copied to a room where there is one for it, else read where it lies.
 struct Blocks<F, V> {
     o: Operands<F>,
+    /// How wide a panel of `b` is: two registers or four.
+    panel: usize,
     block_m: usize,
     block_k: usize,
     block_n: usize,
@@ -242,7 +253,12 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
                 // SAFETY: the blocks are inside the operands, and the room holds that of b.
                 unsafe {
                     if let Some(room) = self.b_room {
-                        copy_panels::<F, V>(k, n, b, room, self.b_panel);
+                        // With a width known to the compiler no register costs a division.
+                        if V::ROWS_OF_FOUR > 0 && self.panel == 4 * V::LANES {
+                            copy_panels::<F, V, 4>(k, n, b, room, self.b_panel);
+                        } else {
+                            copy_panels::<F, V, 2>(k, n, b, room, self.b_panel);
+                        }
                     }
                     self.rows(Operands { k, n, a, b, start, finish, c, ..o });
                 }
@@ -268,7 +284,8 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
             let c = o.c.wrapping_offset(i as isize * o.c_down);
             let mut tiles = Operands { m, a, c, ..o }.tiles::<V>();
             if let Some(room) = self.b_room {
-                (tiles.b, tiles.b_down, tiles.b_panel) = (room, 2 * V::LANES as isize, self.b_panel as isize);
+                (tiles.b, tiles.b_down, tiles.b_panel) = (room, self.panel as isize, self.b_panel as isize);
+                tiles.b_panel_wide = self.panel == 4 * V::LANES;
             }
             i += m;
             // SAFETY: the block is inside the operands, and the room holds it.
@@ -278,6 +295,12 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
                         copy_rows::<F, V>(m, o.k, a, self.a_down, room, low.min(o.m - i));
                         let down = self.a_down as isize;
                         (tiles.a, tiles.a_rows, tiles.a_step) = (room, Rows::apart(down), Step::ByRow(down));
+                    }
+                    Some(room) if matches!(V::PATH, Path::Avx512) && a.down == 1 => {
+                        let across = ROWS_TOGETHER;
+                        copy_columns::<F, V>(m, o.k, a, room, across);
+                        (tiles.a, tiles.a_rows, tiles.a_across) = (room, Rows::apart(1), across as isize);
+                        tiles.a_step = Step::ByRow(1);
                     }
                     Some(room) => {
                         let step = V::ROWS * o.k + V::LANES;
@@ -293,10 +316,16 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
     }
 }
 
-/// Copies `b` to panels two registers wide, `step` apart, each with its rows one after the other.
+/// Copies `b` to panels of `WIDE` registers, `step` apart, each with its rows one after the other.
 #[inline(always)]
-unsafe fn copy_panels<F: Number, V: Vector<F>>(k: usize, n: usize, b: Grid<F>, to: *mut F, step: usize) {
-    let width = 2 * V::LANES;
+unsafe fn copy_panels<F: Number, V: Vector<F>, const WIDE: usize>(
+    k: usize,
+    n: usize,
+    b: Grid<F>,
+    to: *mut F,
+    step: usize,
+) {
+    let width = WIDE * V::LANES;
     // SAFETY: the caller's promise: rows below k and columns below n are inside b, and there is room for a
     // panel of k rows at every step.
     unsafe {
@@ -353,6 +382,28 @@ unsafe fn copy_rows<F: Number, V: Vector<F>>(
         for i in m..m + n_next {
             for p in (0..k).step_by(64 / size_of::<F>()) {
                 V::prefetch(a.at(i, p));
+            }
+        }
+    }
+}
+
+/// Copies the contiguous columns of `a` to columns that are `step` apart, a whole number of registers.
+#[inline(always)]
+unsafe fn copy_columns<F: Number, V: Vector<F>>(m: usize, k: usize, a: Grid<F>, to: *mut F, step: usize) {
+    let whole = m - m % V::LANES;
+    // SAFETY: the caller's promise: rows below m and columns below k are inside a, and there is room for k columns.
+    unsafe {
+        let mask = V::mask(m - whole);
+        for p in 0..k {
+            let (from, to) = (a.at(0, p), to.add(p * step));
+            for i in (0..m).step_by(64 / size_of::<F>()) {
+                V::prefetch(a.at(i, p + 2 * AHEAD));
+            }
+            for i in (0..whole).step_by(V::LANES) {
+                V::load(from.add(i)).store(to.add(i));
+            }
+            if whole < m {
+                V::load_part(from.add(whole), mask).store(to.add(whole));
             }
         }
     }

@@ -10,7 +10,7 @@
 use super::blocks::Operands;
 use super::product::Finish;
 use super::tile::Origin;
-use super::vector::{Number, Vector};
+use super::vector::{Number, Vector, load_row};
 
 /// `c[i, j] ← finish(start + Σₚ a[i, p] b[p, j])`, rows of `a` and columns of `b` contiguous.
 #[derive(Clone, Copy, Debug)]
@@ -47,26 +47,16 @@ impl<F: Number> Dots<F> {
         // SAFETY: the caller's promise; rows i to i + 4 are below m, as are those that stand in for missing ones.
         unsafe {
             let mask = V::mask(last);
-            let read = |from: *const F, to: &mut [V; R]| {
-                for (r, register) in to.iter_mut().enumerate() {
-                    let from = from.add(r * V::LANES);
-                    *register = if r + 1 < R { V::load(from) } else { V::load_part(from, mask) };
-                }
-            };
-            let down = [0, 1, 2, 3].map(|row| row * a.down);
+            let down = [0, a.down, 2 * a.down, 3 * a.down];
             for i in (0..m).step_by(4) {
                 let first = a.ptr.offset(i as isize * a.down);
-                // Rows that stand in for missing ones: the last.
-                let left = m - 1 - i;
-                let down =
-                    if left < 3 { [0, 1, 2, 3].map(|row| row.min(left) as isize * a.down) } else { down };
                 let mut rows = [[V::zero(); R]; 4];
-                for (row, registers) in down.into_iter().zip(&mut rows) {
-                    read(first.offset(row), registers);
+                for (row, registers) in rows.iter_mut().enumerate() {
+                    // Rows that stand in for missing ones: the last.
+                    *registers = load_row(first.offset(down[row.min(m - 1 - i)]), mask);
                 }
                 for j in 0..n {
-                    let mut column = [V::zero(); R];
-                    read(b.at(0, j), &mut column);
+                    let column: [V; R] = load_row(b.at(0, j), mask);
                     let mut sums = [V::zero(); 4];
                     for (row, sum) in rows.iter().zip(&mut sums) {
                         *sum = row[0].times(column[0]);
@@ -93,9 +83,9 @@ impl<F: Number> Dots<F> {
         for i in (0..m).step_by(4) {
             // SAFETY: rows i to i + 4 are below m, as are those that stand in for missing ones.
             unsafe {
-                let rows = [0, 1, 2, 3].map(|row| a.ptr.offset((i + row).min(m - 1) as isize * a.down));
-                let mut tails = [[V::zero(); 4]; 4];
-                for (tail, row) in tails.iter_mut().zip(rows) {
+                let (mut rows, mut tails) = ([a.ptr; 4], [[V::zero(); 4]; 4]);
+                for (r, (row, tail)) in rows.iter_mut().zip(&mut tails).enumerate() {
+                    *row = a.ptr.offset((i + r).min(m - 1) as isize * a.down);
                     ends.read(row.add(begin), tail);
                 }
                 for j in 0..n {
@@ -112,27 +102,38 @@ impl<F: Number> Dots<F> {
     #[inline(always)]
     unsafe fn put(&self, row: usize, column: usize, mut sums: [F; 4]) {
         let Operands { m, start, finish, c, c_down, c_across, .. } = self.0;
-        let cut = |sum: F| if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
         // SAFETY: the caller's promise: entries of c below m, one after the other where `c_down` is 1.
         unsafe {
             let c = c.offset(row as isize * c_down + column as isize * c_across);
-            if c_down == 1 && row + 4 <= m {
-                let c = &mut *c.cast::<[F; 4]>();
-                match start {
-                    Origin::Zero => {}
-                    Origin::Row(bias) => sums = sums.map(|sum| *bias.add(column) + sum),
-                    Origin::Kept => sums = std::array::from_fn(|i| c[i] + sums[i]),
+            let n = (m - row).min(4);
+            let all_together = c_down == 1 && n == 4;
+            let mut starts = [F::zero(); 4];
+            match start {
+                Origin::Zero => {}
+                Origin::Row(bias) => starts = [*bias.add(column); 4],
+                Origin::Kept if all_together => starts = *c.cast::<[F; 4]>(),
+                Origin::Kept => {
+                    for (i, start) in starts.iter_mut().enumerate().take(n) {
+                        *start = *c.offset(i as isize * c_down);
+                    }
                 }
-                *c = sums.map(cut);
-                return;
             }
-            for (i, &sum) in sums.iter().enumerate().take(m - row) {
-                let c = c.offset(i as isize * c_down);
-                *c = cut(match start {
-                    Origin::Zero => sum,
-                    Origin::Row(bias) => *bias.add(column) + sum,
-                    Origin::Kept => *c + sum,
-                });
+            if !matches!(start, Origin::Zero) {
+                for (sum, start) in sums.iter_mut().zip(starts) {
+                    *sum = start + *sum;
+                }
+            }
+            if finish == Finish::Relu {
+                for sum in &mut sums {
+                    *sum = if *sum < F::zero() { F::zero() } else { *sum };
+                }
+            }
+            if all_together {
+                *c.cast::<[F; 4]>() = sums;
+            } else {
+                for (i, &sum) in sums.iter().enumerate().take(n) {
+                    *c.offset(i as isize * c_down) = sum;
+                }
             }
         }
     }
@@ -182,7 +183,7 @@ unsafe fn sums<F: Number, V: Vector<F>>(
                 }
             }
         }
-        V::sums(sums.map(|sums| sums[0]))
+        V::sums([sums[0][0], sums[1][0], sums[2][0], sums[3][0]])
     }
 }
 
@@ -251,19 +252,15 @@ impl<F: Number> Combination<F> {
             unsafe {
                 let mask = V::mask((n - j).min(V::LANES));
                 let mut sums = [V::zero(); 4];
-                let add = |p: usize, sum: &mut V| {
-                    let factor = V::load_part(b.at(p, j), mask);
-                    *sum = V::splat(*a.at(0, p)).mul_add(factor, *sum);
-                };
                 let mut p = 0;
                 while p + 4 <= k {
                     for (chain, sum) in sums.iter_mut().enumerate() {
-                        add(p + chain, sum);
+                        *sum = term(a.at(0, p + chain), b.at(p + chain, j), mask, *sum);
                     }
                     p += 4;
                 }
                 for (chain, sum) in sums.iter_mut().enumerate().take(k - p) {
-                    add(p + chain, sum);
+                    *sum = term(a.at(0, p + chain), b.at(p + chain, j), mask, *sum);
                 }
                 let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
                 match start {
@@ -278,4 +275,14 @@ impl<F: Number> Combination<F> {
             }
         }
     }
+}
+
+/// A row of `b` times an entry of `a`, added to a chain.
+///
+/// # Safety
+/// The processor has the instructions of `V::PATH`; the entry is there, and the marked numbers of the row.
+#[inline(always)]
+unsafe fn term<F: Number, V: Vector<F>>(a: *const F, b: *const F, mask: V::Mask, sum: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe { V::splat(*a).mul_add(V::load_part(b, mask), sum) }
 }

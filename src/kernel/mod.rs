@@ -3,6 +3,7 @@
 //! Everything else in the crate is plain loops and calls into this module, which picks the processor's
 //! vector units at run time. Whatever lies here has a slow obvious twin in its tests.
 
+mod aligned;
 mod blocks;
 mod crew;
 mod dots;
@@ -19,6 +20,7 @@ mod view;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use aligned::Aligned;
 pub use crew::Crew;
 pub(crate) use dots::dot_chains;
 pub use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};

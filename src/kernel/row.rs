@@ -11,7 +11,7 @@
 use super::blocks::Operands;
 use super::product::Finish;
 use super::tile::Origin;
-use super::vector::{Number, Vector};
+use super::vector::{Number, Vector, load_row};
 
 /// A product with one row, whose `b` and `c` have contiguous rows.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +50,11 @@ impl<F: Number> Row<F> {
             let mask = V::mask(n - (C - 1) * V::LANES);
             let mut sums = match start {
                 Origin::Zero => [V::zero(); C],
-                Origin::Row(row) => read(row, mask),
-                Origin::Kept => read(c, mask),
+                Origin::Row(row) => load_row(row, mask),
+                Origin::Kept => load_row(c, mask),
             };
             for p in 0..k {
-                let (x, factors): (V, [V; C]) = (V::splat(*a.at(0, p)), read(b.at(p, 0), mask));
+                let (x, factors): (V, [V; C]) = (V::splat(*a.at(0, p)), load_row(b.at(p, 0), mask));
                 for (sum, factor) in sums.iter_mut().zip(factors) {
                     *sum = x.mul_add(factor, *sum);
                 }
@@ -121,22 +121,5 @@ impl<F: Number> Row<F> {
                 sum.store(c.add(j));
             }
         }
-    }
-}
-
-/// Registers side by side, of the last of which the mask says how many lanes are read.
-///
-/// # Safety
-/// The processor has the instructions of `V::PATH`, and so many numbers are there.
-#[inline(always)]
-unsafe fn read<F, V: Vector<F>, const C: usize>(from: *const F, mask: V::Mask) -> [V; C] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut registers = [V::zero(); C];
-        for (column, register) in registers.iter_mut().enumerate() {
-            let from = from.add(column * V::LANES);
-            *register = if column + 1 < C { V::load(from) } else { V::load_part(from, mask) };
-        }
-        registers
     }
 }

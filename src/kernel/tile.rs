@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 
 use super::product::Finish;
 use super::vector::Vector;
-use super::vectorize::{Pass, Path};
+use super::vectorize::Pass;
 
 /// What the entries of `c` start from.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,10 @@ pub struct Tiles<F> {
     pub b: *const F,
     /// From a row of `b` to the next one.
     pub b_down: isize,
-    /// From one panel of `b`, two registers wide, to the next one.
+    /// From one panel of `b`, two registers wide or four, to the next one.
     pub b_panel: isize,
+    /// Whether the panels of `b` are four registers wide.
+    pub b_panel_wide: bool,
     pub start: Origin<F>,
     pub finish: Finish,
     pub c: *mut F,
@@ -104,6 +106,7 @@ impl<F: Copy> Tiles<F> {
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(mut self, m: usize) {
         let tallest = match self.a_step {
+            Step::ByRow(_) if self.b_panel_wide => V::ROWS_OF_FOUR,
             Step::ByRow(_) => tallest::<F, V>(self.n),
             Step::ByTile(_) => V::ROWS,
         };
@@ -180,6 +183,19 @@ impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
             let mut left = o.n;
             // SAFETY: `Tiles::run` passes its caller's promise on; a tile is as wide as what is left allows.
             unsafe {
+                if const { R <= V::ROWS_OF_FOUR } && o.b_panel_wide {
+                    while left >= 4 * V::LANES {
+                        column.fill::<V, R, 4>(V::LANES);
+                        column.move_by(4 * V::LANES, o.b_panel);
+                        left -= 4 * V::LANES;
+                    }
+                    while left > V::LANES {
+                        let last = (left - V::LANES).min(V::LANES);
+                        column.fill::<V, R, 2>(last);
+                        column.move_by(2 * V::LANES, 2 * V::LANES as isize);
+                        left -= V::LANES + last;
+                    }
+                }
                 if const { R <= V::ROWS } {
                     if const { R <= 3 } && o.b_panel == 2 * V::LANES as isize {
                         while left >= 4 * V::LANES {
@@ -221,14 +237,13 @@ impl<F: Copy> Column<F> {
     /// Computes tiles of `R` rows and `C` registers, the last of which has `last` lanes.
     #[inline(always)]
     unsafe fn fill<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
-        // With AVX-512 a mask costs nothing; elsewhere it takes one of sixteen registers, or a branch.
-        let masks_are_free = const { matches!(V::PATH, Path::Avx512) };
+        // A mask takes a register, or a branch, and with AVX-512 a few per cent of the loads; four registers are whole.
         // SAFETY: the caller's promise.
         unsafe {
-            if masks_are_free || last < V::LANES {
-                self.run::<V, R, C, false>(last);
-            } else {
+            if C == 4 || last == V::LANES {
                 self.run::<V, R, C, true>(last);
+            } else {
+                self.run::<V, R, C, false>(last);
             }
         }
     }
@@ -243,17 +258,13 @@ impl<F: Copy> Column<F> {
         // and partial loads and stores keep to the width.
         unsafe {
             let (mask, cut) = (V::mask(last), !WHOLE && last < V::LANES);
-            let load = |from: *const F, column: usize| {
-                let from = from.add(column * V::LANES);
-                if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
-            };
             for _ in 0..self.1 {
                 let mut sums = [[V::zero(); C]; R];
                 match start {
                     Origin::Zero => {}
                     Origin::Row(row) => {
                         for column in 0..C {
-                            let x = load(row, column);
+                            let x = load::<F, V, C, WHOLE>(row, column, mask);
                             for sums in &mut sums {
                                 sums[column] = x;
                             }
@@ -262,7 +273,7 @@ impl<F: Copy> Column<F> {
                     Origin::Kept => {
                         for (row, sums) in sums.iter_mut().enumerate() {
                             for (column, sum) in sums.iter_mut().enumerate() {
-                                *sum = load(c.offset(row as isize * c_down), column);
+                                *sum = load::<F, V, C, WHOLE>(c.offset(row as isize * c_down), column, mask);
                             }
                         }
                     }
@@ -274,7 +285,7 @@ impl<F: Copy> Column<F> {
                 for _ in 0..k {
                     let mut factors = [V::zero(); C];
                     for (column, factor) in factors.iter_mut().enumerate() {
-                        *factor = load(b, column);
+                        *factor = load::<F, V, C, WHOLE>(b, column, mask);
                     }
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let x = V::splat(*fours[row / 4].offset(a_rows.next[row % 4]));
@@ -308,5 +319,22 @@ impl<F: Copy> Column<F> {
                 (a, c) = (a.wrapping_offset(a_step), c.wrapping_offset(c_step));
             }
         }
+    }
+}
+
+/// Reads one of `C` registers side by side, the last of which is `WHOLE` or has a mask.
+///
+/// # Safety
+/// The processor has the instructions of `V::PATH`, and so many numbers are there.
+#[inline(always)]
+unsafe fn load<F, V: Vector<F>, const C: usize, const WHOLE: bool>(
+    from: *const F,
+    column: usize,
+    mask: V::Mask,
+) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let from = from.add(column * V::LANES);
+        if WHOLE || column + 1 < C { V::load(from) } else { V::load_part(from, mask) }
     }
 }

@@ -28,6 +28,10 @@ impl<F: LinalgScalar + PartialOrd> Number for F {}
 
 /// A register of `LANES` numbers.
 ///
+/// The methods are called from functions that are inlined always, and from no closure. A closure, and so what `map` of
+/// an array or `fold` does with it, is a function without the path's instructions, in which each of them stays a call
+/// through memory unless the compiler happens to inline it first: an inner loop fifteen times as slow.
+///
 /// # Safety
 /// Every method needs a processor that has the instructions of `PATH`. Pointers need not be aligned;
 /// those of `load` and `store` are valid for `LANES` numbers, those of the partial forms for as many as
@@ -39,6 +43,8 @@ pub trait Vector<F>: Copy {
     const PATH: Path;
     /// How many rows a tile may have that is several registers wide; 0 if there are none so wide.
     const ROWS: usize;
+    /// How many rows a tile may have that is four registers wide, if large products are computed in such; else 0.
+    const ROWS_OF_FOUR: usize;
     /// How many rows a tile may have whose mask takes a register from it.
     const ROWS_WITH_MASK: usize;
     /// How many rows a tile may have that is one register wide.
@@ -90,6 +96,23 @@ pub trait Vector<F>: Copy {
     unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize);
 }
 
+/// Reads `C` registers side by side, of the last one the lanes that the mask marks.
+///
+/// # Safety
+/// The processor has the instructions of `V::PATH`, and so many numbers are there.
+#[inline(always)]
+pub unsafe fn load_row<F, V: Vector<F>, const C: usize>(from: *const F, mask: V::Mask) -> [V; C] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut registers = [V::zero(); C];
+        for (column, register) in registers.iter_mut().enumerate() {
+            let from = from.add(column * V::LANES);
+            *register = if column + 1 < C { V::load(from) } else { V::load_part(from, mask) };
+        }
+        registers
+    }
+}
+
 /// An array that stands for a register on processors without a special path.
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes<F, const N: usize>([F; N]);
@@ -98,6 +121,7 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     const LANES: usize = N;
     const PATH: Path = Path::Portable;
     const ROWS: usize = 4;
+    const ROWS_OF_FOUR: usize = 0;
     const ROWS_WITH_MASK: usize = 4;
     const ROWS_OF_ONE: usize = 4;
     const SIDE: usize = 4;
@@ -176,11 +200,18 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     }
     #[inline(always)]
     unsafe fn relu(self) -> Self {
-        Self(self.0.map(|x| if x < F::zero() { F::zero() } else { x }))
+        let mut result = self;
+        for lane in &mut result.0 {
+            if *lane < F::zero() {
+                *lane = F::zero();
+            }
+        }
+        result
     }
     #[inline(always)]
     unsafe fn sums(registers: [Self; 4]) -> [F; 4] {
-        registers.map(|Self(mut lanes)| {
+        let mut sums = [F::zero(); 4];
+        for (sum, Self(mut lanes)) in sums.iter_mut().zip(registers) {
             let mut n = N;
             while n > 1 {
                 n /= 2;
@@ -188,8 +219,9 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
                     lanes[i] = lanes[i] + lanes[i + n];
                 }
             }
-            lanes[0]
-        })
+            *sum = lanes[0];
+        }
+        sums
     }
     #[inline(always)]
     unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize) {

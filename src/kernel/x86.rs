@@ -53,12 +53,12 @@ macro_rules! vector {
     (
         $(#[$doc:meta])*
         $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident by $on:ident,
-        rows $rows:literal, with a mask $rows_with_mask:literal, of one register $rows_of_one:literal,
+        rows $rows:literal, of four registers $rows_of_four:literal, with a mask $rows_with_mask:literal, of one register $rows_of_one:literal,
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
         store_part |$to:ident, $store_mask:ident, $value:ident| $store_part:expr,
         $(store_parts $store_parts:ident,)?
-        sums $sums4:ident |$whole:ident| $four:expr,
+        sums $sums4:ident,
         transpose $side:literal $transpose:ident,
         $set1:ident, $setzero:ident, $loadu:ident, $storeu:ident, $fmadd:ident, $add:ident, $mul:ident, $max:ident
     ) => {
@@ -73,6 +73,7 @@ macro_rules! vector {
             const LANES: usize = $lanes;
             const PATH: Path = Path::$path;
             const ROWS: usize = $rows;
+            const ROWS_OF_FOUR: usize = $rows_of_four;
             const ROWS_WITH_MASK: usize = $rows_with_mask;
             const ROWS_OF_ONE: usize = $rows_of_one;
             const SIDE: usize = $side;
@@ -120,7 +121,7 @@ macro_rules! vector {
                     step: isize,
                     mask: $mask,
                 ) {
-                    unsafe { $store_parts(mask.1, rows.map(|row| row.0), to, step) }
+                    unsafe { $store_parts(mask.1, rows, to, step) }
                 }
             )?
             #[inline(always)]
@@ -142,7 +143,8 @@ macro_rules! vector {
             }
             #[inline(always)]
             unsafe fn sums(registers: [Self; 4]) -> [$float; 4] {
-                unsafe { $sums4(registers.map(|register| { let $whole = register.0; $four })) }
+                let [a, b, c, d] = registers;
+                unsafe { $sums4([a.0, b.0, c.0, d.0]) }
             }
             #[inline(always)]
             unsafe fn prefetch(from: *const $float) {
@@ -159,11 +161,11 @@ macro_rules! vector {
 vector! {
     /// Sixteen `f32` in a 512-bit register.
     Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512 by avx512,
-    rows 12, with a mask 12, of one register 16,
+    rows 12, of four registers 6, with a mask 12, of one register 16,
     mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
     load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_ps(to, mask, value),
-    sums sums_f32 |x| _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x)),
+    sums sums_wide_f32,
     transpose 8 transpose_f32,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
     _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps
@@ -172,11 +174,11 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
     HalfF32: 8 of f32 in __m256, half Self, path Avx512 by avx512,
-    rows 0, with a mask 0, of one register 16,
+    rows 0, of four registers 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_ps(to, mask, value),
-    sums sums_f32 |x| x,
+    sums sums_f32,
     transpose 8 transpose_f32,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
     _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps
@@ -185,11 +187,11 @@ vector! {
 vector! {
     /// Eight `f64` in a 512-bit register.
     Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512 by avx512,
-    rows 12, with a mask 12, of one register 16,
+    rows 12, of four registers 6, with a mask 12, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm512_mask_storeu_pd(to, mask, value),
-    sums sums_f64 |x| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)),
+    sums sums_wide_f64,
     transpose 4 transpose_f64,
     _mm512_set1_pd, _mm512_setzero_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
     _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd
@@ -198,11 +200,11 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register, with the masks of AVX-512.
     HalfF64: 4 of f64 in __m256d, half Self, path Avx512 by avx512,
-    rows 0, with a mask 0, of one register 16,
+    rows 0, of four registers 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
     store_part |to, mask, value| _mm256_mask_storeu_pd(to, mask, value),
-    sums sums_f64 |x| x,
+    sums sums_f64,
     transpose 4 transpose_f64,
     _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
     _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd
@@ -211,12 +213,12 @@ vector! {
 vector! {
     /// Eight `f32` in a 256-bit register.
     Avx2F32: 8 of f32 in __m256, half Self, path Avx2 by avx2,
-    rows 6, with a mask 5, of one register 6,
+    rows 6, of four registers 0, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_ps(from, mask.0),
-    store_part |to, mask, value| store_first_f32(mask.1, [value], to, 0),
+    store_part |to, mask, value| store_first_f32(mask.1, [Avx2F32(value)], to, 0),
     store_parts store_first_f32,
-    sums sums_f32 |x| x,
+    sums sums_f32,
     transpose 8 transpose_f32,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
     _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps
@@ -225,12 +227,12 @@ vector! {
 vector! {
     /// Four `f64` in a 256-bit register.
     Avx2F64: 4 of f64 in __m256d, half Self, path Avx2 by avx2,
-    rows 6, with a mask 5, of one register 6,
+    rows 6, of four registers 0, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_pd(from, mask.0),
-    store_part |to, mask, value| store_first_f64(mask.1, [value], to, 0),
+    store_part |to, mask, value| store_first_f64(mask.1, [Avx2F64(value)], to, 0),
     store_parts store_first_f64,
-    sums sums_f64 |x| x,
+    sums sums_f64,
     transpose 4 transpose_f64,
     _mm256_set1_pd, _mm256_setzero_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
     _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd
@@ -243,37 +245,36 @@ static MASKS_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 /// Stores the first n of eight lanes of some rows. Some processors take a dozen cycles for a store with a mask.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store_first_f32<const N: usize>(n: usize, rows: [__m256; N], mut to: *mut f32, step: isize) {
+unsafe fn store_first_f32<const N: usize>(n: usize, rows: [Avx2F32; N], mut to: *mut f32, step: isize) {
     // SAFETY: the caller's promise: n numbers of each row, which are stored as 8, or as 4, 2 and 1.
     unsafe {
-        let place = |to: *mut f32, row: usize| to.offset(row as isize * step);
         if n == 8 {
             for row in 0..N {
-                _mm256_storeu_ps(place(to, row), rows[row]);
+                _mm256_storeu_ps(to.offset(row as isize * step), rows[row].0);
             }
             return;
         }
         let mut left = [_mm_setzero_ps(); N];
         for row in 0..N {
-            left[row] = _mm256_castps256_ps128(rows[row]);
+            left[row] = _mm256_castps256_ps128(rows[row].0);
         }
         if n & 4 != 0 {
             for row in 0..N {
-                _mm_storeu_ps(place(to, row), left[row]);
-                left[row] = _mm256_extractf128_ps::<1>(rows[row]);
+                _mm_storeu_ps(to.offset(row as isize * step), left[row]);
+                left[row] = _mm256_extractf128_ps::<1>(rows[row].0);
             }
             to = to.add(4);
         }
         if n & 2 != 0 {
             for row in 0..N {
-                _mm_storel_pd(place(to, row).cast(), _mm_castps_pd(left[row]));
+                _mm_storel_pd(to.offset(row as isize * step).cast(), _mm_castps_pd(left[row]));
                 left[row] = _mm_movehl_ps(left[row], left[row]);
             }
             to = to.add(2);
         }
         if n & 1 != 0 {
             for row in 0..N {
-                _mm_store_ss(place(to, row), left[row]);
+                _mm_store_ss(to.offset(row as isize * step), left[row]);
             }
         }
     }
@@ -282,40 +283,77 @@ unsafe fn store_first_f32<const N: usize>(n: usize, rows: [__m256; N], mut to: *
 /// Stores the first n of four lanes of some rows.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store_first_f64<const N: usize>(n: usize, rows: [__m256d; N], mut to: *mut f64, step: isize) {
+unsafe fn store_first_f64<const N: usize>(n: usize, rows: [Avx2F64; N], mut to: *mut f64, step: isize) {
     // SAFETY: the caller's promise: n numbers of each row, which are stored as 4, or as 2 and 1.
     unsafe {
-        let place = |to: *mut f64, row: usize| to.offset(row as isize * step);
         if n == 4 {
             for row in 0..N {
-                _mm256_storeu_pd(place(to, row), rows[row]);
+                _mm256_storeu_pd(to.offset(row as isize * step), rows[row].0);
             }
             return;
         }
         let mut left = [_mm_setzero_pd(); N];
         for row in 0..N {
-            left[row] = _mm256_castpd256_pd128(rows[row]);
+            left[row] = _mm256_castpd256_pd128(rows[row].0);
         }
         if n & 2 != 0 {
             for row in 0..N {
-                _mm_storeu_pd(place(to, row), left[row]);
-                left[row] = _mm256_extractf128_pd::<1>(rows[row]);
+                _mm_storeu_pd(to.offset(row as isize * step), left[row]);
+                left[row] = _mm256_extractf128_pd::<1>(rows[row].0);
             }
             to = to.add(2);
         }
         if n & 1 != 0 {
             for row in 0..N {
-                _mm_store_sd(place(to, row), left[row]);
+                _mm_store_sd(to.offset(row as isize * step), left[row]);
             }
         }
     }
+}
+
+/// The sums of sixteen lanes: 16 to 8 first.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx2")]
+fn sums_wide_f32(x: [__m512; 4]) -> [f32; 4] {
+    sums_f32([wide_half_f32(x[0]), wide_half_f32(x[1]), wide_half_f32(x[2]), wide_half_f32(x[3])])
+}
+
+/// The sums of eight lanes: 8 to 4 first.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx2")]
+fn sums_wide_f64(x: [__m512d; 4]) -> [f64; 4] {
+    sums_f64([wide_half_f64(x[0]), wide_half_f64(x[1]), wide_half_f64(x[2]), wide_half_f64(x[3])])
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx2")]
+fn wide_half_f32(x: __m512) -> __m256 {
+    _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx2")]
+fn wide_half_f64(x: __m512d) -> __m256d {
+    _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_f32(x: __m256) -> __m128 {
+    _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_f64(x: __m256d) -> __m128d {
+    _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x))
 }
 
 /// The sums of eight lanes: 8 to 4, then two registers at a time 4 to 2, then all at once 2 to 1.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sums_f32(x: [__m256; 4]) -> [f32; 4] {
-    let [a, b, c, d] = x.map(|x| _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x)));
+    let [a, b, c, d] = [half_f32(x[0]), half_f32(x[1]), half_f32(x[2]), half_f32(x[3])];
     let ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
     let cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
     let sums = _mm_add_ps(_mm_shuffle_ps::<0b10_00_10_00>(ab, cd), _mm_shuffle_ps::<0b11_01_11_01>(ab, cd));
@@ -329,7 +367,7 @@ fn sums_f32(x: [__m256; 4]) -> [f32; 4] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sums_f64(x: [__m256d; 4]) -> [f64; 4] {
-    let [a, b, c, d] = x.map(|x| _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x)));
+    let [a, b, c, d] = [half_f64(x[0]), half_f64(x[1]), half_f64(x[2]), half_f64(x[3])];
     let ab = _mm_add_pd(_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b));
     let cd = _mm_add_pd(_mm_unpacklo_pd(c, d), _mm_unpackhi_pd(c, d));
     let mut to = [0.0; 4];
@@ -348,12 +386,15 @@ fn sums_f64(x: [__m256d; 4]) -> [f64; 4] {
 unsafe fn transpose_f32(from: *const f32, step: isize, to: *mut f32, to_step: isize) {
     // SAFETY: the caller's promise: eight rows of eight numbers on both sides.
     unsafe {
-        let half = |row: isize, column: isize| _mm_loadu_ps(from.offset(row * step + column));
         for columns in [0, 4] {
-            let row = |i: isize| {
-                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(i, columns)), half(i + 4, columns))
-            };
-            let [r0, r1, r2, r3] = [row(0), row(1), row(2), row(3)];
+            let (first, fifth) = (from.offset(columns), from.offset(4 * step + columns));
+            let mut r = [_mm256_setzero_ps(); 4];
+            for (i, row) in (0..).zip(&mut r) {
+                let (low, high) =
+                    (_mm_loadu_ps(first.offset(i * step)), _mm_loadu_ps(fifth.offset(i * step)));
+                *row = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+            }
+            let [r0, r1, r2, r3] = r;
             let [low01, high01] = [_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1)];
             let [low23, high23] = [_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3)];
             let to = to.offset(columns * to_step);
@@ -371,12 +412,15 @@ unsafe fn transpose_f32(from: *const f32, step: isize, to: *mut f32, to_step: is
 unsafe fn transpose_f64(from: *const f64, step: isize, to: *mut f64, to_step: isize) {
     // SAFETY: the caller's promise: four rows of four numbers on both sides.
     unsafe {
-        let half = |row: isize, column: isize| _mm_loadu_pd(from.offset(row * step + column));
         for columns in [0, 2] {
-            let row = |i: isize| {
-                _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(half(i, columns)), half(i + 2, columns))
-            };
-            let [r0, r1] = [row(0), row(1)];
+            let (first, third) = (from.offset(columns), from.offset(2 * step + columns));
+            let mut r = [_mm256_setzero_pd(); 2];
+            for (i, row) in (0..).zip(&mut r) {
+                let (low, high) =
+                    (_mm_loadu_pd(first.offset(i * step)), _mm_loadu_pd(third.offset(i * step)));
+                *row = _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(low), high);
+            }
+            let [r0, r1] = r;
             let to = to.offset(columns * to_step);
             _mm256_storeu_pd(to, _mm256_unpacklo_pd(r0, r1));
             _mm256_storeu_pd(to.offset(to_step), _mm256_unpackhi_pd(r0, r1));

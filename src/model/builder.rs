@@ -120,7 +120,7 @@ impl ModelBuilder {
     /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
-        let (theta, state) = (network.initial(self.seed), network.initial_state(self.seed));
+        let (theta, state) = (network.initial(self.seed).into(), network.initial_state(self.seed));
         let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
         Ok(Model {
             spec: Arc::new(self.clone()),

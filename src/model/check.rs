@@ -90,7 +90,7 @@ impl<F: Scalar> Model<F> {
         self.forward_at(&self.pass(Mode::Train), batch, &mut trace)?;
         let mut layout = self.network.layout().clone();
         layout.push("inputs", batch.rows.len(), self.n_features());
-        let mut point = self.theta.clone();
+        let mut point = self.theta.to_vec();
         let binding = self.bind(batch.dataset)?;
         for &row in batch.rows {
             point.extend(self.features_of_row(&binding, batch.dataset, row));

@@ -8,6 +8,7 @@ use super::binding::Bindings;
 use super::{Model, ModelBuilder, Scaling};
 use crate::data::names::{self, listed};
 use crate::data::{Names, Standardizer};
+use crate::kernel::Aligned;
 use crate::network::MOST_PARAMETERS;
 use crate::persist::{Reader, Writer, bytes_of};
 use crate::{Error, ErrorKind, Result, Scalar};
@@ -188,8 +189,8 @@ impl<F: Scalar> Model<F> {
             let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
             self.blocks(&reader, &names, true, |_| false)
         };
-        (self.theta, self.state) =
-            Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
+        let (theta, state) = Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
+        (self.theta, self.state) = (theta.into(), state);
         Ok(())
     }
 
@@ -217,7 +218,7 @@ impl<F: Scalar> Model<F> {
         let model = Model {
             spec: Arc::clone(&self.spec),
             network: Arc::new(network),
-            theta: numbers(&self.theta),
+            theta: numbers(&self.theta).into(),
             state: numbers(&self.state),
             scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
             names: self.names.clone(),
@@ -293,7 +294,7 @@ impl<F: Scalar> Model<F> {
             .advise("build the model as it was built, and take the parameters with load_weights"));
         };
         let network = spec.network::<F>(reader.n_numbers())?;
-        let (theta, state) = (Vec::new(), Vec::new());
+        let (theta, state) = (Aligned::default(), Vec::new());
         let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
         let mut model = Self {
             spec: Arc::new(spec),
@@ -351,7 +352,7 @@ impl<F: Scalar> Model<F> {
             true => Some(self.read_scaling(reader)?),
             false => None,
         };
-        (self.theta, self.state, self.names) = (theta, state, columns);
+        (self.theta, self.state, self.names) = (theta.into(), state, columns);
         self.bindings.clear();
         if let Some(scaling) = scaling {
             self.scaling = scaling;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::clip::clip_scale;
 use super::{Rule, Schedule, Step, UpdateRule, global_norm, require};
+use crate::kernel::Aligned;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A rule at work on one θ: its moments, the count of its steps, its clipping and its schedule.
@@ -42,7 +43,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub struct Optimizer<F: Scalar> {
     rule: Arc<dyn UpdateRule<F>>,
     n_parameters: usize,
-    moments: [Vec<F>; 2],
+    moments: [Aligned<F>; 2],
     count: u64,
     max_norm: Option<f64>,
     schedule: Schedule,
@@ -85,7 +86,7 @@ impl<F: Scalar> Optimizer<F> {
     pub fn from_rule(rule: &dyn Rule, n_parameters: usize) -> Result<Self> {
         rule.check()?;
         assert!(rule.n_moments() <= 2, "{} asks for {} moments of 2", rule.name(), rule.n_moments());
-        let moment = |k| vec![F::ZERO; if k < rule.n_moments() { n_parameters } else { 0 }];
+        let moment = |k| Aligned::zeros(if k < rule.n_moments() { n_parameters } else { 0 });
         Ok(Self {
             rule: rule.build(),
             n_parameters,
@@ -211,7 +212,7 @@ impl<F: Scalar> Optimizer<F> {
 
     /// The rule and its moments (empty where the rule has none), to be cut and updated on several threads.
     pub(crate) fn parts(&mut self) -> (&dyn UpdateRule<F>, [&mut [F]; 2]) {
-        (&*self.rule, self.moments.each_mut().map(Vec::as_mut_slice))
+        (&*self.rule, self.moments.each_mut().map(|moment| &mut **moment))
     }
 
     /// The rule.
@@ -247,7 +248,7 @@ impl<F: Scalar> Optimizer<F> {
 
     /// What the rule remembers, each laid out like θ, or empty where the rule remembers less.
     pub fn moments(&self) -> [&[F]; 2] {
-        self.moments.each_ref().map(Vec::as_slice)
+        self.moments.each_ref().map(|moment| &**moment)
     }
 
     /// Takes up where another optimiser of the same rule stopped, from its moments and its count. The steps

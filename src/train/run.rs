@@ -9,6 +9,7 @@ use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
 use crate::data::{Dataset, Sampler};
+use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::{Optimizer, all_finite};
 use crate::report::{Report, evaluation_rows};
@@ -83,7 +84,7 @@ pub struct Run<F: Scalar> {
 #[derive(Debug)]
 pub struct Desk<F: Scalar> {
     trace: Trace<F>,
-    gradient: Vec<F>,
+    gradient: Aligned<F>,
     validation: Option<Trace<F>>,
     accumulation: Option<Accumulation<F>>,
 }
@@ -187,7 +188,7 @@ impl<F: Scalar> Run<F> {
         };
         Desk {
             trace: model.trace(rows).threads(threads),
-            gradient: vec![F::ZERO; model.n_parameters()],
+            gradient: Aligned::zeros(model.n_parameters()),
             validation: validation.map(|data| model.trace(evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
         }
