@@ -374,7 +374,7 @@ def main():
     parser.add_argument("--dry", action="store_true", help="print, and leave the page as it is")
     settings = parser.parse_args()
 
-    build("polytask", "")  # as a user's release build does
+    build("polytask", "")  # no flags and the default profile, as a user's release build
     if settings.build:
         build("candle", "-C target-cpu=native")
         avx512 = "avx512f" in Path("/proc/cpuinfo").read_text()
