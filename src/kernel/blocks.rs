@@ -183,7 +183,8 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
 #[inline(always)]
 unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     let is_tall = o.m > V::ROWS && o.n > V::LANES;
-    let bytes = |rows: usize, columns: usize| rows * columns * size_of::<F>();
+    // Of a matrix that repeats itself (of stride 0) these may be more than the memory.
+    let bytes = |rows: usize, columns: usize| rows.saturating_mul(columns).saturating_mul(size_of::<F>());
     let is_large = o.k > 2 * BLOCK_K || bytes(o.k, o.n) > BLOCK_B;
     let copy_b = o.b.across != 1 && o.n > 1 || is_tall && is_large;
     // Tiles four registers wide read a row of a once where two narrower ones would read it twice, from where it lies.
@@ -200,7 +201,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     }
     let block_k = o.k.min(BLOCK_K);
     let block_b = if const { matches!(V::PATH, Path::Avx512) } { BLOCK_B_AVX512 } else { BLOCK_B };
-    let block_n = (block_b / bytes(BLOCK_K, 1)).min(o.n.next_multiple_of(panel));
+    let block_n = (block_b / bytes(BLOCK_K, 1)).min(o.n.div_ceil(panel).saturating_mul(panel));
     let block_m = match copy_a {
         false => o.m,
         true if o.a.across == 1 => tallest::<F, V>(o.n.min(block_n)),

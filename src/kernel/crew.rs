@@ -8,8 +8,9 @@ use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
+use std::{io, mem};
 
 /// The calling thread and a number of sleeping workers.
 ///
@@ -29,6 +30,9 @@ pub struct Crew {
     board: Arc<Board>,
     workers: Vec<JoinHandle<()>>,
 }
+
+/// The most threads that a crew has.
+pub const MOST_THREADS: usize = 1024;
 
 /// What the threads share: the work on offer and who is at it.
 #[derive(Default)]
@@ -60,25 +64,44 @@ struct Offer {
 impl Crew {
     /// A crew of `n_threads`, the calling thread among them; 0 is taken as 1.
     ///
-    /// # Panics
-    /// If the operating system refuses a thread.
+    /// If there are to be more than [`MOST_THREADS`], or the operating system refuses a thread, the crew has as many
+    /// as it could get and says so on standard error: results are the same with any number.
     pub fn new(n_threads: usize) -> Self {
-        let board = Arc::<Board>::default();
-        let ready = Arc::new(Barrier::new(n_threads.max(1)));
-        let workers: Vec<_> = (1..n_threads)
-            .map(|i| {
-                let (board, ready) = (Arc::clone(&board), Arc::clone(&ready));
-                let name = format!("polytask-{i}");
-                let work = move || {
-                    super::scratch::reserve();
-                    ready.wait();
-                    board.serve();
-                };
-                thread::Builder::new().name(name).spawn(work).expect("a new thread")
-            })
-            .collect();
-        ready.wait();
-        Self { board, workers }
+        let (crew, refusal) = Self::with_spawn(n_threads.min(MOST_THREADS), |i, work| {
+            thread::Builder::new().name(format!("polytask-{i}")).spawn(work)
+        });
+        if crew.n_threads() < n_threads {
+            let reason =
+                refusal.map_or_else(|| format!("{MOST_THREADS} are the most"), |error| error.to_string());
+            eprintln!("polytask: works on {} threads instead of {n_threads}: {reason}", crew.n_threads());
+        }
+        crew
+    }
+
+    /// A crew whose workers are made by `spawn`, up to the first that it refuses, and why it did.
+    fn with_spawn(
+        n_threads: usize,
+        spawn: impl Fn(usize, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+    ) -> (Self, Option<io::Error>) {
+        let (board, (ready, begun)) = (Arc::<Board>::default(), mpsc::channel());
+        let mut crew = Self { board, workers: Vec::new() };
+        let mut refusal = None;
+        while crew.n_threads() < n_threads && refusal.is_none() {
+            let (board, ready) = (Arc::clone(&crew.board), ready.clone());
+            let work = move || {
+                super::scratch::reserve();
+                // Nobody waits for it if the crew was given up, and then the board is closed.
+                let _ = ready.send(());
+                board.serve();
+            };
+            match spawn(crew.n_threads(), Box::new(work)) {
+                Ok(worker) => crew.workers.push(worker),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        drop(ready);
+        begun.iter().take(crew.workers.len()).for_each(drop);
+        (crew, refusal)
     }
 
     /// How many threads the crew has, the calling thread among them.
@@ -123,9 +146,13 @@ impl Crew {
         if mine.is_err() {
             self.board.next.store(n_pieces, Ordering::Relaxed);
         }
-        let theirs = self.board.withdraw();
-        if let Some(panic) = mine.err().or(theirs) {
-            resume_unwind(panic);
+        match (mine, self.board.withdraw()) {
+            (Err(mine), theirs) => {
+                mem::forget(theirs); // as in `serve`
+                resume_unwind(mine);
+            }
+            (Ok(()), Some(theirs)) => resume_unwind(theirs),
+            (Ok(()), None) => {}
         }
     }
 
@@ -278,7 +305,12 @@ impl Board {
             let done = catch_unwind(AssertUnwindSafe(|| self.take_pieces(offer)));
             if let Err(panic) = done {
                 self.next.store(offer.n_pieces, Ordering::Relaxed);
-                self.lock().panic.get_or_insert(panic);
+                let mut state = self.lock();
+                match state.panic {
+                    None => state.panic = Some(panic),
+                    // What a piece panics with may panic again when it is dropped, and the worker would be missed.
+                    Some(_) => mem::forget(panic),
+                }
             }
             if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
                 // With the lock held, the caller is either asleep already or has not yet looked.
@@ -368,6 +400,54 @@ mod tests {
             let mut items = [0; 20];
             crew.for_each_mut(&mut items, |i, item| *item = i + 1);
             assert!(items.iter().enumerate().all(|(i, item)| *item == i + 1));
+        }
+    }
+
+    #[test]
+    fn what_panics_when_it_is_dropped_stops_nobody() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("a panic was dropped");
+            }
+        }
+        let (done, result) = mpsc::channel();
+        // A thread of its own, since a crew that hangs would take the test with it.
+        thread::spawn(move || {
+            let (mut crew, all_here) = (Crew::new(3), std::sync::Barrier::new(3));
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                crew.run(3, &|_| {
+                    all_here.wait();
+                    std::panic::panic_any(Bomb);
+                });
+            }));
+            let panic = caught.expect_err("three panics");
+            let is_bomb = panic.is::<Bomb>();
+            mem::forget(panic);
+            let mut items = [0; 20];
+            crew.for_each_mut(&mut items, |i, item| *item = i + 1);
+            drop(crew);
+            done.send((is_bomb, items)).expect("the test waits");
+        });
+        let (is_bomb, items) = result.recv_timeout(std::time::Duration::from_secs(60)).expect("an end");
+        assert!(is_bomb && items.iter().enumerate().all(|(i, item)| *item == i + 1));
+    }
+
+    #[test]
+    fn a_crew_works_with_the_threads_that_it_gets_and_leaves_none_behind() {
+        for (n_refused, n_asked) in [(1, 5), (2, 5), (4, 5), (3, usize::MAX)] {
+            let (mut crew, refusal) = Crew::with_spawn(n_asked, |i, work| match i {
+                i if i < n_refused => thread::Builder::new().spawn(work),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            });
+            assert_eq!(refusal.expect("a refusal").kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(crew.n_threads(), n_refused);
+            let mut items = [0; 20];
+            crew.for_each_mut(&mut items, |i, item| *item = i + 1);
+            assert!(items.iter().enumerate().all(|(i, item)| *item == i + 1));
+            let board = Arc::clone(&crew.board);
+            drop(crew);
+            assert_eq!(Arc::strong_count(&board), 1, "a worker lives on");
         }
     }
 

@@ -86,9 +86,11 @@ impl<F: Scalar> Pass for InnerProduct<'_, F> {
 /// If the rows are not K of one length.
 #[track_caller]
 pub fn add_gramian<F: Scalar>(rows: &[F], n_rows: usize, gramian: &mut [f64]) {
-    assert!(gramian.len() == n_rows * n_rows, "{} numbers for {n_rows} rows squared", gramian.len());
-    let len = rows.len() / n_rows;
-    assert!(len * n_rows == rows.len(), "{n_rows} rows in {} numbers", rows.len());
+    let is_square = n_rows.checked_mul(n_rows) == Some(gramian.len());
+    assert!(is_square, "{} numbers for {n_rows} rows squared", gramian.len());
+    // No rows have no length, and any number of them no numbers.
+    assert!(rows.len().is_multiple_of(n_rows), "{n_rows} rows in {} numbers", rows.len());
+    let len = rows.len().checked_div(n_rows).unwrap_or(0);
     for first in (0..len).step_by(BLOCK) {
         let block = |k: usize| {
             let (begin, end) = (k * len + first, k * len + len.min(first + BLOCK));
@@ -122,7 +124,7 @@ const BLOCK: usize = 1024;
 #[track_caller]
 pub fn weighted_sum<F: Scalar>(rows: &[F], weights: &[f64], sum: &mut [F]) {
     let (n, len) = (weights.len(), sum.len());
-    assert!(rows.len() == n * len, "{} numbers for {n} rows of {len}", rows.len());
+    assert!(n.checked_mul(len) == Some(rows.len()), "{} numbers for {n} rows of {len}", rows.len());
     for (j, sum) in sum.chunks_mut(BLOCK).enumerate() {
         sum.fill(F::ZERO);
         for (k, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
@@ -147,8 +149,9 @@ pub fn weighted_sum<F: Scalar>(rows: &[F], weights: &[f64], sum: &mut [F]) {
 /// If the numbers are not a row for each weight.
 #[track_caller]
 pub fn combine_rows<F: Scalar>(rows: &mut [F], weights: &[f64]) {
-    let (n, len) = (weights.len(), rows.len() / weights.len().max(1));
-    assert!(rows.len() == n * len, "{} numbers for {n} rows", rows.len());
+    let n = weights.len();
+    assert!(rows.len().is_multiple_of(n), "{} numbers for {n} rows", rows.len());
+    let len = rows.len().checked_div(n).unwrap_or(0);
     let (sum, others) = rows.split_at_mut(len);
     for (j, sum) in sum.chunks_mut(BLOCK).enumerate() {
         match weights.first() {
@@ -239,6 +242,19 @@ mod tests {
                     assert!((sum - wanted).abs() < 1e-14);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_rows_and_counts_whose_squares_wrap() {
+        add_gramian::<f32>(&[], 0, &mut []);
+        combine_rows::<f32>(&mut [], &[]);
+        weighted_sum::<f32>(&[], &[], &mut []);
+        for (rows, n_rows) in [(&[1.0_f32][..], 0), (&[], 1 << (usize::BITS / 2))] {
+            assert!(
+                std::panic::catch_unwind(|| add_gramian(rows, n_rows, &mut [])).is_err(),
+                "{n_rows} rows"
+            );
         }
     }
 

@@ -17,7 +17,8 @@ thread_local! {
 pub fn with<F: Copy + 'static, R>(len: usize, work: impl FnOnce(*mut F) -> R) -> R {
     const { assert!(align_of::<F>() <= align_of::<Line>()) };
     ROOM.with_borrow_mut(|room| {
-        let n_lines = (len * size_of::<F>()).div_ceil(size_of::<Line>());
+        let n_bytes = len.checked_mul(size_of::<F>()).expect("a room that can be counted in bytes");
+        let n_lines = n_bytes.div_ceil(size_of::<Line>());
         if room.len() < n_lines {
             room.resize(n_lines, Line([0; 64]));
         }

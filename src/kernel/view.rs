@@ -23,7 +23,7 @@ use super::vectorize::{Pass, vectorize};
 pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> ArrayView2<'_, F> {
     check(numbers.len(), rows, cols, stride);
     // SAFETY: `check` made sure that the last number of the last row lies inside the slice, which is borrowed
-    // for as long as the view lives.
+    // for as long as the view lives, and that shape and stride are what ndarray takes.
     unsafe { ArrayView2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_ptr()) }
 }
 
@@ -44,7 +44,8 @@ pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> Arra
 pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize) -> ArrayViewMut2<'_, F> {
     check(numbers.len(), rows, cols, stride);
     // SAFETY: `check` made sure that the last number of the last row lies inside the slice and that no number is
-    // in two rows; the slice is borrowed for writing for as long as the view lives.
+    // in two rows, and that shape and stride are what ndarray takes; the slice is borrowed for writing for as long as
+    // the view lives.
     unsafe { ArrayViewMut2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_mut_ptr()) }
 }
 
@@ -119,18 +120,31 @@ impl<'a, F: Copy + 'a, I: Iterator<Item = &'a mut [F]>, T: Fn(&mut [F])> Pass fo
     #[inline(always)]
     fn run(self) {
         for (to, &row) in self.to.zip(self.rows) {
-            copy_row(&self.table[row * to.len()..][..to.len()], to);
+            let first = row.checked_mul(to.len()).unwrap_or_else(|| no_row(row, to.len(), self.table.len()));
+            copy_row(&self.table[first..][..to.len()], to);
             (self.then)(to);
         }
     }
 }
 
+#[cold]
+fn no_row(row: usize, width: usize, len: usize) -> ! {
+    panic!("row {row} of {width} numbers in a table of {len}")
+}
+
 #[inline]
 #[track_caller]
 fn check(len: usize, rows: usize, cols: usize, stride: usize) {
-    let fits =
-        rows == 0 || (stride >= cols && (rows - 1).checked_mul(stride).is_some_and(|end| end + cols <= len));
-    assert!(fits, "{rows} rows of {cols} numbers, {stride} apart, in a slice of {len}");
+    let fits = match rows.checked_sub(1) {
+        None => true,
+        Some(last) => {
+            let end = last.checked_mul(stride).and_then(|first| first.checked_add(cols));
+            stride >= cols && end.is_some_and(|end| end <= len)
+        }
+    };
+    // An `ArrayView` counts in `isize`; rows without columns may be any number, and so may a single row's stride.
+    let is_countable = (rows | cols | stride) <= isize::MAX as usize;
+    assert!(fits && is_countable, "{rows} rows of {cols} numbers, {stride} apart, in a slice of {len}");
 }
 
 #[cfg(test)]
@@ -165,6 +179,36 @@ mod tests {
     #[should_panic(expected = "3 rows of 3 numbers, 4 apart, in a slice of 10")]
     fn a_row_outside_the_slice_is_refused() {
         matrix(&[0; 10], 3, 3, 4);
+    }
+
+    #[test]
+    fn shapes_whose_products_wrap_are_refused() {
+        const HUGE: usize = usize::MAX;
+        let refused = |call: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err();
+        for (rows, cols, stride) in [
+            (2, 1, HUGE),
+            (3, 1, HUGE / 2 + 1),
+            (HUGE, 1, 2),
+            (2, HUGE, HUGE),
+            (1, HUGE, HUGE),
+            (1, 1, HUGE),
+            (0, HUGE, 1),
+            (HUGE, 0, 0),
+            (HUGE / 2 + 2, 0, 2),
+        ] {
+            assert!(
+                refused(&|| drop(matrix(&[7.0; 4], rows, cols, stride))),
+                "{rows} × {cols}, {stride} apart"
+            );
+            assert!(
+                refused(&|| drop(matrix_mut(&mut [7.0; 4], rows, cols, stride))),
+                "{rows}, {cols}, {stride}"
+            );
+        }
+        for row in [2, HUGE, HUGE / 2 + 2] {
+            let call = || copy_rows(&[1.0, 2.0, 3.0, 4.0], &[row], [0.0; 2].chunks_exact_mut(2), |_| ());
+            assert!(refused(&call), "row {row} of two");
+        }
     }
 
     #[test]

@@ -267,7 +267,8 @@ unsafe fn store_first_f32<const N: usize>(n: usize, rows: [Avx2F32; N], mut to: 
         }
         if n & 2 != 0 {
             for row in 0..N {
-                _mm_storel_pd(to.offset(row as isize * step).cast(), _mm_castps_pd(left[row]));
+                // As integers: the store of a double would want a pointer that is aligned to one.
+                _mm_storel_epi64(to.offset(row as isize * step).cast(), _mm_castps_si128(left[row]));
                 left[row] = _mm_movehl_ps(left[row], left[row]);
             }
             to = to.add(2);
