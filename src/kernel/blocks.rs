@@ -11,57 +11,13 @@
 
 use std::marker::PhantomData;
 
-use super::dots::{Combination, Dots, dot_chains};
-use super::product::Finish;
-use super::row::Row;
+use super::gemm::{Accumulate, Epilogue, Gemm, Grid};
+use super::gemv::{GemvAxpy, GemvDot, dot_chains};
+use super::gevm::Gevm;
 use super::scratch;
-use super::tile::{Origin, Rows, Step, Tiles, heights, tallest};
+use super::simd::{Pass, Path};
+use super::tile::{Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
-use super::vectorize::{Pass, Path};
-
-/// A matrix in memory; steps are counted in numbers.
-#[derive(Clone, Copy, Debug)]
-pub struct Grid<F> {
-    pub ptr: *const F,
-    /// From a row to the next one.
-    pub down: isize,
-    /// From a column to the next one.
-    pub across: isize,
-}
-
-impl<F> Grid<F> {
-    #[inline(always)]
-    fn t(self) -> Self {
-        Self { ptr: self.ptr, down: self.across, across: self.down }
-    }
-
-    /// Where the entry of a row and a column is.
-    #[inline(always)]
-    pub fn at(&self, row: usize, column: usize) -> *const F {
-        self.ptr.wrapping_offset(row as isize * self.down + column as isize * self.across)
-    }
-
-    /// The part that begins at a row and a column.
-    #[inline(always)]
-    pub fn from(&self, row: usize, column: usize) -> Self {
-        Self { ptr: self.at(row, column), down: self.down, across: self.across }
-    }
-}
-
-/// A product, `c ← finish(start + a b)`.
-#[derive(Clone, Copy, Debug)]
-pub struct Operands<F> {
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-    pub a: Grid<F>,
-    pub b: Grid<F>,
-    pub start: Origin<F>,
-    pub finish: Finish,
-    pub c: *mut F,
-    pub c_down: isize,
-    pub c_across: isize,
-}
 
 /// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first cache.
 const BLOCK_K: usize = 256;
@@ -82,7 +38,7 @@ const ROWS_TOGETHER: usize = 48;
 /// The processor has the instructions of `V::PATH`; the grids are valid for their shapes; `c` is nobody
 /// else's.
 #[inline(always)]
-pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
+pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Gemm<F>) {
     if o.m == 0 || o.n == 0 {
         return;
     }
@@ -92,19 +48,19 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
             // No step leads from the only column to another, so it may be called 1.
             o.c_across = 1;
             if o.a.down == 1 && (o.a.across != 1 || o.b.down == 0) && o.c_down == 1 {
-                return Combination(o.transposed()).run::<V>();
+                return GemvAxpy(o.transposed()).run::<V>();
             } else if o.a.across == 1 && o.b.down == 1 {
-                return Dots(o).run::<V>();
+                return GemvDot(o).run::<V>();
             }
         } else if o.m == 1 {
             o.c_down = 1;
             if o.has_rows_along_k() {
-                return Dots(o.transposed()).run::<V>();
+                return GemvDot(o.transposed()).run::<V>();
             } else if o.b.across == 1 && o.c_across == 1 {
-                return Row(o).run::<V>();
+                return Gevm(o).run::<V>();
             }
         } else if o.c_down == 1 && o.c_across != 1 && o.k <= dot_chains::<F>() && o.has_rows_along_k() {
-            return Dots(o).run::<V>();
+            return GemvDot(o).run::<V>();
         }
         if o.c_across != 1 && o.c_down == 1 {
             o = o.transposed();
@@ -119,69 +75,23 @@ pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Operands<F>) {
     }
 }
 
-impl<F: Number> Operands<F> {
-    /// The same product as `cᵀ ← startᵀ + bᵀ aᵀ`.
-    #[inline(always)]
-    unsafe fn transposed(mut self) -> Self {
-        if let Origin::Row(bias) = self.start {
-            for i in 0..self.m {
-                for j in 0..self.n {
-                    let c = self.c.wrapping_offset(i as isize * self.c_down + j as isize * self.c_across);
-                    // SAFETY: the bias has n numbers and c is valid for m × n.
-                    unsafe { *c = *bias.add(j) };
-                }
-            }
-            self.start = Origin::Kept;
-        }
-        let Self { m, n, a, b, c_down, c_across, .. } = self;
-        Self { m: n, n: m, a: b.t(), b: a.t(), c_down: c_across, c_across: c_down, ..self }
-    }
-
-    /// Whether the rows of `a` and the columns of `b` are contiguous, and the rows of `b` are not.
-    #[inline(always)]
-    fn has_rows_along_k(&self) -> bool {
-        self.a.across == 1 && self.b.down == 1 && self.b.across != 1
-    }
-
-    /// All tiles, with `a` and `b` read where they are.
-    #[inline(always)]
-    fn tiles<V: Vector<F>>(&self) -> Tiles<F> {
-        Tiles {
-            k: self.k,
-            n: self.n,
-            a: self.a.ptr,
-            a_rows: Rows::apart(self.a.down),
-            a_across: self.a.across,
-            a_step: Step::ByRow(self.a.down),
-            b: self.b.ptr,
-            b_down: self.b.down,
-            b_panel: 2 * V::LANES as isize,
-            b_panel_wide: false,
-            start: self.start,
-            finish: self.finish,
-            c: self.c,
-            c_down: self.c_down,
-        }
-    }
-}
-
 /// For a `c` whose rows and columns are both apart: each entry by itself, in the same order of sums.
 #[cold]
-unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Operands<F>) {
+unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Gemm<F>) {
     for i in 0..o.m {
         for j in 0..o.n {
-            let mut entry = Operands { m: 1, n: 1, start: o.start.at_column(j), ..o };
+            let mut entry = Gemm { m: 1, n: 1, start: o.start.at_column(j), ..o };
             entry.c = o.c.wrapping_offset(i as isize * o.c_down + j as isize * o.c_across);
             (entry.a, entry.b) = (o.a.from(i, 0), o.b.from(0, j));
             // SAFETY: the entry's row, column and place are inside the operands.
-            unsafe { entry.tiles::<V>().run::<V>(1) }
+            unsafe { Tiles::of::<V>(&entry).run::<V>(1) }
         }
     }
 }
 
 /// Computes a product with contiguous rows of `c`, with or without copies.
 #[inline(always)]
-unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
+unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
     let is_tall = o.m > V::ROWS && o.n > V::LANES;
     // Of a matrix that repeats itself (of stride 0) these may be more than the memory.
     let bytes = |rows: usize, columns: usize| rows.saturating_mul(columns).saturating_mul(size_of::<F>());
@@ -197,7 +107,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
     };
     if !copy_a && !copy_b {
         // SAFETY: the caller's promise.
-        return unsafe { o.tiles::<V>().run::<V>(o.m) };
+        return unsafe { Tiles::of::<V>(&o).run::<V>(o.m) };
     }
     let block_k = o.k.min(BLOCK_K);
     let block_b = if const { matches!(V::PATH, Path::Avx512) } { BLOCK_B_AVX512 } else { BLOCK_B };
@@ -224,7 +134,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Operands<F>) {
 
 /// A product in blocks, `a` and `b` each copied to a room where there is one for it, else read where it lies.
 struct Blocks<F, V> {
-    o: Operands<F>,
+    o: Gemm<F>,
     /// How wide a panel of `b` is: two registers or four.
     panel: usize,
     block_m: usize,
@@ -248,8 +158,8 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
             let mut p = 0;
             loop {
                 let k = self.block_k.min(o.k - p);
-                let start = if p == 0 { o.start.at_column(j) } else { Origin::Kept };
-                let finish = if p + k == o.k { o.finish } else { Finish::Nothing };
+                let start = if p == 0 { o.start.at_column(j) } else { Accumulate::Add };
+                let epilogue = if p + k == o.k { o.epilogue } else { Epilogue::None };
                 let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
                 // SAFETY: the blocks are inside the operands, and the room holds that of b.
                 unsafe {
@@ -261,7 +171,7 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
                             copy_panels::<F, V, 2>(k, n, b, room, self.b_panel);
                         }
                     }
-                    self.rows(Operands { k, n, a, b, start, finish, c, ..o });
+                    self.rows(Gemm { k, n, a, b, start, epilogue, c, ..o });
                 }
                 p += k;
                 if p == o.k {
@@ -275,7 +185,7 @@ impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
 impl<F: Number, V: Vector<F>> Blocks<F, V> {
     /// All rows of `a` times the block of `b` in the room.
     #[inline(always)]
-    unsafe fn rows(&self, o: Operands<F>) {
+    unsafe fn rows(&self, o: Gemm<F>) {
         let mut i = 0;
         // Heights as equal as possible: the blocks of rows are cut as the tiles are.
         let (n_blocks, low, n_high) = heights(o.m, self.block_m);
@@ -283,7 +193,7 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
             let m = low + usize::from(block < n_high);
             let a = o.a.from(i, 0);
             let c = o.c.wrapping_offset(i as isize * o.c_down);
-            let mut tiles = Operands { m, a, c, ..o }.tiles::<V>();
+            let mut tiles = Tiles::of::<V>(&Gemm { m, a, c, ..o });
             if let Some(room) = self.b_room {
                 (tiles.b, tiles.b_down, tiles.b_panel) = (room, self.panel as isize, self.b_panel as isize);
                 tiles.b_panel_wide = self.panel == 4 * V::LANES;

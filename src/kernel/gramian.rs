@@ -6,7 +6,7 @@
 
 use ndarray::ArrayView2;
 
-use super::vectorize::{Pass, vectorize};
+use super::simd::{Pass, vectorize};
 use super::view::matrix;
 use crate::Scalar;
 

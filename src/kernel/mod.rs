@@ -6,25 +6,28 @@
 mod aligned;
 mod blocks;
 mod crew;
-mod dots;
+mod gemm;
+mod gemv;
+mod gevm;
 mod gramian;
+mod native;
 mod product;
-mod row;
 mod scratch;
+mod simd;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod vector;
-mod vectorize;
 mod view;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(crate) use aligned::Aligned;
 pub use crew::Crew;
-pub(crate) use dots::dot_chains;
+pub use gemm::{Accumulate, Epilogue};
+pub(crate) use gemv::dot_chains;
 pub use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
-pub use product::{Finish, Start, column_sums, product, product_then};
-pub(crate) use vector::Native;
-pub use vectorize::{Pass, Path, path, vectorize};
+pub(crate) use native::Native;
+pub use product::{column_sums, product, product_then};
+pub use simd::{Pass, Path, path, vectorize};
 pub use view::{copy_row, copy_rows, matrix, matrix_mut};

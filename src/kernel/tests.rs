@@ -4,10 +4,10 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
 
-use super::dots::dot_chains;
+use super::gemv::dot_chains;
 use super::product::product_on;
-use super::vectorize::on;
-use super::{Finish, Pass, Path, Start, column_sums};
+use super::simd::on;
+use super::{Accumulate, Epilogue, Pass, Path, column_sums};
 use crate::Scalar;
 
 const SIZES: [usize; 17] = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 129, 257];
@@ -119,12 +119,12 @@ fn run<F: Scalar>(
     path: Path,
     a: &Matrix<F>,
     b: &Matrix<F>,
-    start: Start<'_, F>,
-    finish: Finish,
+    start: Accumulate<&[F]>,
+    epilogue: Epilogue,
     c: &mut Matrix<F>,
 ) {
     // SAFETY: `paths` gives available paths only.
-    unsafe { product_on(path, a.view(), b.view(), start, finish, c.view_mut()) }
+    unsafe { product_on(path, a.view(), b.view(), start, epilogue, c.view_mut()) }
 }
 
 fn random<F: Scalar>(rng: &mut impl Rng) -> F {
@@ -137,7 +137,7 @@ fn check<F: Number>(
     (m, k, n): (usize, usize, usize),
     lies: [Lie; 3],
     start: usize,
-    finish: Finish,
+    epilogue: Epilogue,
     rng: &mut ChaCha8Rng,
 ) {
     let a = Matrix::<F>::new(m, k, lies[0], || random(rng));
@@ -150,18 +150,18 @@ fn check<F: Number>(
         let mut entries = before.iter();
         let mut c = Matrix::new(m, n, lies[2], || *entries.next().unwrap());
         let (start, mut slow) = match start {
-            0 => (Start::Zero, Array2::zeros((m, n))),
-            1 => (Start::Bias(&bias[..]), Array2::from_shape_fn((m, n), |(_, j)| bias[j])),
-            _ => (Start::Keep, before.clone()),
+            0 => (Accumulate::Write, Array2::zeros((m, n))),
+            1 => (Accumulate::Bias(&bias[..]), Array2::from_shape_fn((m, n), |(_, j)| bias[j])),
+            _ => (Accumulate::Add, before.clone()),
         };
-        run(path, &a, &b, start, finish, &mut c);
+        run(path, &a, &b, start, epilogue, &mut c);
         let fused = path != Path::Portable;
         // SAFETY: `paths` gives available paths only.
         unsafe { on(path, Slow { a: a.view(), b: slow_b.clone(), c: &mut slow, fused }) };
-        if finish == Finish::Relu {
+        if epilogue == Epilogue::Relu {
             slow.mapv_inplace(|x| if x < F::ZERO { F::ZERO } else { x });
         }
-        let what = format!("{m} × {k} × {n}, {lies:?}, {start:?}, {finish:?}, {path}, {}", F::NAME);
+        let what = format!("{m} × {k} × {n}, {lies:?}, {start:?}, {epilogue:?}, {path}, {}", F::NAME);
         let by_columns = matches!(lies[2], Lie::Columns | Lie::PaddedColumns) && k <= dot_chains::<F>();
         let tolerance =
             if m == 1 || n == 1 || by_columns { 2.0 * F::EPSILON * (k * (k + 1)) as f64 } else { 0.0 };
@@ -190,10 +190,10 @@ fn products_equal_the_slow_loop() {
                     continue;
                 }
                 let lies = std::array::from_fn(|_| LIES[rng.random_range(0..LIES.len())]);
-                let finish = if rng.random() { Finish::Nothing } else { Finish::Relu };
+                let epilogue = if rng.random() { Epilogue::None } else { Epilogue::Relu };
                 let start = rng.random_range(0..3);
-                check::<f32>((m, k, n), lies, start, finish, &mut rng);
-                check::<f64>((m, k, n), lies, start, finish, &mut rng);
+                check::<f32>((m, k, n), lies, start, epilogue, &mut rng);
+                check::<f64>((m, k, n), lies, start, epilogue, &mut rng);
             }
         }
     }
@@ -207,8 +207,8 @@ fn every_lie_meets_every_start() {
             for b in LIES {
                 for c in LIES {
                     for start in 0..3 {
-                        check::<f32>(shape, [a, b, c], start, Finish::Relu, &mut rng);
-                        check::<f64>(shape, [a, b, c], start, Finish::Nothing, &mut rng);
+                        check::<f32>(shape, [a, b, c], start, Epilogue::Relu, &mut rng);
+                        check::<f64>(shape, [a, b, c], start, Epilogue::None, &mut rng);
                     }
                 }
             }
@@ -229,12 +229,12 @@ fn products_beyond_one_block_equal_the_slow_loop() {
         ((3, 520, 400), [Rows, Columns, Rows]),
     ] {
         for start in 0..3 {
-            check::<f32>(shape, lies, start, Finish::Relu, &mut rng);
-            check::<f64>(shape, lies, start, Finish::Nothing, &mut rng);
+            check::<f32>(shape, lies, start, Epilogue::Relu, &mut rng);
+            check::<f64>(shape, lies, start, Epilogue::None, &mut rng);
         }
     }
-    check::<f32>((130, 530, 520), [PaddedColumns, PaddedRows, Rows], 1, Finish::Relu, &mut rng);
-    check::<f64>((130, 260, 300), [PaddedRows, PaddedRows, Rows], 2, Finish::Relu, &mut rng);
+    check::<f32>((130, 530, 520), [PaddedColumns, PaddedRows, Rows], 1, Epilogue::Relu, &mut rng);
+    check::<f64>((130, 260, 300), [PaddedRows, PaddedRows, Rows], 2, Epilogue::Relu, &mut rng);
 }
 
 #[test]
@@ -244,21 +244,22 @@ fn a_row_does_not_depend_on_the_rows_beside_it_nor_a_sum_on_its_chunks() {
     let a = Matrix::<f32>::new(m, k, Lie::Rows, || random(&mut rng));
     let b = Matrix::<f32>::new(k, n, Lie::Rows, || random(&mut rng));
     for path in paths() {
-        let product = |a: ArrayView2<f32>, b: ArrayView2<f32>, start: Start<f32>, c: ArrayViewMut2<f32>| {
-            // SAFETY: `paths` gives available paths only.
-            unsafe { product_on(path, a, b, start, Finish::Nothing, c) }
-        };
+        let product =
+            |a: ArrayView2<f32>, b: ArrayView2<f32>, start: Accumulate<&[f32]>, c: ArrayViewMut2<f32>| {
+                // SAFETY: `paths` gives available paths only.
+                unsafe { product_on(path, a, b, start, Epilogue::None, c) }
+            };
         let mut whole = Array2::zeros((m, n));
-        product(a.view(), b.view(), Start::Zero, whole.view_mut());
+        product(a.view(), b.view(), Accumulate::Write, whole.view_mut());
         for rows in [0..1, 3..5, 20..70] {
             let mut part = Array2::zeros((rows.len(), n));
-            product(a.view().slice(s![rows.clone(), ..]), b.view(), Start::Zero, part.view_mut());
+            product(a.view().slice(s![rows.clone(), ..]), b.view(), Accumulate::Write, part.view_mut());
             assert_eq!(part, whole.slice(s![rows, ..]), "{path}");
         }
         let mut sum = Array2::zeros((m, n));
         for chunk in [0..64, 64..65, 65..300] {
             let (a, b) = (a.view(), b.view());
-            product(a.slice(s![.., chunk.clone()]), b.slice(s![chunk, ..]), Start::Keep, sum.view_mut());
+            product(a.slice(s![.., chunk.clone()]), b.slice(s![chunk, ..]), Accumulate::Add, sum.view_mut());
         }
         assert_eq!(sum, whole, "{path}");
     }
@@ -271,10 +272,10 @@ fn what_is_not_finite_goes_through() {
             let a = Matrix::new(5, 4, Lie::Rows, || f32::NAN);
             let b = Matrix::new(4, n, Lie::Rows, || 1.0);
             let mut c = Matrix::new(5, n, Lie::Rows, || 0.0);
-            run(path, &a, &b, Start::Zero, Finish::Relu, &mut c);
+            run(path, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
             assert!(c.view().iter().all(|x| x.is_nan()), "{path}: NaN through the rectifier");
             let a = Matrix::new(5, 4, Lie::Rows, || f32::INFINITY);
-            run(path, &a, &b, Start::Zero, Finish::Relu, &mut c);
+            run(path, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
             assert!(c.view().iter().all(|x| *x == f32::INFINITY), "{path}");
         }
     }
@@ -284,7 +285,8 @@ fn what_is_not_finite_goes_through() {
 fn shapes_that_do_not_fit_panic_with_both() {
     let (a, b) = (Array2::<f32>::zeros((2, 3)), Array2::<f32>::zeros((4, 5)));
     let mut c = Array2::zeros((2, 5));
-    let call = std::panic::AssertUnwindSafe(|| super::product(a.view(), b.view(), Start::Zero, c.view_mut()));
+    let call =
+        std::panic::AssertUnwindSafe(|| super::product(a.view(), b.view(), Accumulate::Write, c.view_mut()));
     let message = *std::panic::catch_unwind(call).unwrap_err().downcast::<String>().unwrap();
     assert_eq!(message, "a product of (2, 3) and (4, 5) written to (2, 5)");
 }
@@ -304,12 +306,12 @@ fn column_sums_equal_the_slow_loop() {
                 (f64::from(sum) - terms().sum::<f64>()).abs() <= bound
             };
             let mut sums = vec![f32::NAN; n];
-            column_sums(a.view(), Start::Zero, &mut sums);
+            column_sums(a.view(), Accumulate::Write, &mut sums);
             assert!((0..n).all(|j| is_sum(sums[j], 0.0, j)));
-            column_sums(a.view(), Start::Bias(&bias), &mut sums);
+            column_sums(a.view(), Accumulate::Bias(&bias), &mut sums);
             assert!((0..n).all(|j| is_sum(sums[j], bias[j], j)));
             let before = sums.clone();
-            column_sums(a.view(), Start::Keep, &mut sums);
+            column_sums(a.view(), Accumulate::Add, &mut sums);
             assert!((0..n).all(|j| is_sum(sums[j], before[j], j)));
         }
     }
@@ -326,7 +328,14 @@ fn rows_may_run_upwards() {
             for (a, c) in [(a.view(), &mut down), (a.slice(s![..;-1, ..]), &mut up)] {
                 // SAFETY: `paths` gives available paths only.
                 unsafe {
-                    product_on(path, a, b.t(), Start::Zero, Finish::Nothing, c.view_mut().reversed_axes())
+                    product_on(
+                        path,
+                        a,
+                        b.t(),
+                        Accumulate::Write,
+                        Epilogue::None,
+                        c.view_mut().reversed_axes(),
+                    )
                 }
             }
             assert_eq!(up.slice(s![.., ..;-1]), down, "{m} × {k} × {n}, {path}");

@@ -9,31 +9,9 @@
 
 use std::marker::PhantomData;
 
-use super::product::Finish;
+use super::gemm::{Accumulate, Epilogue, Gemm};
+use super::simd::Pass;
 use super::vector::Vector;
-use super::vectorize::Pass;
-
-/// What the entries of `c` start from.
-#[derive(Clone, Copy, Debug)]
-pub enum Origin<F> {
-    /// Zeros.
-    Zero,
-    /// This row, for every row of `c`.
-    Row(*const F),
-    /// What `c` holds.
-    Kept,
-}
-
-impl<F> Origin<F> {
-    /// The same start, for the columns from `j` on.
-    #[inline(always)]
-    pub fn at_column(self, j: usize) -> Self {
-        match self {
-            Origin::Row(row) => Origin::Row(row.wrapping_add(j)),
-            start => start,
-        }
-    }
-}
 
 /// How far the rows of `a` are apart that two neighbouring tiles begin with.
 #[derive(Clone, Copy, Debug)]
@@ -91,13 +69,34 @@ pub struct Tiles<F> {
     pub b_panel: isize,
     /// Whether the panels of `b` are four registers wide.
     pub b_panel_wide: bool,
-    pub start: Origin<F>,
-    pub finish: Finish,
+    pub start: Accumulate<*const F>,
+    pub epilogue: Epilogue,
     pub c: *mut F,
     pub c_down: isize,
 }
 
 impl<F: Copy> Tiles<F> {
+    /// All tiles, with `a` and `b` read where they are.
+    #[inline(always)]
+    pub fn of<V: Vector<F>>(o: &Gemm<F>) -> Self {
+        Self {
+            k: o.k,
+            n: o.n,
+            a: o.a.ptr,
+            a_rows: Rows::apart(o.a.down),
+            a_across: o.a.across,
+            a_step: Step::ByRow(o.a.down),
+            b: o.b.ptr,
+            b_down: o.b.down,
+            b_panel: 2 * V::LANES as isize,
+            b_panel_wide: false,
+            start: o.start,
+            epilogue: o.epilogue,
+            c: o.c,
+            c_down: o.c_down,
+        }
+    }
+
     /// Computes `m` rows, in as few tiles as possible and of heights as equal as possible.
     ///
     /// # Safety
@@ -251,7 +250,7 @@ impl<F: Copy> Column<F> {
     /// The same, compiled with and without a last register that is `WHOLE`.
     #[inline(always)]
     unsafe fn run<V: Vector<F>, const R: usize, const C: usize, const WHOLE: bool>(&self, last: usize) {
-        let Tiles { k, mut a, a_rows, a_across, a_step, b, b_down, start, finish, mut c, c_down, .. } =
+        let Tiles { k, mut a, a_rows, a_across, a_step, b, b_down, start, epilogue, mut c, c_down, .. } =
             self.0;
         let (a_step, c_step) = (a_step.over(1, R), R as isize * c_down);
         // SAFETY: the caller's promise: rows below R and columns below the width are inside the matrices,
@@ -261,8 +260,8 @@ impl<F: Copy> Column<F> {
             for _ in 0..self.1 {
                 let mut sums = [[V::zero(); C]; R];
                 match start {
-                    Origin::Zero => {}
-                    Origin::Row(row) => {
+                    Accumulate::Write => {}
+                    Accumulate::Bias(row) => {
                         for column in 0..C {
                             let x = load::<F, V, C, WHOLE>(row, column, mask);
                             for sums in &mut sums {
@@ -270,7 +269,7 @@ impl<F: Copy> Column<F> {
                             }
                         }
                     }
-                    Origin::Kept => {
+                    Accumulate::Add => {
                         for (row, sums) in sums.iter_mut().enumerate() {
                             for (column, sum) in sums.iter_mut().enumerate() {
                                 *sum = load::<F, V, C, WHOLE>(c.offset(row as isize * c_down), column, mask);
@@ -298,7 +297,7 @@ impl<F: Copy> Column<F> {
                     }
                     b = b.wrapping_offset(b_down);
                 }
-                if finish == Finish::Relu {
+                if epilogue == Epilogue::Relu {
                     for sum in sums.as_flattened_mut() {
                         *sum = sum.relu();
                     }

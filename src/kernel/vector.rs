@@ -5,21 +5,7 @@
 
 use ndarray::LinalgScalar;
 
-use super::blocks::{Operands, multiply};
-use super::vectorize::{self, Pass, Path};
-
-/// A number type that products can be computed in; the default is the portable path, for any type.
-pub trait Native: Number {
-    /// Computes a product.
-    ///
-    /// # Safety
-    /// The processor has the path's instructions; the operands are as [`multiply`] wants them.
-    unsafe fn multiply(path: Path, operands: Operands<Self>) {
-        let _ = path;
-        // SAFETY: the caller's promise.
-        unsafe { multiply::<Self, Lanes<Self, 4>>(operands) }
-    }
-}
+use super::simd::{self, Pass, Path};
 
 /// What a product asks of its numbers.
 pub trait Number: LinalgScalar + PartialOrd {}
@@ -130,7 +116,7 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
 
     #[inline(always)]
     unsafe fn on<P: Pass>(pass: P) -> P::Output {
-        vectorize::portable(pass)
+        simd::portable(pass)
     }
     #[inline(always)]
     unsafe fn mask(n: usize) -> usize {
@@ -233,8 +219,3 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
         }
     }
 }
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Native for f32 {}
-#[cfg(not(target_arch = "x86_64"))]
-impl Native for f64 {}

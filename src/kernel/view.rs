@@ -5,7 +5,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-use super::vectorize::{Pass, vectorize};
+use super::simd::{Pass, vectorize};
 
 /// A row-major matrix over a slice whose rows start `stride` numbers apart.
 ///

@@ -1,23 +1,25 @@
-//! The registers of AVX2 and AVX-512.
+//! The registers of AVX2 and AVX-512, and products in them.
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::blocks::{Operands, multiply};
-use super::vector::{Lanes, Native, Number, Vector};
-use super::vectorize::{Pass, Path, avx2, avx512, portable};
+use super::blocks::multiply;
+use super::gemm::Gemm;
+use super::native::Native;
+use super::simd::{Pass, Path, avx2, avx512, portable};
+use super::vector::{Lanes, Number, Vector};
 
 /// Chooses the registers of a number type.
 macro_rules! native {
     ($float:ident, $portable:ty, $avx2:ty, $avx512:ty) => {
         impl Native for $float {
-            unsafe fn multiply(path: Path, operands: Operands<Self>) {
+            unsafe fn multiply(path: Path, product: Gemm<Self>) {
                 // SAFETY: the caller's promise.
                 unsafe {
                     match path {
-                        Path::Portable => portable(Multiply::<Self, $portable>::new(operands)),
-                        Path::Avx2 => avx2(Multiply::<Self, $avx2>::new(operands)),
-                        Path::Avx512 => avx512(Multiply::<Self, $avx512>::new(operands)),
+                        Path::Portable => portable(Multiply::<Self, $portable>::new(product)),
+                        Path::Avx2 => avx2(Multiply::<Self, $avx2>::new(product)),
+                        Path::Avx512 => avx512(Multiply::<Self, $avx512>::new(product)),
                     }
                 }
             }
@@ -29,13 +31,13 @@ native!(f32, Lanes<f32, 4>, Avx2F32, Avx512F32);
 native!(f64, Lanes<f64, 2>, Avx2F64, Avx512F64);
 
 /// A product in registers of type `V`.
-struct Multiply<F, V>(Operands<F>, PhantomData<V>);
+struct Multiply<F, V>(Gemm<F>, PhantomData<V>);
 
 impl<F, V> Multiply<F, V> {
     /// # Safety
-    /// The operands are as [`multiply`] wants them, and the pass runs on the path of `V`.
-    unsafe fn new(operands: Operands<F>) -> Self {
-        Self(operands, PhantomData)
+    /// The product is as [`multiply`] wants it, and the pass runs on the path of `V`.
+    unsafe fn new(product: Gemm<F>) -> Self {
+        Self(product, PhantomData)
     }
 }
 

@@ -21,7 +21,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use ndarray::ArrayView2;
 
-use crate::kernel::{self, Finish, Pass};
+use crate::kernel::{self, Epilogue, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Runs a body with the activation as a constant, so that the loop inside is compiled for it alone; the identity
@@ -160,10 +160,10 @@ impl Activation {
     }
 
     /// What the product before the activation can do of it while it writes.
-    pub(crate) fn finish(self) -> Finish {
+    pub(crate) fn epilogue(self) -> Epilogue {
         match self {
-            Self::Relu => Finish::Relu,
-            _ => Finish::Nothing,
+            Self::Relu => Epilogue::Relu,
+            _ => Epilogue::None,
         }
     }
 

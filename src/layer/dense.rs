@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use super::{Activation, Affine, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
-use crate::kernel::{self, Finish, Start};
+use crate::kernel::{self, Accumulate, Epilogue};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a dense layer: `y = φ(x W + b)`.
@@ -116,12 +116,12 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let z = self.pre_activation.unwrap_or(self.output);
-        let finish = self.activation.finish();
+        let epilogue = self.activation.epilogue();
         let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
-        let bias = Start::Bias(&pass.theta[self.bias.range()]);
-        kernel::product_then(x, self.weight.of(pass.theta), bias, finish, z_out);
+        let bias = Accumulate::Bias(&pass.theta[self.bias.range()]);
+        kernel::product_then(x, self.weight.of(pass.theta), bias, epilogue, z_out);
         match self.pre_activation {
-            None if finish != Finish::Nothing => {}
+            None if epilogue != Epilogue::None => {}
             None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
             Some(z) => {
                 let (z, y) = values.padded_pair(z, self.output);
@@ -162,18 +162,18 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         let rows = if has_bias { inputs - first } else { piece.len() / outputs };
         let (dw, db) = gradient.split_at_mut(rows * outputs);
 
-        let mut start = Start::Zero;
+        let mut start = Accumulate::Write;
         for chunk in chunks {
             let x = chunk.values.columns(self.input, first..first + rows);
             let dz = chunk.deltas.lanes_of(self.output, lane..lane + 1);
             kernel::product(x.t(), dz, start, kernel::matrix_mut(dw, rows, outputs, outputs));
-            start = Start::Keep;
+            start = Accumulate::Add;
         }
         if has_bias {
-            let mut start = Start::Zero;
+            let mut start = Accumulate::Write;
             for chunk in chunks {
                 kernel::column_sums(chunk.deltas.lanes_of(self.output, lane..lane + 1), start, db);
-                start = Start::Keep;
+                start = Accumulate::Add;
             }
         }
     }

@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 
 use crate::Scalar;
 use crate::arena::{ActivationBlock, Arena};
-use crate::kernel::Start;
+use crate::kernel::Accumulate;
 
 /// Which deltas a layer propagates, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +69,11 @@ impl Propagation {
     ///     kernel::product(dz, w.reversed_axes(), start, dx);
     /// }
     /// ```
-    pub fn target<F>(self) -> Option<(Range<usize>, Start<'static, F>)> {
+    pub fn target<F>(self) -> Option<(Range<usize>, Accumulate<&'static [F]>)> {
         let (first, start) = match self.input {
             InputDelta::Skip => return None,
-            InputDelta::Write(lane) => (lane, Start::Zero),
-            InputDelta::Add(lane) => (lane, Start::Keep),
+            InputDelta::Write(lane) => (lane, Accumulate::Write),
+            InputDelta::Add(lane) => (lane, Accumulate::Add),
         };
         Some((first..first + self.lanes, start))
     }
@@ -102,7 +102,7 @@ impl Propagation {
         slope: impl Fn(usize, usize, F) -> F,
     ) {
         let Some((lanes, start)) = self.target::<F>() else { return };
-        let (rows, adds) = (deltas.rows(), matches!(start, Start::Keep));
+        let (rows, adds) = (deltas.rows(), matches!(start, Accumulate::Add));
         let (dy, mut dx) = deltas.pair((output, 0..self.lanes), (input, lanes));
         for (i, (dy, mut dx)) in dy.rows().into_iter().zip(dx.rows_mut()).enumerate() {
             for (j, (&dy, dx)) in dy.iter().zip(&mut dx).enumerate() {
@@ -123,7 +123,7 @@ impl Propagation {
         let Some((lanes, start)) = self.target::<F>() else { return };
         let mut to = deltas.lanes_of_mut(input, lanes.start + lane..lanes.start + lane + 1);
         match start {
-            Start::Keep => to += &dx,
+            Accumulate::Add => to += &dx,
             _ => to.assign(&dx),
         }
     }

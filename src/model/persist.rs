@@ -189,7 +189,8 @@ impl<F: Scalar> Model<F> {
             let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
             self.blocks(&reader, &names, true, |_| false)
         };
-        let (theta, state) = Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
+        let (theta, state) =
+            Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
         (self.theta, self.state) = (theta.into(), state);
         Ok(())
     }

@@ -19,8 +19,7 @@ use std::ops::Range;
 use super::Head;
 use crate::Scalar;
 use crate::arena::{ActivationBlock, Arena, Chunk};
-use crate::kernel;
-use crate::kernel::Start;
+use crate::kernel::{self, Accumulate};
 use crate::layer::Propagation;
 
 /// Neighbouring heads that are computed together.
@@ -69,7 +68,7 @@ impl FusedHeads {
             y.fill(head[width]);
         }
         let w = kernel::matrix(theta, n, width, width + 1);
-        kernel::product(h, w.reversed_axes(), Start::Keep, y.reversed_axes());
+        kernel::product(h, w.reversed_axes(), Accumulate::Add, y.reversed_axes());
     }
 
     pub(super) fn propagate<F: Scalar>(&self, theta: &[F], deltas: &mut Arena<F>, to: Propagation) {
@@ -83,7 +82,7 @@ impl FusedHeads {
     /// The gradients of all the heads, one behind the other as in θ.
     pub(super) fn gradient<F: Scalar>(&self, chunks: &[Chunk<F>], gradient: &mut [F]) {
         let (n, width) = (self.heads.len(), self.input.width());
-        let mut start = Start::Zero;
+        let mut start = Accumulate::Write;
         for chunk in chunks {
             let (dy, h) = (chunk.deltas.stack(self.output, n), chunk.values.get(self.input));
             kernel::product(dy, h, start, kernel::matrix_mut(gradient, n, width, width + 1));
@@ -91,7 +90,7 @@ impl FusedHeads {
                 let dy = dy.into_shape_with_order((chunk.deltas.rows(), 1)).expect("one column");
                 kernel::column_sums(dy, start, &mut head[width..]);
             }
-            start = Start::Keep;
+            start = Accumulate::Add;
         }
     }
 }

@@ -29,7 +29,7 @@ use ndarray::ArrayView2;
 use super::trace::{Form, Lanes, Share, Stage, Sums, TaskTrace, Trace, Work};
 use super::{Network, sketch};
 use crate::arena::{ActivationBlock, Chunk};
-use crate::kernel::{self, Start};
+use crate::kernel::{self, Accumulate};
 use crate::layer::{Affine, InputDelta, Pass, Propagation};
 use crate::{Error, ErrorKind, GramianScope, Result, Scalar};
 
@@ -455,9 +455,9 @@ fn add_products<F: Scalar>(
         let width = there.values.rows();
         let squares = &mut squares[..rows * width];
         let (x, y) = (here.values.get(layer.input), there.values.get(layer.input));
-        let start = Start::Bias(&row_of_ones[..width]);
+        let start = Accumulate::Bias(&row_of_ones[..width]);
         kernel::product(x, y.t(), start, kernel::matrix_mut(squares, rows, width, width));
-        let start = if i == 0 { Start::Zero } else { Start::Keep };
+        let start = if i == 0 { Accumulate::Write } else { Accumulate::Add };
         for (k, m) in room.chunks_exact_mut(rows * stride).take(n).enumerate() {
             let squares = kernel::matrix(squares, rows, width, width);
             let delta = there.deltas.lanes_of(layer.output, k..k + 1);

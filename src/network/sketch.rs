@@ -33,7 +33,7 @@ use super::lanes::{self, row_room};
 use super::trace::{Share, Sums, Work};
 use crate::Scalar;
 use crate::arena::Chunk;
-use crate::kernel::{self, Start};
+use crate::kernel::{self, Accumulate};
 use crate::layer::Affine;
 
 /// How many sums are one piece of work at most: several threads can share a wide layer.
@@ -107,7 +107,7 @@ pub(super) fn add_sketch<F: Scalar>(
             add_up(x, order, signs, sums, &mut sketched[..sums.n]);
         }
         let sketched = kernel::matrix(sketched, rows, sums.n, stride);
-        let start = if i == 0 { Start::Zero } else { Start::Keep };
+        let start = if i == 0 { Accumulate::Write } else { Accumulate::Add };
         for (k, gradient) in gradients.chunks_exact_mut(per_task.max(1)).enumerate() {
             let delta = chunk.deltas.lanes_of(layer.output, k..k + 1);
             let (of_weight, of_bias) = gradient.split_at_mut(sums.n * outputs);

@@ -104,7 +104,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// With the fused instruction the order of every sum is the same, so AVX2 and AVX-512 agree to the bit
-/// (`src/kernel/tile.rs`, `src/kernel/dots.rs`). Without it each product is rounded once more: θ, of order 1, is the
+/// (`src/kernel/tile.rs`, `src/kernel/gemv.rs`). Without it each product is rounded once more: θ, of order 1, is the
 /// sum of 40 steps of 0.01 times a gradient of order 10 with some hundred roundings, so some ε are to be expected,
 /// and 2.2 ε were measured. 30 ε leave room, and a wrong lane would be a thousand times that.
 #[test]

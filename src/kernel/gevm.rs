@@ -1,26 +1,24 @@
 //! One row times a matrix: a prediction for a single example.
 //!
 //! ```text
-//! c[j] ← finish(start[j] + Σₚ a[p] b[p, j])        rows of b and all of c contiguous
+//! c[j] ← epilogue(start[j] + Σₚ a[p] b[p, j])        rows of b and all of c contiguous
 //! ```
 //! Every number of `b` is used once, so all that counts is that it is read as it lies. A narrow result stays in
 //! registers while `p` runs. A wide one is gone through once for every few rows of `b`, which then are streams side by
 //! side: one column of registers at a time would leap from page to page. Either way each entry is one chain of
 //! multiply-adds in the order of `p`, and has the bits that a tile would give it.
 
-use super::blocks::Operands;
-use super::product::Finish;
-use super::tile::Origin;
+use super::gemm::{Accumulate, Epilogue, Gemm};
 use super::vector::{Number, Vector, load_row};
 
 /// A product with one row, whose `b` and `c` have contiguous rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<F>(pub Operands<F>);
+pub struct Gevm<F>(pub Gemm<F>);
 
 /// How many rows of a wide `b` are read side by side.
 const STREAMS: usize = 4;
 
-impl<F: Number> Row<F> {
+impl<F: Number> Gevm<F> {
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n` numbers;
     /// `c` is nobody else's.
@@ -44,14 +42,14 @@ impl<F: Number> Row<F> {
     /// As for [`run`](Self::run).
     #[inline(always)]
     unsafe fn narrow<V: Vector<F>, const C: usize>(self) {
-        let Operands { k, n, a, b, start, finish, c, .. } = self.0;
+        let Gemm { k, n, a, b, start, epilogue, c, .. } = self.0;
         // SAFETY: the caller's promise; the last register keeps to n.
         unsafe {
             let mask = V::mask(n - (C - 1) * V::LANES);
             let mut sums = match start {
-                Origin::Zero => [V::zero(); C],
-                Origin::Row(row) => load_row(row, mask),
-                Origin::Kept => load_row(c, mask),
+                Accumulate::Write => [V::zero(); C],
+                Accumulate::Bias(row) => load_row(row, mask),
+                Accumulate::Add => load_row(c, mask),
             };
             for p in 0..k {
                 let (x, factors): (V, [V; C]) = (V::splat(*a.at(0, p)), load_row(b.at(p, 0), mask));
@@ -60,7 +58,7 @@ impl<F: Number> Row<F> {
                 }
             }
             for (column, mut sum) in sums.into_iter().enumerate() {
-                if finish == Finish::Relu {
+                if epilogue == Epilogue::Relu {
                     sum = sum.relu();
                 }
                 let to = c.add(column * V::LANES);
@@ -75,18 +73,18 @@ impl<F: Number> Row<F> {
     /// As for [`run`](Self::run).
     #[inline(always)]
     unsafe fn wide<V: Vector<F>>(self) {
-        let Operands { k, n, b, start, finish, c, .. } = self.0;
+        let Gemm { k, n, b, start, epilogue, c, .. } = self.0;
         let whole = n - n % V::LANES;
         // SAFETY: the caller's promise; rows p to p + STREAMS are below k, and the columns of whole registers below n.
         unsafe {
             if whole < n {
                 let (b, start, c) = (b.from(0, whole), start.at_column(whole), c.add(whole));
-                Self(Operands { n: n - whole, b, start, c, ..self.0 }).narrow::<V, 1>();
+                Self(Gemm { n: n - whole, b, start, c, ..self.0 }).narrow::<V, 1>();
             }
             match start {
-                Origin::Zero => std::slice::from_raw_parts_mut(c, whole).fill(F::zero()),
-                Origin::Row(row) => c.copy_from_nonoverlapping(row, whole),
-                Origin::Kept => {}
+                Accumulate::Write => std::slice::from_raw_parts_mut(c, whole).fill(F::zero()),
+                Accumulate::Bias(row) => c.copy_from_nonoverlapping(row, whole),
+                Accumulate::Add => {}
             }
             let together = k - k % STREAMS;
             for p in (0..together).step_by(STREAMS) {
@@ -95,7 +93,7 @@ impl<F: Number> Row<F> {
             for p in together..k {
                 self.add::<V, 1>(p, whole);
             }
-            if finish == Finish::Relu {
+            if epilogue == Epilogue::Relu {
                 for j in (0..whole).step_by(V::LANES) {
                     V::load(c.add(j)).relu().store(c.add(j));
                 }
@@ -106,7 +104,7 @@ impl<F: Number> Row<F> {
     /// Adds `N` rows of `b`, from row `p` on, in the columns below `whole`.
     #[inline(always)]
     unsafe fn add<V: Vector<F>, const N: usize>(&self, p: usize, whole: usize) {
-        let Operands { a, b, c, .. } = self.0;
+        let Gemm { a, b, c, .. } = self.0;
         // SAFETY: the caller's promise.
         unsafe {
             let (mut factors, mut rows) = ([V::zero(); N], [b.ptr; N]);

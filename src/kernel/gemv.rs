@@ -1,25 +1,23 @@
 //! Matrix times vector, where one chain of sums would spend its time waiting for itself.
 //!
-//! Where the rows of the matrix run along `k`, each is one dot product ([`Dots`]), summed in as many chains as fit
+//! Where the rows of the matrix run along `k`, each is one dot product ([`GemvDot`]), summed in as many chains as fit
 //! into 64 bytes (16 for `f32`, 8 for `f64`), entry `p` in chain `p mod 16`; then the upper half of the chains is
 //! added to the lower until one is left, and that is added to the start. Several vectors are taken one after the
 //! other; rows that fit into the chains stay in registers meanwhile. Where its columns are contiguous, the
-//! result is their combination ([`Combination`]), summed in four chains, `p` in chain `p mod 4`. So both paths that
+//! result is their combination ([`GemvAxpy`]), summed in four chains, `p` in chain `p mod 4`. So both paths that
 //! have the fused instruction give the same bits.
 
-use super::blocks::Operands;
-use super::product::Finish;
-use super::tile::Origin;
+use super::gemm::{Accumulate, Epilogue, Gemm};
 use super::vector::{Number, Vector, load_row};
 
-/// `c[i, j] ← finish(start + Σₚ a[i, p] b[p, j])`, rows of `a` and columns of `b` contiguous.
+/// `c[i, j] ← epilogue(start + Σₚ a[i, p] b[p, j])`, rows of `a` and columns of `b` contiguous.
 #[derive(Clone, Copy, Debug)]
-pub struct Dots<F>(pub Operands<F>);
+pub struct GemvDot<F>(pub Gemm<F>);
 
 /// What is left of some rows behind the last whole round of chains, in registers.
 type Tail<V> = [V; 4];
 
-impl<F: Number> Dots<F> {
+impl<F: Number> GemvDot<F> {
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and `m × n`
     /// numbers; `c` is nobody else's.
@@ -42,7 +40,7 @@ impl<F: Number> Dots<F> {
     /// As for [`run`](Self::run).
     #[inline(always)]
     unsafe fn short<V: Vector<F>, const R: usize>(self) {
-        let Operands { m, k, n, a, b, .. } = self.0;
+        let Gemm { m, k, n, a, b, .. } = self.0;
         let last = k - (R - 1) * V::LANES;
         // SAFETY: the caller's promise; rows i to i + 4 are below m, as are those that stand in for missing ones.
         unsafe {
@@ -76,7 +74,7 @@ impl<F: Number> Dots<F> {
     /// As for [`run`](Self::run).
     #[inline(always)]
     unsafe fn long<V: Vector<F>>(self) {
-        let Operands { m, k, n, a, b, .. } = self.0;
+        let Gemm { m, k, n, a, b, .. } = self.0;
         let begin = k - k % chains::<F, V>();
         // SAFETY: the caller's promise.
         let ends = unsafe { Ends::<F, V>::new(k - begin) };
@@ -101,7 +99,7 @@ impl<F: Number> Dots<F> {
     /// Writes up to four entries of a column of `c`, from a row on.
     #[inline(always)]
     unsafe fn put(&self, row: usize, column: usize, mut sums: [F; 4]) {
-        let Operands { m, start, finish, c, c_down, c_across, .. } = self.0;
+        let Gemm { m, start, epilogue, c, c_down, c_across, .. } = self.0;
         // SAFETY: the caller's promise: entries of c below m, one after the other where `c_down` is 1.
         unsafe {
             let c = c.offset(row as isize * c_down + column as isize * c_across);
@@ -109,21 +107,21 @@ impl<F: Number> Dots<F> {
             let all_together = c_down == 1 && n == 4;
             let mut starts = [F::zero(); 4];
             match start {
-                Origin::Zero => {}
-                Origin::Row(bias) => starts = [*bias.add(column); 4],
-                Origin::Kept if all_together => starts = *c.cast::<[F; 4]>(),
-                Origin::Kept => {
+                Accumulate::Write => {}
+                Accumulate::Bias(bias) => starts = [*bias.add(column); 4],
+                Accumulate::Add if all_together => starts = *c.cast::<[F; 4]>(),
+                Accumulate::Add => {
                     for (i, start) in starts.iter_mut().enumerate().take(n) {
                         *start = *c.offset(i as isize * c_down);
                     }
                 }
             }
-            if !matches!(start, Origin::Zero) {
+            if !matches!(start, Accumulate::Write) {
                 for (sum, start) in sums.iter_mut().zip(starts) {
                     *sum = start + *sum;
                 }
             }
-            if finish == Finish::Relu {
+            if epilogue == Epilogue::Relu {
                 for sum in &mut sums {
                     *sum = if *sum < F::zero() { F::zero() } else { *sum };
                 }
@@ -142,7 +140,7 @@ impl<F: Number> Dots<F> {
 /// The dot products of four rows with a column, side by side, because each alone would wait for its own sums.
 ///
 /// # Safety
-/// As for [`Dots::run`]; the rows and the column hold `begin` numbers and then their tails.
+/// As for [`GemvDot::run`]; the rows and the column hold `begin` numbers and then their tails.
 #[inline(always)]
 unsafe fn sums<F: Number, V: Vector<F>>(
     rows: [*const F; 4],
@@ -236,17 +234,17 @@ const fn chains<F, V: Vector<F>>() -> usize {
     if dot_chains::<F>() > V::LANES { dot_chains::<F>() } else { V::LANES }
 }
 
-/// `c[j] ← finish(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
+/// `c[j] ← epilogue(start + Σₚ a[p] b[p, j])`, rows of `b` and all of `c` contiguous: a product with one row.
 #[derive(Clone, Copy, Debug)]
-pub struct Combination<F>(pub Operands<F>);
+pub struct GemvAxpy<F>(pub Gemm<F>);
 
-impl<F: Number> Combination<F> {
+impl<F: Number> GemvAxpy<F> {
     /// # Safety
     /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n`
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
-        let Operands { k, n, a, b, start, finish, c, .. } = self.0;
+        let Gemm { k, n, a, b, start, epilogue, c, .. } = self.0;
         for j in (0..n).step_by(V::LANES) {
             // SAFETY: the caller's promise; partial loads and stores keep to n.
             unsafe {
@@ -264,11 +262,11 @@ impl<F: Number> Combination<F> {
                 }
                 let mut sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
                 match start {
-                    Origin::Zero => {}
-                    Origin::Row(row) => sum = V::load_part(row.add(j), mask).plus(sum),
-                    Origin::Kept => sum = V::load_part(c.add(j), mask).plus(sum),
+                    Accumulate::Write => {}
+                    Accumulate::Bias(row) => sum = V::load_part(row.add(j), mask).plus(sum),
+                    Accumulate::Add => sum = V::load_part(c.add(j), mask).plus(sum),
                 }
-                if finish == Finish::Relu {
+                if epilogue == Epilogue::Relu {
                     sum = sum.relu();
                 }
                 sum.store_part(c.add(j), mask);

@@ -1,0 +1,24 @@
+//! Number types that products can be computed in.
+
+use super::blocks::multiply;
+use super::gemm::Gemm;
+use super::simd::Path;
+use super::vector::{Lanes, Number};
+
+/// A number type that products can be computed in; the default is the portable path, for any type.
+pub trait Native: Number {
+    /// Computes a product.
+    ///
+    /// # Safety
+    /// The processor has the path's instructions; the product is as [`multiply`] wants it.
+    unsafe fn multiply(path: Path, product: Gemm<Self>) {
+        let _ = path;
+        // SAFETY: the caller's promise.
+        unsafe { multiply::<Self, Lanes<Self, 4>>(product) }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Native for f32 {}
+#[cfg(not(target_arch = "x86_64"))]
+impl Native for f64 {}
