@@ -40,6 +40,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::arena::{ActivationBlock, RowsMut};
+use crate::kernel;
 use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
 use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece};
@@ -142,6 +143,7 @@ impl<F: Scalar> Network<F> {
         sharing: &Sharing,
         tasks: &[Task],
     ) -> Result<Self> {
+        kernel::check_simd_setting()?;
         let mut layouts = Layouts::default();
         let input = layouts.activations.activations(n_features);
         let mut context = BuildContext { layouts: &mut layouts, name: String::new(), input, most_numbers };
@@ -272,7 +274,7 @@ impl<F: Scalar> Network<F> {
         self.check(pass);
         trace.restart(Stage::Empty);
         (trace.mode, trace.draw) = (pass.mode, pass.draw);
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+        trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             fill(chunk.values.first_row(), chunk.values.rows_mut(self.input));
             self.sharing.forward(pass, &mut chunk.values);
             self.for_heads_together(

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use polytask::kernel::{self, Pass, Path};
+use polytask::kernel::{self, SimdLevel, SimdLoop};
 
 /// The most `f32` operations per second of `threads` threads together, where a fused multiply-add is two: the
 /// best of several runs of a loop that does nothing else and touches no memory. In `f64` it is half as many.
@@ -13,7 +13,7 @@ pub fn peak_flops(threads: usize) -> f64 {
     let rate = || {
         begin.wait();
         let start = Instant::now();
-        black_box(kernel::vectorize(Chains { turns: TURNS, factor: black_box(0.999) }));
+        black_box(kernel::dispatch(Chains { turns: TURNS, factor: black_box(0.999) }));
         (2 * TURNS * CHAINS * lanes()) as f64 / start.elapsed().as_secs_f64()
     };
     let together = || -> f64 {
@@ -33,10 +33,10 @@ const CHAINS: usize = 12;
 
 /// How many numbers the widest register of the path holds.
 fn lanes() -> usize {
-    match kernel::path() {
-        Path::Portable => 4,
-        Path::Avx2 => 8,
-        Path::Avx512 => 16,
+    match kernel::simd_level() {
+        SimdLevel::Portable => 4,
+        SimdLevel::Avx2 => 8,
+        SimdLevel::Avx512 => 16,
     }
 }
 
@@ -46,27 +46,28 @@ struct Chains {
     factor: f32,
 }
 
-impl Pass for Chains {
+impl SimdLoop for Chains {
     type Output = f32;
 
     #[inline(always)]
     fn run(self) -> f32 {
         // Without the instruction, `mul_add` is a slow call into a library.
-        match kernel::path() {
-            Path::Portable => self.chains::<4>(|x, a| x * a + a),
-            Path::Avx2 => self.chains::<8>(|x, a| x.mul_add(a, a)),
-            Path::Avx512 => self.chains::<16>(|x, a| x.mul_add(a, a)),
+        match kernel::simd_level() {
+            SimdLevel::Portable => self.chains::<4, false>(),
+            SimdLevel::Avx2 => self.chains::<8, true>(),
+            SimdLevel::Avx512 => self.chains::<16, true>(),
         }
     }
 }
 
 impl Chains {
     #[inline(always)]
-    fn chains<const LANES: usize>(self, multiply_add: impl Fn(f32, f32) -> f32) -> f32 {
+    fn chains<const LANES: usize, const FUSED: bool>(self) -> f32 {
         let mut chains = [[1.0_f32; LANES]; CHAINS];
         for _ in 0..self.turns {
             for x in chains.as_flattened_mut() {
-                *x = multiply_add(*x, self.factor);
+                let factor = self.factor;
+                *x = if FUSED { x.mul_add(factor, factor) } else { *x * factor + factor };
             }
         }
         chains.as_flattened().iter().sum()

@@ -15,7 +15,7 @@ use super::gemm::{Accumulate, Epilogue, Gemm, Grid};
 use super::gemv::{GemvAxpy, GemvDot, dot_chains};
 use super::gevm::Gevm;
 use super::scratch;
-use super::simd::{Pass, Path};
+use super::simd::{SimdLevel, SimdLoop};
 use super::tile::{Rows, Step, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
 
@@ -35,7 +35,7 @@ const ROWS_TOGETHER: usize = 48;
 /// Computes a product.
 ///
 /// # Safety
-/// The processor has the instructions of `V::PATH`; the grids are valid for their shapes; `c` is nobody
+/// The processor has the instructions of `V::LEVEL`; the grids are valid for their shapes; `c` is nobody
 /// else's.
 #[inline(always)]
 pub unsafe fn multiply<F: Number, V: Vector<F>>(mut o: Gemm<F>) {
@@ -110,7 +110,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
         return unsafe { Tiles::of::<V>(&o).run::<V>(o.m) };
     }
     let block_k = o.k.min(BLOCK_K);
-    let block_b = if const { matches!(V::PATH, Path::Avx512) } { BLOCK_B_AVX512 } else { BLOCK_B };
+    let block_b = if const { matches!(V::LEVEL, SimdLevel::Avx512) } { BLOCK_B_AVX512 } else { BLOCK_B };
     let block_n = (block_b / bytes(BLOCK_K, 1)).min(o.n.div_ceil(panel).saturating_mul(panel));
     let block_m = match copy_a {
         false => o.m,
@@ -147,7 +147,7 @@ struct Blocks<F, V> {
     of: PhantomData<V>,
 }
 
-impl<F: Number, V: Vector<F>> Pass for Blocks<F, V> {
+impl<F: Number, V: Vector<F>> SimdLoop for Blocks<F, V> {
     type Output = ();
 
     #[inline(always)]
@@ -207,7 +207,7 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
                         let down = self.a_down as isize;
                         (tiles.a, tiles.a_rows, tiles.a_step) = (room, Rows::apart(down), Step::ByRow(down));
                     }
-                    Some(room) if matches!(V::PATH, Path::Avx512) && a.down == 1 => {
+                    Some(room) if matches!(V::LEVEL, SimdLevel::Avx512) && a.down == 1 => {
                         let across = ROWS_TOGETHER;
                         copy_columns::<F, V>(m, o.k, a, room, across);
                         (tiles.a, tiles.a_rows, tiles.a_across) = (room, Rows::apart(1), across as isize);

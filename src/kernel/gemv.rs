@@ -4,7 +4,7 @@
 //! into 64 bytes (16 for `f32`, 8 for `f64`), entry `p` in chain `p mod 16`; then the upper half of the chains is
 //! added to the lower until one is left, and that is added to the start. Several vectors are taken one after the
 //! other; rows that fit into the chains stay in registers meanwhile. Where its columns are contiguous, the
-//! result is their combination ([`GemvAxpy`]), summed in four chains, `p` in chain `p mod 4`. So both paths that
+//! result is their combination ([`GemvAxpy`]), summed in four chains, `p` in chain `p mod 4`. So both levels that
 //! have the fused instruction give the same bits.
 
 use super::gemm::{Accumulate, Epilogue, Gemm};
@@ -19,7 +19,7 @@ type Tail<V> = [V; 4];
 
 impl<F: Number> GemvDot<F> {
     /// # Safety
-    /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and `m × n`
+    /// The processor has the instructions of `V::LEVEL`; the pointers are valid for `m × k`, `k × n` and `m × n`
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
@@ -196,7 +196,7 @@ impl<F: Number, V: Vector<F>> Ends<F, V> {
     /// For an end of so many numbers, fewer than there are chains.
     ///
     /// # Safety
-    /// The processor has the instructions of `V::PATH`.
+    /// The processor has the instructions of `V::LEVEL`.
     #[inline(always)]
     unsafe fn new(len: usize) -> Self {
         let lanes = std::array::from_fn(|register| len.saturating_sub(register * V::LANES).min(V::LANES));
@@ -240,7 +240,7 @@ pub struct GemvAxpy<F>(pub Gemm<F>);
 
 impl<F: Number> GemvAxpy<F> {
     /// # Safety
-    /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n`
+    /// The processor has the instructions of `V::LEVEL`; the pointers are valid for `k`, `k × n` and `n`
     /// numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {
@@ -278,7 +278,7 @@ impl<F: Number> GemvAxpy<F> {
 /// A row of `b` times an entry of `a`, added to a chain.
 ///
 /// # Safety
-/// The processor has the instructions of `V::PATH`; the entry is there, and the marked numbers of the row.
+/// The processor has the instructions of `V::LEVEL`; the entry is there, and the marked numbers of the row.
 #[inline(always)]
 unsafe fn term<F: Number, V: Vector<F>>(a: *const F, b: *const F, mask: V::Mask, sum: V) -> V {
     // SAFETY: the caller's promise.

@@ -20,7 +20,7 @@ const STREAMS: usize = 4;
 
 impl<F: Number> Gevm<F> {
     /// # Safety
-    /// The processor has the instructions of `V::PATH`; the pointers are valid for `k`, `k × n` and `n` numbers;
+    /// The processor has the instructions of `V::LEVEL`; the pointers are valid for `k`, `k × n` and `n` numbers;
     /// `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(self) {

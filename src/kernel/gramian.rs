@@ -6,27 +6,18 @@
 
 use ndarray::ArrayView2;
 
-use super::simd::{Pass, vectorize};
+use super::simd::{SimdLoop, dispatch};
 use super::view::matrix;
 use crate::Scalar;
 
 /// The sum of the products of all entries, `⟨a, b⟩ = Σᵢⱼ a[i, j] b[i, j]`.
-///
-/// ```
-/// use ndarray::array;
-/// use polytask::kernel::inner_product;
-///
-/// // 10¹⁶ and 1 would not fit into an `f32` together.
-/// let a = array![[1e8_f32, 1.0], [0.0, 2.0]];
-/// assert_eq!(inner_product(a.view(), a.view()), 1e16 + 1.0 + 4.0);
-/// ```
 ///
 /// # Panics
 /// If the shapes differ.
 #[track_caller]
 pub fn inner_product<F: Scalar>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>) -> f64 {
     assert!(a.dim() == b.dim(), "the inner product of {:?} and {:?}", a.dim(), b.dim());
-    vectorize(InnerProduct { a, b })
+    dispatch(InnerProduct { a, b })
 }
 
 struct InnerProduct<'a, F> {
@@ -37,7 +28,7 @@ struct InnerProduct<'a, F> {
 /// How many sums are taken side by side.
 const CHAINS: usize = 16;
 
-impl<F: Scalar> Pass for InnerProduct<'_, F> {
+impl<F: Scalar> SimdLoop for InnerProduct<'_, F> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
@@ -72,16 +63,6 @@ impl<F: Scalar> Pass for InnerProduct<'_, F> {
 /// Adds the inner products of rows to the lower triangle of a `K × K` matrix,
 /// `gramian[k, l] ← gramian[k, l] + ⟨rowₖ, rowₗ⟩` for `l ≤ k`. The rows lie one after the other.
 ///
-/// ```
-/// use polytask::kernel::add_gramian;
-///
-/// let rows = [1.0_f32, 2.0, 3.0, -1.0];                             // (1, 2) and (3, −1)
-/// let mut gramian = [0.0; 4];
-/// add_gramian(&rows, 2, &mut gramian);
-/// add_gramian(&rows, 2, &mut gramian);
-/// assert_eq!(gramian, [10.0, 0.0, 2.0, 20.0]);                      // above the diagonal nothing is written
-/// ```
-///
 /// # Panics
 /// If the rows are not K of one length.
 #[track_caller]
@@ -111,14 +92,6 @@ const BLOCK: usize = 1024;
 /// A weighted sum of rows that lie one after the other, `sum[j] ← Σₖ weights[k] rowₖ[j]`. A row of weight 0 is not
 /// read.
 ///
-/// ```
-/// use polytask::kernel::weighted_sum;
-///
-/// let mut sum = [f32::NAN; 2];
-/// weighted_sum(&[1.0, 2.0, f32::NAN, f32::NAN, 10.0, 20.0], &[1.0, 0.0, 0.5], &mut sum);
-/// assert_eq!(sum, [6.0, 12.0]);
-/// ```
-///
 /// # Panics
 /// If there is not a row as long as `sum` for each weight.
 #[track_caller]
@@ -130,20 +103,12 @@ pub fn weighted_sum<F: Scalar>(rows: &[F], weights: &[f64], sum: &mut [F]) {
         for (k, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             let begin = k * len + j * BLOCK;
             let row = &rows[begin..begin + sum.len()];
-            vectorize(AddScaled { sum, weight: F::from_f64(weight), row });
+            dispatch(AddScaled { sum, weight: F::from_f64(weight), row });
         }
     }
 }
 
 /// The same in place: the first of the rows becomes their sum.
-///
-/// ```
-/// use polytask::kernel::combine_rows;
-///
-/// let mut rows = [1.0, 2.0, 10.0, 20.0];
-/// combine_rows(&mut rows, &[1.0, 0.5]);
-/// assert_eq!(rows, [6.0, 12.0, 10.0, 20.0]);
-/// ```
 ///
 /// # Panics
 /// If the numbers are not a row for each weight.
@@ -156,14 +121,14 @@ pub fn combine_rows<F: Scalar>(rows: &mut [F], weights: &[f64]) {
     for (j, sum) in sum.chunks_mut(BLOCK).enumerate() {
         match weights.first() {
             Some(0.0) => sum.fill(F::ZERO),
-            Some(&weight) => vectorize(Scale { row: sum, weight: F::from_f64(weight) }),
+            Some(&weight) => dispatch(Scale { row: sum, weight: F::from_f64(weight) }),
             None => {}
         }
         for (row, &weight) in
             others.chunks_exact(len).zip(&weights[1..]).filter(|(_, weight)| **weight != 0.0)
         {
             let row = &row[j * BLOCK..][..sum.len()];
-            vectorize(AddScaled { sum, weight: F::from_f64(weight), row });
+            dispatch(AddScaled { sum, weight: F::from_f64(weight), row });
         }
     }
 }
@@ -173,7 +138,7 @@ struct Scale<'a, F> {
     weight: F,
 }
 
-impl<F: Scalar> Pass for Scale<'_, F> {
+impl<F: Scalar> SimdLoop for Scale<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -187,7 +152,7 @@ struct AddScaled<'a, F> {
     row: &'a [F],
 }
 
-impl<F: Scalar> Pass for AddScaled<'_, F> {
+impl<F: Scalar> SimdLoop for AddScaled<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

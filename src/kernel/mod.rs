@@ -5,7 +5,6 @@
 
 mod aligned;
 mod blocks;
-mod crew;
 mod gemm;
 mod gemv;
 mod gevm;
@@ -16,6 +15,7 @@ mod scratch;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod thread_pool;
 mod tile;
 mod vector;
 mod view;
@@ -23,11 +23,12 @@ mod view;
 mod x86;
 
 pub(crate) use aligned::Aligned;
-pub use crew::Crew;
 pub use gemm::{Accumulate, Epilogue};
 pub(crate) use gemv::dot_chains;
-pub use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
+pub(crate) use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
 pub(crate) use native::Native;
 pub use product::{column_sums, product, product_then};
-pub use simd::{Pass, Path, path, vectorize};
-pub use view::{copy_row, copy_rows, matrix, matrix_mut};
+pub(crate) use simd::check_simd_setting;
+pub use simd::{SimdLevel, SimdLoop, dispatch, simd_level};
+pub(crate) use thread_pool::{MOST_THREADS, ThreadPool};
+pub(crate) use view::{copy_row, copy_rows, matrix, matrix_mut};

@@ -2,17 +2,17 @@
 
 use super::blocks::multiply;
 use super::gemm::Gemm;
-use super::simd::Path;
+use super::simd::SimdLevel;
 use super::vector::{Lanes, Number};
 
-/// A number type that products can be computed in; the default is the portable path, for any type.
+/// A number type that products can be computed in; the default is the portable level, for any type.
 pub trait Native: Number {
     /// Computes a product.
     ///
     /// # Safety
-    /// The processor has the path's instructions; the product is as [`multiply`] wants it.
-    unsafe fn multiply(path: Path, product: Gemm<Self>) {
-        let _ = path;
+    /// The processor has the level's instructions; the product is as [`multiply`] wants it.
+    unsafe fn multiply(level: SimdLevel, product: Gemm<Self>) {
+        let _ = level;
         // SAFETY: the caller's promise.
         unsafe { multiply::<Self, Lanes<Self, 4>>(product) }
     }

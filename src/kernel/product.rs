@@ -8,7 +8,7 @@
 //! ```
 //! Every entry is one chain of multiply-adds in the order of `k` that begins with the start. So a row of
 //! the result does not depend on the rows beside it, a sum over several chunks of `k` with
-//! [`Accumulate::Add`] is the sum over all of them at once, and both paths with a fused multiply-add agree,
+//! [`Accumulate::Add`] is the sum over all of them at once, and both levels with a fused multiply-add agree,
 //! all to the last bit. (Where the result is one row or column, or is written by columns of short sums, and both factors are
 //! contiguous along `k`, the chain is 16 or 8 chains that are added at the end; where it is one column and the columns of
 //! `a` are contiguous, 4; and the sum over chunks is rounded differently.)
@@ -16,7 +16,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2, aview0};
 
 use super::gemm::{Accumulate, Epilogue, Gemm, Grid};
-use super::simd::{self, Pass, Path};
+use super::simd::{self, SimdLevel, SimdLoop};
 use super::view::matrix_mut;
 use crate::Scalar;
 
@@ -71,18 +71,18 @@ pub fn product_then<F: Scalar>(
     epilogue: Epilogue,
     c: ArrayViewMut2<'_, F>,
 ) {
-    // SAFETY: `path` gives only paths whose instructions this processor has.
-    unsafe { product_on(simd::path(), a, b, start, epilogue, c) }
+    // SAFETY: `level` gives only levels whose instructions this processor has.
+    unsafe { product_on(simd::simd_level(), a, b, start, epilogue, c) }
 }
 
-/// The product on one path.
+/// The product on one level.
 ///
 /// # Safety
-/// The processor has the path's instructions.
+/// The processor has the level's instructions.
 #[inline(always)]
 #[track_caller]
 pub(super) unsafe fn product_on<F: Scalar>(
-    path: Path,
+    level: SimdLevel,
     a: ArrayView2<'_, F>,
     b: ArrayView2<'_, F>,
     start: Accumulate<&[F]>,
@@ -121,8 +121,8 @@ pub(super) unsafe fn product_on<F: Scalar>(
         c_across: c_grid.across,
     };
     // SAFETY: the views make the operands valid, `c` is borrowed for writing, and the processor has the
-    // path's instructions.
-    unsafe { F::multiply(path, operands) }
+    // level's instructions.
+    unsafe { F::multiply(level, operands) }
 }
 
 /// The sums of the columns, `sums ← start + 1ᵀ a`, of a matrix `m × n`: the gradient of a bias.
@@ -150,7 +150,7 @@ pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Accumulate<&[F]>, sum
         start => start,
     };
     if let Some(column) = a.to_slice().filter(|_| n == 1) {
-        let sum = simd::vectorize(Total(column));
+        let sum = simd::dispatch(Total(column));
         sums[0] = if matches!(start, Accumulate::Add) { sums[0] + sum } else { sum };
         return;
     }
@@ -164,7 +164,7 @@ pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Accumulate<&[F]>, sum
 /// The sum of numbers that lie one after the other, in sixteen chains: a single one would wait for itself.
 struct Total<'a, F>(&'a [F]);
 
-impl<F: Scalar> Pass for Total<'_, F> {
+impl<F: Scalar> SimdLoop for Total<'_, F> {
     type Output = F;
     #[inline(always)]
     fn run(self) -> F {

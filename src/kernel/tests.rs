@@ -1,4 +1,4 @@
-//! Products against a slow triple loop, on every path that the processor has.
+//! Products against a slow triple loop, on every level that the processor has.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use rand::rngs::ChaCha8Rng;
@@ -7,7 +7,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use super::gemv::dot_chains;
 use super::product::product_on;
 use super::simd::on;
-use super::{Accumulate, Epilogue, Pass, Path, column_sums};
+use super::{Accumulate, Epilogue, SimdLevel, SimdLoop, column_sums};
 use crate::Scalar;
 
 const SIZES: [usize; 17] = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 129, 257];
@@ -96,7 +96,7 @@ impl Number for f64 {
     }
 }
 
-impl<F: Number> Pass for Slow<'_, F> {
+impl<F: Number> SimdLoop for Slow<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -111,27 +111,27 @@ impl<F: Number> Pass for Slow<'_, F> {
     }
 }
 
-fn paths() -> impl Iterator<Item = Path> {
-    Path::ALL.into_iter().filter(|path| path.is_available())
+fn levels() -> impl Iterator<Item = SimdLevel> {
+    SimdLevel::ALL.into_iter().filter(|level| level.is_available())
 }
 
 fn run<F: Scalar>(
-    path: Path,
+    level: SimdLevel,
     a: &Matrix<F>,
     b: &Matrix<F>,
     start: Accumulate<&[F]>,
     epilogue: Epilogue,
     c: &mut Matrix<F>,
 ) {
-    // SAFETY: `paths` gives available paths only.
-    unsafe { product_on(path, a.view(), b.view(), start, epilogue, c.view_mut()) }
+    // SAFETY: `levels` gives available levels only.
+    unsafe { product_on(level, a.view(), b.view(), start, epilogue, c.view_mut()) }
 }
 
 fn random<F: Scalar>(rng: &mut impl Rng) -> F {
     F::from_f64(rng.random_range(-1.0..1.0))
 }
 
-/// One product on every path against the slow loop: the same bits, or, where one row or column or short sums
+/// One product on every level against the slow loop: the same bits, or, where one row or column or short sums
 /// written by columns allow several chains, the rounding of a sum: k roundings of numbers no larger than Σ|a||b| + |start| ≤ k + 1.
 fn check<F: Number>(
     (m, k, n): (usize, usize, usize),
@@ -146,7 +146,7 @@ fn check<F: Number>(
     let before = Array2::from_shape_fn((m, n), |_| if start == 2 { random(rng) } else { F::NAN });
     let slow_b = Array2::from_shape_fn((k, n), |index| b.view()[index]);
     let mut results = Vec::new();
-    for path in paths() {
+    for level in levels() {
         let mut entries = before.iter();
         let mut c = Matrix::new(m, n, lies[2], || *entries.next().unwrap());
         let (start, mut slow) = match start {
@@ -154,14 +154,14 @@ fn check<F: Number>(
             1 => (Accumulate::Bias(&bias[..]), Array2::from_shape_fn((m, n), |(_, j)| bias[j])),
             _ => (Accumulate::Add, before.clone()),
         };
-        run(path, &a, &b, start, epilogue, &mut c);
-        let fused = path != Path::Portable;
-        // SAFETY: `paths` gives available paths only.
-        unsafe { on(path, Slow { a: a.view(), b: slow_b.clone(), c: &mut slow, fused }) };
+        run(level, &a, &b, start, epilogue, &mut c);
+        let fused = level != SimdLevel::Portable;
+        // SAFETY: `levels` gives available levels only.
+        unsafe { on(level, Slow { a: a.view(), b: slow_b.clone(), c: &mut slow, fused }) };
         if epilogue == Epilogue::Relu {
             slow.mapv_inplace(|x| if x < F::ZERO { F::ZERO } else { x });
         }
-        let what = format!("{m} × {k} × {n}, {lies:?}, {start:?}, {epilogue:?}, {path}, {}", F::NAME);
+        let what = format!("{m} × {k} × {n}, {lies:?}, {start:?}, {epilogue:?}, {level}, {}", F::NAME);
         let by_columns = matches!(lies[2], Lie::Columns | Lie::PaddedColumns) && k <= dot_chains::<F>();
         let tolerance =
             if m == 1 || n == 1 || by_columns { 2.0 * F::EPSILON * (k * (k + 1)) as f64 } else { 0.0 };
@@ -174,7 +174,7 @@ fn check<F: Number>(
             results.push(c.view().to_owned());
         }
     }
-    assert!(results.iter().all(|c| *c == results[0]), "two fused paths differ: {m} × {k} × {n}, {lies:?}");
+    assert!(results.iter().all(|c| *c == results[0]), "two fused levels differ: {m} × {k} × {n}, {lies:?}");
 }
 
 #[test]
@@ -243,40 +243,40 @@ fn a_row_does_not_depend_on_the_rows_beside_it_nor_a_sum_on_its_chunks() {
     let (m, k, n) = (70, 300, 40);
     let a = Matrix::<f32>::new(m, k, Lie::Rows, || random(&mut rng));
     let b = Matrix::<f32>::new(k, n, Lie::Rows, || random(&mut rng));
-    for path in paths() {
+    for level in levels() {
         let product =
             |a: ArrayView2<f32>, b: ArrayView2<f32>, start: Accumulate<&[f32]>, c: ArrayViewMut2<f32>| {
-                // SAFETY: `paths` gives available paths only.
-                unsafe { product_on(path, a, b, start, Epilogue::None, c) }
+                // SAFETY: `levels` gives available levels only.
+                unsafe { product_on(level, a, b, start, Epilogue::None, c) }
             };
         let mut whole = Array2::zeros((m, n));
         product(a.view(), b.view(), Accumulate::Write, whole.view_mut());
         for rows in [0..1, 3..5, 20..70] {
             let mut part = Array2::zeros((rows.len(), n));
             product(a.view().slice(s![rows.clone(), ..]), b.view(), Accumulate::Write, part.view_mut());
-            assert_eq!(part, whole.slice(s![rows, ..]), "{path}");
+            assert_eq!(part, whole.slice(s![rows, ..]), "{level}");
         }
         let mut sum = Array2::zeros((m, n));
         for chunk in [0..64, 64..65, 65..300] {
             let (a, b) = (a.view(), b.view());
             product(a.slice(s![.., chunk.clone()]), b.slice(s![chunk, ..]), Accumulate::Add, sum.view_mut());
         }
-        assert_eq!(sum, whole, "{path}");
+        assert_eq!(sum, whole, "{level}");
     }
 }
 
 #[test]
 fn what_is_not_finite_goes_through() {
-    for path in paths() {
+    for level in levels() {
         for n in [1, 2, 40] {
             let a = Matrix::new(5, 4, Lie::Rows, || f32::NAN);
             let b = Matrix::new(4, n, Lie::Rows, || 1.0);
             let mut c = Matrix::new(5, n, Lie::Rows, || 0.0);
-            run(path, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
-            assert!(c.view().iter().all(|x| x.is_nan()), "{path}: NaN through the rectifier");
+            run(level, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
+            assert!(c.view().iter().all(|x| x.is_nan()), "{level}: NaN through the rectifier");
             let a = Matrix::new(5, 4, Lie::Rows, || f32::INFINITY);
-            run(path, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
-            assert!(c.view().iter().all(|x| *x == f32::INFINITY), "{path}");
+            run(level, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
+            assert!(c.view().iter().all(|x| *x == f32::INFINITY), "{level}");
         }
     }
 }
@@ -323,13 +323,13 @@ fn rows_may_run_upwards() {
     for (m, k, n) in [(7, 10, 1), (7, 10, 2), (6, 5, 3), (9, 40, 1), (30, 20, 20)] {
         let a = Array2::<f32>::from_shape_simple_fn((m, k), || random(&mut rng));
         let b = Array2::<f32>::from_shape_simple_fn((n, k), || random(&mut rng));
-        for path in paths() {
+        for level in levels() {
             let [mut down, mut up] = [(); 2].map(|()| Array2::zeros((n, m)));
             for (a, c) in [(a.view(), &mut down), (a.slice(s![..;-1, ..]), &mut up)] {
-                // SAFETY: `paths` gives available paths only.
+                // SAFETY: `levels` gives available levels only.
                 unsafe {
                     product_on(
-                        path,
+                        level,
                         a,
                         b.t(),
                         Accumulate::Write,
@@ -338,7 +338,7 @@ fn rows_may_run_upwards() {
                     )
                 }
             }
-            assert_eq!(up.slice(s![.., ..;-1]), down, "{m} × {k} × {n}, {path}");
+            assert_eq!(up.slice(s![.., ..;-1]), down, "{m} × {k} × {n}, {level}");
         }
     }
 }

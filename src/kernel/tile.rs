@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 
 use super::gemm::{Accumulate, Epilogue, Gemm};
-use super::simd::Pass;
+use super::simd::SimdLoop;
 use super::vector::Vector;
 
 /// How far the rows of `a` are apart that two neighbouring tiles begin with.
@@ -100,7 +100,7 @@ impl<F: Copy> Tiles<F> {
     /// Computes `m` rows, in as few tiles as possible and of heights as equal as possible.
     ///
     /// # Safety
-    /// The processor has the instructions of `V::PATH`; the pointers are valid for `m × k`, `k × n` and
+    /// The processor has the instructions of `V::LEVEL`; the pointers are valid for `m × k`, `k × n` and
     /// `m × n` numbers; `c` is nobody else's.
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(mut self, m: usize) {
@@ -168,7 +168,7 @@ pub fn heights(m: usize, tall: usize) -> (usize, usize, usize) {
 /// itself.
 struct OfHeight<F, V, const R: usize>(Tiles<F>, usize, PhantomData<V>);
 
-impl<F: Copy, V: Vector<F>, const R: usize> Pass for OfHeight<F, V, R> {
+impl<F: Copy, V: Vector<F>, const R: usize> SimdLoop for OfHeight<F, V, R> {
     type Output = ();
 
     #[inline(always)]
@@ -324,7 +324,7 @@ impl<F: Copy> Column<F> {
 /// Reads one of `C` registers side by side, the last of which is `WHOLE` or has a mask.
 ///
 /// # Safety
-/// The processor has the instructions of `V::PATH`, and so many numbers are there.
+/// The processor has the instructions of `V::LEVEL`, and so many numbers are there.
 #[inline(always)]
 unsafe fn load<F, V: Vector<F>, const C: usize, const WHOLE: bool>(
     from: *const F,

@@ -1,11 +1,11 @@
 //! A register of numbers: what the product's tiles are written in.
 //!
-//! [`Vector`] has one implementation per instruction path and number type. The portable one, [`Lanes`],
+//! [`Vector`] has one implementation per instruction level and number type. The portable one, [`Lanes`],
 //! is an array of any number type; the others wrap the processor's registers (`x86.rs`).
 
 use ndarray::LinalgScalar;
 
-use super::simd::{self, Pass, Path};
+use super::simd::{self, SimdLevel, SimdLoop};
 
 /// What a product asks of its numbers.
 pub trait Number: LinalgScalar + PartialOrd {}
@@ -15,18 +15,18 @@ impl<F: LinalgScalar + PartialOrd> Number for F {}
 /// A register of `LANES` numbers.
 ///
 /// The methods are called from functions that are inlined always, and from no closure. A closure, and so what `map` of
-/// an array or `fold` does with it, is a function without the path's instructions, in which each of them stays a call
+/// an array or `fold` does with it, is a function without the level's instructions, in which each of them stays a call
 /// through memory unless the compiler happens to inline it first: an inner loop fifteen times as slow.
 ///
 /// # Safety
-/// Every method needs a processor that has the instructions of `PATH`. Pointers need not be aligned;
+/// Every method needs a processor that has the instructions of `LEVEL`. Pointers need not be aligned;
 /// those of `load` and `store` are valid for `LANES` numbers, those of the partial forms for as many as
 /// the mask was made for.
 pub trait Vector<F>: Copy {
     /// How many numbers a register holds.
     const LANES: usize;
-    /// The path whose instructions the methods use.
-    const PATH: Path;
+    /// The level whose instructions the methods use.
+    const LEVEL: SimdLevel;
     /// How many rows a tile may have that is several registers wide; 0 if there are none so wide.
     const ROWS: usize;
     /// How many rows a tile may have that is four registers wide, if large products are computed in such; else 0.
@@ -42,8 +42,8 @@ pub trait Vector<F>: Copy {
     /// Marks the lanes that a partial load or store touches.
     type Mask: Copy;
 
-    /// Runs a pass on the path, for which alone it is compiled.
-    unsafe fn on<P: Pass>(pass: P) -> P::Output;
+    /// Runs a pass on the level, for which alone it is compiled.
+    unsafe fn on<L: SimdLoop>(work: L) -> L::Output;
     /// The mask of the first `n` lanes, `n ≤ LANES`.
     unsafe fn mask(n: usize) -> Self::Mask;
     /// The same number in every lane.
@@ -66,7 +66,7 @@ pub trait Vector<F>: Copy {
             unsafe { row.store_part(to.offset(i as isize * step), mask) }
         }
     }
-    /// `self · factor + term`, rounded once where the path has the instruction.
+    /// `self · factor + term`, rounded once where the level has the instruction.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// The sum of two registers.
     unsafe fn plus(self, other: Self) -> Self;
@@ -85,7 +85,7 @@ pub trait Vector<F>: Copy {
 /// Reads `C` registers side by side, of the last one the lanes that the mask marks.
 ///
 /// # Safety
-/// The processor has the instructions of `V::PATH`, and so many numbers are there.
+/// The processor has the instructions of `V::LEVEL`, and so many numbers are there.
 #[inline(always)]
 pub unsafe fn load_row<F, V: Vector<F>, const C: usize>(from: *const F, mask: V::Mask) -> [V; C] {
     // SAFETY: the caller's promise.
@@ -99,13 +99,13 @@ pub unsafe fn load_row<F, V: Vector<F>, const C: usize>(from: *const F, mask: V:
     }
 }
 
-/// An array that stands for a register on processors without a special path.
+/// An array that stands for a register on processors without a special level.
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes<F, const N: usize>([F; N]);
 
 impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     const LANES: usize = N;
-    const PATH: Path = Path::Portable;
+    const LEVEL: SimdLevel = SimdLevel::Portable;
     const ROWS: usize = 4;
     const ROWS_OF_FOUR: usize = 0;
     const ROWS_WITH_MASK: usize = 4;
@@ -115,8 +115,8 @@ impl<F: Number, const N: usize> Vector<F> for Lanes<F, N> {
     type Mask = usize;
 
     #[inline(always)]
-    unsafe fn on<P: Pass>(pass: P) -> P::Output {
-        simd::portable(pass)
+    unsafe fn on<L: SimdLoop>(work: L) -> L::Output {
+        simd::portable(work)
     }
     #[inline(always)]
     unsafe fn mask(n: usize) -> usize {

@@ -5,16 +5,9 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-use super::simd::{Pass, vectorize};
+use super::simd::{SimdLoop, dispatch};
 
 /// A row-major matrix over a slice whose rows start `stride` numbers apart.
-///
-/// ```
-/// use polytask::kernel;
-///
-/// let numbers = [1.0, 2.0, 0.0, 3.0, 4.0, 0.0]; // rows of two, three apart
-/// assert_eq!(kernel::matrix(&numbers, 2, 2, 3), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
-/// ```
 ///
 /// # Panics
 /// If the rows do not lie inside the slice.
@@ -28,14 +21,6 @@ pub fn matrix<F>(numbers: &[F], rows: usize, cols: usize, stride: usize) -> Arra
 }
 
 /// A row-major matrix, to write, over a slice whose rows start `stride` numbers apart.
-///
-/// ```
-/// use polytask::kernel;
-///
-/// let mut numbers = [0.0; 6];
-/// kernel::matrix_mut(&mut numbers, 2, 2, 3).fill(1.0);
-/// assert_eq!(numbers, [1.0, 1.0, 0.0, 1.0, 1.0, 0.0]);              // what lies between the rows stays
-/// ```
 ///
 /// # Panics
 /// If the rows do not lie inside the slice, or overlap.
@@ -51,14 +36,6 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
 
 /// Copies a row to another. Rows of 4 to 32 numbers go as two pieces of a fixed length that may overlap: a call
 /// of the library's function for any length costs more than what it does for a row.
-///
-/// ```
-/// use polytask::kernel;
-///
-/// let (from, mut to) = ([1, 2, 3, 4, 5, 6], [0; 6]);
-/// kernel::copy_row(&from, &mut to);
-/// assert_eq!(to, from);
-/// ```
 ///
 /// # Panics
 /// If the rows differ in length.
@@ -88,14 +65,6 @@ fn copy_ends<F: Copy, const N: usize>(from: &[F], to: &mut [F]) {
 /// Copies rows of a row-major table, as wide as those of `to`, and does something to each copy: first the row that
 /// `rows` names first, and so on to the end of `rows` or of `to`.
 ///
-/// ```
-/// use polytask::kernel;
-///
-/// let (table, mut to) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0.0; 4]); // three rows of two
-/// kernel::copy_rows(&table, &[2, 0], to.chunks_exact_mut(2), |row| row[1] += 0.5);
-/// assert_eq!(to, [5.0, 6.5, 1.0, 2.5]);
-/// ```
-///
 /// # Panics
 /// If the table has no such row.
 #[inline]
@@ -105,7 +74,7 @@ pub fn copy_rows<'a, F: Copy + 'a>(
     to: impl Iterator<Item = &'a mut [F]>,
     then: impl Fn(&mut [F]),
 ) {
-    vectorize(CopyRows { table, rows, to, then });
+    dispatch(CopyRows { table, rows, to, then });
 }
 
 struct CopyRows<'t, F, I, T> {
@@ -115,7 +84,7 @@ struct CopyRows<'t, F, I, T> {
     then: T,
 }
 
-impl<'a, F: Copy + 'a, I: Iterator<Item = &'a mut [F]>, T: Fn(&mut [F])> Pass for CopyRows<'_, F, I, T> {
+impl<'a, F: Copy + 'a, I: Iterator<Item = &'a mut [F]>, T: Fn(&mut [F])> SimdLoop for CopyRows<'_, F, I, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -166,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_copied_in_the_order_that_is_asked_for() {
+        let (table, mut to) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0.0; 4]);
+        copy_rows(&table, &[2, 0], to.chunks_exact_mut(2), |row| row[1] += 0.5);
+        assert_eq!(to, [5.0, 6.5, 1.0, 2.5]);
+        // To the end of the rows that are asked for, or of those that there is room for.
+        copy_rows(&table, &[1], to.chunks_exact_mut(2), |_| ());
+        copy_rows(&table, &[1, 9], to[2..].chunks_exact_mut(2), |_| ());
+        assert_eq!(to, [3.0, 4.0, 3.0, 4.0]);
+    }
+
+    #[test]
     fn rows_of_every_length_are_copied_whole() {
         for len in 0..40 {
             let from: Vec<usize> = (1..=len).collect();
@@ -197,11 +177,11 @@ mod tests {
             (HUGE / 2 + 2, 0, 2),
         ] {
             assert!(
-                refused(&|| drop(matrix(&[7.0; 4], rows, cols, stride))),
+                refused(&|| _ = matrix(&[7.0; 4], rows, cols, stride)),
                 "{rows} × {cols}, {stride} apart"
             );
             assert!(
-                refused(&|| drop(matrix_mut(&mut [7.0; 4], rows, cols, stride))),
+                refused(&|| _ = matrix_mut(&mut [7.0; 4], rows, cols, stride)),
                 "{rows}, {cols}, {stride}"
             );
         }

@@ -6,20 +6,20 @@ use std::marker::PhantomData;
 use super::blocks::multiply;
 use super::gemm::Gemm;
 use super::native::Native;
-use super::simd::{Pass, Path, avx2, avx512, portable};
+use super::simd::{SimdLevel, SimdLoop, avx2, avx512, portable};
 use super::vector::{Lanes, Number, Vector};
 
 /// Chooses the registers of a number type.
 macro_rules! native {
     ($float:ident, $portable:ty, $avx2:ty, $avx512:ty) => {
         impl Native for $float {
-            unsafe fn multiply(path: Path, product: Gemm<Self>) {
+            unsafe fn multiply(level: SimdLevel, product: Gemm<Self>) {
                 // SAFETY: the caller's promise.
                 unsafe {
-                    match path {
-                        Path::Portable => portable(Multiply::<Self, $portable>::new(product)),
-                        Path::Avx2 => avx2(Multiply::<Self, $avx2>::new(product)),
-                        Path::Avx512 => avx512(Multiply::<Self, $avx512>::new(product)),
+                    match level {
+                        SimdLevel::Portable => portable(Multiply::<Self, $portable>::new(product)),
+                        SimdLevel::Avx2 => avx2(Multiply::<Self, $avx2>::new(product)),
+                        SimdLevel::Avx512 => avx512(Multiply::<Self, $avx512>::new(product)),
                     }
                 }
             }
@@ -35,13 +35,13 @@ struct Multiply<F, V>(Gemm<F>, PhantomData<V>);
 
 impl<F, V> Multiply<F, V> {
     /// # Safety
-    /// The product is as [`multiply`] wants it, and the pass runs on the path of `V`.
+    /// The product is as [`multiply`] wants it, and the pass runs on the level of `V`.
     unsafe fn new(product: Gemm<F>) -> Self {
         Self(product, PhantomData)
     }
 }
 
-impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
+impl<F: Number, V: Vector<F>> SimdLoop for Multiply<F, V> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -54,7 +54,7 @@ impl<F: Number, V: Vector<F>> Pass for Multiply<F, V> {
 macro_rules! vector {
     (
         $(#[$doc:meta])*
-        $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, path $path:ident by $on:ident,
+        $name:ident: $lanes:literal of $float:ident in $register:ident, half $half:ty, level $level:ident by $on:ident,
         rows $rows:literal, of four registers $rows_of_four:literal, with a mask $rows_with_mask:literal, of one register $rows_of_one:literal,
         mask $mask:ty = |$n:ident| $make_mask:expr,
         load_part |$from:ident, $load_mask:ident| $load_part:expr,
@@ -69,11 +69,11 @@ macro_rules! vector {
         pub struct $name($register);
 
         // SAFETY (every block below): the trait's contract, which the caller keeps: the processor has the
-        // path's instructions, and the pointers are valid for the lanes that are touched.
+        // level's instructions, and the pointers are valid for the lanes that are touched.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Vector<$float> for $name {
             const LANES: usize = $lanes;
-            const PATH: Path = Path::$path;
+            const LEVEL: SimdLevel = SimdLevel::$level;
             const ROWS: usize = $rows;
             const ROWS_OF_FOUR: usize = $rows_of_four;
             const ROWS_WITH_MASK: usize = $rows_with_mask;
@@ -83,8 +83,8 @@ macro_rules! vector {
             type Mask = $mask;
 
             #[inline(always)]
-            unsafe fn on<P: Pass>(pass: P) -> P::Output {
-                unsafe { $on(pass) }
+            unsafe fn on<L: SimdLoop>(work: L) -> L::Output {
+                unsafe { $on(work) }
             }
             #[inline(always)]
             unsafe fn mask($n: usize) -> $mask {
@@ -162,7 +162,7 @@ macro_rules! vector {
 
 vector! {
     /// Sixteen `f32` in a 512-bit register.
-    Avx512F32: 16 of f32 in __m512, half HalfF32, path Avx512 by avx512,
+    Avx512F32: 16 of f32 in __m512, half HalfF32, level Avx512 by avx512,
     rows 12, of four registers 6, with a mask 12, of one register 16,
     mask __mmask16 = |n| ((1_u32 << n) - 1) as __mmask16,
     load_part |from, mask| _mm512_maskz_loadu_ps(mask, from),
@@ -175,7 +175,7 @@ vector! {
 
 vector! {
     /// Eight `f32` in a 256-bit register, with the masks of AVX-512.
-    HalfF32: 8 of f32 in __m256, half Self, path Avx512 by avx512,
+    HalfF32: 8 of f32 in __m256, half Self, level Avx512 by avx512,
     rows 0, of four registers 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_ps(mask, from),
@@ -188,7 +188,7 @@ vector! {
 
 vector! {
     /// Eight `f64` in a 512-bit register.
-    Avx512F64: 8 of f64 in __m512d, half HalfF64, path Avx512 by avx512,
+    Avx512F64: 8 of f64 in __m512d, half HalfF64, level Avx512 by avx512,
     rows 12, of four registers 6, with a mask 12, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm512_maskz_loadu_pd(mask, from),
@@ -201,7 +201,7 @@ vector! {
 
 vector! {
     /// Four `f64` in a 256-bit register, with the masks of AVX-512.
-    HalfF64: 4 of f64 in __m256d, half Self, path Avx512 by avx512,
+    HalfF64: 4 of f64 in __m256d, half Self, level Avx512 by avx512,
     rows 0, of four registers 0, with a mask 0, of one register 16,
     mask __mmask8 = |n| ((1_u32 << n) - 1) as __mmask8,
     load_part |from, mask| _mm256_maskz_loadu_pd(mask, from),
@@ -214,7 +214,7 @@ vector! {
 
 vector! {
     /// Eight `f32` in a 256-bit register.
-    Avx2F32: 8 of f32 in __m256, half Self, path Avx2 by avx2,
+    Avx2F32: 8 of f32 in __m256, half Self, level Avx2 by avx2,
     rows 6, of four registers 0, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_32.as_ptr().add(8 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_ps(from, mask.0),
@@ -228,7 +228,7 @@ vector! {
 
 vector! {
     /// Four `f64` in a 256-bit register.
-    Avx2F64: 4 of f64 in __m256d, half Self, path Avx2 by avx2,
+    Avx2F64: 4 of f64 in __m256d, half Self, level Avx2 by avx2,
     rows 6, of four registers 0, with a mask 5, of one register 6,
     mask (__m256i, usize) = |n| (unsafe { _mm256_loadu_si256(MASKS_64.as_ptr().add(4 - n).cast()) }, n),
     load_part |from, mask| _mm256_maskload_pd(from, mask.0),

@@ -21,7 +21,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use ndarray::ArrayView2;
 
-use crate::kernel::{self, Epilogue, Pass};
+use crate::kernel::{self, Epilogue, SimdLoop};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Runs a body with the activation as a constant, so that the loop inside is compiled for it alone; the identity
@@ -192,17 +192,17 @@ impl Activation {
 
     /// Replaces each z by φ(z).
     pub(crate) fn apply_in_place<F: Scalar>(self, z: &mut [F]) {
-        kernel::vectorize(ApplyInPlace { activation: self, z });
+        kernel::dispatch(ApplyInPlace { activation: self, z });
     }
 
     /// Writes φ(z) to `y`.
     pub(crate) fn apply<F: Scalar>(self, z: &[F], y: &mut [F]) {
-        kernel::vectorize(Apply { activation: self, z, y });
+        kernel::dispatch(Apply { activation: self, z, y });
     }
 
     /// Multiplies each delta by φ′, from what was kept of the same entry.
     pub(crate) fn multiply_derivative<F: Scalar>(self, kept: &[F], delta: &mut [F]) {
-        kernel::vectorize(MultiplyDerivative { activation: self, kept, delta });
+        kernel::dispatch(MultiplyDerivative { activation: self, kept, delta });
     }
 
     /// Records for each entry with a kink which side it is on and how far |z| is from it; how far a rectifier is
@@ -241,7 +241,7 @@ struct ApplyInPlace<'a, F> {
     z: &'a mut [F],
 }
 
-impl<F: Scalar> Pass for ApplyInPlace<'_, F> {
+impl<F: Scalar> SimdLoop for ApplyInPlace<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -258,7 +258,7 @@ struct Apply<'a, F> {
     y: &'a mut [F],
 }
 
-impl<F: Scalar> Pass for Apply<'_, F> {
+impl<F: Scalar> SimdLoop for Apply<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -275,7 +275,7 @@ struct MultiplyDerivative<'a, F> {
     delta: &'a mut [F],
 }
 
-impl<F: Scalar> Pass for MultiplyDerivative<'_, F> {
+impl<F: Scalar> SimdLoop for MultiplyDerivative<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::mean::usable;
-use crate::kernel::{self, Pass};
+use crate::kernel::{self, SimdLoop};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The labels of one task for one batch.
@@ -56,7 +56,7 @@ impl<'a, F: Scalar> Labels<'a, F> {
         let present = |t: &F| u8::from(!t.is_nan());
         usable::<F>(match self.weights {
             None => match self.targets.to_slice() {
-                Some(targets) => kernel::vectorize(Count(targets)) as f64,
+                Some(targets) => kernel::dispatch(Count(targets)) as f64,
                 None => self.targets.iter().map(|t| usize::from(present(t))).sum::<usize>() as f64,
             },
             Some(weights) => (self.targets.rows().into_iter().zip(weights))
@@ -112,7 +112,7 @@ impl<'a, F: Scalar> Labels<'a, F> {
 /// How many of the numbers are not NaN: counted in 32 bits, of which a register holds many, and so in blocks.
 struct Count<'a, F>(&'a [F]);
 
-impl<F: Scalar> Pass for Count<'_, F> {
+impl<F: Scalar> SimdLoop for Count<'_, F> {
     type Output = usize;
     #[inline(always)]
     fn run(self) -> usize {

@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip, aview0};
 
 use super::Labels;
 use crate::Scalar;
-use crate::kernel::{self, Pass};
+use crate::kernel::{self, SimdLoop};
 
 /// The mean of a loss of one output and one label: `example(y, t)` is (ℓ, ∂ℓ/∂y).
 #[track_caller]
@@ -54,7 +54,7 @@ pub(super) fn pointwise_sum<F: Scalar>(
         && delta.is_standard_layout()
     {
         let delta = delta.into_slice().expect("standard layout");
-        return kernel::vectorize(Unweighted { y, t, rate, delta, example });
+        return kernel::dispatch(Unweighted { y, t, rate, delta, example });
     }
     let one = F::ONE;
     let weights = match labels.weights {
@@ -90,7 +90,7 @@ struct Unweighted<'a, F, E> {
     example: E,
 }
 
-impl<F: Scalar, E: Fn(F, F) -> (F, F)> Pass for Unweighted<'_, F, E> {
+impl<F: Scalar, E: Fn(F, F) -> (F, F)> SimdLoop for Unweighted<'_, F, E> {
     type Output = F;
 
     /// Values and deltas of a block first, in a loop whose rounds do not depend on each other and which so becomes

@@ -21,7 +21,7 @@ impl<F: Scalar> Network<F> {
     pub fn backward(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
         let deltas = self.propagate(pass, trace, weights);
         let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
+        trace.pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
             self.gradient(i, deltas, chunks, lanes, weights, part);
         });
     }
@@ -45,19 +45,19 @@ impl<F: Scalar> Network<F> {
             self.gradient(i, deltas, chunks, lanes, weights, part);
         };
         let [first, second] = moments;
-        if trace.crew.n_threads() == 1 && self.layout().len() < SMALL {
+        if trace.pool.n_threads() == 1 && self.layout().len() < SMALL {
             for (i, cut) in self.cuts.iter().enumerate() {
                 compute(i, &mut gradient[cut.clone()]);
             }
             return then(theta, gradient, [first, second]);
         }
         match (first.is_empty(), second.is_empty()) {
-            (true, _) => trace.crew.for_each_part(&self.cuts, [gradient, theta], |i, [gradient, theta]| {
+            (true, _) => trace.pool.for_each_part(&self.cuts, [gradient, theta], |i, [gradient, theta]| {
                 compute(i, gradient);
                 then(theta, gradient, [&mut [], &mut []]);
             }),
             (false, true) => {
-                trace.crew.for_each_part(
+                trace.pool.for_each_part(
                     &self.cuts,
                     [gradient, theta, first],
                     |i, [gradient, theta, first]| {
@@ -68,7 +68,7 @@ impl<F: Scalar> Network<F> {
             }
             (false, false) => {
                 let all = [gradient, theta, first, second];
-                trace.crew.for_each_part(&self.cuts, all, |i, [gradient, theta, first, second]| {
+                trace.pool.for_each_part(&self.cuts, all, |i, [gradient, theta, first, second]| {
                     compute(i, gradient);
                     then(theta, gradient, [first, second]);
                 });
@@ -142,7 +142,7 @@ impl<F: Scalar> Network<F> {
         }
         let (tasks, one) = (&trace.tasks, Propagation::of_lanes(1));
         let input = one.wanted(trace.keeps_input_delta);
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+        trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             let sends = |head: &Head<F>| weight(head.task).1;
             let any_sends = |heads: &[Head<F>], reads: Representation| {
                 heads.iter().any(|head| sends(head) && head.reads == reads)

@@ -94,7 +94,7 @@ impl<F: Scalar> Network<F> {
             }
             let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
             if over != GramianScope::Representation {
-                trace.crew.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
+                trace.pool.for_each_mut(&mut lanes.shares, |_, share| self.compute(over, chunks, share));
             }
             lanes.gramian.fill(0.0);
             for share in &lanes.shares {
@@ -175,7 +175,7 @@ impl<F: Scalar> Network<F> {
             if self.products.is_empty() {
                 self.propagate_lanes(pass, trace);
                 let (chunks, lanes) = (trace.chunks.in_use(), &mut trace.lanes);
-                trace.crew.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
+                trace.pool.for_each_part(&lanes.cuts, [&mut lanes.jacobian], |i, [part]| {
                     self.sharing.gradient(chunks, i / shared.len(), &shared[i % shared.len()], part);
                 });
             } else {
@@ -183,7 +183,7 @@ impl<F: Scalar> Network<F> {
                     self.sweep(pass, trace, |other| (if other == task { 1.0 } else { 0.0 }, true));
                     let chunks = trace.chunks.in_use();
                     let row = &mut trace.lanes.jacobian[task * n..(task + 1) * n];
-                    trace.crew.for_each_part(&self.cuts[..shared.len()], [row], |i, [part]| {
+                    trace.pool.for_each_part(&self.cuts[..shared.len()], [row], |i, [part]| {
                         self.sharing.gradient(chunks, 0, &shared[i], part);
                     });
                 }
@@ -205,7 +205,7 @@ impl<F: Scalar> Network<F> {
         assert_eq!(own.len(), self.n_tasks(), "one weight per task");
         assert_eq!(direction.len(), self.layout().n_shared(), "one number for each shared parameter");
         let chunks = trace.chunks.in_use();
-        trace.crew.for_each_part(&self.cuts, [gradient], |i, [part]| {
+        trace.pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
             let piece = &self.pieces[i];
             match piece.owner {
                 Some(head) => self.own_gradient(piece, head, chunks, |task| own[task], part),
@@ -232,7 +232,7 @@ impl<F: Scalar> Network<F> {
         match (trace.stage, trace.lanes.known) {
             (Stage::Lanes, Some(GramianScope::SharedParameters | GramianScope::Sketch { .. })) => {
                 let shares = &trace.lanes.shares;
-                trace.crew.for_each_mut(chunks, |_, chunk| {
+                trace.pool.for_each_mut(chunks, |_, chunk| {
                     for share in shares {
                         if let Work::Products { layer, chunk: 0 }
                         | Work::Sketch { layer, sums: Sums { first: 0, .. } } = share.work
@@ -245,7 +245,7 @@ impl<F: Scalar> Network<F> {
             }
             (Stage::Heads, _) => {
                 let common = self.common?;
-                trace.crew.for_each_mut(chunks, |_, chunk| {
+                trace.pool.for_each_mut(chunks, |_, chunk| {
                     kernel::combine_rows(chunk.deltas.padded_mut(common, 0..n), weights);
                     self.sharing.propagate(pass, &chunk.values, &mut chunk.deltas, to);
                 });
@@ -279,7 +279,7 @@ impl<F: Scalar> Network<F> {
         // One lane more than there are tasks, for their sum.
         trace.chunks.reserve_lanes(self.n_tasks() + 1);
         let tasks = &trace.tasks;
-        trace.crew.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
+        trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             self.heads_to_lanes(pass, tasks, chunk);
             then(chunk);
         });
@@ -294,7 +294,7 @@ impl<F: Scalar> Network<F> {
             (&trace.tasks, self.common.expect("the network was checked for one representation"));
         let (chunks, shares) = (trace.chunks.in_use_mut(), &mut trace.lanes.shares);
         shares.iter_mut().for_each(|share| share.gramian.fill(0.0));
-        trace.crew.for_each_pair_mut(chunks, shares, |_, chunk, share| {
+        trace.pool.for_each_pair_mut(chunks, shares, |_, chunk, share| {
             self.heads_to_lanes(pass, tasks, chunk);
             // The padding is zero: it adds nothing, and without it the rows would be many short ones.
             kernel::add_gramian(chunk.deltas.padded(common, 0..n), n, &mut share.gramian);

@@ -11,7 +11,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use crate::arena::{ActivationLayout, Chunks};
-use crate::kernel::{self, Crew};
+use crate::kernel::{self, ThreadPool};
 use crate::layer::{Draw, Mode, Pass};
 use crate::loss::Labels;
 use crate::{GramianScope, Scalar};
@@ -54,7 +54,7 @@ pub struct Trace<F: Scalar> {
     /// The unweighted loss of each task in f64, and whether the batch has a label for it.
     pub(crate) losses: Vec<f64>,
     pub(crate) labelled: Vec<bool>,
-    pub(crate) crew: Crew,
+    pub(crate) pool: ThreadPool,
     pub(crate) keeps_input_delta: bool,
 }
 
@@ -205,7 +205,7 @@ impl<F: Scalar> Trace<F> {
             draw: Draw::default(),
             losses: vec![0.0; widths.len()],
             labelled: vec![false; widths.len()],
-            crew: Crew::new(1),
+            pool: ThreadPool::new(1),
             keeps_input_delta: false,
         }
     }
@@ -225,7 +225,7 @@ impl<F: Scalar> Trace<F> {
     /// ```
     #[must_use]
     pub fn threads(mut self, n_threads: usize) -> Self {
-        self.crew = Crew::new(n_threads.max(1));
+        self.pool = ThreadPool::new(n_threads.max(1));
         self
     }
 

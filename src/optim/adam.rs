@@ -26,7 +26,7 @@ use super::{
     RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
     flush,
 };
-use crate::kernel::{Pass, vectorize};
+use crate::kernel::{SimdLoop, dispatch};
 use crate::{Result, Scalar};
 
 /// Adam (Kingma and Ba 2015, algorithm 1), the same as PyTorch's.
@@ -189,7 +189,7 @@ impl<F: Scalar> UpdateRule<F> for Adam {
             constants.epsilon = F::from_f64(self.epsilon);
         }
         constants.coupled_decay = F::from_f64(step.decay_scale * self.weight_decay);
-        vectorize(Sweep { constants, theta, gradient, m, v });
+        dispatch(Sweep { constants, theta, gradient, m, v });
     }
 }
 
@@ -252,7 +252,7 @@ pub(super) struct Sweep<'a, F> {
     pub(super) v: &'a mut [F],
 }
 
-impl<F: Scalar> Pass for Sweep<'_, F> {
+impl<F: Scalar> SimdLoop for Sweep<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

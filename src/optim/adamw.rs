@@ -15,7 +15,7 @@ use super::adam::{Constants, Sweep};
 use super::{
     RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
 };
-use crate::kernel::vectorize;
+use crate::kernel::dispatch;
 use crate::{Result, Scalar};
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), the same as PyTorch's.
@@ -128,6 +128,6 @@ impl<F: Scalar> UpdateRule<F> for AdamW {
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [m, v]: [&mut [F]; 2]) {
         let mut constants = Constants::new(step, self.beta1, self.beta2, self.epsilon);
         constants.shrink = F::from_f64(1.0 - step.learning_rate * step.decay_scale * self.weight_decay);
-        vectorize(Sweep { constants, theta, gradient, m, v });
+        dispatch(Sweep { constants, theta, gradient, m, v });
     }
 }

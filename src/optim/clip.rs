@@ -11,7 +11,7 @@
 //! TensorFlow's `clip_by_global_norm` is the same; PyTorch's `clip_grad_norm_` adds 1e-6 to the norm first.
 
 use crate::Scalar;
-use crate::kernel::{Pass, vectorize};
+use crate::kernel::{SimdLoop, dispatch};
 
 /// The Euclidean norm of a whole gradient, |g| = √Σ gᵢ², summed in `f64` in a fixed order.
 ///
@@ -39,14 +39,14 @@ pub fn global_norm<F: Scalar>(gradient: &[F]) -> f64 {
 /// assert_eq!(sum_of_squares(&[1.0_f32, 2.0]) + sum_of_squares(&[3.0_f32]), 14.0);
 /// ```
 pub fn sum_of_squares<F: Scalar>(gradient: &[F]) -> f64 {
-    vectorize(SumOfSquares { gradient })
+    dispatch(SumOfSquares { gradient })
 }
 
 struct SumOfSquares<'a, F> {
     gradient: &'a [F],
 }
 
-impl<F: Scalar> Pass for SumOfSquares<'_, F> {
+impl<F: Scalar> SimdLoop for SumOfSquares<'_, F> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
@@ -75,14 +75,14 @@ impl<F: Scalar> Pass for SumOfSquares<'_, F> {
 /// assert!(!all_finite(&[0.0, f64::NAN]) && !all_finite(&[1.0, f32::NEG_INFINITY]));
 /// ```
 pub fn all_finite<F: Scalar>(gradient: &[F]) -> bool {
-    vectorize(AllFinite { gradient })
+    dispatch(AllFinite { gradient })
 }
 
 struct AllFinite<'a, F> {
     gradient: &'a [F],
 }
 
-impl<F: Scalar> Pass for AllFinite<'_, F> {
+impl<F: Scalar> SimdLoop for AllFinite<'_, F> {
     type Output = bool;
     #[inline(always)]
     fn run(self) -> bool {

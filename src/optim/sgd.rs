@@ -15,7 +15,7 @@
 use super::{
     RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush, require,
 };
-use crate::kernel::{Pass, vectorize};
+use crate::kernel::{SimdLoop, dispatch};
 use crate::{Result, Scalar};
 
 /// Stochastic gradient descent, the same as PyTorch's with dampening 0.
@@ -144,8 +144,8 @@ impl<F: Scalar> UpdateRule<F> for Sgd {
             velocity_rate: F::from_f64(step.learning_rate * q),
         };
         match self.n_moments() {
-            0 => vectorize(Plain { constants, theta, gradient }),
-            _ => vectorize(WithVelocity { constants, theta, gradient, velocity }),
+            0 => dispatch(Plain { constants, theta, gradient }),
+            _ => dispatch(WithVelocity { constants, theta, gradient, velocity }),
         }
     }
 }
@@ -167,7 +167,7 @@ struct Plain<'a, F> {
     gradient: &'a [F],
 }
 
-impl<F: Scalar> Pass for Plain<'_, F> {
+impl<F: Scalar> SimdLoop for Plain<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
@@ -187,7 +187,7 @@ struct WithVelocity<'a, F> {
     velocity: &'a mut [F],
 }
 
-impl<F: Scalar> Pass for WithVelocity<'_, F> {
+impl<F: Scalar> SimdLoop for WithVelocity<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {

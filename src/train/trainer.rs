@@ -7,6 +7,7 @@ use super::callback::Callback;
 use super::{History, Run};
 use crate::balance::{Aggregate, Balance};
 use crate::data::Dataset;
+use crate::kernel::MOST_THREADS;
 use crate::optim::{Rule, Schedule};
 use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 
@@ -399,6 +400,11 @@ impl Trainer {
     pub fn start<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
         if self.batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));
+        }
+        if let Some(threads) = self.threads.filter(|&threads| threads > MOST_THREADS) {
+            let expected = format!("at most {MOST_THREADS}");
+            return Err(Error::new(ErrorKind::Setting, "threads", expected, threads)
+                .advise("as many as the machine has processors, or leave them unset"));
         }
         Run::new(self, model, data)
     }

@@ -292,7 +292,7 @@ fn file(name: &str) -> PathBuf {
 
 /// What the files must give: with fused multiply-add the last digits are others than without.
 fn expected() -> BTreeMap<String, Value> {
-    let arithmetic = if polytask::kernel::path().name() == "portable" { "portable" } else { "fused" };
+    let arithmetic = if polytask::kernel::simd_level().name() == "portable" { "portable" } else { "fused" };
     let text = fs::read_to_string(folder().join(format!("expected_{arithmetic}.json"))).expect("a file");
     serde_json::from_str(&text).expect("JSON")
 }

@@ -64,6 +64,14 @@ fn a_training_that_cannot_start_says_why() {
         result
     };
     refused(fit(Trainer::new(Adam::new(0.01)).batch_size(0)), Setting, &["batch size", "at least 1", "0"]);
+    for threads in [1025, usize::MAX] {
+        let found = threads.to_string();
+        refused(
+            fit(Trainer::new(Adam::new(0.01)).threads(threads)),
+            Setting,
+            &["threads", "at most 1024", &found],
+        );
+    }
     for rate in [f64::NAN, 0.0, -0.1, f64::INFINITY] {
         refused(fit(Trainer::new(Adam::new(rate))), Setting, &["learning rate"]);
         refused(fit(Trainer::new(AdamW::new(rate))), Setting, &["learning rate"]);

@@ -14,10 +14,24 @@ const RENAMED: &[Renamed] = &[
     ("Observed", "FixedEvidence", EVERYWHERE),
     ("Rows", "TaskGradients", &["src/balance"]),
     ("Every", "EveryNth", &["src/balance"]),
+    ("Crew", "ThreadPool", EVERYWHERE),
+    ("crew", "thread_pool", EVERYWHERE),
+    ("Start", "Accumulate", &["src/kernel"]),
+    ("Origin", "Accumulate", EVERYWHERE),
+    ("Epilogue", "Epilogue", EVERYWHERE),
+    ("Operands", "Gemm", EVERYWHERE),
+    ("Dots", "GemvDot", EVERYWHERE),
+    ("dots", "gemv", &["src/kernel"]),
+    ("Combination", "GemvAxpy", EVERYWHERE),
+    ("Row", "Gevm", &["src/kernel"]),
+    ("vectorize", "simd, dispatch", EVERYWHERE),
+    ("Pass", "SimdLoop", &["src/kernel"]),
+    ("Path", "SimdLevel", &["src/kernel"]),
+    ("path", "simd_level", &["src/kernel"]),
 ];
 
 /// Variables of the environment that are no longer read, in halves so that this file does not name them.
-const VARIABLES: [(&str, &str); 0] = [];
+const VARIABLES: [(&str, &str); 1] = [(concat!("POLYTASK_", "PATH"), "POLYTASK_SIMD")];
 
 /// The items that the code defines or exports: what stands behind a keyword of a definition, and what a `pub use` brings.
 fn items(code: &str) -> Vec<String> {

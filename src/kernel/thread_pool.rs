@@ -1,7 +1,7 @@
 //! Threads that wait between pieces of work, so that work can be shared out many times a second.
 //!
 //! Work is cut into pieces by shape and settings, never by the number of threads, and which thread does
-//! a piece changes nothing in the result. A [`Crew`] is owned by whoever runs the loop; its threads
+//! a piece changes nothing in the result. A [`ThreadPool`] is owned by whoever runs the loop; its threads
 //! sleep when there is nothing to do, and a call spawns and allocates nothing.
 
 use std::any::Any;
@@ -15,23 +15,14 @@ use std::{io, mem};
 /// The calling thread and a number of sleeping workers.
 ///
 /// Handing out work and joining again costs 5 to 15 µs when the workers have gone to sleep (waking a
-/// sleeping thread is the operating system's work), and nothing for a crew of one. The caller works
+/// sleeping thread is the operating system's work), and nothing for a pool of one. The caller works
 /// too, and does not wait for a worker that wakes up too late to find a piece.
-///
-/// ```
-/// use polytask::kernel::Crew;
-///
-/// let mut crew = Crew::new(2);
-/// let mut squares = [0; 5];
-/// crew.for_each_mut(&mut squares, |i, square| *square = i * i);
-/// assert_eq!(squares, [0, 1, 4, 9, 16]);
-/// ```
-pub struct Crew {
+pub struct ThreadPool {
     board: Arc<Board>,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// The most threads that a crew has.
+/// The most threads that a pool has.
 pub const MOST_THREADS: usize = 1024;
 
 /// What the threads share: the work on offer and who is at it.
@@ -61,50 +52,50 @@ struct Offer {
     n_pieces: usize,
 }
 
-impl Crew {
-    /// A crew of `n_threads`, the calling thread among them; 0 is taken as 1.
+impl ThreadPool {
+    /// A pool of `n_threads`, the calling thread among them; 0 is taken as 1.
     ///
-    /// If there are to be more than [`MOST_THREADS`], or the operating system refuses a thread, the crew has as many
+    /// If there are to be more than [`MOST_THREADS`], or the operating system refuses a thread, the pool has as many
     /// as it could get and says so on standard error: results are the same with any number.
     pub fn new(n_threads: usize) -> Self {
-        let (crew, refusal) = Self::with_spawn(n_threads.min(MOST_THREADS), |i, work| {
+        let (pool, refusal) = Self::with_spawn(n_threads.min(MOST_THREADS), |i, work| {
             thread::Builder::new().name(format!("polytask-{i}")).spawn(work)
         });
-        if crew.n_threads() < n_threads {
+        if pool.n_threads() < n_threads {
             let reason =
                 refusal.map_or_else(|| format!("{MOST_THREADS} are the most"), |error| error.to_string());
-            eprintln!("polytask: works on {} threads instead of {n_threads}: {reason}", crew.n_threads());
+            eprintln!("polytask: works on {} threads instead of {n_threads}: {reason}", pool.n_threads());
         }
-        crew
+        pool
     }
 
-    /// A crew whose workers are made by `spawn`, up to the first that it refuses, and why it did.
+    /// A pool whose workers are made by `spawn`, up to the first that it refuses, and why it did.
     fn with_spawn(
         n_threads: usize,
         spawn: impl Fn(usize, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> (Self, Option<io::Error>) {
         let (board, (ready, begun)) = (Arc::<Board>::default(), mpsc::channel());
-        let mut crew = Self { board, workers: Vec::new() };
+        let mut pool = Self { board, workers: Vec::new() };
         let mut refusal = None;
-        while crew.n_threads() < n_threads && refusal.is_none() {
-            let (board, ready) = (Arc::clone(&crew.board), ready.clone());
+        while pool.n_threads() < n_threads && refusal.is_none() {
+            let (board, ready) = (Arc::clone(&pool.board), ready.clone());
             let work = move || {
                 super::scratch::reserve();
-                // Nobody waits for it if the crew was given up, and then the board is closed.
+                // Nobody waits for it if the pool was given up, and then the board is closed.
                 let _ = ready.send(());
                 board.serve();
             };
-            match spawn(crew.n_threads(), Box::new(work)) {
-                Ok(worker) => crew.workers.push(worker),
+            match spawn(pool.n_threads(), Box::new(work)) {
+                Ok(worker) => pool.workers.push(worker),
                 Err(error) => refusal = Some(error),
             }
         }
         drop(ready);
-        begun.iter().take(crew.workers.len()).for_each(drop);
-        (crew, refusal)
+        begun.iter().take(pool.workers.len()).for_each(drop);
+        (pool, refusal)
     }
 
-    /// How many threads the crew has, the calling thread among them.
+    /// How many threads the pool has, the calling thread among them.
     pub fn n_threads(&self) -> usize {
         self.workers.len() + 1
     }
@@ -112,20 +103,6 @@ impl Crew {
     /// Calls `work(0)` to `work(n_pieces - 1)`, each once and on any thread, and returns when all are done.
     ///
     /// With one thread or one piece the calls are made here, in order.
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    ///
-    /// use polytask::kernel::Crew;
-    ///
-    /// let mut crew = Crew::new(2);
-    /// let sum = AtomicUsize::new(0);
-    /// crew.run(10, &|piece| {
-    ///     sum.fetch_add(piece, Ordering::Relaxed);
-    /// });
-    /// assert_eq!((crew.n_threads(), sum.into_inner()), (2, 45));
-    /// assert_eq!(Crew::new(0).n_threads(), 1);
-    /// ```
     ///
     /// # Panics
     /// With the panic of a piece, if one panics; pieces that nobody has taken by then are not done.
@@ -170,14 +147,6 @@ impl Crew {
 
     /// Calls `work(i, &mut a[i], &mut b[i])` for every item of the shorter slice, each once and on any thread.
     ///
-    /// ```
-    /// use polytask::kernel::Crew;
-    ///
-    /// let (mut rows, mut sums) = ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0.0; 2]);
-    /// Crew::new(2).for_each_pair_mut(&mut rows, &mut sums, |_, row, sum| *sum = row.iter().sum());
-    /// assert_eq!(sums, [3.0, 7.0]);
-    /// ```
-    ///
     /// # Panics
     /// With the panic of a piece, if one panics.
     pub fn for_each_pair_mut<A: Send, B: Send>(
@@ -196,18 +165,6 @@ impl Crew {
 
     /// Cuts several slices of one length at the same places and calls
     /// `work(i, [&mut slices[0][cuts[i]], ..])` for every cut, each once and on any thread.
-    ///
-    /// ```
-    /// use polytask::kernel::Crew;
-    ///
-    /// let (mut theta, mut moment) = ([1.0; 6], [0.0; 6]);
-    /// Crew::new(2).for_each_part(&[0..4, 4..6], [&mut theta, &mut moment], |_, [theta, moment]| {
-    ///     moment.copy_from_slice(theta);
-    ///     theta.fill(theta.len() as f64);
-    /// });
-    /// assert_eq!(theta, [4.0, 4.0, 4.0, 4.0, 2.0, 2.0]);
-    /// assert_eq!(moment, [1.0; 6]);
-    /// ```
     ///
     /// # Panics
     /// If the slices differ in length, or if the cuts overlap, are not in rising order or reach beyond the
@@ -242,7 +199,7 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for ThreadPool {
     fn drop(&mut self) {
         self.board.lock().closed = true;
         self.board.offered.notify_all();
@@ -253,9 +210,9 @@ impl Drop for Crew {
     }
 }
 
-impl std::fmt::Debug for Crew {
+impl std::fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Crew").field("n_threads", &self.n_threads()).finish()
+        f.debug_struct("ThreadPool").field("n_threads", &self.n_threads()).finish()
     }
 }
 
@@ -320,7 +277,7 @@ impl Board {
         }
     }
 
-    /// Sleeps until there is an offer not seen before, and takes it up; nothing when the crew is closed.
+    /// Sleeps until there is an offer not seen before, and takes it up; nothing when the pool is closed.
     fn await_offer(&self, seen: &mut u64) -> Option<Offer> {
         let mut state = self.lock();
         loop {
@@ -359,12 +316,12 @@ mod tests {
     #[test]
     fn every_piece_is_done_once_by_any_number_of_threads() {
         for n_threads in [0, 1, 2, 3, 7] {
-            let mut crew = Crew::new(n_threads);
-            assert_eq!(crew.n_threads(), n_threads.max(1));
+            let mut pool = ThreadPool::new(n_threads);
+            assert_eq!(pool.n_threads(), n_threads.max(1));
             for n_pieces in [0, 1, 2, 3, 64] {
                 for _ in 0..50 {
                     let counts: Vec<AtomicU64> = (0..n_pieces).map(|_| AtomicU64::new(0)).collect();
-                    crew.run(n_pieces, &|i| {
+                    pool.run(n_pieces, &|i| {
                         counts[i].fetch_add(1, Ordering::Relaxed);
                     });
                     assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
@@ -376,29 +333,29 @@ mod tests {
     #[test]
     fn pairs_of_different_lengths_end_with_the_shorter() {
         let (mut a, mut b) = (vec![0; 10], vec![1; 7]);
-        Crew::new(2).for_each_pair_mut(&mut a, &mut b, |i, a, b| (*a, *b) = (i + *b, 0));
+        ThreadPool::new(2).for_each_pair_mut(&mut a, &mut b, |i, a, b| (*a, *b) = (i + *b, 0));
         assert_eq!((a, b), (vec![1, 2, 3, 4, 5, 6, 7, 0, 0, 0], vec![0; 7]));
     }
 
     #[test]
     fn two_threads_can_meet_inside_the_work() {
         let barrier = std::sync::Barrier::new(2);
-        Crew::new(2).run(2, &|_| {
+        ThreadPool::new(2).run(2, &|_| {
             barrier.wait();
         });
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_the_crew_lives_on() {
-        let mut crew = Crew::new(3);
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let mut pool = ThreadPool::new(3);
         for bad in 0..8 {
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                crew.run(8, &|i| assert_ne!(i, bad, "piece {i} is bad"));
+                pool.run(8, &|i| assert_ne!(i, bad, "piece {i} is bad"));
             }));
             let message = *caught.unwrap_err().downcast::<String>().unwrap();
             assert!(message.contains(&format!("piece {bad} is bad")), "{message}");
             let mut items = [0; 20];
-            crew.for_each_mut(&mut items, |i, item| *item = i + 1);
+            pool.for_each_mut(&mut items, |i, item| *item = i + 1);
             assert!(items.iter().enumerate().all(|(i, item)| *item == i + 1));
         }
     }
@@ -412,11 +369,11 @@ mod tests {
             }
         }
         let (done, result) = mpsc::channel();
-        // A thread of its own, since a crew that hangs would take the test with it.
+        // A thread of its own, since a pool that hangs would take the test with it.
         thread::spawn(move || {
-            let (mut crew, all_here) = (Crew::new(3), std::sync::Barrier::new(3));
+            let (mut pool, all_here) = (ThreadPool::new(3), std::sync::Barrier::new(3));
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                crew.run(3, &|_| {
+                pool.run(3, &|_| {
                     all_here.wait();
                     std::panic::panic_any(Bomb);
                 });
@@ -425,8 +382,8 @@ mod tests {
             let is_bomb = panic.is::<Bomb>();
             mem::forget(panic);
             let mut items = [0; 20];
-            crew.for_each_mut(&mut items, |i, item| *item = i + 1);
-            drop(crew);
+            pool.for_each_mut(&mut items, |i, item| *item = i + 1);
+            drop(pool);
             done.send((is_bomb, items)).expect("the test waits");
         });
         let (is_bomb, items) = result.recv_timeout(std::time::Duration::from_secs(60)).expect("an end");
@@ -434,28 +391,28 @@ mod tests {
     }
 
     #[test]
-    fn a_crew_works_with_the_threads_that_it_gets_and_leaves_none_behind() {
+    fn a_pool_works_with_the_threads_that_it_gets_and_leaves_none_behind() {
         for (n_refused, n_asked) in [(1, 5), (2, 5), (4, 5), (3, usize::MAX)] {
-            let (mut crew, refusal) = Crew::with_spawn(n_asked, |i, work| match i {
+            let (mut pool, refusal) = ThreadPool::with_spawn(n_asked, |i, work| match i {
                 i if i < n_refused => thread::Builder::new().spawn(work),
                 _ => Err(io::ErrorKind::WouldBlock.into()),
             });
             assert_eq!(refusal.expect("a refusal").kind(), io::ErrorKind::WouldBlock);
-            assert_eq!(crew.n_threads(), n_refused);
+            assert_eq!(pool.n_threads(), n_refused);
             let mut items = [0; 20];
-            crew.for_each_mut(&mut items, |i, item| *item = i + 1);
+            pool.for_each_mut(&mut items, |i, item| *item = i + 1);
             assert!(items.iter().enumerate().all(|(i, item)| *item == i + 1));
-            let board = Arc::clone(&crew.board);
-            drop(crew);
+            let board = Arc::clone(&pool.board);
+            drop(pool);
             assert_eq!(Arc::strong_count(&board), 1, "a worker lives on");
         }
     }
 
     #[test]
     fn parts_are_cut_alike() {
-        let mut crew = Crew::new(2);
+        let mut pool = ThreadPool::new(2);
         let (mut a, mut b) = (vec![0; 10], vec![0; 10]);
-        crew.for_each_part(&[0..3, 3..3, 5..10], [&mut a, &mut b], |i, [a, b]| {
+        pool.for_each_part(&[0..3, 3..3, 5..10], [&mut a, &mut b], |i, [a, b]| {
             a.fill(i + 1);
             b.fill(a.len());
         });
@@ -468,11 +425,11 @@ mod tests {
         let backwards = Range { start: 3, end: 1 };
         for cuts in [[0..3, 2..4], [2..4, 0..1], [0..3, 3..11], [backwards, 4..5]] {
             let (mut a, mut b) = (vec![0; 10], vec![0; 10]);
-            let call = || Crew::new(2).for_each_part(&cuts, [&mut a, &mut b], |_, _| ());
+            let call = || ThreadPool::new(2).for_each_part(&cuts, [&mut a, &mut b], |_, _| ());
             assert!(catch_unwind(AssertUnwindSafe(call)).is_err(), "{cuts:?}");
         }
         let (mut a, mut b) = (vec![0; 10], vec![0; 9]);
-        let call = || Crew::new(2).for_each_part(&[0..1, 1..2], [&mut a, &mut b], |_, _| ());
+        let call = || ThreadPool::new(2).for_each_part(&[0..1, 1..2], [&mut a, &mut b], |_, _| ());
         assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
     }
 }
