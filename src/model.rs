@@ -39,6 +39,7 @@ mod persist;
 mod predict;
 mod predictions;
 mod summary;
+mod warning;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub use evidence::BatchEvidence;
 pub(crate) use persist::ESTIMATOR;
 pub(crate) use predict::PREDICTION_ROWS;
 pub use predictions::Predictions;
+pub use warning::Warning;
 
 use binding::Bindings;
 
@@ -92,17 +94,27 @@ pub struct Model<F: Scalar> {
     scaling: Scaling<F>,
     names: Option<Arc<Names>>,
     bindings: Bindings,
+    /// What was noticed when the scaling was fitted, or the file read.
+    notes: Vec<Warning>,
     /// How the columns of a CSV file become the features.
     #[cfg(feature = "csv")]
     encoding: Option<Arc<crate::data::csv::Encoding>>,
 }
 
 /// How features and targets are brought to mean 0 and deviation 1 before the network sees them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Scaling<F> {
     features: Option<Standardizer<F>>,
     /// One per task; `None` where the loss needs the targets as they are.
     targets: Vec<Option<Standardizer<F>>>,
+    /// Whether features that were constant become 0; models of files saved by earlier versions only centre them.
+    ignores_constants: bool,
+}
+
+impl<F> Scaling<F> {
+    fn none(n_tasks: usize) -> Self {
+        Self { features: None, targets: (0..n_tasks).map(|_| None).collect(), ignores_constants: true }
+    }
 }
 
 impl<F: Scalar> Model<F> {
@@ -126,12 +138,12 @@ impl<F: Scalar> Model<F> {
         &self.spec.tasks
     }
 
-    /// How many features a row has.
+    /// The number of features in a row.
     pub fn n_features(&self) -> usize {
         self.spec.n_features
     }
 
-    /// How many numbers θ holds.
+    /// The length of θ.
     pub fn n_parameters(&self) -> usize {
         self.theta.len()
     }
@@ -141,7 +153,7 @@ impl<F: Scalar> Model<F> {
         &self.theta
     }
 
-    /// θ, to change.
+    /// θ, mutable.
     pub fn parameters_mut(&mut self) -> &mut [F] {
         &mut self.theta
     }
@@ -152,7 +164,7 @@ impl<F: Scalar> Model<F> {
         &self.state
     }
 
-    /// The state, to change.
+    /// The state, mutable.
     pub fn state_mut(&mut self) -> &mut [F] {
         &mut self.state
     }
@@ -162,13 +174,13 @@ impl<F: Scalar> Model<F> {
         Pass::new(&self.theta, &self.state, mode)
     }
 
-    /// Room to work on batches of up to `batch_size` rows.
+    /// The memory needed to work on batches of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
         self.network.trace(batch_size)
     }
 
-    /// Takes means and deviations of features and targets from `data`, if the model standardises and has none
-    /// yet, and the names of the columns, if it has none yet.
+    /// Takes the means and standard deviations of features and targets from `data`, if the model standardises and has
+    /// none yet, and the names of the columns, if it has none yet.
     ///
     /// ```
     /// use ndarray::array;
@@ -181,7 +193,7 @@ impl<F: Scalar> Model<F> {
     /// let mut model = Model::builder(2).task(Task::regression("price")).standardize().build::<f64>()?;
     /// assert!(model.names().is_none());
     /// model.fit_scaling(&data)?;
-    /// assert_eq!(model.constant_features(), [1]);                      // the country says nothing
+    /// assert_eq!(model.constant_features(), [1]);                      // carries no information
     /// assert_eq!(model.names().map(|names| &names.features), Some(&vec!["area".into(), "country".into()]));
     /// model.parameters_mut().fill(0.0);
     /// assert_eq!(model.predict(data.features())?["price"], array![[200.0], [200.0], [200.0]]); // the mean
@@ -210,7 +222,8 @@ impl<F: Scalar> Model<F> {
             None => features,
             Some(order) => features.select(&order),
         };
-        self.scaling = Scaling { features: Some(features), targets };
+        self.scaling = Scaling { features: Some(features), targets, ignores_constants: true };
+        self.note_coarse_features(data);
         Ok(())
     }
 
@@ -224,8 +237,8 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    /// Features that were constant in the data the scaling was fitted on, by position: they carry no
-    /// information and are only centred.
+    /// Features that were constant in the data the scaling was fitted on, by position: they carry no information and have
+    /// no influence. [`warnings`](Self::warnings) names them.
     pub fn constant_features(&self) -> Vec<usize> {
         self.scaling.features.iter().flat_map(|scaling| scaling.constant_columns()).collect()
     }
@@ -280,11 +293,14 @@ impl<F: Scalar> Model<F> {
     /// As [`forward`](Self::forward).
     ///
     /// # Panics
-    /// If the pass's parameters or state have not the lengths of the model's.
+    /// If the pass's parameters or state do not have the lengths of the model's.
     #[track_caller]
     pub fn forward_at(&self, pass: &Pass<'_, F>, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        if pass.mode == Mode::Predict {
+            self.check_fitted()?;
+        }
         let binding = self.bind(batch.dataset)?;
-        self.check_size(batch.rows.len(), trace)?;
+        self.check_trace(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(&binding, batch, trace);
         let fill = |first: usize, rows: RowsMut<'_, F>| self.gather_features(&binding, batch, first, rows);
@@ -293,12 +309,13 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// The gradient of the weighted sum of losses, laid out like θ: every entry is written.
+    /// The gradient of the weighted sum of losses, laid out like θ; every entry is written.
     ///
     /// # Panics
     /// If the trace holds no forward, or the gradient or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+        self.assert_own(trace);
         self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
     }
 
@@ -350,7 +367,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Panics
-    /// If the table of the batch does not fit the model; [`forward`](Self::forward) tells that as an error.
+    /// If the table of the batch does not fit the model; [`forward`](Self::forward) returns that as an error.
     #[track_caller]
     pub fn probe(
         &self,
@@ -383,8 +400,8 @@ impl<F: Scalar> Model<F> {
         Weights { shared: own.clone(), own }
     }
 
-    /// What a balancing method may know of the batch in the trace; the Gramian is computed if it asks. So a training
-    /// step by hand is:
+    /// What a balancing method may know about the batch in the trace; the Gramian is computed on demand. A training step by
+    /// hand is then:
     ///
     /// ```
     /// use polytask::balance::{Balancer, UpGrad};
@@ -411,7 +428,12 @@ impl<F: Scalar> Model<F> {
     /// }
     /// # Ok::<(), polytask::Error>(())
     /// ```
+    ///
+    /// # Panics
+    /// If the trace was made by a model of other shapes.
+    #[track_caller]
     pub fn evidence<'a>(&'a self, trace: &'a mut Trace<F>) -> BatchEvidence<'a, F> {
+        self.assert_own(trace);
         let pass = trace.pass(&self.theta, &self.state);
         BatchEvidence { network: &self.network, pass, trace, over: GramianScope::default() }
     }
@@ -422,12 +444,13 @@ impl<F: Scalar> Model<F> {
     /// If the trace holds no forward.
     #[track_caller]
     pub fn task_gradients<'t>(&self, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        self.assert_own(trace);
         self.network.task_gradients(&trace.pass(&self.theta, &self.state), trace)
     }
 
-    /// A gradient laid out like θ whose shared part is `direction`, made of the
-    /// [`task_gradients`](Self::task_gradients) of the batch, and whose other parts are those of each task, times its
-    /// weight in `own`.
+    /// A gradient laid out like θ: the shared part is `direction`, computed from the
+    /// [`task_gradients`](Self::task_gradients) of the batch; the parts owned by a task are its gradient times its weight
+    /// in `own`.
     ///
     /// ```
     /// use polytask::balance::Weights;
@@ -453,6 +476,7 @@ impl<F: Scalar> Model<F> {
     /// length.
     #[track_caller]
     pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
+        self.assert_own(trace);
         self.network.backward_along(trace, direction, own, gradient);
     }
 
@@ -525,7 +549,27 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    fn check_size(&self, rows: usize, trace: &Trace<F>) -> Result<()> {
+    /// Fails if the model standardises and does not know by what: what it predicted would be noise.
+    fn check_fitted(&self) -> Result<()> {
+        match self.spec.standardizes && self.scaling.features.is_none() {
+            false => Ok(()),
+            true => {
+                let expected = "means and deviations of the features, since the model standardises";
+                Err(Error::new(ErrorKind::Setting, "scaling of the model", expected, "none")
+                    .advise("fit the model, or call fit_scaling with the data it is to learn from"))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn assert_own(&self, trace: &Trace<F>) {
+        if let Err(error) = self.network.check_trace(trace) {
+            panic!("{error}");
+        }
+    }
+
+    fn check_trace(&self, rows: usize, trace: &Trace<F>) -> Result<()> {
+        self.network.check_trace(trace)?;
         match rows <= trace.capacity() {
             true => Ok(()),
             false => Err(Error::new(

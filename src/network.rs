@@ -24,6 +24,7 @@
 //! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
 //! a sweep with the own weights.
 
+mod foreign;
 mod fused_heads;
 mod gradient;
 mod head;

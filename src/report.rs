@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trace, Warning};
 
 /// How good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
 ///
@@ -52,6 +52,7 @@ pub struct Report {
     tasks: Vec<TaskReport>,
     n_rows: usize,
     total: f64,
+    warnings: Vec<Warning>,
 }
 
 /// How good a model is at one task.
@@ -103,6 +104,11 @@ impl Report {
     /// undefined, where outputs are beyond the range of the scalar type.
     pub fn total_loss(&self) -> f64 {
         self.total
+    }
+
+    /// What to know of the model and the data before the numbers are trusted; printed beneath the table.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The report of the task of that name.
@@ -236,7 +242,7 @@ impl<F: Scalar> Model<F> {
                 n_labels: n_labels(&labels),
             });
         }
-        Ok(Report { tasks, n_rows: data.n_rows(), total })
+        Ok(Report { tasks, n_rows: data.n_rows(), total, warnings: self.warnings_on(data)? })
     }
 
     /// The loss of each task over a whole data set, batch by batch, or nothing if the task has no loss or no

@@ -52,7 +52,7 @@ impl ChunkNumbers {
 /// layout.couple_rows();
 /// assert_eq!(layout.chunk_rows(), usize::MAX); // the batch is one chunk
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActivationLayout {
     row_len: usize,
     chunk_len: usize,

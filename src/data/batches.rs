@@ -1,4 +1,4 @@
-//! Which rows a step learns from: one pass over a table, or an endless walk through shuffled epochs.
+//! Which rows a step learns from: one pass over a table, or endless shuffled epochs.
 
 use std::collections::HashMap;
 
@@ -34,10 +34,10 @@ impl<F> Batch<'_, F> {
     }
 }
 
-/// An endless source of batches: epoch after epoch, each row once per epoch.
+/// An endless source of batches: epoch after epoch, with every row once per epoch.
 ///
-/// Every epoch has an order of its own, a function of (seed, epoch) alone. So seed, epoch and position are
-/// all that a checkpoint needs, and [`seek`](Self::seek) goes back to them:
+/// Each epoch has its own order, which depends on (seed, epoch) alone. A checkpoint therefore needs only the seed, the
+/// epoch and the position, and [`seek`](Self::seek) returns to them:
 ///
 /// ```
 /// use polytask::data::{Dataset, Sampler};
@@ -55,9 +55,9 @@ impl<F> Batch<'_, F> {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// The last batch of an epoch is short where the rows do not divide evenly. A batch larger than the table is
-/// the whole table. Where rows have groups, whole groups are shuffled and a batch holds as many whole groups as
-/// fit, with the rows of a group one after the other. No step allocates.
+/// The last batch of an epoch is shorter if the rows do not divide evenly. If the batch size exceeds the table, a batch is
+/// the whole table. If rows have groups, whole groups are shuffled, and a batch holds as many whole groups as fit, the
+/// rows of each group side by side. Steps do not allocate.
 #[derive(Debug)]
 pub struct Sampler {
     /// None: every epoch in the order of the table.
@@ -81,7 +81,7 @@ struct Groups {
 }
 
 impl Sampler {
-    /// Batches of `batch_size` rows in an order drawn anew for every epoch from `seed`.
+    /// Batches of `batch_size` rows, reshuffled every epoch; the order is drawn from `seed`.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
@@ -89,7 +89,7 @@ impl Sampler {
         Self::new(dataset, batch_size, seed, Some(ChaCha8Rng::seed_from_u64(seed)))
     }
 
-    /// Batches of `batch_size` rows in the order of the table, every epoch alike.
+    /// Batches of `batch_size` rows in table order, the same every epoch.
     ///
     /// ```
     /// use polytask::data::{Dataset, Sampler};
@@ -148,7 +148,7 @@ impl Sampler {
     /// The next batch; after the last one of an epoch, the first one of the next.
     ///
     /// # Panics
-    /// If the table has not as many rows as the one the sampler was made for.
+    /// If the table has a different number of rows from the one the sampler was made for.
     #[track_caller]
     pub fn next_batch<'a, F: Scalar>(&'a mut self, dataset: &'a Dataset<F>) -> Batch<'a, F> {
         assert_eq!(dataset.n_rows(), self.n_rows(), "rows of this table, and of the table of the sampler");
@@ -192,8 +192,8 @@ impl Sampler {
         }
     }
 
-    /// Goes to the point of `epoch` where `position` rows have been used: what [`epoch`](Self::epoch) and
-    /// [`position`](Self::position) said when a checkpoint was made.
+    /// Jumps to the point in `epoch` where `position` rows have been used: the values of [`epoch`](Self::epoch) and
+    /// [`position`](Self::position) when the checkpoint was made.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if the table has fewer rows, or the position lies inside a group.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::{Batch, Names, names};
+use super::{Batch, Names, names, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A table: one row per example, named feature columns and named target columns.
@@ -359,7 +359,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Panics
-    /// If `rows` is empty or names a row that is not there.
+    /// If `rows` is empty or contains a row that does not exist.
     #[must_use]
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> Self {
@@ -379,7 +379,7 @@ impl<F: Scalar> Dataset<F> {
     /// A batch of the given rows.
     ///
     /// # Panics
-    /// If it names a row that is not there.
+    /// If it contains a row that does not exist.
     #[track_caller]
     pub fn batch<'a>(&'a self, rows: &'a [usize]) -> Batch<'a, F> {
         self.check_rows(rows);
@@ -418,8 +418,16 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if a number is too large for `G`, or all weights are too small for it.
+    /// [`ErrorKind::Value`] if a number is too large for `G`, all weights are too small for it, or `G` cannot tell the
+    /// numbers of a column apart that differ here.
     pub fn cast<G: Scalar>(&self) -> Result<Dataset<G>> {
+        for (matrix, names) in [(&self.features, &self.names.features), (&self.targets, &self.names.targets)]
+        {
+            for (column, name) in matrix.columns().into_iter().zip(names) {
+                let numbers: Vec<f64> = column.iter().map(|x| x.to_f64()).collect();
+                resolution::check::<G>(format!("column `{name}`"), &numbers)?;
+            }
+        }
         let cast = |x: &F| G::from_f64(x.to_f64());
         let mut table = Dataset::new(self.features.map(cast), self.targets.map(cast))?;
         table.names = Arc::clone(&self.names);

@@ -18,6 +18,7 @@ pub(crate) mod names;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
+mod resolution;
 mod scale;
 mod split;
 

@@ -6,7 +6,7 @@
 //! - no number in the archive is believed: an array that is said to unpack to more than 1032 times its packed size, which
 //!   is DEFLATE's largest factor, is refused at once; memory is taken as bytes come out, and checksum and length must be
 //!   those of the archive at the end;
-//! - an array that unpacks to more than a limit is refused ([`Archive::most_bytes`], 1 GiB unless told);
+//! - an array that unpacks to more than a limit is refused ([`Archive::most_bytes`], default: 1 GiB);
 //! - arrays are unpacked one at a time, so that many small entries cannot add up to one large.
 //!
 //! Source: the format is described in NumPy's `numpy.savez` and PKWARE's APPNOTE; the crates `rawzip` and `flate2` read
@@ -104,7 +104,7 @@ impl Archive {
         Ok(Self { place, zip, names: arrays, entries: found, most_bytes: 1 << 30 })
     }
 
-    /// How many bytes an array may unpack to: 1 GiB unless told. A small file can unpack to a thousand times its size.
+    /// How many bytes an array may unpack to (default: 1 GiB). A small file can unpack to a thousand times its size.
     ///
     /// ```
     /// # use polytask::data::npz::Archive;

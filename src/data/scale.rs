@@ -5,6 +5,11 @@
 //! apply:  z = (x − mean) / scale        undo:  x = z · scale + mean        scale = std, or 1 where std is 0
 //! ```
 //!
+//! A feature that is constant says nothing to learn from, and the weights behind it stay as random as they were drawn: a
+//! row in which it differs would be predicted at random. So constant features become 0 whatever they hold
+//! ([`ignoring_constants`](Standardizer::ignoring_constants)); constant targets are only centred, since what a new label
+//! differs by is an error that counts.
+//!
 //! The sums are over the numbers that are present, in `f64`, in two passes: the second never subtracts
 //! two large squares. `apply` and `undo` compute in the table's own type, in the order written above.
 
@@ -13,10 +18,10 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use super::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// The mean and the standard deviation of each column of a table, and the map that takes them away.
+/// The mean and standard deviation of each column, and the map that removes them.
 ///
-/// Fit it on training rows only, and apply it to all. Its numbers are plain: save [`mean`](Self::mean) and
-/// [`std`](Self::std), and [`from_moments`](Self::from_moments) gives it back.
+/// Fit it on the training rows only, and apply it to all rows. To store one yourself, save [`mean`](Self::mean) and
+/// [`std`](Self::std); [`from_moments`](Self::from_moments) restores it.
 ///
 /// ```
 /// use polytask::data::{Dataset, Standardizer};
@@ -27,9 +32,9 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// assert_eq!(standardizer.std(), [1.0, 0.0]);
 /// assert_eq!(standardizer.constant_columns().collect::<Vec<_>>(), [1]);
 ///
-/// let mut row = [4.0, 7.0];
+/// let mut row = [4.0, 8.0];
 /// standardizer.apply_row(&mut row);
-/// assert_eq!(row, [2.0, 0.0]);
+/// assert_eq!(row, [2.0, 0.0]); // a constant feature has no influence
 /// standardizer.undo_row(&mut row);
 /// assert_eq!(row, [4.0, 7.0]);
 /// # Ok::<(), polytask::Error>(())
@@ -39,15 +44,18 @@ pub struct Standardizer<F> {
     mean: Vec<F>,
     std: Vec<F>,
     scale: Vec<F>,
+    /// The constant columns, if they are to become 0.
+    ignored: Vec<usize>,
 }
 
 impl<F: Scalar> Standardizer<F> {
-    /// Fitted on the feature columns of `dataset`, with its weights if it has any.
+    /// Fitted on the feature columns of `dataset`, with its weights if it has any; constant ones are
+    /// [ignored](Self::ignoring_constants).
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn of_features(dataset: &Dataset<F>) -> Result<Self> {
-        Self::fit(dataset.features(), dataset.weights())
+        Ok(Self::fit(dataset.features(), dataset.weights())?.ignoring_constants())
     }
 
     /// Fitted on the labels of the target columns of `dataset` that are present, with its weights if it has any.
@@ -56,7 +64,7 @@ impl<F: Scalar> Standardizer<F> {
     /// # use polytask::data::{Dataset, Standardizer};
     /// # use polytask::ndarray::array;
     /// let data = Dataset::new(array![[0.0], [0.0], [0.0]], array![[1.0], [f64::NAN], [5.0]])?;
-    /// assert_eq!(Standardizer::of_targets(&data)?.mean(), [3.0]); // of the labels that are there
+    /// assert_eq!(Standardizer::of_targets(&data)?.mean(), [3.0]); // of the labels present
     /// let data = data.with_weights(array![3.0, 1.0, 1.0])?;
     /// assert_eq!(Standardizer::of_targets(&data)?.mean(), [2.0]);
     /// # Ok::<(), polytask::Error>(())
@@ -68,8 +76,8 @@ impl<F: Scalar> Standardizer<F> {
         Self::fit(dataset.targets(), dataset.weights())
     }
 
-    /// Fitted on `matrix` (`rows × columns`), in which NaN marks a number that is not there; all rows count the
-    /// same when there are no `weights`. A column without numbers has mean 0 and standard deviation 0.
+    /// Fitted on `matrix` (`rows × columns`), in which NaN marks a missing number; without `weights` all rows
+    /// count equally. A column without numbers has mean 0 and standard deviation 0.
     ///
     /// ```
     /// # use polytask::data::Standardizer;
@@ -79,7 +87,7 @@ impl<F: Scalar> Standardizer<F> {
     /// assert_eq!((standardizer.std(), standardizer.scale()), (&[1.0, 0.0][..], &[1.0, 1.0][..]));
     /// standardizer.apply_matrix(matrix.view_mut());
     /// assert_eq!((matrix[[0, 0]], matrix[[2, 0]], matrix[[2, 1]]), (-1.0, 1.0, 0.0));
-    /// assert!(matrix[[1, 0]].is_nan()); // what is not there stays so
+    /// assert!(matrix[[1, 0]].is_nan()); // missing stays missing
     /// standardizer.undo_matrix(matrix.view_mut());
     /// assert_eq!(matrix.row(2), array![3.0, 5.0]);
     /// # Ok::<(), polytask::Error>(())
@@ -99,8 +107,8 @@ impl<F: Scalar> Standardizer<F> {
         Self::from_moments(mean, std)
     }
 
-    /// The standardiser with these means and standard deviations, one of each per column; 0 is the standard
-    /// deviation of a constant column.
+    /// The standardiser with these means and standard deviations, one of each per column; the standard deviation of a
+    /// constant column is 0.
     ///
     /// ```
     /// # use polytask::data::Standardizer;
@@ -134,7 +142,28 @@ impl<F: Scalar> Standardizer<F> {
             }
         }
         let scale = std.iter().map(|&std| if std > F::ZERO { std } else { F::ONE }).collect();
-        Ok(Self { mean, std, scale })
+        Ok(Self { mean, std, scale, ignored: Vec::new() })
+    }
+
+    /// The same standardiser, which turns every number of a constant column into 0.
+    ///
+    /// ```
+    /// # use polytask::data::Standardizer;
+    /// let centring = Standardizer::from_moments(vec![7.0], vec![0.0])?;
+    /// let ignoring = centring.clone().ignoring_constants();
+    /// assert_eq!((centring.apply(0, 8.0), ignoring.apply(0, 8.0)), (1.0, 0.0));
+    /// assert_eq!((centring.ignored_columns(), ignoring.ignored_columns()), (&[][..], &[0][..]));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ignoring_constants(mut self) -> Self {
+        self.ignored = self.constant_columns().collect();
+        self
+    }
+
+    /// The columns that become 0 whatever they hold, in ascending order.
+    pub fn ignored_columns(&self) -> &[usize] {
+        &self.ignored
     }
 
     /// The mean of each column.
@@ -178,17 +207,22 @@ impl<F: Scalar> Standardizer<F> {
     #[track_caller]
     pub fn select(&self, columns: &[usize]) -> Self {
         let pick = |all: &[F]| columns.iter().map(|&column| all[column]).collect();
-        Self { mean: pick(&self.mean), std: pick(&self.std), scale: pick(&self.scale) }
+        let is_ignored = |at: &usize| self.ignored.binary_search(&columns[*at]).is_ok();
+        let ignored = (0..columns.len()).filter(is_ignored).collect();
+        Self { mean: pick(&self.mean), std: pick(&self.std), scale: pick(&self.scale), ignored }
     }
 
-    /// (x − mean) / scale of one number of a column.
+    /// (x − mean) / scale of one number of a column; 0 if the column is ignored.
     ///
     /// # Panics
     /// If there is no such column.
     #[inline]
     #[track_caller]
     pub fn apply(&self, column: usize, x: F) -> F {
-        (x - self.mean[column]) / self.scale[column]
+        match self.ignored.binary_search(&column) {
+            Ok(_) => F::ZERO,
+            Err(_) => (x - self.mean[column]) / self.scale[column],
+        }
     }
 
     /// z · scale + mean: undoes [`apply`](Self::apply).
@@ -204,7 +238,7 @@ impl<F: Scalar> Standardizer<F> {
     /// (x − mean) / scale of every number of a row, in place.
     ///
     /// # Panics
-    /// If the row has not one number per column.
+    /// If the row does not have one number per column.
     #[inline]
     #[track_caller]
     pub fn apply_row(&self, row: &mut [F]) {
@@ -212,12 +246,13 @@ impl<F: Scalar> Standardizer<F> {
         for ((x, &mean), &scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
             *x = (*x - mean) / scale;
         }
+        self.ignored.iter().for_each(|&column| row[column] = F::ZERO);
     }
 
     /// z · scale + mean of every number of a row, in place.
     ///
     /// # Panics
-    /// If the row has not one number per column.
+    /// If the row does not have one number per column.
     #[inline]
     #[track_caller]
     pub fn undo_row(&self, row: &mut [F]) {
@@ -230,7 +265,7 @@ impl<F: Scalar> Standardizer<F> {
     /// (x − mean) / scale of a whole `rows × columns` matrix, in place.
     ///
     /// # Panics
-    /// If the matrix has not as many columns.
+    /// If the matrix has a different number of columns.
     #[track_caller]
     pub fn apply_matrix(&self, mut matrix: ArrayViewMut2<'_, F>) {
         self.check_columns(matrix.ncols());
@@ -242,7 +277,7 @@ impl<F: Scalar> Standardizer<F> {
     /// z · scale + mean of a whole `rows × columns` matrix, in place.
     ///
     /// # Panics
-    /// If the matrix has not as many columns.
+    /// If the matrix has a different number of columns.
     #[track_caller]
     pub fn undo_matrix(&self, mut matrix: ArrayViewMut2<'_, F>) {
         self.check_columns(matrix.ncols());
@@ -267,10 +302,17 @@ impl<F: Scalar> Standardizer<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if a number is too large for `G`.
+    /// [`ErrorKind::Value`] if a number is too large for `G`, or a standard deviation so small that it would become 0.
     pub fn cast<G: Scalar>(&self) -> Result<Standardizer<G>> {
         let cast = |all: &[F]| all.iter().map(|x| G::from_f64(x.to_f64())).collect();
-        Standardizer::from_moments(cast(&self.mean), cast(&self.std))
+        let standardizer = Standardizer::from_moments(cast(&self.mean), cast(&self.std))?;
+        let vanishes = |column: &usize| self.std[*column] > F::ZERO && standardizer.std[*column] == G::ZERO;
+        if let Some(column) = (0..self.n_columns()).find(vanishes) {
+            let place = format!("standard deviation of column {column}");
+            let expected = format!("a number within the range of {}", G::NAME);
+            return Err(Error::new(ErrorKind::Value, place, expected, self.std[column]));
+        }
+        Ok(Standardizer { ignored: self.ignored.clone(), ..standardizer })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// use polytask::data::{Dataset, Fold};
 ///
 /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0, 3.0], 1, &[], 0)?;
-/// for Fold { train, test } in data.fold_rows(4, 42)? {
+/// for Fold { train, test, .. } in data.fold_rows(4, 42)? {
 ///     assert_eq!((train.len(), test.len()), (3, 1));
 ///     let mut rows = [train, test].concat();
 ///     rows.sort();
@@ -22,6 +22,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fold {
     /// The rows to train on.
     pub train: Vec<usize>,

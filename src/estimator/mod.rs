@@ -63,7 +63,7 @@ pub use regressor::{MultiTaskRegressor, Regression};
 use crate::data::Dataset;
 use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing, Warning};
 
 /// The settings of an estimator; `Kind` is [`Regression`] or [`Classification`].
 ///
@@ -399,6 +399,18 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// The names of the targets.
     pub fn target_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.members[0].tasks().iter().map(|task| task.name())
+    }
+
+    /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each
+    /// once.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut all: Vec<Warning> = Vec::new();
+        for warning in self.members.iter().flat_map(Model::warnings) {
+            if !all.contains(&warning) {
+                all.push(warning);
+            }
+        }
+        all
     }
 
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Axis, CowArray, Ix2};
 
-use super::Model;
+use super::{Model, Warning};
 use crate::arena::RowsMut;
 use crate::data::names::listed;
 use crate::data::{Batch, Dataset};
@@ -82,6 +82,7 @@ impl<F: Scalar> Model<F> {
         }
         if self.names.as_ref() != Some(&names) {
             self.names = Some(names);
+            self.notes.retain(|note| *note != Warning::NoFeatureNames);
             self.bindings.clear();
         }
     }

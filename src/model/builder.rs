@@ -1,4 +1,4 @@
-//! The settings of a model, and their checks.
+//! The settings of a model, and how they are checked.
 
 use std::sync::Arc;
 
@@ -32,12 +32,14 @@ pub struct ModelBuilder {
     pub(super) n_features: usize,
     pub(super) sharing: Sharing,
     pub(super) tasks: Vec<Task>,
+    #[cfg_attr(feature = "persist", serde(default))]
     pub(super) seed: u64,
+    #[cfg_attr(feature = "persist", serde(default))]
     pub(super) standardizes: bool,
 }
 
 impl Model<f32> {
-    /// Begins the settings of a model for rows of `n_features` features.
+    /// Starts the settings of a model for rows of `n_features` features.
     pub fn builder(n_features: usize) -> ModelBuilder {
         ModelBuilder {
             n_features,
@@ -80,16 +82,17 @@ impl ModelBuilder {
         self
     }
 
-    /// The seed of the first parameters, 0 if not said.
+    /// The seed of the initial parameters (default: 0).
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Brings features, and targets whose loss [allows it](crate::loss::Loss::standardizes), to mean 0 and deviation 1
-    /// before the network sees them. Means and deviations are those of the first data the model is fitted on; they
-    /// stay with the model, and predictions are brought back to the unit of the targets.
+    /// Brings features, and targets whose loss [allows it](crate::loss::Loss::standardizes), to mean 0 and standard deviation
+    /// 1 before the network sees them. Means and deviations are those of the first data the model is fitted on; they are
+    /// part of the model, and predictions are returned in the unit of the targets. A feature that is constant in that data
+    /// has no influence: see [`Warning`](crate::Warning).
     ///
     /// ```
     /// use ndarray::array;
@@ -112,16 +115,16 @@ impl ModelBuilder {
         self
     }
 
-    /// Builds the model over `f32` or `f64`. Both get the same first parameters, up to rounding.
+    /// Builds the model over `f32` or `f64`. Both start from the same parameters, up to rounding.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if there is no feature or no task, or a setting is outside its range;
-    /// [`ErrorKind::Name`] if two tasks have the same name, one has none, or a product's factor is not there;
+    /// [`ErrorKind::Name`] if two tasks have the same name, one has none, or a product's factor does not exist;
     /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
         let (theta, state) = (network.initial(self.seed).into(), network.initial_state(self.seed));
-        let scaling = Scaling { features: None, targets: vec![None; self.tasks.len()] };
+        let scaling = Scaling::none(self.tasks.len());
         Ok(Model {
             spec: Arc::new(self.clone()),
             network: Arc::new(network),
@@ -130,6 +133,7 @@ impl ModelBuilder {
             scaling,
             names: None,
             bindings: Bindings::default(),
+            notes: Vec::new(),
             #[cfg(feature = "csv")]
             encoding: None,
         })

@@ -1,4 +1,4 @@
-//! A batch in a trace as evidence for a balancing method.
+//! The batch in a trace as evidence for a balancing method.
 
 use ndarray::ArrayView2;
 
@@ -36,10 +36,10 @@ pub struct BatchEvidence<'a, F: Scalar> {
 }
 
 impl<F: Scalar> BatchEvidence<'_, F> {
-    /// The same with the Gramian over something else than all shared parameters.
+    /// The same, with the Gramian over something other than all shared parameters.
     ///
-    /// Asking for it panics if the network has nothing of the kind:
-    /// [`check_over`](Network::check_over) tells beforehand.
+    /// Asking for it panics if the network has nothing of the kind; [`check_over`](Network::check_over) checks that
+    /// beforehand.
     #[must_use]
     pub fn over(mut self, over: GramianScope) -> Self {
         self.over = over;

@@ -14,7 +14,7 @@ impl<F: Scalar> Model<F> {
         totals: &mut [f64],
     ) -> Result<()> {
         let binding = self.bind(batch.dataset)?;
-        self.check_size(batch.rows.len(), trace)?;
+        self.check_trace(batch.rows.len(), trace)?;
         trace.begin(batch.rows.len());
         self.gather_labels(&binding, batch, trace);
         for (k, total) in totals.iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::binding::Bindings;
-use super::{Model, ModelBuilder, Scaling};
+use super::{Model, ModelBuilder, Scaling, Warning};
 use crate::data::names::{self, listed};
 use crate::data::{Names, Standardizer};
 use crate::kernel::Aligned;
@@ -22,6 +22,10 @@ const STATE: &str = "state.";
 /// The section that an estimator's file has: the models in it are not this type's to read.
 pub(crate) const ESTIMATOR: &str = "estimator";
 
+/// The section that says what a model does with features that were constant in the data it learnt from.
+const CONSTANTS: &str = "constant_features";
+const IGNORED: &str = "ignored";
+
 /// The section that a model has if its table came from a CSV file.
 #[cfg(feature = "csv")]
 const ENCODING: &str = "encoding";
@@ -34,10 +38,10 @@ impl<F: Scalar> Model<F> {
     /// (`trunk.0.weight` is in × out); the means and deviations of features and targets, if the model
     /// standardises (`scaling.features.mean`, `scaling.<task>.std`, …); and in its metadata, as JSON under the key
     /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns and
-    /// their encoding (`set_encoding`, feature `csv`), and the versions of the format and of this crate. The same model gives the same bytes.
+    /// their encoding (`set_encoding`, feature `csv`), and the versions of the format and of this crate. The same model always gives the same bytes.
     ///
-    /// The file is written beside `path`, brought to the disk and then given its name, so that a crash leaves the
-    /// old file or the new one, whole.
+    /// The file is written beside `path`, flushed to disk and then renamed, so that a crash leaves either
+    /// the old file or the new one, complete.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -78,13 +82,14 @@ impl<F: Scalar> Model<F> {
 
     /// Builds the model that [`save`](Self::save) wrote; a checkpoint of a training is such a file too.
     ///
-    /// Every setting is checked as it is when a person builds a model. A model is loaded in the precision in which
-    /// it was saved; for the other one, [`cast`](Self::cast) it afterwards.
+    /// Every setting is checked, as in [`build`](super::ModelBuilder::build). A model is loaded in the precision in which it
+    /// was saved; use [`cast`](Self::cast) for the other one. A file of an earlier version predicts what it did then, and
+    /// [`warnings`](Self::warnings) says where later versions do better.
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read, is cut off or otherwise not what it should be; if it
-    /// is of the other precision; or if the model has a layer, sharing form, loss or metric of your own:
-    /// build it as it was built, and [`load_weights`](Self::load_weights). Of the kinds of
+    /// has the other precision; or if the model has a custom layer, sharing form, loss or metric:
+    /// build it as it was built, and call [`load_weights`](Self::load_weights). Of the kinds of
     /// [`build`](super::ModelBuilder::build), and [`ErrorKind::Shape`] or [`ErrorKind::Value`], if what is in
     /// the file does not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
@@ -212,16 +217,20 @@ impl<F: Scalar> Model<F> {
     pub fn cast<G: Scalar>(&self) -> Result<Model<G>> {
         let network = self.spec.network::<G>(MOST_PARAMETERS)?;
         let numbers = |from: &[F]| from.iter().map(|x| G::from_f64(x.to_f64())).collect::<Vec<_>>();
-        let standardizer =
-            |from: &Standardizer<F>| Standardizer::from_moments(numbers(from.mean()), numbers(from.std()));
-        let features = self.scaling.features.as_ref().map(standardizer).transpose()?;
-        let targets = self.scaling.targets.iter().map(|target| target.as_ref().map(standardizer).transpose());
+        let features = self.scaling.features.as_ref().map(Standardizer::cast).transpose()?;
+        let targets =
+            self.scaling.targets.iter().map(|target| target.as_ref().map(Standardizer::cast).transpose());
         let model = Model {
             spec: Arc::clone(&self.spec),
             network: Arc::new(network),
             theta: numbers(&self.theta).into(),
             state: numbers(&self.state),
-            scaling: Scaling { features, targets: targets.collect::<Result<_>>()? },
+            scaling: Scaling {
+                features,
+                targets: targets.collect::<Result<_>>()?,
+                ignores_constants: self.scaling.ignores_constants,
+            },
+            notes: self.notes.clone(),
             names: self.names.clone(),
             bindings: Bindings::default(),
             #[cfg(feature = "csv")]
@@ -250,6 +259,9 @@ impl<F: Scalar> Model<F> {
         writer.section("architecture", &architecture)?;
         writer.section("own", &own)?;
         writer.section("names", &self.names.as_deref())?;
+        if self.scaling.features.is_some() && self.scaling.ignores_constants {
+            writer.section(CONSTANTS, IGNORED)?;
+        }
         #[cfg(feature = "csv")]
         if let Some(encoding) = self.encoding() {
             writer.section(ENCODING, encoding)?;
@@ -296,7 +308,7 @@ impl<F: Scalar> Model<F> {
         };
         let network = spec.network::<F>(reader.n_numbers())?;
         let (theta, state) = (Aligned::default(), Vec::new());
-        let scaling = Scaling { features: None, targets: vec![None; spec.tasks.len()] };
+        let scaling = Scaling::none(spec.tasks.len());
         let mut model = Self {
             spec: Arc::new(spec),
             network: Arc::new(network),
@@ -305,10 +317,14 @@ impl<F: Scalar> Model<F> {
             scaling,
             names: None,
             bindings: Bindings::default(),
+            notes: Vec::new(),
             #[cfg(feature = "csv")]
             encoding: None,
         };
         model.read_weights(reader)?;
+        if model.names.is_none() {
+            model.notes.push(Warning::NoFeatureNames);
+        }
         #[cfg(feature = "csv")]
         if reader.has_section(ENCODING) {
             let none = || Arc::new(Names::new([""; 0], [""; 0]));
@@ -320,7 +336,7 @@ impl<F: Scalar> Model<F> {
 
     /// Another model of the same settings, which are shared, whose parameters and scaling are in a file.
     pub(crate) fn twin(&self, reader: &Reader<'_>) -> Result<Self> {
-        let scaling = Scaling { features: None, targets: vec![None; self.spec.tasks.len()] };
+        let scaling = Scaling::none(self.spec.tasks.len());
         let mut twin = Self { scaling, ..self.clone() };
         twin.read_weights(reader)?;
         Ok(twin)
@@ -366,7 +382,12 @@ impl<F: Scalar> Model<F> {
             let moment = |moment: &str| reader.tensor(&format!("{name}.{moment}"), &[width]);
             Standardizer::from_moments(moment("mean")?, moment("std")?).map_err(|error| error.within(name))
         };
-        let features = Some(read("scaling.features", self.n_features())?);
+        let features = read("scaling.features", self.n_features())?;
+        let ignores_constants = ignores_constants(reader)?;
+        let features = match ignores_constants {
+            true => features.ignoring_constants(),
+            false => features,
+        };
         let targets = self.spec.tasks.iter().map(|task| {
             let name = of_task(task.name());
             // A task without a loss need not have had labels.
@@ -374,7 +395,7 @@ impl<F: Scalar> Model<F> {
             let takes_scaling = task.loss().standardizes() && is_there;
             takes_scaling.then(|| read(&name, task.columns_list().len())).transpose()
         });
-        Ok(Scaling { features, targets: targets.collect::<Result<_>>()? })
+        Ok(Scaling { features: Some(features), targets: targets.collect::<Result<_>>()?, ignores_constants })
     }
 
     /// θ and the running state from the tensors called `names`, in the order of their layouts; what else is in the file
@@ -496,6 +517,18 @@ impl ModelBuilder {
                 (None, Some(name.split(" cannot").next().unwrap_or(name).to_owned()))
             }
         }
+    }
+}
+
+/// Whether the model in a file ignores features that were constant; those of earlier versions only centred them.
+fn ignores_constants(reader: &Reader<'_>) -> Result<bool> {
+    if !reader.has_section(CONSTANTS) {
+        return Ok(false);
+    }
+    let found: String = reader.section(CONSTANTS)?;
+    match found == IGNORED {
+        true => Ok(true),
+        false => Err(Error::new(ErrorKind::File, "treatment of constant features", IGNORED, found)),
     }
 }
 

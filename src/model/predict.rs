@@ -1,4 +1,4 @@
-//! Predicting: from rows of features to what the tasks' outputs mean, in memory of the caller or of its own.
+//! Prediction: from rows of features to what the tasks' outputs mean, in the caller's memory or newly allocated.
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
@@ -9,7 +9,7 @@ use crate::kernel;
 use crate::layer::Mode;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
 
-/// How many rows are worked on at once.
+/// How many rows are processed at once.
 pub(crate) const PREDICTION_ROWS: usize = 1024;
 
 impl<F: Scalar> Model<F> {
@@ -18,7 +18,7 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] if the number of features is not the model's, [`ErrorKind::Value`] if one is not
-    /// finite.
+    /// finite, [`ErrorKind::Setting`] if the model standardises and has never been fitted.
     pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
         let n = features.nrows();
         let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
@@ -55,17 +55,16 @@ impl<F: Scalar> Model<F> {
         self.predict(self.features_of(data)?.view())
     }
 
-    /// [`predict`](Self::predict) in memory of the caller: nothing is allocated.
+    /// [`predict`](Self::predict) into the caller's memory: nothing is allocated.
     ///
-    /// `trace` is made by [`trace`](Self::trace) once for each thread that predicts; `predictions` has one matrix per
-    /// task, in the order of the tasks, `rows × prediction width`. In them is what `predict` gives, in the same unit:
-    /// quantities on the scale of the targets, a standardised target brought back, probabilities for classes; for a
-    /// loss of your own, what its `predict` makes of the outputs. Every entry is written, unless there is an error:
-    /// then none is.
+    /// Make one `trace` with [`trace`](Self::trace) for each thread that predicts. `predictions` has one matrix per task,
+    /// in the order of the tasks, `rows × prediction width`. They receive what `predict` returns, in the same units:
+    /// quantities on the scale of the targets, with standardisation undone, and probabilities for classes; for a custom
+    /// loss, whatever its `predict` makes of the outputs. Every entry is written, or none if there is an error.
     ///
-    /// The bits are those of `predict` if the trace has room for all rows, or for 1024. In a smaller one rows are
-    /// worked on as many at a time as it has room for, and a row that is left alone may differ in its last bits,
-    /// because a single row is multiplied in another order of sums than several.
+    /// The result is bit-identical to that of `predict` if the trace holds all rows, or 1024. A smaller trace works on as
+    /// many rows at a time as it holds, and a row processed alone may differ in its last bits, because the product of a
+    /// single row sums in another order than that of several.
     ///
     /// ```
     /// use polytask::ndarray::{ArrayView2, Array2, array};
@@ -89,7 +88,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] if the number of features is not the model's, the trace has room for no row, or a
+    /// [`ErrorKind::Shape`] if the number of features is not the model's, the trace holds no row, or a
     /// matrix of `predictions` is missing or has another shape; [`ErrorKind::Value`] if a feature is not
     /// finite.
     pub fn predict_into(
@@ -102,7 +101,7 @@ impl<F: Scalar> Model<F> {
         self.check_features(features)?;
         self.check_predictions(n, predictions)?;
         let at_once = trace.capacity().min(PREDICTION_ROWS);
-        self.check_size(n.min(1), trace)?;
+        self.check_trace(n.min(1), trace)?;
         if n <= at_once {
             self.predict_rows(features, trace, predictions.iter_mut().map(|to| to.view_mut()));
             return Ok(());
@@ -115,7 +114,7 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// Predicts as many rows as the trace has room for.
+    /// Predicts at most as many rows as the trace holds.
     fn predict_rows<'a>(
         &self,
         features: ArrayView2<'_, F>,
@@ -128,7 +127,7 @@ impl<F: Scalar> Model<F> {
         predictions.enumerate().for_each(|(k, to)| self.predict_task(k, trace, to));
     }
 
-    /// Computes the outputs for `features` in a trace of your own, without allocating; read them with
+    /// Computes the outputs for `features` in the caller's trace, without allocating; read them with
     /// [`predict_task`](Self::predict_task).
     ///
     /// ```
@@ -151,7 +150,7 @@ impl<F: Scalar> Model<F> {
     /// [`ErrorKind::Shape`] if the number of features is not the model's or the trace is too small,
     /// [`ErrorKind::Value`] if a feature is not finite.
     pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
-        self.check_size(features.nrows(), trace)?;
+        self.check_trace(features.nrows(), trace)?;
         self.check_features(features)?;
         self.forward_checked(features, trace);
         Ok(())
@@ -200,6 +199,7 @@ impl<F: Scalar> Model<F> {
     }
 
     fn check_features(&self, features: ArrayView2<'_, F>) -> Result<()> {
+        self.check_fitted()?;
         self.check_width(features.ncols())?;
         // Nearly always all are, and looking at all numbers in a row is much faster than naming their places.
         if features.to_slice().is_some_and(|all| all.iter().fold(true, |yes, x| yes & x.is_finite())) {

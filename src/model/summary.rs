@@ -7,7 +7,7 @@ use crate::Scalar;
 
 impl<F: Scalar> Model<F> {
     /// The model in a few lines: features, parameters, and for each task its loss and whether its targets are standardised,
-    /// with the mean and the deviation once they are known.
+    /// with the mean and the deviation once they are known; then its [`warnings`](Self::warnings).
     ///
     /// ```
     /// use polytask::ndarray::array;
@@ -56,6 +56,9 @@ impl<F: Scalar> Model<F> {
             };
             writeln!(summary, "{}: {}, targets {targets}", task.name(), task.loss().name())
                 .expect("a string takes all");
+        }
+        for warning in self.warnings() {
+            writeln!(summary, "warning: {warning}").expect("a string takes all");
         }
         summary
     }

@@ -244,6 +244,12 @@ impl<F: Scalar> Trace<F> {
         self
     }
 
+    /// The activations of the layers, and per task how wide outputs and targets are: what a trace must have in common with a
+    /// network to be of use to it.
+    pub(crate) fn shape(&self) -> (&ActivationLayout, impl Iterator<Item = (usize, usize)>) {
+        (self.chunks.layout(), self.tasks.iter().map(|task| (task.outputs.ncols(), task.targets.ncols())))
+    }
+
     /// The largest batch that fits.
     pub fn capacity(&self) -> usize {
         self.examples.capacity

@@ -33,10 +33,10 @@ impl fmt::Display for Report {
         }
         let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
         write!(f, "total loss {total} on {} rows", self.n_rows)?;
-        match self.tasks.iter().any(|task| task.is_standardized) {
-            true => write!(f, "; * of standardised targets"),
-            false => Ok(()),
+        if self.tasks.iter().any(|task| task.is_standardized) {
+            write!(f, "; * of standardised targets")?;
         }
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
             ),
             quantity("area", Some(0.001_234)),
         ];
-        let printed = Report { tasks, n_rows: 2000, total: 0.5 }.to_string();
+        let printed = Report { tasks, n_rows: 2000, total: 0.5, warnings: Vec::new() }.to_string();
         let expected = "\
 task      labels     loss ↓     rmse ↓
 price       1200    0.2500*    1.235e7
@@ -169,7 +169,8 @@ sold        1200       none  undefined      0.5000
 
 total loss 0.5000 on 2000 rows; * of standardised targets";
         assert_eq!(printed, expected);
-        let printed = Report { tasks: Vec::new(), n_rows: 3, total: f64::NAN }.to_string();
+        let printed =
+            Report { tasks: Vec::new(), n_rows: 3, total: f64::NAN, warnings: Vec::new() }.to_string();
         assert_eq!(printed, "total loss undefined on 3 rows");
     }
 
@@ -179,7 +180,9 @@ total loss 0.5000 on 2000 rows; * of standardised targets";
         let scores: Vec<_> = (0..20).map(|i| format!("a_rather_long_metric_name_{i}")).collect();
         let scores: Vec<_> =
             scores.iter().map(|name| (name.as_str(), Some(-1e300), Direction::LowerIsBetter)).collect();
-        let printed = Report { tasks: vec![task(name, 1.0, &scores)], n_rows: 1, total: 1.0 }.to_string();
+        let printed =
+            Report { tasks: vec![task(name, 1.0, &scores)], n_rows: 1, total: 1.0, warnings: Vec::new() }
+                .to_string();
         assert!(printed.lines().all(|line| line.chars().count() <= WIDTH), "{printed}");
         for (name, ..) in scores {
             assert!(printed.contains(name), "{name} in {printed}");

@@ -53,10 +53,14 @@ impl Balancing {
                 let balancer = Balancer::new(method.clone(), n_tasks)?.scale_losses(&weights.own)?;
                 if balancer.needs().gramian {
                     model.network().check_over(over)?;
+                    if matches!(over, GramianScope::SharedParameters | GramianScope::Sketch { .. }) {
+                        check_shared(model)?;
+                    }
                 }
                 Self::Balance(balancer, over)
             }
             Method::Aggregate(method) => {
+                check_shared(model)?;
                 let n_shared = model.network().layout().n_shared();
                 Self::Aggregate(Box::new(Aggregation {
                     aggregator: Aggregator::new(method.clone(), n_tasks)?,
@@ -169,6 +173,20 @@ impl Balancing {
         if let Self::Balance(balancer, _) = self {
             balancer.end_epoch();
         }
+    }
+}
+
+/// Fails if there is nothing that the tasks' gradients could disagree on: all their norms and products would be 0.
+fn check_shared<F: Scalar>(model: &Model<F>) -> Result<()> {
+    match model.network().layout().n_shared() {
+        0 => Err(Error::new(
+            ErrorKind::Setting,
+            "balancing by gradients",
+            "parameters that tasks share",
+            "none",
+        )
+        .advise("share a trunk, or balance by losses alone")),
+        _ => Ok(()),
     }
 }
 

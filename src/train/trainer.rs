@@ -406,6 +406,11 @@ impl Trainer {
             return Err(Error::new(ErrorKind::Setting, "threads", expected, threads)
                 .advise("as many as the machine has processors, or leave them unset"));
         }
+        match self.length {
+            Length::Steps(0) => return Err(Error::new(ErrorKind::Setting, "steps", "at least 1", 0)),
+            Length::Epochs(0) => return Err(Error::new(ErrorKind::Setting, "epochs", "at least 1", 0)),
+            _ => {}
+        }
         Run::new(self, model, data)
     }
 }

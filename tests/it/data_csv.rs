@@ -107,7 +107,10 @@ fn nothing_of_the_test_rows_gets_into_an_encoding_fitted_on_training_rows() {
     let text = "x,kind,y\n1,a,1\n3,b,2\n,a,3\n1000,b,4\n";
     let table = Table::read_from(text.as_bytes(), "test.csv", b',').unwrap();
     let encoding = CsvReader::new().targets(["y"]).fit_rows(&table, &[0, 1, 2]).unwrap();
-    assert_eq!(encoding.columns()[0].content, Content::Numbers { mean: 2.0, constant: false, missing: 1 });
+    assert_eq!(
+        encoding.columns()[0].content,
+        Content::Numbers { mean: 2.0, constant: false, missing: 1, base: 0.0 }
+    );
     let data = encoding.apply::<f64>(&table).unwrap();
     assert_eq!(data.feature_row(2), [2.0, 1.0, 1.0, 0.0]);
     assert_eq!(data.feature_row(3), [1000.0, 0.0, 0.0, 1.0]);

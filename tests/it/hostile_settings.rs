@@ -138,7 +138,13 @@ fn odd_but_possible_settings_work() {
     let history =
         Trainer::new(Adam::new(0.01)).batch_size(1000).epochs(3).fit(&mut model, &data).expect("a training");
     assert_eq!(history.n_steps(), 3, "a batch larger than the table is the whole table");
-    assert_eq!(Trainer::new(Adam::new(0.01)).steps(0).fit(&mut model, &data).expect("no step").n_steps(), 0);
+    for (nothing, place) in [
+        (Trainer::new(Adam::new(0.01)).steps(0), "steps"),
+        (Trainer::new(Adam::new(0.01)).epochs(0), "epochs"),
+    ] {
+        let result = nothing.fit(&mut model, &data).map(|_| ());
+        refused(result, ErrorKind::Setting, &[place, "expected at least 1, found 0"]);
+    }
     assert!(model.predict(Array2::zeros((0, 3)).view()).expect("no rows")["a"].is_empty());
 
     let constant = Dataset::new(array![[1.0, 0.0, 5.0], [1.0, 2.0, 4.0]], array![[1.0], [2.0]])

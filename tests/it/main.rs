@@ -38,6 +38,7 @@ mod planted_bugs;
 mod products;
 mod serving;
 mod shapes;
+mod silent_faults;
 mod standardized_targets;
 mod tutorial;
 mod tutorial_golden;

@@ -145,3 +145,36 @@ fn an_encoding_in_a_file_is_not_believed() {
     let message = Model::<f64>::from_bytes(&nameless).expect_err("no names").to_string();
     assert!(message.contains("features of the encoding"), "{message}");
 }
+
+#[test]
+fn settings_that_a_file_lacks_have_their_defaults_and_unknown_ones_are_refused() {
+    let model = model();
+    let bytes = model.to_bytes().expect("bytes");
+    let fields = [
+        (",\"standardizes\":true", ""),
+        (",\"lenient\":false", ""),
+        (",\"max_categories\":100", ""),
+        (",\"group\":null", ""),
+        ("\"delimiter\":44,", ""),
+    ];
+    for (field, without) in fields {
+        let changed = with_text(&bytes, |text| {
+            assert!(text.contains(field), "{field} in {text}");
+            text.replace(field, without)
+        });
+        let read = Model::<f64>::from_bytes(&changed);
+        if field.contains("standardizes") {
+            // Its default is false, and then the means and deviations are too many.
+            assert!(read.unwrap_err().to_string().contains("scaling.features.mean"));
+        } else {
+            assert_eq!(read.expect("a file of an earlier version").encoding(), model.encoding(), "{field}");
+        }
+    }
+    for (field, with) in
+        [("\"lenient\":false", "\"lenient\":false,\"new\":1"), ("\"seed\":0", "\"seed\":0,\"new\":1")]
+    {
+        let error =
+            Model::<f64>::from_bytes(&with_text(&bytes, |text| text.replace(field, with))).unwrap_err();
+        assert!(error.to_string().contains("unknown field `new`"), "{error}");
+    }
+}

@@ -9,13 +9,13 @@ use ndarray::{Array1, Array2, ArrayViewMut1, s};
 
 use super::super::names::quoted;
 use super::{CsvReader, Table, Target};
-use crate::data::Dataset;
+use crate::data::{Dataset, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// How the columns of a file are read, fitted by [`CsvReader`]; it reads other files into the same features.
 ///
 /// Printed, it is a report: one line per column. Columns are found by name, so their order in the next file does
-/// not matter, and columns that the fitted file did not have are passed over.
+/// not matter, and columns that the fitted file did not have are skipped.
 ///
 /// ```
 /// use polytask::data::csv::CsvReader;
@@ -34,6 +34,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub struct Encoding {
     pub(super) reader: CsvReader,
     pub(super) columns: Vec<Column>,
+    #[cfg_attr(feature = "persist", serde(default))]
     pub(super) lenient: bool,
 }
 
@@ -54,6 +55,7 @@ pub struct Encoding {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[non_exhaustive]
 pub struct Column {
     /// Its name in the header.
     pub name: String,
@@ -70,7 +72,7 @@ pub struct Column {
 /// let reader = CsvReader::new().class_targets(["kind"]);
 /// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
 /// let contents: Vec<&Content> = encoding.columns().iter().map(|column| &column.content).collect();
-/// assert_eq!(contents[0], &Content::Numbers { mean: 550.0, constant: false, missing: 0 });
+/// assert_eq!(contents[0], &Content::Numbers { mean: 550.0, constant: false, missing: 0, base: 0.0 });
 /// assert_eq!(contents[1], &Content::Texts { categories: vec!["flat".into()], missing: 1 });
 /// assert_eq!(contents[2].to_string(), "target, with the classes `barn`, `house`");
 /// # Ok::<(), polytask::Error>(())
@@ -84,10 +86,14 @@ pub enum Content {
     Numbers {
         /// The mean of the numbers, which takes the place of empty cells.
         mean: f64,
-        /// Whether all numbers are the same, so that the column tells nothing.
+        /// Whether all numbers are the same, so that the column carries no information.
         constant: bool,
         /// How many cells were empty. If any, there is a feature `name_missing`.
         missing: usize,
+        /// What is subtracted from every number, 0 in most columns: the smallest, if `f32` could not tell the numbers
+        /// apart as they are, such as seconds since 1970.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
+        base: f64,
     },
     /// Features: one per text.
     Texts {
@@ -118,6 +124,11 @@ pub enum Content {
     Groups,
 }
 
+#[cfg(feature = "persist")]
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
 impl Encoding {
     /// What each column of the fitted file holds, in the order of that file.
     pub fn columns(&self) -> &[Column] {
@@ -146,9 +157,8 @@ impl Encoding {
         self.reader.targets.iter().map(|target| target.name.clone()).collect()
     }
 
-    /// The same encoding for files with surprises: a text that the fitted file did not have belongs to no
-    /// category, and an empty cell where the fitted file had none is the mean, or no category. Without this,
-    /// both are errors.
+    /// The same encoding, tolerant of surprises: a text that the fitted file did not have counts as no category, and an
+    /// empty cell in a column that had none counts as the mean, or as no category. Without this, both are errors.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -182,7 +192,7 @@ impl Encoding {
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read or is not a table, [`ErrorKind::Name`] if a column is
-    /// not there, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names
+    /// missing, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names
     /// file, line and column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
         self.apply(&Table::read(path, self.reader.delimiter)?)
@@ -224,7 +234,7 @@ impl Encoding {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Name`] if a column is not there, [`ErrorKind::Value`] if a cell does not hold what its
+    /// [`ErrorKind::Name`] if a column is missing, [`ErrorKind::Value`] if a cell does not hold what its
     /// column should.
     pub fn apply<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
         let features = self.features(table)?;
@@ -239,7 +249,7 @@ impl Encoding {
             .map_err(|error| {
                 error
                     .within(table.source())
-                    .advise("rename a column: features are called as the module tells")
+                    .advise("rename a column: the documentation of `data::csv` lists how features are named")
             })?
             .with_target_names(self.target_names())?;
         for Column { name, content } in &self.columns {
@@ -261,7 +271,7 @@ impl Encoding {
     /// predicting.
     ///
     /// # Errors
-    /// [`ErrorKind::Name`] if a feature column is not there, [`ErrorKind::Value`] if a cell does not hold
+    /// [`ErrorKind::Name`] if a feature column is missing, [`ErrorKind::Value`] if a cell does not hold
     /// what its column should.
     pub fn features<F: Scalar>(&self, table: &Table) -> Result<Array2<F>> {
         let mut features = Array2::zeros((table.n_rows(), self.feature_names().len()));
@@ -301,8 +311,8 @@ impl Encoding {
         };
         let mut fits = |column: &Column| {
             let missing = match &column.content {
-                Content::Numbers { missing, mean, .. } => {
-                    next_is([&column.name, "", ""]).filter(|()| mean.is_finite())?;
+                Content::Numbers { missing, mean, base, .. } => {
+                    next_is([&column.name, "", ""]).filter(|()| mean.is_finite() && base.is_finite())?;
                     *missing
                 }
                 Content::Texts { categories, missing } => {
@@ -342,9 +352,12 @@ impl Encoding {
         mut features: ArrayViewMut1<'_, F>,
     ) -> Result<()> {
         match (content, cells.get(row)) {
+            (Content::Numbers { base, .. }, Some(_)) if *base != 0.0 => {
+                features[0] = F::from_f64(cells.number::<f64>(row)? - base);
+            }
             (Content::Numbers { .. }, Some(_)) => features[0] = cells.number(row)?,
-            (Content::Numbers { mean, missing, .. }, None) => {
-                features[0] = F::from_f64(*mean);
+            (Content::Numbers { mean, base, missing, .. }, None) => {
+                features[0] = F::from_f64(mean - base);
                 self.mark_missing(cells, row, *missing, features)?;
             }
             (Content::Texts { categories, .. }, Some(text)) => match index_of(categories, text) {
@@ -400,6 +413,11 @@ impl Encoding {
                 },
                 (_, Some(_)) => cells.number(row)?,
             };
+        }
+        if let Content::Target { .. } = content {
+            let number = |row| cells.get(row).map_or(Ok(f64::NAN), |_| cells.number::<f64>(row));
+            let numbers = (0..cells.table.n_rows()).map(number).collect::<Result<Vec<_>>>()?;
+            resolution::check::<F>(cells.column_place(), &numbers)?;
         }
         Ok(())
     }
@@ -518,12 +536,15 @@ impl fmt::Display for Encoding {
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let missing = match self {
-            Self::Numbers { mean, constant: true, missing } => {
+            Self::Numbers { mean, constant: true, missing, .. } => {
                 write!(f, "feature, always {mean}")?;
                 *missing
             }
-            Self::Numbers { mean, constant: false, missing } => {
+            Self::Numbers { mean, constant: false, missing, base } => {
                 write!(f, "feature, numbers with mean {mean:.6}")?;
+                if *base != 0.0 {
+                    write!(f, ", each less {base}")?;
+                }
                 *missing
             }
             Self::Texts { categories, missing } => {

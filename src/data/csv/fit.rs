@@ -2,6 +2,7 @@
 
 use super::encoding::Cells;
 use super::{Column, Content, CsvReader, Encoding, Table};
+use crate::data::resolution;
 use crate::{Error, ErrorKind, Result};
 
 /// The encoding of `table` under the settings of `reader`, found from the given rows.
@@ -105,7 +106,8 @@ fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content>
     let constant = numbers.iter().all(|&x| x == numbers[0]);
     // Divided before they are summed, so that no sum overflows.
     let mean = if constant { numbers[0] } else { numbers.iter().map(|x| x / count).sum() };
-    Ok(Content::Numbers { mean, constant, missing })
+    let base = resolution::base(&numbers).unwrap_or(0.0);
+    Ok(Content::Numbers { mean, constant, missing, base })
 }
 
 /// Whether the filled cells are texts, not numbers. A mixture is an error: most likely one of the two is a slip.

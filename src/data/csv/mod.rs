@@ -9,15 +9,16 @@
 //! | a column of the file | becomes |
 //! |---|---|
 //! | numbers | one feature of its name; empty cells hold the mean of the others |
+//! | … too close together for `f32`, such as seconds since 1970 | the same, less the smallest of them |
 //! | texts | one feature `name=text` per text, 1 where it stands and 0 elsewhere; texts sorted |
 //! | … with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
 //! | no cell filled | nothing |
 //! | a target | one target; an empty cell is a missing label (NaN) |
 //! | a class target | one target: the index of the text among the sorted texts |
 //!
-//! The means and the texts are fitted: they come from the rows that [`CsvReader::fit`] is shown. Fitted on a
-//! whole file that is split afterwards, they carry a little of the test rows into training. Where that matters,
-//! fit on the training rows with [`CsvReader::fit_rows`], or on a training file of its own.
+//! The means and the texts are fitted: they come from the rows passed to [`CsvReader::fit`]. If you fit on a
+//! whole file and split it afterwards, a little of the test rows leaks into training. Where that matters, fit on the
+//! training rows only, with [`CsvReader::fit_rows`], or on a separate training file.
 
 mod encoding;
 mod fit;
@@ -56,10 +57,10 @@ use crate::{Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// A file is comma-separated UTF-8 text whose first line names the columns. Spaces around a cell do not count.
+/// A file is comma-separated UTF-8 text whose first line names the columns. Spaces around a cell are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", default, deny_unknown_fields))]
 #[must_use]
 pub struct CsvReader {
     targets: Vec<Target>,
@@ -77,6 +78,7 @@ pub struct CsvReader {
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 struct Target {
     name: String,
+    #[cfg_attr(feature = "persist", serde(default))]
     is_class: bool,
 }
 
@@ -97,7 +99,7 @@ impl Default for CsvReader {
 }
 
 impl CsvReader {
-    /// A reader of comma-separated files, all columns of which are features.
+    /// A reader for comma-separated files in which every column is a feature.
     pub fn new() -> Self {
         Self::default()
     }
@@ -133,7 +135,7 @@ impl CsvReader {
         self
     }
 
-    /// The column that tells which rows belong together: any text. Groups are numbered as they appear.
+    /// The column that says which rows belong together: any text. Groups are numbered as they appear.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -180,14 +182,14 @@ impl CsvReader {
         self
     }
 
-    /// What separates the cells of a line: `b','` unless told.
+    /// The separator between cells (default: `b','`).
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
         self
     }
 
-    /// How many texts a feature column may hold: 100 unless told. A column with more is most likely a name or a
-    /// note, of which no feature can be made.
+    /// How many different texts a feature column may hold (default: 100). A column with more is most likely a name or a
+    /// note, which cannot be turned into features.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
