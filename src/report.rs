@@ -73,6 +73,7 @@ pub struct Report {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TaskReport {
     /// The task's name.
     pub name: String,
@@ -275,7 +276,7 @@ pub(crate) fn evaluation_rows<F: Scalar>(data: &Dataset<F>) -> usize {
 }
 
 /// The metric of those prediction columns that it is about: of quantities, those that estimate the quantity
-/// itself; of classes and rankings, those of each target column by itself, meaned where it is defined.
+/// itself; of classes and rankings, those of each target column by itself, averaged where it is defined.
 fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Score {
     let n_targets = labels.targets.ncols();
     match kind {

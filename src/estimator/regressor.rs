@@ -178,8 +178,8 @@ impl<F: Scalar> Fitted<Regression, F> {
         self.score(&self.features_of(data)?, &self.targets_of(data)?)
     }
 
-    /// The mean over the targets of R², 1 at best; 0 is what the mean of these labels would reach. A target
-    /// whose labels in `y` are fewer than two or all equal has none and is left out; NaN if none is left.
+    /// The mean over the targets of [R²](Metric::R2), 1 at best; 0 is what the mean of these labels would reach. A
+    /// target whose labels in `y` are all equal has none and is left out; NaN if none is left.
     ///
     /// # Errors
     /// As [`predict`](Self::predict), and [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `y` is not `rows ×

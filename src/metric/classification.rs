@@ -34,6 +34,7 @@ use crate::loss::Labels;
 /// assert_eq!(recall(Average::Micro), Some(3.0 / 4.0));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Average {

@@ -18,12 +18,12 @@
 //! - A row of weight 2 counts as the same row twice. Where rows form lists, a list weighs as much as its mean
 //!   row.
 //! - With several target columns the value is the mean over the columns, of those where it is defined. (A loss is
-//!   meaned over all entries present, which is the same number only if no label is missing.)
-//! - The value is finite, or `None`: the metric is undefined there. Where scikit-learn has a convention for a
-//!   corner (R² of constant targets, precision of a model that never says yes), it is followed; where
-//!   scikit-learn answers with NaN or an exception, the value is `None`. It is also `None` if there is no
-//!   label at all, if a prediction for a labelled row is not finite, and if a target is infinite or not of the kind
-//!   in the table.
+//!   averaged over all entries present, which is the same number only if no label is missing.)
+//! - The value is finite, or `None`: the metric is undefined there. That is so if there is no label at all, if a
+//!   prediction for a labelled row is not finite, if a target is infinite or not of the kind in the table, and
+//!   where the formula divides by 0: R² and explained variance of targets that are all equal (a single row, for
+//!   one), the area under the ROC curve of a single class. Where a corner has a value by convention (the precision of a
+//!   model that never says yes is 0), it is scikit-learn's, and the metric says so.
 //!
 //! Where they come from, beside scikit-learn:
 //!
@@ -95,10 +95,9 @@ pub enum Metric {
     /// Largest absolute error, `max |y − t|`, over all columns.
     MaxError,
     /// Coefficient of determination, `1 − Σ w (y − t)² / Σ w (t − t̄)²`, where t̄ is the mean of the targets
-    /// evaluated. Of constant targets it is 1 if they are hit exactly, else 0; of a single row it is undefined.
+    /// evaluated. Undefined where all targets are equal, which a single row's are.
     R2,
-    /// Explained variance, `1 − Var(t − y) / Var(t)`: R² that forgives a constant offset. Of constant targets it
-    /// is 1 if the offset is constant, else 0.
+    /// Explained variance, `1 − Var(t − y) / Var(t)`: R² that forgives a constant offset. Undefined where R² is.
     ExplainedVariance,
     /// Relative root mean squared error (RRMSE), `√(Σ w (y − t)² / Σ w (t̄ − t)²)`, where t̄ is the mean of the
     /// *training* targets. The mean over the target columns is the aRRMSE of Spyromitros-Xioufis et al. (2016).
@@ -142,7 +141,7 @@ pub enum Metric {
     /// Average precision, `Σ_j (R_j − R_{j−1}) P_j` over the distinct thresholds; 0 if no row is positive. For
     /// more than two classes, the mean over the classes that occur of class against rest.
     AveragePrecision,
-    /// Normalised discounted cumulative gain of each list, meaned over the lists of two rows and more; 0 for a list
+    /// Normalised discounted cumulative gain of each list, averaged over the lists of two rows and more; 0 for a list
     /// without anything relevant.
     Ndcg {
         /// How many of the first places count; all of them if `None`.
@@ -150,13 +149,13 @@ pub enum Metric {
         /// What a relevance is worth.
         gain: Gain,
     },
-    /// Average precision of each list, meaned over the lists; relevant is what has relevance > 0. 0 for a list
+    /// Average precision of each list, averaged over the lists; relevant is what has relevance > 0. 0 for a list
     /// without anything relevant.
     MeanAveragePrecision,
-    /// One over the place of the first relevant row of each list, meaned over the lists; 0 for a list without
+    /// One over the place of the first relevant row of each list, averaged over the lists; 0 for a list without
     /// anything relevant.
     MeanReciprocalRank,
-    /// Intersection over union of the predicted and the true box, meaned over the rows.
+    /// Intersection over union of the predicted and the true box, averaged over the rows.
     MeanIou,
     /// Your own metric.
     #[cfg_attr(feature = "persist", serde(skip))]
@@ -411,7 +410,7 @@ impl Metric {
     }
 
     /// The relative root mean squared error with the mean of these training labels, by the weights of their rows,
-    /// as its yardstick. A column without a label has no mean, and the metric is undefined there.
+    /// to compare with. A column without a label has no mean, and the metric is undefined there.
     ///
     /// ```
     /// use ndarray::array;

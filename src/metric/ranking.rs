@@ -39,6 +39,7 @@ use crate::loss::Labels;
 /// assert!((ndcg(Gain::Exponential) - (1.0 + 3.0 * second) / (3.0 + second)).abs() < 1e-12);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Gain {

@@ -7,7 +7,8 @@
 //! explained variance   1 − Var(t − y) / Var(t)
 //! pinball              Σ w max(q (t − y), (q − 1)(t − y)) / Σ w
 //! ```
-//! Corners as in scikit-learn. RRMSE and its mean over targets, aRRMSE: Spyromitros-Xioufis, Tsoumakas, Groves
+//! R² and explained variance divide by the spread of the targets, so of targets that are all equal they are undefined.
+//! (scikit-learn answers 1 or 0 there; with `force_finite=False`, NaN or −∞.) RRMSE and its mean over targets, aRRMSE: Spyromitros-Xioufis, Tsoumakas, Groves
 //! and Vlahavas, "Multi-target regression via input space expansion", Machine Learning 104 (2016). Pinball:
 //! Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
 
@@ -44,14 +45,11 @@ pub(super) fn max_error(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f6
 
 pub(super) fn r2(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
     mean_over_columns(predictions, labels, |_, examples| {
-        if examples.len() < 2 {
+        if is_constant(examples, |e| e.target) {
             return None;
         }
         let mean = weighted_mean(examples, |e| e.target)?;
         let error = weighted_mean(examples, squared_error)?;
-        if is_constant(examples, |e| e.target) {
-            return Some(if error == 0.0 { 1.0 } else { 0.0 });
-        }
         Some(1.0 - error / weighted_mean(examples, |e| square(e.target - mean))?)
     })
 }
@@ -59,8 +57,7 @@ pub(super) fn r2(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> 
 pub(super) fn explained_variance(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
     mean_over_columns(predictions, labels, |_, examples| {
         if is_constant(examples, |e| e.target) {
-            let offset_is_constant = is_constant(examples, |e| e.prediction);
-            return (!examples.is_empty()).then_some(if offset_is_constant { 1.0 } else { 0.0 });
+            return None;
         }
         Some(1.0 - variance(examples, residual)? / variance(examples, |e| e.target)?)
     })
@@ -72,8 +69,8 @@ pub(super) fn relative_root_mean_squared_error(
     training_mean: &[f64],
 ) -> Option<f64> {
     mean_over_columns(predictions, labels, |j, examples| {
-        let yardstick = weighted_mean(examples, |e| square(training_mean[j] - e.target))?;
-        (yardstick > 0.0).then_some((weighted_mean(examples, squared_error)? / yardstick).sqrt())
+        let of_mean = weighted_mean(examples, |e| square(training_mean[j] - e.target))?;
+        (of_mean > 0.0).then_some((weighted_mean(examples, squared_error)? / of_mean).sqrt())
     })
 }
 
@@ -96,7 +93,11 @@ pub(super) fn column_means(labels: &Labels<'_, f64>) -> Vec<f64> {
         .map(|j| {
             // The targets stand in for the predictions, which play no part in the mean.
             let examples = examples::column(labels.targets, labels, j).unwrap_or_default();
-            weighted_mean(&examples, |e| e.target).unwrap_or(f64::NAN)
+            match examples.first() {
+                // The rounded mean of equal numbers need not be that number.
+                Some(first) if is_constant(&examples, |e| e.target) => first.target,
+                _ => weighted_mean(&examples, |e| e.target).unwrap_or(f64::NAN),
+            }
         })
         .collect()
 }
@@ -118,7 +119,8 @@ fn variance(examples: &[Example], f: impl Fn(&Example) -> f64) -> Option<f64> {
     weighted_mean(examples, |e| square(f(e) - mean))
 }
 
-/// Asked of the numbers themselves: the rounded variance of equal numbers need not be 0.
+/// Whether all are equal, as one or none are. Asked of the numbers themselves: the rounded variance of equal
+/// numbers need not be 0.
 fn is_constant(examples: &[Example], f: impl Fn(&Example) -> f64) -> bool {
     examples.windows(2).all(|pair| f(&pair[0]) == f(&pair[1]))
 }

@@ -26,11 +26,12 @@ use crate::{Error, ErrorKind, Result};
 /// let score = |value| Score { name: "r2".into(), value, direction: Direction::HigherIsBetter };
 /// let reached = [[score(Some(0.75))], [score(None)]];
 /// let baseline = [[score(Some(0.5))], [score(Some(0.5))]];
-/// let expected = Delta { percent: Some(50.0), compared: 1, left_out: 1 };
-/// assert_eq!(delta_m_gain(&reached, &baseline)?, expected);
+/// let Delta { percent, compared, left_out, .. } = delta_m_gain(&reached, &baseline)?;
+/// assert_eq!((percent, compared, left_out), (Some(50.0), 1, 1));
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Delta {
     /// Δm in per cent; `None` if no comparison is defined.
     pub percent: Option<f64>,

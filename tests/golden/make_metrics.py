@@ -79,8 +79,8 @@ QUANTITIES = {
     "mse": mean_over_columns(lambda t, y, w: sk.mean_squared_error(t, y, sample_weight=w)),
     "rmse": mean_over_columns(lambda t, y, w: sk.root_mean_squared_error(t, y, sample_weight=w)),
     "mae": mean_over_columns(lambda t, y, w: sk.mean_absolute_error(t, y, sample_weight=w)),
-    "r2": mean_over_columns(lambda t, y, w: sk.r2_score(t, y, sample_weight=w)),
-    "explained_variance": mean_over_columns(lambda t, y, w: sk.explained_variance_score(t, y, sample_weight=w)),
+    "r2": mean_over_columns(lambda t, y, w: sk.r2_score(t, y, sample_weight=w, force_finite=False)),
+    "explained_variance": mean_over_columns(lambda t, y, w: sk.explained_variance_score(t, y, sample_weight=w, force_finite=False)),
     "pinball@0.9": mean_over_columns(lambda t, y, w: sk.mean_pinball_loss(t, y, sample_weight=w, alpha=0.9)),
 }
 MAX_ERROR = {"max_error": mean_over_columns(lambda t, y, w: sk.max_error(t, y))}
@@ -212,7 +212,7 @@ def add(name, predictions, targets, table, weights=None, groups=None, missing=0.
             value = float(function(complete))
         except ValueError:
             value = NAN
-        values.append([metric, name, None if math.isnan(value) else value])
+        values.append([metric, name, value if math.isfinite(value) else None])
 
 
 def weights(n):

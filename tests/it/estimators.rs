@@ -1,6 +1,7 @@
 //! Estimators: their settings are checked, labels may be missing, shapes that are wrong are errors.
 
 use polytask::ErrorKind;
+use polytask::loss::Labels;
 use polytask::ndarray::{Array2, s};
 use polytask::prelude::*;
 
@@ -245,4 +246,21 @@ fn ones_own_layer_in_an_estimator_trains_but_is_not_saved() {
     assert_eq!(error.kind(), ErrorKind::Setting);
     assert!(error.to_string().ends_with("found Layer::Custom (save its members one by one)"), "{error}");
     assert!(model.members()[2].to_bytes().is_ok());
+}
+
+/// R² of equal labels does not exist: it is left out, whether they are hit or not, and never counts as 0 or 1.
+#[test]
+fn the_score_leaves_constant_targets_out() {
+    let (x, one) = table(60, 1);
+    let mut y = Array2::from_elem((60, 2), 7.5);
+    y.column_mut(0).assign(&one.column(0));
+    let model = regressor().fit(&x, &y).unwrap();
+    let predicted = model.predict(&x).unwrap();
+    let of_first = Metric::R2.evaluate(predicted.slice(s![.., ..1]), &Labels::new(one.view()));
+    assert_eq!(Some(model.score(&x, &y).unwrap()), of_first);
+    // Labels that the model misses, all equal too.
+    y.column_mut(1).fill(-3.0);
+    assert_eq!(Some(model.score(&x, &y).unwrap()), of_first);
+    y.column_mut(0).fill(0.1);
+    assert!(model.score(&x, &y).unwrap().is_nan());
 }

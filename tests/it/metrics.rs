@@ -321,6 +321,21 @@ fn members_with_an_undefined_corner_of_their_own() {
     assert_eq!(hit(1.0).evaluate(&Metric::RocAuc), None);
     assert_eq!(hit(0.0).evaluate(&Metric::RocAuc), None);
     assert_eq!(hit(0.5).select(&[0]).evaluate(&Metric::R2), None);
+    // Of targets that are all equal there is no spread to explain, hit or missed; a column that has one counts alone.
+    for predicted in [0.1, 0.7] {
+        let targets = Array2::from_shape_fn((10, 2), |(i, j)| if j == 0 { 0.1 } else { (i % 2) as f64 });
+        let predictions =
+            Array2::from_shape_fn((10, 2), |(i, j)| if j == 0 { predicted } else { (i % 2) as f64 });
+        let labels = Labels::new(targets.view());
+        let equal = Labels::new(targets.slice(s![.., ..1]));
+        for metric in [Metric::R2, Metric::ExplainedVariance] {
+            assert_eq!(metric.evaluate(predictions.slice(s![.., ..1]), &equal), None, "{predicted}");
+            assert_eq!(metric.evaluate(predictions.view(), &labels), Some(1.0), "{predicted}");
+        }
+        // The mean of ten times 0.1 is 0.1, and not a rounding beside it.
+        let rrmse = Metric::relative_to(&equal);
+        assert_eq!(rrmse.evaluate(predictions.slice(s![.., ..1]), &equal), None, "{predicted}");
+    }
     let relative = |mean| Metric::RelativeRootMeanSquaredError { training_mean: vec![mean] };
     assert_eq!(hit(0.5).evaluate(&relative(0.5)), None);
     assert_eq!(hit(0.5).evaluate(&relative(f64::NAN)), None);
