@@ -23,7 +23,7 @@ pub mod layer;
 pub mod loss;
 pub mod metric;
 pub mod optim;
-pub mod picture;
+pub mod plot;
 pub mod sharing;
 pub mod train;
 

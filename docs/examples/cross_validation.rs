@@ -3,13 +3,14 @@
 //! ```text
 //! cargo run --release --example cross_validation -- table.csv heating,cooling [folds.txt]
 //! ```
-//! Prints R² and the relative root mean squared error of each target, and their mean (aRRMSE): 1 is what predicting
-//! the training mean would reach. The error of a target is of all folds together, each row predicted by the
-//! network that has not seen it. The third argument names a file that receives the fold of each row, for another program to use the
-//! same folds.
+//! Prints R² and the relative root mean squared error (RRMSE) of each target, and their mean (aRRMSE): 1 is what
+//! predicting the training mean would reach. The error of a target is of all folds together, each row predicted by
+//! the network that has not seen it. Rows without a label of a target do not count for it; a target whose labels are
+//! all equal has neither number. The third argument names a file that receives the fold of each row, so that
+//! another program can use the same folds.
 
 use polytask::data::csv::CsvReader;
-use polytask::ndarray::Array2;
+use polytask::ndarray::{Array2, ArrayView1};
 use polytask::prelude::*;
 
 const FOLDS: usize = 10;
@@ -29,37 +30,73 @@ fn main() -> polytask::Result<()> {
         }
     };
     let (data, _) = CsvReader::new().targets(targets.split(',')).read::<f32>(file)?;
-    let n_targets = data.n_targets();
-
-    let mut fold_of = vec![0; data.n_rows()];
-    let mut squares = vec![0.0; n_targets];
-    let mut squares_of_mean = vec![0.0; n_targets];
-    for (fold, rows) in data.fold_rows(FOLDS, SEED)?.iter().enumerate() {
-        let (train, test) = (data.select(&rows.train), data.select(&rows.test));
-        let predicted = predict(&train, &test, fold as u64)?;
-        for (target, name) in data.target_names().iter().enumerate() {
-            let mean = train.targets().column(target).mean().unwrap_or(0.0);
-            let truth = test.targets().column(target).to_owned();
-            squares[target] += (&predicted.column(target) - &truth).mapv(|e| f64::from(e * e)).sum();
-            squares_of_mean[target] += truth.mapv(|t| f64::from((t - mean) * (t - mean))).sum();
-            eprintln!("fold {fold}, {name}: {:.4}", (squares[target] / squares_of_mean[target]).sqrt());
-        }
-        rows.test.iter().for_each(|&row| fold_of[row] = fold);
-    }
-
-    println!("{:<28}{:>10}{:>10}", "target", "R2", "RRMSE");
-    let mut mean = 0.0;
-    for ((name, error), of_mean) in data.target_names().iter().zip(&squares).zip(&squares_of_mean) {
-        let rrmse = (error / of_mean).sqrt();
-        println!("{name:<28}{:>10.4}{rrmse:>10.4}", 1.0 - error / of_mean);
-        mean += rrmse / n_targets as f64;
-    }
-    println!("aRRMSE {mean:.4}");
+    let (table, fold_of) = cross_validate(&data)?;
+    println!("{table}");
     if let Some(path) = arguments.get(2) {
         let lines: Vec<String> = fold_of.iter().map(usize::to_string).collect();
         std::fs::write(path, lines.join("\n")).expect("a place to write the folds to");
     }
     Ok(())
+}
+
+/// The table that is printed, and the fold of each row.
+pub fn cross_validate(data: &Dataset<f32>) -> polytask::Result<(String, Vec<usize>)> {
+    let mut fold_of = vec![0; data.n_rows()];
+    let mut errors = vec![Errors::default(); data.n_targets()];
+    for (fold, rows) in data.fold_rows(FOLDS, SEED)?.iter().enumerate() {
+        let (train, test) = (data.select(&rows.train), data.select(&rows.test));
+        let predicted = predict(&train, &test, fold as u64)?;
+        for (target, name) in data.target_names().iter().enumerate() {
+            let truth = test.targets().column(target).to_owned();
+            errors[target].add(predicted.column(target), truth.view(), mean(train.targets().column(target)));
+            eprintln!("fold {fold}, {name}: {}", number(errors[target].relative()));
+        }
+        rows.test.iter().for_each(|&row| fold_of[row] = fold);
+    }
+
+    let mut table = format!("{:<28}{:>10}{:>10}{:>8}\n", "target", "R2", "RRMSE", "labels");
+    for (name, errors) in data.target_names().iter().zip(&errors) {
+        let rrmse = errors.relative();
+        let (r2, rrmse) = (number(rrmse.map(|rrmse| 1.0 - rrmse * rrmse)), number(rrmse));
+        table += &format!("{name:<28}{r2:>10}{rrmse:>10}{:>8}\n", errors.n_labels);
+    }
+    let defined: Vec<f64> = errors.iter().filter_map(Errors::relative).collect();
+    let mean = (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64);
+    table += &format!("aRRMSE {} over {} of {} targets", number(mean), defined.len(), errors.len());
+    Ok((table, fold_of))
+}
+
+/// The squared errors of one target over the rows that have a label, and those of predicting the training mean.
+#[derive(Clone, Debug, Default)]
+struct Errors {
+    of_network: f64,
+    of_mean: f64,
+    n_labels: usize,
+}
+
+impl Errors {
+    fn add(&mut self, predicted: ArrayView1<'_, f32>, truth: ArrayView1<'_, f32>, mean: f64) {
+        for (y, t) in predicted.iter().zip(truth).filter(|(_, t)| !t.is_nan()) {
+            self.of_network += f64::from(y - t).powi(2);
+            self.of_mean += (f64::from(*t) - mean).powi(2);
+            self.n_labels += 1;
+        }
+    }
+
+    /// The relative root mean squared error, if predicting the mean errs at all.
+    fn relative(&self) -> Option<f64> {
+        (self.of_mean > 0.0).then(|| (self.of_network / self.of_mean).sqrt())
+    }
+}
+
+/// The mean of the labels that are there; a target without any was refused when the network was trained.
+fn mean(labels: ArrayView1<'_, f32>) -> f64 {
+    let present: Vec<f64> = labels.iter().filter(|t| !t.is_nan()).map(|&t| f64::from(t)).collect();
+    present.iter().sum::<f64>() / present.len() as f64
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"))
 }
 
 /// What a network that was trained on `train` predicts for the rows of `test`, `rows × targets`.

@@ -4,15 +4,17 @@
 //! cargo run --release --example estimator -- heating.csv=Y1,Y2 concrete.csv=slump,flow,strength
 //! ```
 //! Each argument is a CSV file and the names of its target columns. One line for each table: the relative root mean
-//! squared error, meaned over the targets (aRRMSE: 1 is what predicting the training mean would reach), of one network
-//! and of the estimator, that of each target, and the time of one fit. An error is of all folds together, each row
-//! predicted by the model that has not seen it. Folds are those of seed 1 (`POLYTASK_FOLDS` names another), as in the
-//! example `cross_validation`; text columns become categories and gaps are filled before the cut.
+//! squared error, averaged over the targets (aRRMSE: 1 is what predicting the training mean would reach), of one
+//! network and of the estimator, that of each target, and the time of one fit. An error is of all folds together,
+//! each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
+//! target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
+//! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; text columns become categories and
+//! gaps are filled before the cut.
 
 use std::time::Instant;
 
 use polytask::data::csv::CsvReader;
-use polytask::ndarray::{Array2, ArrayView2};
+use polytask::ndarray::{Array2, ArrayView1, ArrayView2};
 use polytask::prelude::*;
 
 const FOLDS: usize = 10;
@@ -33,42 +35,60 @@ fn main() -> polytask::Result<()> {
         let (file, targets) = table.split_once('=').unwrap_or((table, ""));
         let (data, _) = CsvReader::new().targets(targets.split(',')).read::<f32>(file)?;
         let name = std::path::Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-        line(&name, &data, seed)?;
+        println!("{}", line(&name, &data, seed, &MultiTaskRegressor::new().threads(1))?);
     }
     Ok(())
 }
 
-/// Cross-validates on one table and prints its line.
-fn line(name: &str, data: &Dataset<f32>, seed: u64) -> polytask::Result<()> {
+/// Cross-validates on one table: its line.
+pub fn line(
+    name: &str,
+    data: &Dataset<f32>,
+    seed: u64,
+    settings: &MultiTaskRegressor,
+) -> polytask::Result<String> {
     let mut of_mean = vec![0.0; data.n_targets()];
     let (mut of_one, mut of_all) = (of_mean.clone(), of_mean.clone());
     let begin = Instant::now();
     for fold in data.fold_rows(FOLDS, seed)? {
         let (train, test) = (data.select(&fold.train), data.select(&fold.test));
-        let model = MultiTaskRegressor::new().threads(1).fit_table(&train)?;
-        let mean = train.targets().mean_axis(polytask::ndarray::Axis(0)).expect("rows");
-        let mean = mean.broadcast(test.targets().dim()).expect("one mean for each target");
+        let model = settings.fit_table(&train)?;
+        let means: Vec<f32> = train.targets().columns().into_iter().map(mean).collect();
+        let mean = Array2::from_shape_fn(test.targets().dim(), |(_, k)| means[k]);
         let first = model.members()[0].predict(test.features())?;
         let one =
             Array2::from_shape_fn(test.targets().dim(), |(i, k)| first[&data.target_names()[k]][[i, 0]]);
-        add_squares(&mut of_mean, mean, test.targets());
+        add_squares(&mut of_mean, mean.view(), test.targets());
         add_squares(&mut of_one, one.view(), test.targets());
         add_squares(&mut of_all, model.predict(&test.features())?.view(), test.targets());
     }
     let seconds = begin.elapsed().as_secs_f64() / FOLDS as f64;
-    let relative = |squares: &[f64]| -> Vec<f64> {
-        squares.iter().zip(&of_mean).map(|(error, of_mean)| (error / of_mean).sqrt()).collect()
+    let relative = |squares: &[f64]| -> Vec<Option<f64>> {
+        let pairs = squares.iter().zip(&of_mean);
+        pairs.map(|(error, &of_mean)| (of_mean > 0.0).then(|| (error / of_mean).sqrt())).collect()
     };
-    let average = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len() as f64;
-    let (one, all) = (average(&relative(&of_one)), average(&relative(&of_all)));
-    let each: Vec<String> = relative(&of_all).iter().map(|error| format!("{error:.3}")).collect();
-    println!("{name:<12}{:>6}{one:>12.4}{all:>11.4}{seconds:>8.1}  {}", data.n_rows(), each.join(" "));
-    Ok(())
+    let average = |errors: &[Option<f64>]| {
+        let defined: Vec<f64> = errors.iter().flatten().copied().collect();
+        (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
+    };
+    let number = |error: Option<f64>, decimals: usize| {
+        error.map_or_else(|| "undefined".to_owned(), |error| format!("{error:.decimals$}"))
+    };
+    let [one, all] = [&of_one, &of_all].map(|squares| number(average(&relative(squares)), 4));
+    let each: Vec<String> = relative(&of_all).into_iter().map(|error| number(error, 3)).collect();
+    Ok(format!("{name:<12}{:>6}{one:>12}{all:>11}{seconds:>8.1}  {}", data.n_rows(), each.join(" ")))
 }
 
-/// Adds the squared errors of each target.
+/// The mean of the labels that are there; a target without any was refused when the model was fitted.
+fn mean(labels: ArrayView1<'_, f32>) -> f32 {
+    let present: Vec<f64> = labels.iter().filter(|t| !t.is_nan()).map(|&t| f64::from(t)).collect();
+    (present.iter().sum::<f64>() / present.len() as f64) as f32
+}
+
+/// Adds the squared errors of each target, of the rows that have a label.
 fn add_squares(to: &mut [f64], predicted: ArrayView2<'_, f32>, truth: ArrayView2<'_, f32>) {
-    for ((_, k), error) in (&predicted - &truth).indexed_iter() {
-        to[k] += f64::from(error * error);
+    for ((at, t), y) in truth.indexed_iter().zip(predicted).filter(|((_, t), _)| !t.is_nan()) {
+        let error = f64::from(y - t);
+        to[at.1] += error * error;
     }
 }

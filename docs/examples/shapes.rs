@@ -6,7 +6,7 @@
 //! Prints accuracy and mean overlap (IoU) on images it has not seen, and draws 24 of these with the true and the
 //! predicted boxes to `target/shapes.svg`, or where you say.
 
-use polytask::picture::{Anchor, Drawing, Pen};
+use polytask::plot::{Anchor, Drawing, Pen};
 use polytask::prelude::*;
 
 const CLASSES: [&str; 3] = ["ellipse", "rectangle", "triangle"];

@@ -8,7 +8,7 @@
 //! are filled, columns are standardised. Both draw how each task learned to `target/learning-curves.svg`.
 
 use polytask::data::csv::CsvReader;
-use polytask::picture;
+use polytask::plot;
 use polytask::prelude::*;
 use polytask::train::callback::ProgressBar;
 
@@ -35,14 +35,14 @@ fn main() -> polytask::Result<()> {
     let (on_train, on_test) = (model.evaluate(&train)?, model.evaluate(&test)?);
     println!("{:<28}{:>12}{:>12}{:>10}", "task", "train loss", "test loss", "test R2");
     for (seen, unseen) in on_train.tasks().iter().zip(on_test.tasks()) {
-        let r2 = unseen.score("r2").unwrap_or(f64::NAN);
-        println!("{:<28}{:>12.4}{:>12.4}{r2:>10.4}", seen.name, seen.loss, unseen.loss);
+        let r2 = unseen.score("r2").map_or_else(|| "undefined".to_owned(), |r2| format!("{r2:.4}"));
+        println!("{:<28}{:>12.4}{:>12.4}{r2:>10}", seen.name, seen.loss, unseen.loss);
     }
     for (k, task) in on_test.tasks().iter().enumerate() {
         println!("Loss{}: {:.4}", k + 1, task.loss);
     }
     match std::fs::create_dir_all("target")
-        .and_then(|()| std::fs::write(CURVES, picture::learning_curves(&history)))
+        .and_then(|()| std::fs::write(CURVES, plot::learning_curves(&history)))
     {
         Ok(()) => println!("how each task learned: {CURVES}"),
         Err(error) => eprintln!("{CURVES}: {error}"),

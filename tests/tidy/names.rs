@@ -10,6 +10,7 @@ const EVERYWHERE: &[&str] = &["src/"];
 /// One word for one thing. Where a name means something else in another module, that module is left out.
 const RENAMED: &[Renamed] = &[
     ("witness", "dual", EVERYWHERE),
+    ("picture", "plot", EVERYWHERE),
     ("Over", "GramianScope", EVERYWHERE),
     ("Observed", "FixedEvidence", EVERYWHERE),
     ("Rows", "TaskGradients", &["src/balance"]),

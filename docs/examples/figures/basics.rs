@@ -3,7 +3,7 @@
 use polytask::loss::{Labels, Loss};
 use polytask::metric::ConfusionMatrix;
 use polytask::ndarray::{Array2, array, s};
-use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen, sheet};
+use polytask::plot::{self, Anchor, Axis, Chart, Drawing, Pen, sheet};
 use safetensors::SafeTensors;
 
 use super::experiments;
@@ -205,7 +205,7 @@ pub fn few_labels() -> String {
 pub fn mixed_values() -> String {
     let (model, test) = experiments::mixed_tasks();
     let predictions = model.predict(test.features()).expect("rows of the model's width");
-    picture::predicted_against_true("value", predictions["value"].column(0), test.targets().column(0))
+    plot::predicted_against_true("value", predictions["value"].column(0), test.targets().column(0))
 }
 
 /// Its grades, decided and true.
@@ -215,7 +215,7 @@ pub fn mixed_grades() -> String {
     let column = test.names().target("grade").expect("a target of that name");
     let truth = test.targets().slice_move(s![.., column..column + 1]);
     let matrix = ConfusionMatrix::new(predictions["grade"].view(), &Labels::new(truth)).expect("labels");
-    picture::confusion_matrix("grade, on unseen rows", &matrix, &["0", "1", "2", "3", "4"])
+    plot::confusion_matrix("grade, on unseen rows", &matrix, &["0", "1", "2", "3", "4"])
 }
 
 /// What rounding does to 1 + 1/2 + … + 1/n in f32.

@@ -1,7 +1,7 @@
 //! How the cost of a step grows: times measured by `cargo bench --bench step -- growth`, beside the time that the
 //! arithmetic would take at the processor's peak.
 
-use polytask::picture::{Axis, Chart, sheet};
+use polytask::plot::{Axis, Chart, sheet};
 
 /// A network as in `benches/sizes`: 64 features, a trunk, heads of 64 → 1.
 struct Network {

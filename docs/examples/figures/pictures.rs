@@ -6,7 +6,7 @@ use polytask::balance::{
 };
 use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
-use polytask::picture::{self, Anchor, Axis, Chart, Drawing, Pen};
+use polytask::plot::{self, Anchor, Axis, Chart, Drawing, Pen};
 
 use super::{basics, experiments, growth, toy, two_scales};
 
@@ -260,7 +260,7 @@ fn surgery() -> String {
 
 fn conflicts() -> String {
     let history = experiments::conflicts().expect("losses stay finite");
-    picture::gradient_diagnostics(&history).expect("UPGrad looks at gradients")
+    plot::gradient_diagnostics(&history).expect("UPGrad looks at gradients")
 }
 
 fn toy() -> String {

@@ -1,9 +1,10 @@
-//! Pictures of predictions beside the truth.
+//! Plots of predictions beside the truth.
 
 use ndarray::ArrayView1;
 
-use super::chart::{Axis, Chart, short};
+use super::chart::{Axis, Chart};
 use super::drawing::{Anchor, Drawing, Pen, cut, width_of};
+use super::ticks::count as text_of;
 use crate::metric::ConfusionMatrix;
 use crate::scalar::Scalar;
 
@@ -15,10 +16,10 @@ const DOTS: usize = 2_000;
 ///
 /// ```
 /// use ndarray::array;
-/// use polytask::picture;
+/// use polytask::plot;
 ///
 /// let (predicted, truth) = (array![1.1, 1.9, 3.2], array![1.0, 2.0, f64::NAN]);
-/// let svg = picture::predicted_against_true("price, k€", predicted.view(), truth.view());
+/// let svg = plot::predicted_against_true("price, k€", predicted.view(), truth.view());
 /// assert_eq!(svg.matches("<circle").count(), 2);
 /// ```
 ///
@@ -61,11 +62,11 @@ pub fn predicted_against_true<F: Scalar>(
 /// ```
 /// use ndarray::array;
 /// use polytask::loss::Labels;
-/// use polytask::{metric::ConfusionMatrix, picture};
+/// use polytask::{metric::ConfusionMatrix, plot};
 ///
 /// let (probabilities, targets) = (array![[0.9], [0.2], [0.6]], array![[1.0], [0.0], [0.0]]);
 /// let matrix = ConfusionMatrix::new(probabilities.view(), &Labels::new(targets.view())).unwrap();
-/// let svg = picture::confusion_matrix("accepted", &matrix, &["no", "yes"]);
+/// let svg = plot::confusion_matrix("accepted", &matrix, &["no", "yes"]);
 /// assert!(svg.contains("yes") && svg.contains("50 %"));
 /// ```
 pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl AsRef<str>]) -> String {
@@ -82,7 +83,10 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
         9..=12 => 52.0,
         _ => 22.0,
     };
-    let (has_room, left, top) = (cell >= 52.0, widest + 50.0, 76.0);
+    let has_room = cell >= 52.0;
+    let longest = counts.iter().map(|&count| width_of(&text_of(count))).fold(0.0, f64::max);
+    let cell = if has_room { f64::max(cell, longest + 8.0) } else { cell };
+    let (left, top) = (widest + 50.0, 76.0);
     let across = widest + 16.0 > cell;
     let below = if across { widest + 16.0 } else { 24.0 };
     let side = cell * n as f64;
@@ -105,7 +109,7 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
             if has_room {
                 let pen = if share > 0.5 { Pen::PAPER } else { Pen::INK };
                 let middle = x + 0.5 * cell;
-                drawing.text([middle, y + 0.5 * cell - 2.0], Anchor::Middle, pen, &short(count));
+                drawing.text([middle, y + 0.5 * cell - 2.0], Anchor::Middle, pen, &text_of(count));
                 let share = format!("{:.0} %", 100.0 * share);
                 drawing.text([middle, y + 0.5 * cell + 15.0], Anchor::Middle, pen, &share);
             }

@@ -1,4 +1,4 @@
-//! Pictures of a training, from its history.
+//! Plots of a training, from its history.
 
 use ndarray::{Array1, ArrayView1};
 
@@ -13,7 +13,7 @@ const POINTS: usize = 200;
 /// training was validated, of the validation data. Logarithmic for losses that are all positive.
 ///
 /// ```
-/// use polytask::picture;
+/// use polytask::plot;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
@@ -23,7 +23,7 @@ const POINTS: usize = 200;
 ///     .task(Task::regression("elbow"))
 ///     .build::<f64>()?;
 /// let history = Trainer::new(Adam::new(0.01)).steps(20).fit(&mut model, &data)?;
-/// let svg = picture::learning_curves(&history);
+/// let svg = plot::learning_curves(&history);
 /// assert!(svg.starts_with("<svg") && svg.contains("elbow"));
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -52,7 +52,7 @@ pub fn learning_curves(history: &History) -> String {
 /// The weight of each task over the steps. Equal and constant weights are lines on top of each other.
 ///
 /// ```
-/// use polytask::picture;
+/// use polytask::plot;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
@@ -62,7 +62,7 @@ pub fn learning_curves(history: &History) -> String {
 ///     .task(Task::regression("elbow"))
 ///     .build::<f64>()?;
 /// let history = Trainer::new(Adam::new(0.01)).steps(20).fit(&mut model, &data)?;
-/// let svg = picture::task_weights(&history);
+/// let svg = plot::task_weights(&history);
 /// assert!(svg.starts_with("<svg") && svg.contains("shoulder"));
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -84,7 +84,7 @@ const PAIRS: usize = 10;
 ///
 /// ```
 /// use polytask::balance::UpGrad;
-/// use polytask::picture;
+/// use polytask::plot;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
@@ -95,9 +95,9 @@ const PAIRS: usize = 10;
 ///     .build::<f64>()?;
 /// let trainer = Trainer::new(Adam::new(0.01)).steps(20);
 /// let plain = trainer.fit(&mut model, &data)?;
-/// assert!(picture::gradient_cosines(&plain).is_none());
+/// assert!(plot::gradient_cosines(&plain).is_none());
 /// let history = trainer.balance(UpGrad::new()).fit(&mut model, &data)?;
-/// assert!(picture::gradient_cosines(&history).is_some_and(|svg| svg.contains("shoulder · elbow")));
+/// assert!(plot::gradient_cosines(&history).is_some_and(|svg| svg.contains("shoulder · elbow")));
 /// # Ok::<(), polytask::Error>(())
 /// ```
 pub fn gradient_cosines(history: &History) -> Option<String> {
@@ -136,7 +136,7 @@ pub fn gradient_cosines(history: &History) -> Option<String> {
 ///
 /// ```
 /// use polytask::balance::UpGrad;
-/// use polytask::picture;
+/// use polytask::plot;
 /// use polytask::prelude::*;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
@@ -144,7 +144,7 @@ pub fn gradient_cosines(history: &History) -> Option<String> {
 /// let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
 /// let trainer = Trainer::new(Adam::new(0.01)).steps(20).balance(UpGrad::new());
 /// let history = trainer.fit(&mut builder.build::<f64>()?, &data)?;
-/// let svg = picture::gradient_diagnostics(&history).expect("UPGrad looks at gradients");
+/// let svg = plot::gradient_diagnostics(&history).expect("UPGrad looks at gradients");
 /// assert!(["Pairs in conflict", "Condition number"].iter().all(|title| svg.contains(title)));
 /// # Ok::<(), polytask::Error>(())
 /// ```

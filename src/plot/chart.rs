@@ -1,11 +1,12 @@
 //! Lines and dots over two axes.
 
 use super::drawing::{Anchor, Drawing, Pen, cut, width_of};
+use super::ticks::{self, Ticks};
 
 /// An axis: its name, whether it is logarithmic, its range and its ticks, which follow from the data if not given.
 ///
 /// ```
-/// use polytask::picture::{Axis, Chart};
+/// use polytask::plot::{Axis, Chart};
 ///
 /// let chart = Chart::new("Squares", Axis::linear("n"), Axis::log("n²"))
 ///     .line("squares", (1..10).map(f64::from).map(|n| [n, n * n]));
@@ -40,7 +41,7 @@ impl Axis {
     /// Ticks and what is written beside them.
     ///
     /// ```
-    /// use polytask::picture::{Axis, Chart, Pen};
+    /// use polytask::plot::{Axis, Chart, Pen};
     ///
     /// let x = Axis::linear("month").range(0.0, 3.0).ticks([(0.5, "May"), (1.5, "June"), (2.5, "July")]);
     /// let chart = Chart::new("Visits", x, Axis::linear("visits").range(0.0, 100.0))
@@ -86,9 +87,12 @@ impl Axis {
             }
         };
         let ticks = match &self.ticks {
-            Some(ticks) => ticks.iter().map(|(at, name)| (self.scale(*at), name.clone())).collect(),
-            None if self.is_log => log_ticks(low, high),
-            None => linear_ticks(low, high),
+            Some(ticks) => {
+                let marks = ticks.iter().map(|(at, name)| (self.scale(*at), name.clone())).collect();
+                Ticks { marks, from: String::new() }
+            }
+            None if self.is_log => ticks::log(low, high),
+            None => ticks::linear(low, high),
         };
         Fitted { is_log: self.is_log, range: [low, high], ticks }
     }
@@ -101,7 +105,7 @@ const LARGEST: f64 = 1e300;
 struct Fitted {
     is_log: bool,
     range: [f64; 2],
-    ticks: Vec<(f64, String)>,
+    ticks: Ticks,
 }
 
 impl Fitted {
@@ -115,61 +119,6 @@ impl Fitted {
         let [low, high] = self.range;
         let x = if x.abs() < LARGEST { x } else { f64::NAN };
         ((x - low) / (high - low)).clamp(-0.02, 1.02)
-    }
-}
-
-/// Four to eight round numbers.
-fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let rough = (high - low) / 6.0;
-    let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
-    let step = step.unwrap_or(rough);
-    let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-    let is_plain = low.abs().max(high.abs()) < 1e6 && step > 1e-5;
-    let name = |x: f64| if is_plain { format!("{x:.decimals$}") } else { short(x) };
-    let first = (low / step).ceil();
-    (0..12)
-        .map(|i| (first + f64::from(i)) * step)
-        .take_while(|x| *x <= high + 1e-9 * step)
-        .map(|x| (x, name(if x.abs() < 1e-9 * step { 0.0 } else { x })))
-        .collect()
-}
-
-/// Powers of ten, and twos and fives between if there are few.
-fn log_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let every = ((high - low) / 6.0).ceil().max(1.0);
-    let between: &[f64] = if high - low < 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-    let mut ticks = Vec::new();
-    let mut exponent = (low / every).floor() * every;
-    while exponent <= high {
-        for m in between {
-            let at = exponent + m.log10();
-            if (low..=high).contains(&at) {
-                ticks.push((at, short(m * 10_f64.powf(exponent))));
-            }
-        }
-        exponent += every;
-    }
-    // Less than a factor of two: ticks as on a linear axis.
-    if ticks.len() < 2 {
-        let linear = linear_ticks(10_f64.powf(low), 10_f64.powf(high));
-        return linear.into_iter().filter(|(x, _)| *x > 0.0).map(|(x, name)| (x.log10(), name)).collect();
-    }
-    ticks
-}
-
-/// A number with few digits: as it is read, or as a power of ten.
-pub(super) fn short(x: f64) -> String {
-    match x.abs() {
-        a if a == 0.0 || (1e-3..1e5).contains(&a) => {
-            let digits = format!("{x:.4}");
-            let digits = digits.trim_end_matches('0').trim_end_matches('.');
-            digits.to_owned()
-        }
-        _ => {
-            let power = format!("{x:.1e}");
-            power.replace(".0e", "e")
-        }
     }
 }
 
@@ -190,7 +139,7 @@ struct Series {
 /// A chart with two axes; what is drawn later lies above.
 ///
 /// ```
-/// use polytask::picture::{Axis, Chart, Pen};
+/// use polytask::plot::{Axis, Chart, Pen};
 ///
 /// let chart = Chart::new("Squares", Axis::linear("x"), Axis::linear("x²"))
 ///     .line("exact", (0..=20).map(|i| [f64::from(i) / 10.0, f64::from(i * i) / 100.0]))
@@ -282,25 +231,35 @@ impl Chart {
         let (x, y) = (self.x.fitted(drawn().map(|p| p[0])), self.y.fitted(drawn().map(|p| p[1])));
         let place =
             |[px, py]: [f64; 2]| [LEFT + (right - LEFT) * x.share(px), bottom - (bottom - top) * y.share(py)];
+        // The name may be cut, but not what was taken from the numbers.
+        let named = |axis: &Axis, from: &str, room: f64| {
+            let name = cut(&axis.name, room - width_of(from)) + from;
+            name.trim_start().to_owned()
+        };
         let inside = |ticks: &Fitted, at: f64| (ticks.range[0]..=ticks.range[1]).contains(&at);
-        for (at, name) in x.ticks.iter().filter(|(at, _)| inside(&x, *at)) {
+        for (at, name) in x.ticks.marks.iter().filter(|(at, _)| inside(&x, *at)) {
             let at = LEFT + (right - LEFT) * (at - x.range[0]) / (x.range[1] - x.range[0]);
             drawing.line([at, top], [at, bottom], Pen::GRID);
             drawing.text([at, bottom + 18.0], Anchor::Middle, Pen::INK, name);
         }
-        for (at, name) in y.ticks.iter().filter(|(at, _)| inside(&y, *at)) {
+        for (at, name) in y.ticks.marks.iter().filter(|(at, _)| inside(&y, *at)) {
             let at = bottom - (bottom - top) * (at - y.range[0]) / (y.range[1] - y.range[0]);
             drawing.line([LEFT, at], [right, at], Pen::GRID);
             drawing.text([LEFT - 8.0, at + 4.0], Anchor::End, Pen::INK, name);
         }
         drawing.line([LEFT, bottom], [right, bottom], Pen::INK.width(1.0));
         drawing.line([LEFT, top], [LEFT, bottom], Pen::INK.width(1.0));
-        drawing.text([0.5 * (LEFT + right), height - 10.0], Anchor::Middle, Pen::INK, &self.x.name);
+        drawing.text(
+            [0.5 * (LEFT + right), height - 10.0],
+            Anchor::Middle,
+            Pen::INK,
+            &named(&self.x, &x.ticks.from, right - LEFT),
+        );
         drawing.text_upwards(
             [16.0, 0.5 * (top + bottom)],
             Anchor::Middle,
             Pen::INK,
-            &cut(&self.y.name, bottom - top),
+            &named(&self.y, &y.ticks.from, bottom - top),
         );
         for series in &self.series {
             let points: Vec<[f64; 2]> = series.points.iter().map(|&point| place(point)).collect();
@@ -332,10 +291,10 @@ impl Chart {
     }
 }
 
-/// Charts side by side, so many in a row, as one drawing.
+/// Charts side by side, `columns` in a row, as one drawing.
 ///
 /// ```
-/// use polytask::picture::{Axis, Chart, sheet};
+/// use polytask::plot::{Axis, Chart, sheet};
 ///
 /// let chart = |name: &str| Chart::new(name, Axis::linear("step"), Axis::linear("loss")).size(300.0, 200.0);
 /// let drawing = sheet("Three tasks", &[chart("a"), chart("b"), chart("c")], 2);

@@ -1,10 +1,10 @@
-//! Pictures are well-formed, finite and legible for whatever numbers and names they are given.
+//! Plots are well-formed, finite and legible for whatever numbers and names they are given.
 
 use polytask::balance::UpGrad;
 use polytask::loss::Labels;
 use polytask::metric::ConfusionMatrix;
 use polytask::ndarray::{Array1, Array2, array};
-use polytask::picture::{self, Axis, Chart, Drawing, Pen};
+use polytask::plot::{self, Axis, Chart, Drawing, Pen};
 use polytask::prelude::*;
 use polytask::train::History;
 
@@ -60,9 +60,9 @@ fn history(loss_scale: f64, all_labels: bool) -> History {
 #[test]
 fn a_training_is_drawn() {
     let history = history(1.0, true);
-    let (curves, weights) = (picture::learning_curves(&history), picture::task_weights(&history));
-    let cosines = picture::gradient_cosines(&history).expect("a method that looks at gradients");
-    let gradients = picture::gradient_diagnostics(&history).expect("a method that looks at gradients");
+    let (curves, weights) = (plot::learning_curves(&history), plot::task_weights(&history));
+    let cosines = plot::gradient_cosines(&history).expect("a method that looks at gradients");
+    let gradients = plot::gradient_diagnostics(&history).expect("a method that looks at gradients");
     for svg in [&curves, &weights, &cosines, &gradients] {
         assert_sound(svg);
         assert!(svg.contains("&lt;shoulder&gt; &amp; &quot;co&quot;") && svg.contains("肘部的力矩"), "{svg}");
@@ -80,17 +80,17 @@ fn a_training_is_drawn() {
 #[test]
 fn gaps_and_extremes_are_drawn() {
     for history in [history(1.0, false), history(1e20, true)] {
-        assert_sound(&picture::learning_curves(&history));
-        assert_sound(&picture::task_weights(&history));
-        assert_sound(&picture::gradient_cosines(&history).unwrap());
-        assert_sound(&picture::gradient_diagnostics(&history).unwrap());
+        assert_sound(&plot::learning_curves(&history));
+        assert_sound(&plot::task_weights(&history));
+        assert_sound(&plot::gradient_cosines(&history).unwrap());
+        assert_sound(&plot::gradient_diagnostics(&history).unwrap());
     }
     let data = datasets::robot_arm::<f64>(20, 0.05, 3);
     let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>().unwrap();
     let history = Trainer::new(Adam::new(0.01)).steps(1).fit(&mut model, &data).unwrap();
-    assert!(picture::gradient_cosines(&history).is_none());
-    assert!(picture::gradient_diagnostics(&history).is_none());
-    assert_sound(&picture::learning_curves(&history));
+    assert!(plot::gradient_cosines(&history).is_none());
+    assert!(plot::gradient_diagnostics(&history).is_none());
+    assert_sound(&plot::learning_curves(&history));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn degenerate_series_are_drawn() {
             assert!(is_drawn || svg.contains("nothing to show"), "{values:?}: {svg}");
         }
         let values = Array1::from(values.to_vec());
-        assert_sound(&picture::predicted_against_true("t", values.view(), values.view()));
+        assert_sound(&plot::predicted_against_true("t", values.view(), values.view()));
     }
     let unusable = Axis::linear("x").range(1.0, 1.0).range(NAN, 2.0);
     assert_sound(&Chart::new("t", unusable, Axis::log("y").range(-1.0, 1.0)).drawing().svg());
@@ -132,6 +132,41 @@ fn gaps_break_lines() {
     let points = y.iter().enumerate().map(|(i, &y)| [i as f64, y]);
     let svg = Chart::new("t", Axis::linear("x"), Axis::linear("y")).line("", points).drawing().svg();
     assert_eq!((svg.matches("<polyline").count(), svg.matches("<circle").count()), (2, 1));
+}
+
+/// The words of a plot.
+fn words(svg: &str) -> Vec<&str> {
+    svg.split("<text").skip(1).filter_map(|part| part.split_once('>')?.1.split('<').next()).collect()
+}
+
+#[test]
+fn ticks_of_large_numbers_and_plateaus_differ() {
+    let drawn = |axis: Axis, y: [f64; 3]| {
+        let points = y.iter().enumerate().map(|(i, &y)| [i as f64, y]);
+        Chart::new("t", Axis::linear("x"), axis).line("", points).drawing().svg()
+    };
+    let svg = drawn(Axis::linear("price"), [1_000_000.0, 1_004_000.0, 1_010_000.0]);
+    let of_price: Vec<&str> = words(&svg).into_iter().filter(|word| word.contains("e6")).collect();
+    assert_eq!(of_price, ["1e6", "1.002e6", "1.004e6", "1.006e6", "1.008e6", "1.01e6"]);
+    let svg = drawn(Axis::linear("time, s"), [1_700_000_000.0, 1_700_000_004.0, 1_700_000_010.0]);
+    assert!(words(&svg).contains(&"time, s − 1.7e9") && words(&svg).contains(&"10"), "{svg}");
+    // A loss that stands nearly still.
+    let svg = drawn(Axis::log("loss"), [0.012345, 0.012342, 0.012340]);
+    let all = words(&svg);
+    let distinct: std::collections::BTreeSet<&str> = all.iter().copied().collect();
+    assert!(all.iter().any(|word| word.starts_with("loss − 1.234e-2")), "{all:?}");
+    assert!(distinct.len() + 1 >= all.len(), "{all:?}"); // both axes have a 0
+}
+
+#[test]
+fn counts_of_decisions_are_written_in_full() {
+    let weights = Array1::from(vec![1_250_000.0, 3.0]);
+    let (p, t) = (array![[0.9], [0.1]], array![[1.0], [0.0]]);
+    let labels = Labels { targets: t.view(), weights: Some(weights.view()), groups: None };
+    let matrix = ConfusionMatrix::new(p.view(), &labels).unwrap();
+    let svg = plot::confusion_matrix("sold", &matrix, &["no", "yes"]);
+    assert_sound(&svg);
+    assert!(words(&svg).contains(&"1250000") && words(&svg).contains(&"3"), "{svg}");
 }
 
 #[test]
@@ -163,7 +198,7 @@ fn many_lines_differ_in_colour_or_dashes() {
 fn predictions_are_drawn() {
     let truth = Array1::from_shape_fn(5000, |i| (i as f64).sin());
     let predicted = truth.mapv(|t| 0.9 * t + 0.1 * (40.0 * t).sin());
-    let svg = picture::predicted_against_true("elbow, N m", predicted.view(), truth.view());
+    let svg = plot::predicted_against_true("elbow, N m", predicted.view(), truth.view());
     assert_sound(&svg);
     assert_eq!(svg.matches("<circle").count(), 2000);
     assert!(svg.contains("5000 rows, 2000 of them drawn"));
@@ -174,14 +209,14 @@ fn predictions_are_drawn() {
         let targets = Array2::from_shape_fn((rows, 1), |(i, _)| (i % n) as f64);
         let matrix = ConfusionMatrix::new(probabilities.view(), &Labels::new(targets.view())).unwrap();
         let names = ["ellipse", "<b>", "a name that is much longer than its square is wide"];
-        let svg = picture::confusion_matrix("shape", &matrix, &names);
+        let svg = plot::confusion_matrix("shape", &matrix, &names);
         assert_sound(&svg);
         assert!(svg.contains("&lt;b&gt;") || n < 2, "{svg}");
         keep(&format!("confusion-{n}"), &svg);
     }
     let labels = array![[1.0], [0.0]];
     let matrix = ConfusionMatrix::new(array![[0.9], [0.1]].view(), &Labels::new(labels.view())).unwrap();
-    let svg = picture::confusion_matrix("accepted", &matrix, &["no", "yes"]);
+    let svg = plot::confusion_matrix("accepted", &matrix, &["no", "yes"]);
     assert_eq!((svg.matches(">100 %<").count(), svg.matches(">0 %<").count()), (2, 2));
 }
 
@@ -196,9 +231,9 @@ fn a_drawing_leaves_out_what_has_no_place() {
     assert!(!svg.contains("<line") && svg.contains("a &lt; b"));
 }
 
-/// With PICTURES set to a folder, what is drawn here can be looked at.
+/// With POLYTASK_PLOTS set to a folder, what is drawn here can be looked at.
 fn keep(name: &str, svg: &str) {
-    if let Ok(folder) = std::env::var("PICTURES") {
+    if let Ok(folder) = std::env::var("POLYTASK_PLOTS") {
         std::fs::write(format!("{folder}/{name}.svg"), svg).expect("a folder to write to");
     }
 }

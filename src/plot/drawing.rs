@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// How a line is drawn: colour, width in pixels, dashes, opacity.
 ///
 /// ```
-/// use polytask::picture::{Drawing, Pen};
+/// use polytask::plot::{Drawing, Pen};
 ///
 /// let mut drawing = Drawing::new("A line", [100.0, 50.0]);
 /// drawing.line([0.0, 25.0], [100.0, 25.0], Pen::series(1).width(3.0));
@@ -63,7 +63,7 @@ impl Pen {
     /// From 0, invisible, to 1.
     ///
     /// ```
-    /// use polytask::picture::{Drawing, Pen};
+    /// use polytask::plot::{Drawing, Pen};
     ///
     /// let svg = |pen: Pen| {
     ///     let mut drawing = Drawing::new("A line", [100.0, 50.0]);
@@ -103,7 +103,7 @@ impl Pen {
 /// On which side of its point a text stands.
 ///
 /// ```
-/// use polytask::picture::{Anchor, Drawing, Pen};
+/// use polytask::plot::{Anchor, Drawing, Pen};
 ///
 /// let mut drawing = Drawing::new("A scale", [220.0, 40.0]);
 /// drawing.text([10.0, 24.0], Anchor::Start, Pen::INK, "nothing");
@@ -136,7 +136,7 @@ impl Anchor {
 /// A drawing in pixels, from the top left. A shape with a coordinate that is not finite is left out.
 ///
 /// ```
-/// use polytask::picture::{Anchor, Drawing, Pen};
+/// use polytask::plot::{Anchor, Drawing, Pen};
 ///
 /// let mut drawing = Drawing::new("Two boxes", [200.0, 60.0]);
 /// drawing.panel([10.0, 10.0], [60.0, 40.0]);
@@ -149,7 +149,7 @@ impl Anchor {
 /// What is not finite is a gap, and one drawing can be placed in another:
 ///
 /// ```
-/// use polytask::picture::{Drawing, Pen};
+/// use polytask::plot::{Drawing, Pen};
 ///
 /// let mut curve = Drawing::new("A curve with a gap", [100.0, 100.0]);
 /// curve.frame([0.0, 0.0], [100.0, 100.0], Pen::GRID);
