@@ -1,4 +1,4 @@
-//! The pages of the book, so that `cargo test --doc` runs every Rust block in them.
+//! The README and the pages of the book, so that `cargo test --doc` runs their Rust blocks.
 
 macro_rules! pages {
     ($($page:literal => $name:ident),* $(,)?) => {
@@ -28,6 +28,7 @@ pages! {
     "saving-and-serving.md" => SavingAndServing,
     "numbers.md" => Numbers,
     "honest-evaluation.md" => HonestEvaluation,
+    "../../../README.md" => Readme,
     "../../zh/README.md" => ChineseReadme,
     "../../zh/from-tensorflow.md" => ChineseFromTensorFlow,
 }

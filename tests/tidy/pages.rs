@@ -62,13 +62,37 @@ fn anchors(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// A line that rustdoc and mdBook run and do not show; every other renderer shows it.
+fn is_hidden(line: &str) -> bool {
+    line.trim() == "#" || line.trim_start().starts_with("# ")
+}
+
+/// These pages are read where hidden lines are shown. What is marked as run is a whole program.
+#[test]
+fn programs_of_front_pages_can_be_copied() {
+    let mut n_programs = 0;
+    for path in pages() {
+        let is_front = path == root().join("README.md") || path.starts_with(root().join("docs/zh"));
+        if !is_front {
+            continue;
+        }
+        let page = read(&path);
+        for block in page.split("\n```rust").skip(1).filter_map(|rest| rest.split("\n```").next()) {
+            let is_whole = block.contains("\nfn main() ");
+            assert!(!block.lines().any(is_hidden), "{}: hidden lines in {block}", path.display());
+            assert!(block.starts_with(",ignore\n") || is_whole, "{}: no main in {block}", path.display());
+            n_programs += usize::from(is_whole);
+        }
+    }
+    assert!(n_programs >= 4);
+}
+
 #[test]
 fn programs_fit_the_page() {
     let mut faults = Vec::new();
     for path in pages() {
         for (line, _) in lines(&read(&path)).into_iter().filter(|(_, code)| *code == Some("rust")) {
-            let is_hidden = line.trim_start().starts_with("# ");
-            if !is_hidden && line.chars().count() > WIDTH {
+            if !is_hidden(line) && line.chars().count() > WIDTH {
                 faults.push(format!("{}: {line}", path.display()));
             }
         }
@@ -183,8 +207,10 @@ fn programs_and_outputs(page: &str) -> (Vec<String>, Vec<String>) {
     for part in page.split("\n```").skip(1).step_by(2) {
         let (language, block) = part.split_once('\n').expect("a block");
         match language {
-            "rust" | "python" => {
-                let plain = block.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());
+            "rust" | "rust,ignore" | "python" => {
+                // The Chinese pages show what the English ones show, and run no more than that.
+                let shown = block.lines().filter(|line| language == "python" || !is_hidden(line));
+                let plain = shown.map(|line| line.split("//").next().unwrap_or_default().trim_end());
                 programs.push(plain.collect::<Vec<_>>().join("\n"));
             }
             // Drawings and formulas have words to translate.
@@ -197,13 +223,13 @@ fn programs_and_outputs(page: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn chinese_pages_have_the_code_and_outputs_of_the_english_ones() {
-    for (english, chinese) in [
-        ("README.md", "docs/zh/README.md"),
-        ("docs/book/src/from-tensorflow.md", "docs/zh/from-tensorflow.md"),
+    for (english, chinese, n_programs) in [
+        ("README.md", "docs/zh/README.md", 1),
+        ("docs/book/src/from-tensorflow.md", "docs/zh/from-tensorflow.md", 10),
     ] {
         let [english, chinese] =
             [english, chinese].map(|path| programs_and_outputs(&read(&root().join(path))));
-        assert!(english.0.len() > 3);
+        assert!(english.0.len() >= n_programs);
         for (in_english, in_chinese) in [(english.0, chinese.0), (english.1, chinese.1)] {
             let mut rest = in_chinese.iter();
             for block in in_english {
