@@ -344,6 +344,25 @@ impl<F: Scalar> Dataset<F> {
         self.groups.as_deref()
     }
 
+    /// The features, by position, that look as if rounding to the scalar type had made them coarse: neighbouring values
+    /// lie one step of the type apart, and the whole column spans at most a thousand such steps.
+    ///
+    /// ```
+    /// use polytask::data::Dataset;
+    ///
+    /// let seconds: Vec<f64> = (0..100).map(|i| 1.7e9 + 60.0 * f64::from(i)).collect(); // one value a minute
+    /// let coarse: Vec<f32> = seconds.iter().map(|&x| x as f32).collect(); // neighbours lie 128 apart
+    /// assert_eq!(Dataset::<f32>::from_slices(&coarse, 1, &[], 0)?.coarse_features(), [0]);
+    /// let data = Dataset::<f64>::from_slices(&seconds, 1, &[], 0)?;
+    /// assert!(data.coarse_features().is_empty());
+    /// assert!(data.cast::<f32>().is_err()); // refused before it happens
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn coarse_features(&self) -> Vec<usize> {
+        let columns = self.features.columns().into_iter().enumerate();
+        columns.filter(|(_, column)| resolution::is_rounded(*column)).map(|(at, _)| at).collect()
+    }
+
     /// A table of the given rows, in the given order; a row may be taken more than once.
     ///
     /// ```

@@ -12,7 +12,6 @@
 
 use ndarray::ArrayView1;
 
-use super::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The largest share of a column's deviation that rounding may take.
@@ -58,29 +57,8 @@ pub(super) fn check<F: Scalar>(place: impl std::fmt::Display, numbers: &[f64]) -
     }
 }
 
-impl<F: Scalar> Dataset<F> {
-    /// The features, by position, whose values are no multiples of each other's differences any more because the scalar type
-    /// could not hold them: neighbours lie one step of the type apart, and the whole column within a thousand steps.
-    ///
-    /// ```
-    /// use polytask::data::Dataset;
-    ///
-    /// let seconds: Vec<f64> = (0..100).map(|i| 1.7e9 + 60.0 * f64::from(i)).collect(); // a number each minute
-    /// let coarse: Vec<f32> = seconds.iter().map(|&x| x as f32).collect();              // neighbours lie 128 apart
-    /// assert_eq!(Dataset::<f32>::from_slices(&coarse, 1, &[], 0)?.coarse_features(), [0]);
-    /// let data = Dataset::<f64>::from_slices(&seconds, 1, &[], 0)?;
-    /// assert!(data.coarse_features().is_empty());
-    /// assert!(data.cast::<f32>().is_err()); // told before it happens
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    pub fn coarse_features(&self) -> Vec<usize> {
-        let columns = self.features();
-        (0..self.n_features()).filter(|&column| is_rounded(columns.column(column))).collect()
-    }
-}
-
 /// Whether a column looks as if it had been rounded to `F` from numbers that `F` cannot tell apart.
-fn is_rounded<F: Scalar>(column: ArrayView1<'_, F>) -> bool {
+pub(super) fn is_rounded<F: Scalar>(column: ArrayView1<'_, F>) -> bool {
     let largest = column.iter().map(|x| x.to_f64().abs()).fold(0.0, f64::max);
     let digits = if F::NAME == "f32" { f32::MANTISSA_DIGITS } else { f64::MANTISSA_DIGITS } as i32;
     let exact = 2.0_f64.powi(digits);
