@@ -24,8 +24,9 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use super::labels::usable;
 use super::logistic::softmax;
-use super::mean::{Example, by_label, usable};
+use super::mean::{Example, by_label};
 use super::{Kind, Labels, LossFunction};
 use crate::{Result, Scalar};
 

@@ -2,7 +2,6 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::mean::usable;
 use crate::kernel::{self, SimdLoop};
 use crate::{Error, ErrorKind, Result, Scalar};
 
@@ -107,6 +106,12 @@ impl<'a, F: Scalar> Labels<'a, F> {
             }
         }
     }
+}
+
+/// Σ w m, or 0 where it is so small that no mean over it can be formed in `F`: the total of such labels is 0, and so is
+/// their loss.
+pub(super) fn usable<F: Scalar>(total: f64) -> f64 {
+    if F::from_f64(1.0 / total).is_finite() { total } else { 0.0 }
 }
 
 /// How many of the numbers are not NaN: counted in 32 bits, of which a register holds many, and so in blocks.

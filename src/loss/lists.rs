@@ -14,7 +14,8 @@ use std::cell::Cell;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::Labels;
-use super::mean::{assert_fit, rate, usable};
+use super::labels::usable;
+use super::mean::{assert_fit, rate};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The labelled items of one query group, by their rows in the batch.

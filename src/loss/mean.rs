@@ -35,12 +35,6 @@ pub(super) fn rate<F: Scalar>(total: f64) -> Option<F> {
     Some(F::from_f64(1.0 / total)).filter(|rate| rate.is_finite())
 }
 
-/// Σ w m, or 0 where it is so small that no mean over it can be formed in `F`: the total of such labels is 0, and so is
-/// their loss.
-pub(super) fn usable<F: Scalar>(total: f64) -> f64 {
-    rate::<F>(total).map_or(0.0, |_| total)
-}
-
 /// Σ w m ℓ, and in delta rate · w m ℓ′.
 pub(super) fn pointwise_sum<F: Scalar>(
     outputs: ArrayView2<'_, F>,
