@@ -115,7 +115,7 @@ mod dual;
 pub use error::{Error, ErrorKind, Result};
 pub use init::Init;
 pub use layer::{Activation, Layer};
-pub use model::{GradientChecks, Model, ModelBuilder, Predictions, Warning};
+pub use model::{GradientChecks, Model, ModelBuilder, ModelCheck, Predictions, Warning};
 #[doc(hidden)]
 pub use network::Form;
 pub use network::{GramianScope, Network, Trace};

@@ -46,7 +46,7 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 
 pub use builder::ModelBuilder;
-pub use check::GradientChecks;
+pub use check::{GradientChecks, ModelCheck};
 pub use evidence::BatchEvidence;
 #[cfg(feature = "persist")]
 pub(crate) use persist::ESTIMATOR;

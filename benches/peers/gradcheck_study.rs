@@ -15,7 +15,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use polytask::gradcheck::{self, Probe, Report, Verdict};
+use polytask::gradcheck::{self, GradientReport, Probe, Verdict};
 
 #[path = "../../tests/it/gradcheck_net.rs"]
 mod gradcheck_net;
@@ -83,7 +83,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, report: &Report) {
+    fn add(&mut self, report: &GradientReport) {
         self.flagged += usize::from(report.verdict == Verdict::Fail);
         self.inconclusive += usize::from(report.verdict == Verdict::Inconclusive);
         self.losses += report.n_losses;

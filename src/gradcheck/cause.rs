@@ -6,37 +6,51 @@
 //! less than 1e-4 of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
 //! and columns are right.
 
-use super::block::{Area, Examiner, Observation, Trial};
-use super::report::{Cause, Mode, Verdict};
-use super::slope::Direction;
+use super::block::BlockResult;
+use super::direction::ThetaDirection;
+use super::examiner::{BlockRef, Examiner, Observation};
+use super::report::{Cause, Coverage, Verdict};
 use super::subject::Function;
 use crate::Scalar;
 
-/// Fills in the causes of every trial that failed.
+/// Fills in the causes of every result that failed.
 pub(super) fn explain<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, '_, F, L>,
-    areas: &[Area<'_>],
-    trials: &mut [Trial],
+    examiner: &mut Examiner<'_, F, L>,
+    blocks: &[BlockRef<'_>],
+    results: &mut [BlockResult],
 ) {
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
-    let failed = |trial: &Trial| trial.report.verdict == Verdict::Fail;
-    // The last block of a layer is nearest to the loss; inputs, which belong to none, may lie behind it in θ.
-    let last = (0..trials.len()).rev().find(|&at| failed(&trials[at]) && layer(&areas[at]).is_some());
-    for at in (0..trials.len()).filter(|&at| failed(&trials[at])).collect::<Vec<_>>() {
-        let mut causes = fitted(examiner, &areas[at], &trials[at].observations, &tasks, &theta);
+    let failed = |result: &BlockResult| result.report.verdict == Verdict::Fail;
+    for at in (0..results.len()).filter(|&at| failed(&results[at])).collect::<Vec<_>>() {
+        let mut causes = fitted(examiner, &blocks[at], &results[at].observations, &tasks, &theta);
         if causes.is_empty() {
-            examiner.observe_more(&areas[at], &mut trials[at]);
-            causes.extend(fitted_beside_decay(examiner, &areas[at], &trials[at].observations, &theta));
+            examiner.observe_more(&blocks[at], &mut results[at]);
+            causes.extend(fitted_beside_decay(examiner, &blocks[at], &results[at].observations, &theta));
         }
         if causes.is_empty() {
-            causes.extend(confined(examiner, &areas[at], &trials[at]));
+            causes.extend(confined(examiner, &blocks[at], &results[at]));
         }
         if causes.is_empty() {
-            causes.extend(structural(examiner, areas, trials, at, last));
+            // The last block of a layer is nearest to the loss; inputs, which belong to none, may lie behind it in θ.
+            let behind = (at + 1..results.len()).rev().find(|&other| {
+                failed(&results[other])
+                    && layer(&blocks[other]).is_some_and(|other| Some(other) != layer(&blocks[at]))
+                    && may_feed(&blocks[at], &blocks[other], &tasks)
+            });
+            causes.extend(structural(examiner, blocks, results, at, behind));
         }
-        trials[at].report.causes = causes;
+        results[at].report.causes = causes;
     }
+}
+
+/// Whether what block `from` holds may be used on the way from `block` to the loss, as far as the tasks tell: it may not
+/// where it serves a task that `block` does not, as another task's head.
+fn may_feed(block: &BlockRef<'_>, from: &BlockRef<'_>, tasks: &[(String, Vec<f64>)]) -> bool {
+    let serves = |block: &BlockRef<'_>, part: &[f64]| part[block.block.range()].iter().any(|g| *g != 0.0);
+    let fits = |part: &[f64]| !serves(from, part) || serves(block, part);
+    let is_served = |block: &BlockRef<'_>| tasks.iter().any(|(_, part)| serves(block, part));
+    !is_served(block) || !is_served(from) || tasks.iter().all(|(_, part)| fits(part))
 }
 
 /// Whether a fitted number is `expected`, but for the error of the differences.
@@ -95,19 +109,19 @@ fn fit<const N: usize>(
 }
 
 fn fitted<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, '_, F, L>,
-    area: &Area<'_>,
+    examiner: &Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
     observations: &[Observation],
     tasks: &[(String, Vec<f64>)],
     theta: &[f64],
 ) -> Vec<Cause> {
     let (gradient, batch) = (examiner.gradient, examiner.settings.batch);
-    let equations = observations.len().min(area.block.len());
-    let blamed = blamed_task(examiner, area, observations, tasks);
+    let equations = observations.len().min(block.block.len());
+    let blamed = blamed_task(examiner, block, observations, tasks);
     if let Some((cause @ (Cause::TaskMissing { .. } | Cause::TaskTwice { .. }), false)) = blamed {
         return vec![cause];
     }
-    if gradient[area.block.range()].iter().all(|g| *g == 0.0) {
+    if gradient[block.block.range()].iter().all(|g| *g == 0.0) {
         return vec![Cause::Missing];
     }
     let factor = fit(observations, |o| o.slope.value, [gradient]).map(|[c]| c);
@@ -124,7 +138,7 @@ fn fitted<F: Scalar, L: Function<F>>(
             false => vec![Cause::DecayExtra { lambda: -lambda }],
         };
     }
-    if let Some(gradient) = transposed(area, gradient)
+    if let Some(gradient) = transposed(block, gradient)
         && fit(observations, |o| o.slope.value, [&gradient]).is_some_and(|[c]| is(c, 1.0))
     {
         return vec![Cause::Transposed];
@@ -138,8 +152,8 @@ fn fitted<F: Scalar, L: Function<F>>(
 /// The task whose part of the gradient is wrong or wrongly counted, if one task's is; and whether the parts come from
 /// the same code as the gradient by hand, as they do if they add up to it.
 fn blamed_task<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, '_, F, L>,
-    area: &Area<'_>,
+    examiner: &Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
     observations: &[Observation],
     tasks: &[(String, Vec<f64>)],
 ) -> Option<(Cause, bool)> {
@@ -147,7 +161,7 @@ fn blamed_task<F: Scalar, L: Function<F>>(
     if tasks.len() < 2 {
         return None;
     }
-    let range = area.block.range();
+    let range = block.block.range();
     let by_hand = &examiner.gradient[range.clone()];
     let mut apart =
         range.clone().zip(by_hand).map(|(i, g)| tasks.iter().map(|(_, part)| part[i]).sum::<f64>() - g);
@@ -177,27 +191,27 @@ fn blamed_task<F: Scalar, L: Function<F>>(
 }
 
 /// A vector laid out like θ, the rows and columns of one block exchanged; none for a block of one row or column.
-fn transposed(area: &Area<'_>, vector: &[f64]) -> Option<Vec<f64>> {
-    let (rows, cols) = area.block.shape();
-    let block = &vector[area.block.range()];
+fn transposed(block: &BlockRef<'_>, vector: &[f64]) -> Option<Vec<f64>> {
+    let (rows, cols) = block.block.shape();
+    let entries = &vector[block.block.range()];
     let mut turned = vector.to_vec();
-    for (i, entry) in turned[area.block.range()].iter_mut().enumerate() {
-        *entry = block[i % cols * rows + i / cols];
+    for (i, entry) in turned[block.block.range()].iter_mut().enumerate() {
+        *entry = entries[i % cols * rows + i / cols];
     }
     (rows > 1 && cols > 1).then_some(turned)
 }
 
 /// The same again beside a correct weight decay, which the mistake does not reach.
 fn fitted_beside_decay<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, '_, F, L>,
-    area: &Area<'_>,
+    examiner: &Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
     observations: &[Observation],
     theta: &[f64],
 ) -> Option<Cause> {
     let gradient = examiner.gradient;
-    let equations = observations.len().min(area.block.len());
+    let equations = observations.len().min(block.block.len());
     let numeric = |o: &Observation| o.slope.value;
-    if equations < 3 || gradient[area.block.range()].iter().all(|g| *g == 0.0) {
+    if equations < 3 || gradient[block.block.range()].iter().all(|g| *g == 0.0) {
         return None;
     }
     let factor = fit(observations, numeric, [gradient, theta]);
@@ -207,44 +221,44 @@ fn fitted_beside_decay<F: Scalar, L: Function<F>>(
     if equations < 4 {
         return None;
     }
-    let (gradient, decay) = (transposed(area, gradient)?, transposed(area, theta)?);
+    let (gradient, decay) = (transposed(block, gradient)?, transposed(block, theta)?);
     let transposed = fit(observations, numeric, [&gradient, &decay, theta]);
     transposed.is_some_and(|[c, ..]| is(c, 1.0)).then_some(Cause::Transposed)
 }
 
 /// Whether all of the difference sits in the entry, row or column of the worst entry.
 fn confined<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, '_, F, L>,
-    area: &Area<'_>,
-    trial: &Trial,
+    examiner: &mut Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
+    result: &BlockResult,
 ) -> Option<Cause> {
-    let worst = trial.report.worst.as_ref()?;
-    let (rows, cols) = area.block.shape();
-    let at = worst.index - area.block.range().start;
+    let worst = result.report.worst.as_ref()?;
+    let (rows, cols) = block.block.shape();
+    let at = worst.index - block.block.range().start;
     let (row, column) = (at / cols, at % cols);
     // A part that is all of the block tells nothing.
     let confined_to = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
-    if let Mode::Directions(_) = examiner.settings.mode {
-        let loudest = trial
+    if let Coverage::Directions(_) = examiner.settings.coverage {
+        let loudest = result
             .observations
             .iter()
             .find(|o| o.verdict == Verdict::Fail && o.direction.components.len() > 1)?;
         let (all, step) = (loudest.residual(), loudest.slope.step);
         let is_all = |residual: f64| (residual - all).abs() <= 1e-3 * all.abs() + loudest.budget;
         let entry =
-            trial.observations.iter().find(|o| o.direction.range() == (worst.index..worst.index + 1))?;
+            result.observations.iter().find(|o| o.direction.range() == (worst.index..worst.index + 1))?;
         if is_all(entry.residual() * loudest.direction.components[at]) {
             return confined_to(Cause::OneEntry, 1);
         }
         let mut holds_all = |inside: &dyn Fn(usize) -> bool| {
-            let mut part: Direction = loudest.direction.clone();
+            let mut part: ThetaDirection = loudest.direction.clone();
             part.components.iter_mut().enumerate().filter(|(i, _)| !inside(*i)).for_each(|(_, v)| *v = 0.0);
             is_all(examiner.residual(&part, step))
         };
         if rows == 1 || cols == 1 {
             return None;
         }
-        let (may_be_row, may_be_column) = match trial.lines {
+        let (may_be_row, may_be_column) = match result.lines {
             Some(lines) => (lines.row == Some(row), lines.column == Some(column)),
             // Most often it is neither, which one question tells.
             None => {
@@ -260,12 +274,12 @@ fn confined<F: Scalar, L: Function<F>>(
         }
         return None;
     }
-    if examiner.settings.mode != Mode::Every {
+    if examiner.settings.coverage != Coverage::Every {
         return None;
     }
-    let start = area.block.range().start;
+    let start = block.block.range().start;
     let wrong = || {
-        let failed = trial.observations.iter().filter(|o| o.verdict == Verdict::Fail);
+        let failed = result.observations.iter().filter(|o| o.verdict == Verdict::Fail);
         failed.map(|o| o.direction.start - start)
     };
     if wrong().count() == 1 {
@@ -281,71 +295,67 @@ fn confined<F: Scalar, L: Function<F>>(
 }
 
 /// The layer that a block is of: `trunk.0` of `trunk.0.weight`.
-fn layer<'a>(area: &Area<'a>) -> Option<&'a str> {
-    area.name.rsplit_once('.').map(|(layer, _)| layer)
+fn layer<'a>(block: &BlockRef<'a>) -> Option<&'a str> {
+    block.name.rsplit_once('.').map(|(layer, _)| layer)
 }
 
 /// What follows from the blocks that are right.
 fn structural<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, '_, F, L>,
-    areas: &[Area<'_>],
-    trials: &[Trial],
+    examiner: &mut Examiner<'_, F, L>,
+    blocks: &[BlockRef<'_>],
+    results: &[BlockResult],
     at: usize,
-    last: Option<usize>,
+    behind: Option<usize>,
 ) -> Option<Cause> {
-    let layer = |at: usize| layer(&areas[at]);
+    let layer = |at: usize| layer(&blocks[at]);
     let own = layer(at)?;
-    let is_bias = |at: usize| areas[at].block.shape().0 == 1;
-    let beside = (0..areas.len()).find(|&other| {
+    let is_bias = |at: usize| blocks[at].block.shape().0 == 1;
+    let beside = (0..blocks.len()).find(|&other| {
         other != at
             && layer(other) == Some(own)
             && is_bias(other) != is_bias(at)
-            && areas[other].block.shape().1 == areas[at].block.shape().1
+            && blocks[other].block.shape().1 == blocks[at].block.shape().1
     })?;
-    match trials[beside].report.verdict {
+    match results[beside].report.verdict {
         Verdict::Pass if is_bias(at) => return Some(Cause::BiasSum),
         Verdict::Pass => return Some(Cause::Product),
         Verdict::Inconclusive => return None,
         Verdict::Fail => {}
     }
     let (weight, bias) = if is_bias(at) { (beside, at) } else { (at, beside) };
-    let of_weight = &trials[weight].report.causes;
+    let of_weight = &results[weight].report.causes;
     let is_mask = match of_weight.is_empty() {
-        true => mask(examiner, &areas[weight], &trials[weight], &trials[bias]),
+        true => mask(examiner, &blocks[weight], &results[weight], &results[bias]),
         false => of_weight.contains(&Cause::Mask),
     };
     if is_mask {
         return Some(Cause::Mask);
     }
-    let last = last?;
-    if layer(last) != Some(own) {
-        return Some(Cause::Follows { block: areas[last].name.to_owned() });
-    }
-    Some(Cause::Delta)
+    Some(behind.map_or(Cause::Delta, |block| Cause::Follows { block: blocks[block].name.to_owned() }))
 }
 
 /// Whether units are off by hand and on in truth, or the other way round.
 fn mask<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, '_, F, L>,
-    weight: &Area<'_>,
-    trial: &Trial,
-    bias: &Trial,
+    examiner: &mut Examiner<'_, F, L>,
+    weight: &BlockRef<'_>,
+    result: &BlockResult,
+    bias: &BlockResult,
 ) -> bool {
     let (_, cols) = weight.block.shape();
     let mut off = vec![true; cols];
     let gradient = &examiner.gradient[weight.block.range()];
     gradient.iter().enumerate().filter(|(_, g)| **g != 0.0).for_each(|(i, _)| off[i % cols] = false);
-    if examiner.settings.mode == Mode::Every {
+    if examiner.settings.coverage == Coverage::Every {
         return bias.observations.iter().enumerate().any(|(unit, o)| {
             o.verdict == Verdict::Fail
                 && (off[unit]
                     || (o.slope.value.abs() <= o.budget && {
-                        let mut column = trial.observations.iter().skip(unit).step_by(cols);
+                        let mut column = result.observations.iter().skip(unit).step_by(cols);
                         column.all(|o| o.slope.value.abs() <= o.budget)
                     }))
         });
     }
-    let Some(observed) = trial.observations.iter().find(|o| o.direction.components.len() > 1) else {
+    let Some(observed) = result.observations.iter().find(|o| o.direction.components.len() > 1) else {
         return false;
     };
     if !off.contains(&true) {

@@ -1,4 +1,4 @@
-//! A checker of gradients: does a derivative written by hand agree with the function it belongs to?
+//! A gradient checker: does a derivative written by hand agree with the function it belongs to?
 //!
 //! ```
 //! use polytask::{Layout, gradcheck};
@@ -24,20 +24,19 @@
 //! assert!(report.to_string().contains("shift[0]: by hand -4.5000, numeric -2.2500"), "{report}");
 //! ```
 //!
-//! What is checked is any function of a flat slice: a whole network, one layer, a loss, or the derivative with
-//! respect to an input. The check compares the gradient by hand with central differences of the loss:
+//! It checks any function of a flat slice: a whole network, one layer, a loss, or a derivative with respect to an input. The
+//! gradient by hand is compared with central differences of the loss:
 //!
-//! - **entry by entry** when there are at most 2000, and along **random directions**, block by block, when there are more:
-//!   the cost then grows with the number of blocks, not of parameters;
-//! - on one smooth piece: a function that records its decisions ([`Probe::kink`], [`Probe::branch`]) is never
-//!   differenced across a kink;
-//! - with the error of each difference estimated, so that the verdict is [`Pass`](Verdict::Pass),
-//!   [`Fail`](Verdict::Fail) or [`Inconclusive`](Verdict::Inconclusive), and never a pass that says nothing.
+//! - **entry by entry** up to 2000 entries; beyond that along **random directions**, block by block, so that the cost grows
+//!   with the number of blocks, not of parameters;
+//! - on one smooth piece: if a function records its decisions ([`Probe::kink`], [`Probe::branch`]), no difference is taken
+//!   across a kink; where θ itself lies on kinks, what looks wrong is checked again at a point beside it;
+//! - with an estimate of the error of each difference, so the verdict is [`Pass`](Verdict::Pass),
+//!   [`Fail`](Verdict::Fail) or [`Inconclusive`](Verdict::Inconclusive), and never a pass that proves nothing.
 //!
-//! A failure names the block, an entry, and the cause that fits, if one does.
+//! A failure names the block, an entry, and a likely cause if one fits.
 //!
-//! Finite differences need `f64`. To check an `f32` gradient, check the same code in `f64`, then [`compare`]
-//! the two.
+//! Finite differences need `f64`. To check an `f32` gradient, check the same code in `f64`, then [`compare`] the two.
 
 use std::time::Instant;
 
@@ -45,44 +44,48 @@ use crate::{Layout, Scalar};
 
 mod block;
 mod cause;
+mod direction;
+mod examiner;
 mod precision;
 mod print;
 mod probe;
 mod report;
+mod run;
 mod search;
+mod settings;
 mod slope;
 mod subject;
 
 pub use precision::{BlockPrecision, Comparison, Precision, compare};
 pub use probe::Probe;
-pub use report::{BlockReport, Cause, Doubt, Entry, Fault, Mode, Report, Verdict};
+pub use report::{BlockReport, Cause, Coverage, Entry, Fault, GradientReport, Uncertain, Verdict};
 
+use examiner::BlockRef;
+pub(crate) use settings::Settings;
 use subject::Subject;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/book/src/check-your-own-backward.md")]
 mod book {}
 
-/// Up to this length every entry is differenced by default.
+/// Up to this many entries, each is differenced by default.
 const EVERY_UP_TO: usize = 2000;
 /// Directions per block by default. Two keep the cost at 8 losses a block; the bound on what they miss is
 /// in [`BlockReport::miss_probability`].
 const DIRECTIONS: usize = 2;
 
-/// Begins a check of `function` at `theta`; [`Check::run`] makes it.
+/// Sets up a check of `function` at `theta`; [`Check::run`] runs it.
 ///
-/// `function` returns the loss at the point it is given, and writes the gradient when
-/// [`Probe::gradient`] is there. It is called many times and must always compute the same loss.
+/// `function` returns the loss at the point it is given, and writes the gradient if [`Probe::gradient`] asks for it. It is
+/// called many times and must always compute the same loss.
 ///
-/// Choose `theta` at random, biases too: at zero, rectifiers of deep networks lie exactly on their kinks.
+/// Choose `theta` at random, biases too: with biases of zero, rectifiers lie exactly on their kinks, and the check is
+/// inconclusive. [`off_kinks`](Check::off_kinks) checks beside such a θ.
 pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(theta: &[F], function: L) -> Check<'_, F, L> {
-    // The tolerance is far above what rounding does to an honest gradient (about √ε) and far below a mistake.
-    let tolerance = 64.0 * F::EPSILON.sqrt();
-    let settings = Settings { mode: Mode::Auto, seed: 0, tolerance, batch: None, allow_zero: false };
-    Check { theta, function, layout: None, only: None, settings }
+    Check { theta, function, layout: None, settings: Settings::new::<F>() }
 }
 
-/// A check about to be made: settings, all optional, and [`run`](Self::run).
+/// A gradient check that has not run yet: its settings, all optional, and [`run`](Self::run).
 ///
 /// ```
 /// use polytask::Layout;
@@ -109,21 +112,11 @@ pub struct Check<'t, F, L> {
     theta: &'t [F],
     function: L,
     layout: Option<Layout>,
-    only: Option<String>,
     settings: Settings,
 }
 
-#[derive(Clone, Debug)]
-struct Settings {
-    mode: Mode,
-    seed: u64,
-    tolerance: f64,
-    batch: Option<usize>,
-    allow_zero: bool,
-}
-
 impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
-    /// The table of contents of θ: entries are reported by its names, and directions stay inside its blocks.
+    /// The layout of θ: entries are reported by its names, and each random direction stays within one block.
     ///
     /// # Panics
     /// If the layout is of another length than θ.
@@ -137,14 +130,14 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
 
     /// Checks only the block of that name, or all blocks whose names begin with it.
     pub fn only(mut self, block: &str) -> Self {
-        self.only = Some(block.to_owned());
+        self.settings.only = Some(block.to_owned());
         self
     }
 
-    /// Which derivatives are compared; [`Mode::Auto`] if not said.
+    /// Which derivatives are compared; default: [`Coverage::Auto`].
     ///
     /// ```
-    /// # use polytask::gradcheck::{self, Mode, Probe};
+    /// # use polytask::gradcheck::{self, Coverage, Probe};
     /// # fn sines(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
     /// #     if let Some(gradient) = probe.gradient() {
     /// #         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = x.cos());
@@ -153,32 +146,31 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
     /// # }
     /// let theta = [0.5; 100]; // L = Σ sin θᵢ
     /// let every = gradcheck::check(&theta, sines).run();
-    /// let sample = gradcheck::check(&theta, sines).mode(Mode::Sample(10)).run();
-    /// let directions = gradcheck::check(&theta, sines).mode(Mode::Directions(2)).run();
+    /// let sample = gradcheck::check(&theta, sines).coverage(Coverage::Sample(10)).run();
+    /// let directions = gradcheck::check(&theta, sines).coverage(Coverage::Directions(2)).run();
     /// assert_eq!([&every, &sample, &directions].map(|report| report.blocks[0].probes), [100, 10, 2]);
     /// assert!(directions.n_losses < sample.n_losses && sample.n_losses < every.n_losses);
     /// ```
     ///
     /// # Panics
-    /// If `mode` asks for no entries or no directions.
+    /// If `coverage` asks for no entries or no directions.
     #[track_caller]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        assert!(!matches!(mode, Mode::Sample(0) | Mode::Directions(0)), "{mode:?} would check nothing");
-        self.settings.mode = mode;
+    pub fn coverage(mut self, coverage: Coverage) -> Self {
+        self.settings.set_coverage(coverage);
         self
     }
 
-    /// The seed of the random directions and entries; 0 if not said.
+    /// The seed of the random directions and entries; default: 0.
     ///
     /// ```
-    /// # use polytask::gradcheck::{self, Mode, Probe};
+    /// # use polytask::gradcheck::{self, Coverage, Probe};
     /// # fn sines(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
     /// #     if let Some(gradient) = probe.gradient() {
     /// #         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = x.cos());
     /// #     }
     /// #     theta.iter().map(|x| x.sin()).sum()
     /// # }
-    /// let along = |seed| gradcheck::check(&[0.5; 100], sines).mode(Mode::Directions(2)).seed(seed).run();
+    /// let along = |seed| gradcheck::check(&[0.5; 100], sines).coverage(Coverage::Directions(2)).seed(seed).run();
     /// assert_eq!(along(1).blocks, along(1).blocks); // the same directions, to the last bit
     /// assert_ne!(along(1).blocks, along(2).blocks);
     /// assert!(along(1).passed() && along(2).passed());
@@ -208,15 +200,11 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
     /// If `tolerance` is not between 0 and 1.
     #[track_caller]
     pub fn tolerance(mut self, tolerance: f64) -> Self {
-        assert!(
-            tolerance > 0.0 && tolerance < 1.0,
-            "a tolerance of {tolerance}: between 0 and 1 is expected"
-        );
-        self.settings.tolerance = tolerance;
+        self.settings.set_tolerance(tolerance);
         self
     }
 
-    /// How many examples the loss is taken over, so that a mean in place of a sum can be recognised.
+    /// The number of examples in the batch, so that a sum where there should be a mean, or the reverse, is recognised.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Cause, Probe};
@@ -229,13 +217,13 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
     ///     theta.iter().map(|x| 0.5 * (x - 1.0) * (x - 1.0)).sum()
     /// }
     /// let check = gradcheck::check(&[0.5, -1.5], mean);
-    /// let unsaid = check.clone().run();
-    /// assert!(matches!(unsaid.blocks[0].causes[..], [Cause::Factor(c)] if (c - 0.25).abs() < 1e-6));
+    /// let unknown = check.clone().run();
+    /// assert!(matches!(unknown.blocks[0].causes[..], [Cause::Factor(c)] if (c - 0.25).abs() < 1e-6));
     /// assert_eq!(check.batch(4).run().blocks[0].causes, [Cause::SumNotMean { batch: 4 }]);
     /// ```
     ///
     /// # Panics
-    /// If there are none.
+    /// If `examples` is 0.
     #[track_caller]
     pub fn batch(mut self, examples: usize) -> Self {
         assert!(examples > 0, "a batch of no examples");
@@ -243,8 +231,8 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Lets blocks pass whose gradient is 0 throughout, by hand and numerically: a task without labels, a bias
-    /// before a normalisation. Otherwise such a block makes the check inconclusive.
+    /// Lets a block pass if its whole gradient is 0, by hand and numerically, as with a task without labels or a bias before a
+    /// normalisation. By default such a block makes the check inconclusive, since nothing was tested.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Probe, Verdict};
@@ -264,56 +252,107 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Makes the check.
+    /// Lets the block of that name pass if its whole gradient is 0, as [`allow_zero`](Self::allow_zero) does for all blocks.
+    ///
+    /// ```
+    /// use polytask::gradcheck::{self, Probe};
+    ///
+    /// // L = ½ (θ₀ + θ₁ − θ₁)²: a shift that is taken back.
+    /// fn shifted(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.copy_from_slice(&[theta[0], 0.0]);
+    ///     }
+    ///     0.5 * theta[0] * theta[0]
+    /// }
+    /// let mut layout = polytask::Layout::new();
+    /// layout.push("score", 1, 1);
+    /// layout.push("shift", 1, 1);
+    /// let check = gradcheck::check(&[0.5, 2.0], shifted).named(&layout);
+    /// assert!(!check.clone().run().passed() && check.allow_zero_in("shift").run().passed());
+    /// ```
+    pub fn allow_zero_in(mut self, block: &str) -> Self {
+        self.settings.zero_in.push(block.to_owned());
+        self
+    }
+
+    /// Checks at a point beside θ that is not on a kink: each entry of θ is moved at random by about a thousandth of the root
+    /// mean square of θ. Of eight such points, the one farthest from its kinks is used.
+    ///
+    /// Use it if θ lies on kinks, where there is no derivative to compare with. A new network often does: its biases are 0, so a
+    /// row of zeros puts every rectifier of the first layer on its kink.
+    ///
+    /// ```
+    /// use polytask::gradcheck::{self, Probe, Verdict};
+    ///
+    /// // L = max(θ, 0) − max(−θ, 0) = θ, by two rectifiers, the derivative of each 0 at 0.
+    /// fn two_rectifiers(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     let z = [theta[0], -theta[0]];
+    ///     z.into_iter().for_each(|z| probe.kink(z));
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient[0] = if z[0] > 0.0 { 1.0 } else { 0.0 } + if z[1] > 0.0 { 1.0 } else { 0.0 };
+    ///     }
+    ///     z[0].max(0.0) - z[1].max(0.0)
+    /// }
+    /// let check = gradcheck::check(&[0.0], two_rectifiers);
+    /// let report = check.clone().run();
+    /// assert_eq!((report.verdict, report.on_kinks), (Verdict::Inconclusive, 2)); // 0 by hand, 1 numerically
+    /// assert!(check.off_kinks().run().passed());
+    /// ```
+    pub fn off_kinks(mut self) -> Self {
+        self.settings.off_kinks = true;
+        self
+    }
+
+    /// Replaces all settings.
+    pub(crate) fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Runs the check.
     ///
     /// # Panics
     /// If θ is empty, or no block has the name given to [`only`](Self::only).
     #[track_caller]
-    pub fn run(self) -> Report {
+    pub fn run(self) -> GradientReport {
         let started = Instant::now();
-        let Self { theta, function, layout, only, mut settings } = self;
+        let Self { theta, function, layout, mut settings } = self;
         assert!(!theta.is_empty(), "a θ without numbers has no gradient to check");
         let layout = layout.unwrap_or_else(|| {
             let mut layout = Layout::new();
             layout.push("theta", 1, theta.len());
             layout
         });
-        let chosen = |name: &str| match &only {
-            Some(only) if layout.block(only).is_some() => name == only,
-            Some(only) => name.starts_with(only.as_str()),
-            None => true,
-        };
-        let areas: Vec<_> = layout
+        let exists = settings.only.as_ref().is_some_and(|only| layout.block(only).is_some());
+        let blocks: Vec<_> = layout
             .blocks()
             .enumerate()
-            .filter(|(_, (name, block))| chosen(name) && block.len() > 0)
-            .map(|(number, (name, block))| block::Area { number, name, block })
+            .filter(|(_, (name, block))| settings.chooses(name, exists) && block.len() > 0)
+            .map(|(number, (name, block))| BlockRef { number, name, block })
             .collect();
-        assert!(!areas.is_empty(), "no block of θ is named {}", only.unwrap_or_default());
-        if settings.mode == Mode::Auto {
-            let n: usize = areas.iter().map(|area| area.block.len()).sum();
-            settings.mode = if n <= EVERY_UP_TO { Mode::Every } else { Mode::Directions(DIRECTIONS) };
+        assert!(!blocks.is_empty(), "no block of θ is named {}", settings.only.unwrap_or_default());
+        if settings.coverage == Coverage::Auto {
+            let n: usize = blocks.iter().map(|block| block.block.len()).sum();
+            settings.coverage =
+                if n <= EVERY_UP_TO { Coverage::Every } else { Coverage::Directions(DIRECTIONS) };
         }
 
         let mut subject = Subject::new(theta, function);
-        let (fault, blocks) = match subject.look_over(&layout) {
-            Err(fault) => (Some(fault), Vec::new()),
-            Ok(gradient) => {
-                subject.measure_noise(settings.seed);
-                (None, block::check_all(&mut subject, &layout, &areas, &gradient, &settings))
-            }
-        };
+        let run::Outcome { fault, blocks, moved } = run::run(&mut subject, &layout, &blocks, &settings);
         let worst = blocks.iter().map(|block| block.verdict).max().unwrap_or(Verdict::Fail);
-        Report {
+        GradientReport {
             verdict: if fault.is_some() { Verdict::Fail } else { worst },
             fault,
             blocks,
             scalar: F::NAME,
-            mode: settings.mode,
+            coverage: settings.coverage,
             seed: settings.seed,
             tolerance: settings.tolerance,
             loss: subject.loss,
             margin: subject.margin,
+            on_kinks: subject.on_kinks,
+            n_decisions: subject.n_sides,
+            moved,
             n_losses: subject.n_losses,
             n_gradients: subject.n_gradients,
             elapsed: started.elapsed(),

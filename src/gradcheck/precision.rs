@@ -1,7 +1,7 @@
 //! The same gradient in `f32` and in `f64`, compared.
 //!
-//! Finite differences in `f32` are too rough to find mistakes. So the code is checked in `f64`, and what is left
-//! to see is whether the same code in `f32` computes the same numbers, but for rounding.
+//! Finite differences in `f32` are too coarse to find mistakes. So the code is checked in `f64`, and what remains is to
+//! show that the same code computes the same numbers in `f32`, up to rounding.
 
 use std::fmt;
 
@@ -9,11 +9,10 @@ use super::print::{plural, shortened, told_apart, wrapped};
 use super::probe::Probe;
 use crate::Layout;
 
-/// Begins a comparison of a function in `f32` with its twin in `f64`, at the same point; [`Comparison::run`]
-/// makes it.
+/// Sets up a comparison of a function in `f32` with its twin in `f64`, at the same point; [`Comparison::run`] runs it.
 ///
-/// Both are functions as [`check`](super::check) takes them. The twin should be the same generic code, and should
-/// itself be checked.
+/// Both are functions as [`check`](super::check) takes them. The twin should be the same generic code, and should itself be
+/// checked.
 ///
 /// ```
 /// use polytask::{Scalar, gradcheck};
@@ -38,7 +37,7 @@ where
     Comparison { theta, single, double, layout: None, tolerance: 1e-4 }
 }
 
-/// A comparison about to be made.
+/// A comparison that has not run yet.
 ///
 /// ```
 /// use polytask::gradcheck::{self, Probe};
@@ -95,8 +94,7 @@ pub struct Comparison<'t, S, D> {
 pub struct Precision {
     /// The loss in `f32` and in `f64`.
     pub losses: [f64; 2],
-    /// Whether both took the same side of every kink. Where they did not, their gradients may differ by more
-    /// than rounding.
+    /// Whether both are on the same side of every kink. If not, their gradients may differ by more than rounding.
     pub same_sides: bool,
     /// The tolerance.
     pub tolerance: f64,
@@ -104,7 +102,7 @@ pub struct Precision {
     pub blocks: Vec<BlockPrecision>,
 }
 
-/// How far one block is off.
+/// How far the `f32` gradient of one block is from its `f64` twin.
 ///
 /// ```
 /// use polytask::gradcheck::{self, Probe};
@@ -150,7 +148,7 @@ where
     S: FnMut(&[f32], &mut Probe<'_, f32>) -> f32,
     D: FnMut(&[f64], &mut Probe<'_, f64>) -> f64,
 {
-    /// The table of contents of θ, by whose names entries are reported.
+    /// The layout of θ: entries are reported by its names.
     ///
     /// # Panics
     /// If the layout is of another length than θ.
@@ -162,7 +160,7 @@ where
         self
     }
 
-    /// The largest relative error of a block that is let pass; 1e-4 if not said, about a thousand roundings.
+    /// The largest relative error of a block that passes; default: 1e-4, about a thousand roundings.
     ///
     /// # Panics
     /// If `tolerance` is not between 0 and 1.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::report::{BlockReport, Cause, Doubt, Entry, Fault, Mode, Report, Verdict};
+use super::report::{BlockReport, Cause, Coverage, Entry, Fault, GradientReport, Uncertain, Verdict};
 
 const WIDTH: usize = 80;
 /// Passing blocks are left out of a table longer than this.
@@ -10,7 +10,7 @@ const LONG_TABLE: usize = 24;
 /// So many failed blocks are described in full.
 const DESCRIBED: usize = 8;
 
-impl fmt::Display for Report {
+impl fmt::Display for GradientReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(fault) = &self.fault {
             writeln!(f, "gradient check FAILED before any derivative was compared\n")?;
@@ -33,11 +33,13 @@ impl fmt::Display for Report {
         if more > 0 {
             writeln!(f, "... and {more} more {}", plural(more, "block"))?;
         }
-        let mut doubted: Vec<Doubt> = self.blocks.iter().filter_map(|b| b.doubt).collect();
+        let mut doubted: Vec<Uncertain> = self.blocks.iter().filter_map(|b| b.uncertain).collect();
         doubted.dedup();
-        for (i, doubt) in doubted.iter().enumerate().filter(|(i, doubt)| !doubted[..*i].contains(doubt)) {
-            let named = self.blocks.iter().find(|b| b.doubt == Some(doubted[i])).expect("it has a block");
-            writeln!(f, "{}", wrapped(&format!("{}: {doubt}", named.name), 2))?;
+        for (i, uncertain) in
+            doubted.iter().enumerate().filter(|(i, uncertain)| !doubted[..*i].contains(uncertain))
+        {
+            let named = self.blocks.iter().find(|b| b.uncertain == Some(doubted[i])).expect("it has a block");
+            writeln!(f, "{}", wrapped(&format!("{}: {uncertain}", named.name), 2))?;
         }
         if self.verdict != Verdict::Pass {
             writeln!(f)?;
@@ -61,7 +63,7 @@ fn describe(f: &mut fmt::Formatter<'_>, alike: &[&BlockReport]) -> fmt::Result {
     Ok(())
 }
 
-impl Report {
+impl GradientReport {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let long = self.blocks.len() > LONG_TABLE;
         let shown = || self.blocks.iter().filter(|b| !long || b.verdict != Verdict::Pass);
@@ -97,14 +99,14 @@ impl Report {
     }
 
     fn footer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = match self.mode {
-            Mode::Auto | Mode::Every => "every entry".to_owned(),
-            Mode::Sample(m) => format!("{m} {} a block", if m == 1 { "entry" } else { "entries" }),
-            Mode::Directions(k) => format!("{k} random {} a block", plural(k, "direction")),
+        let coverage = match self.coverage {
+            Coverage::Auto | Coverage::Every => "every entry".to_owned(),
+            Coverage::Sample(m) => format!("{m} {} a block", if m == 1 { "entry" } else { "entries" }),
+            Coverage::Directions(k) => format!("{k} random {} a block", plural(k, "direction")),
         };
         let Self { scalar, tolerance, seed, n_losses, n_gradients, .. } = self;
         let text = format!(
-            "{mode}, {scalar}, tolerance {tolerance:.0e}, {n_losses} losses and {n_gradients} gradients"
+            "{coverage}, {scalar}, tolerance {tolerance:.0e}, {n_losses} losses and {n_gradients} gradients"
         );
         writeln!(f, "{}", wrapped(&text, 2))?;
         let (untested, n) = (self.untested(), self.n_entries());
@@ -113,8 +115,8 @@ impl Report {
             writeln!(f, "{}", wrapped(&text, 2))?;
         }
         if self.blocks.iter().any(|b| b.verdict == Verdict::Pass && b.norm > 0.0) {
-            let text = match (self.mode, self.miss_probability(1e-3)) {
-                (Mode::Sample(_), p) => {
+            let text = match (self.coverage, self.miss_probability(1e-3)) {
+                (Coverage::Sample(_), p) => {
                     format!("an error in one entry escapes with probability up to {p:.2}")
                 }
                 (_, 0.0) => "no error of 1e-3 |gradient| or more in a passing block can escape".to_owned(),
@@ -126,14 +128,21 @@ impl Report {
             };
             writeln!(f, "{}", wrapped(&text, 2))?;
         }
-        if let Some(margin) = self.margin {
+        if self.on_kinks > 0 {
+            let (on, n) = (self.on_kinks, self.n_decisions);
+            writeln!(f, "smallest distance to a kink: 0, in {on} of {n} {}", plural(n, "decision"))?;
+        } else if let Some(margin) = self.margin {
             writeln!(f, "smallest distance to a kink: {margin:.1e}")?;
+        }
+        if let Some(distance) = self.moved {
+            writeln!(f, "checked beside theta, off its kinks: no number moved by more than {distance:.0e}")?;
         }
         let only = match self.blocks.iter().find(|b| b.verdict == self.verdict) {
             Some(block) if self.verdict != Verdict::Pass => format!(".only({:?})", block.name),
             _ => String::new(),
         };
-        write!(f, "reproduce: .mode(Mode::{:?}).seed({seed}){only}", self.mode)
+        let moved = if self.moved.is_some() { ".off_kinks()" } else { "" };
+        write!(f, "reproduce: .coverage(Coverage::{:?}).seed({seed}){moved}{only}", self.coverage)
     }
 }
 
@@ -185,23 +194,23 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for Uncertain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OnKink => {
-                "theta lies on a kink, where any slope between those of the two sides would do; check \
-                 at a random point, biases too"
+                "theta lies on a kink, where the loss has no derivative to compare with; .off_kinks() checks \
+                 beside it"
             }
             Self::Crossing => {
                 "every step, down to the smallest, crossed a kink or met a loss that is not finite; \
-                 check at another point"
+                 check at another point, or with .off_kinks()"
             }
             Self::Rough => {
                 "the differences are too rough to judge so small a gradient; use f64, or a point where the \
                  gradient is larger"
             }
             Self::Zero => {
-                "the gradient is 0 by hand and numerically, so nothing was tested; if it must be 0 here, say \
+                "the gradient is 0 by hand and numerically, so nothing was tested; if it must be 0 here, add \
                  .allow_zero()"
             }
         })
@@ -245,19 +254,21 @@ impl fmt::Display for Cause {
             ),
             Self::BiasSum => write!(
                 f,
-                "the bias is not summed over the batch: the weight beside it is right, so its delta is right"
+                "the weight of this layer is right, so the delta is: this is not that delta summed over the batch \
+                 (one row alone? the delta before the activation's derivative?)"
             ),
             Self::Product => write!(
                 f,
-                "the product of input and delta: the bias beside it is right, so its delta is right"
+                "the bias of this layer is right, so the delta is: this is not the product of the layer's input with \
+                 that delta (another input? another delta?)"
             ),
             Self::Delta => write!(
                 f,
-                "the delta that reaches this layer, as weight and bias are wrong alike: the derivative of its \
-                 activation (a mask of another layer?), or what comes between it and the loss"
+                "weight and bias are wrong alike: the delta that reaches this layer (its activation's derivative, a \
+                 mask of another layer, or what comes between it and the loss), or the rows that both sum it over"
             ),
             Self::Follows { block } => {
-                write!(f, "{block} is nearer to the loss and wrong as well; look there first")
+                write!(f, "{block} comes later in theta and is wrong as well; look there first")
             }
             Self::OneEntry => write!(f, "this entry alone is wrong"),
             Self::OneRow { row } => write!(f, "row {row} alone is wrong"),

@@ -1,12 +1,12 @@
-//! What a checked function is handed beside θ: places to put what the check wants to know.
+//! What the checked function receives besides θ: places to put what the check wants to know.
 
 /// What one evaluation of a checked function is asked for, and where its answers go.
 ///
 /// The function returns its loss. Through the probe it also
-/// - fills [`gradient`](Self::gradient), when one is wanted;
-/// - records with [`kink`](Self::kink) or [`branch`](Self::branch) which side of every kink it took, so that
+/// - writes the [`gradient`](Self::gradient) when it is asked for;
+/// - records with [`kink`](Self::kink) or [`branch`](Self::branch) which side of each kink it is on, so that
 ///   the check can keep its finite differences on one smooth piece;
-/// - may offer, in [`task_gradient`](Self::task_gradient), what each task adds to the gradient, so that the
+/// - can offer the part that each task adds to the gradient ([`task_gradient`](Self::task_gradient)), so that the
 ///   report can blame a task.
 ///
 /// Only the loss and the gradient are required.
@@ -36,8 +36,12 @@ pub struct Probe<'a, F> {
     tasks: Option<&'a mut Vec<TaskGradient<F>>>,
     sides: u64,
     n_sides: usize,
+    on_kinks: usize,
     margin: f64,
 }
+
+/// So near to a kink as to lie on it: ordinary steps are longer, and a shorter one drowns in rounding.
+const ON_KINK: f64 = 1e-10;
 
 /// What one task adds to the gradient, laid out like θ.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +51,7 @@ pub(super) struct TaskGradient<F> {
 }
 
 impl<'a, F: crate::Scalar> Probe<'a, F> {
-    /// A probe that wants the loss alone.
+    /// A probe that asks for the loss alone.
     ///
     /// ```
     /// # use polytask::gradcheck::Probe;
@@ -55,10 +59,10 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
     /// assert!(probe.gradient().is_none() && probe.task_gradient("price").is_none());
     /// ```
     pub fn loss_only() -> Self {
-        Self { gradient: None, tasks: None, sides: 0, n_sides: 0, margin: f64::INFINITY }
+        Self { gradient: None, tasks: None, sides: 0, n_sides: 0, on_kinks: 0, margin: f64::INFINITY }
     }
 
-    /// A probe that wants the gradient too, written to every entry of `gradient`.
+    /// A probe that asks for the gradient as well, to be written to every entry of `gradient`.
     pub fn with_gradient(gradient: &'a mut [F]) -> Self {
         Self { gradient: Some(gradient), ..Self::loss_only() }
     }
@@ -67,18 +71,18 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
         Self { tasks: Some(tasks), ..Self::with_gradient(gradient) }
     }
 
-    /// Where to write the gradient, laid out like θ; `None` when only the loss is wanted.
+    /// Where to write the gradient, laid out like θ; `None` if only the loss is wanted.
     ///
-    /// Write every entry: the buffer comes filled with rubbish on purpose.
+    /// Write every entry: the buffer is deliberately filled with garbage.
     pub fn gradient(&mut self) -> Option<&mut [F]> {
         self.gradient.as_deref_mut()
     }
 
-    /// Where to write what `task` adds to the gradient, laid out like θ and zero at first; `None` when nobody
-    /// asks.
+    /// Where to write the part that `task` adds to the gradient, laid out like θ and initially 0; `None` if it is not asked
+    /// for.
     ///
-    /// The parts of all tasks (and of regularisation, a task like any other here) add up to the gradient: a
-    /// task's weight is in its part. The check asks once, and only when a check has failed.
+    /// The parts of all tasks (and of regularisation, which counts as a task here) add up to the gradient, so each includes
+    /// the task's weight. They are asked for once, and only after a check has failed.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Cause, Probe};
@@ -109,8 +113,8 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
         Some(&mut tasks[at].values)
     }
 
-    /// Records a decision: a comparison, the winner of a maximum, a mask, a sort. Always the same number of
-    /// them in the same order, whatever is decided.
+    /// Records a decision: a comparison, the winner of a maximum, a mask, a sort. Every evaluation must record the same
+    /// number of decisions in the same order, whatever their outcome.
     ///
     /// ```
     /// # use polytask::gradcheck::Probe;
@@ -136,19 +140,18 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
         self.n_sides += 1;
     }
 
-    /// Records a kink with its signed distance: `z` for max(z, 0), `|r| − δ` for a Huber loss. The side taken
-    /// is whether the distance is positive.
+    /// Records a kink by its signed distance: `z` for max(z, 0), `|r| − δ` for a Huber loss. The side is whether the
+    /// distance is positive.
     #[inline]
     pub fn kink(&mut self, distance: F) {
-        self.branch(distance > F::ZERO);
-        self.margin = self.margin.min(distance.abs().to_f64());
+        self.branch_at(i64::from(distance > F::ZERO), distance.abs().to_f64());
     }
 
-    /// Records a decision and how far the numbers are from deciding otherwise; infinity if that is not known.
+    /// Records a decision and its distance from the point where it would change; infinity if that is unknown.
     ///
     /// ```
     /// # use polytask::gradcheck::Probe;
-    /// let (best, second) = (0.75, 0.5); // the largest of some scores, at place 2, and the one behind it
+    /// let (best, second) = (0.75, 0.5); // the largest of some scores, at index 2, and the second largest
     /// let mut probe = Probe::<f64>::loss_only();
     /// probe.branch_at(2, best - second);
     /// assert_eq!((probe.n_sides(), probe.margin()), (1, Some(0.25)));
@@ -157,6 +160,7 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
     pub fn branch_at(&mut self, side: i64, distance: f64) {
         self.branch(side);
         self.margin = self.margin.min(distance);
+        self.on_kinks += usize::from(distance <= ON_KINK);
     }
 
     /// A hash of all decisions recorded so far.
@@ -164,12 +168,24 @@ impl<'a, F: crate::Scalar> Probe<'a, F> {
         self.sides
     }
 
-    /// How many decisions were recorded so far.
+    /// The number of decisions recorded so far.
     pub fn n_sides(&self) -> usize {
         self.n_sides
     }
 
-    /// The smallest distance to a kink recorded so far; `None` when none was.
+    /// The number of decisions recorded so far that lie on their kinks, to within 1e-10.
+    ///
+    /// ```
+    /// # use polytask::gradcheck::Probe;
+    /// let mut probe = Probe::<f64>::loss_only();
+    /// [0.0, -0.5, 0.0].into_iter().for_each(|z| probe.kink(z));
+    /// assert_eq!((probe.n_sides(), probe.on_kinks(), probe.margin()), (3, 2, Some(0.0)));
+    /// ```
+    pub fn on_kinks(&self) -> usize {
+        self.on_kinks
+    }
+
+    /// The smallest distance to a kink recorded so far; `None` if there is none.
     pub fn margin(&self) -> Option<f64> {
         (self.margin < f64::INFINITY).then_some(self.margin)
     }

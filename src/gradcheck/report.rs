@@ -20,15 +20,15 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// By hand and numeric derivatives agree, and the numeric ones were good enough to tell.
+    /// The derivatives by hand and the numeric ones agree, and the numeric ones were accurate enough to tell.
     Pass,
-    /// Nothing was found wrong, but something could not be told; see [`Doubt`].
+    /// Nothing was found wrong, but not everything could be told; see [`Uncertain`].
     Inconclusive,
-    /// They differ by more than the numeric derivative can be wrong.
+    /// They differ by more than the error of the numeric derivative.
     Fail,
 }
 
-/// What a gradient check found; `{report}` prints it in at most 80 columns.
+/// What a gradient check found; `{report}` prints it, at most 80 columns wide.
 ///
 /// ```
 /// use polytask::gradcheck;
@@ -46,28 +46,36 @@ pub enum Verdict {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Report {
-    /// The worst verdict of all blocks; `Fail` as well when there is a [`fault`](Self::fault).
+pub struct GradientReport {
+    /// The worst verdict of all blocks; also `Fail` if there is a [`fault`](Self::fault).
     pub verdict: Verdict,
-    /// What is wrong before any derivative is compared; the blocks were not looked at then.
+    /// What went wrong before any derivative was compared; then no block was checked.
     pub fault: Option<Fault>,
     /// One entry per checked block, in the order of θ.
     pub blocks: Vec<BlockReport>,
     /// The scalar type: `"f64"` or `"f32"`.
     pub scalar: &'static str,
     /// How the entries were chosen.
-    pub mode: Mode,
+    pub coverage: Coverage,
     /// The seed of the random directions and entries.
     pub seed: u64,
     /// The tolerance, relative to the norm of a block's gradient.
     pub tolerance: f64,
     /// The loss at θ.
     pub loss: f64,
-    /// The smallest distance to a kink at θ, where the function offers distances.
+    /// The smallest distance to a kink at θ, if the function reports distances.
     pub margin: Option<f64>,
-    /// How many evaluations of the loss alone were made.
+    /// The number of decisions at θ that lie on their kinks, to within 1e-10.
+    pub on_kinks: usize,
+    /// The number of decisions that the function recorded at θ: sides of kinks, winners of maxima.
+    pub n_decisions: usize,
+    /// The largest change of an entry of θ, if the report is about a point beside θ: either
+    /// [`off_kinks`](super::Check::off_kinks) asked for it, or θ lies on kinks and a failure was confirmed beside it. Loss,
+    /// margin and decisions are those of the point that was checked.
+    pub moved: Option<f64>,
+    /// The number of evaluations of the loss alone.
     pub n_losses: usize,
-    /// How many evaluations with gradient were made.
+    /// The number of evaluations with the gradient.
     pub n_gradients: usize,
     /// How long the check took.
     pub elapsed: Duration,
@@ -76,7 +84,7 @@ pub struct Report {
 /// What was found in one block.
 ///
 /// ```
-/// use polytask::gradcheck::{self, Mode};
+/// use polytask::gradcheck::{self, Coverage};
 ///
 /// // L = ½ a² over θ = (a, b): b is never used.
 /// let report = gradcheck::check(&[3.0_f64, 4.0], |theta, probe| {
@@ -90,7 +98,7 @@ pub struct Report {
 /// assert_eq!((block.shape, block.norm, block.probes), ((1, 2), 3.0, 2));
 /// assert_eq!((block.n_entries(), block.untested), (2, 1));
 /// assert!(block.error < 1e-9 && block.resolution < 1e-5);
-/// assert_eq!(block.miss_probability(Mode::Every, 1e-3), 0.0); // nothing as large as that can hide
+/// assert_eq!(block.miss_probability(Coverage::Every, 1e-3), 0.0); // nothing as large as that can hide
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -103,28 +111,27 @@ pub struct BlockReport {
     pub verdict: Verdict,
     /// The Euclidean norm of the block's gradient by hand.
     pub norm: f64,
-    /// The largest difference found between by hand and numeric derivative, relative to the gradient's size:
-    /// its norm for a direction, the larger of the entry and the root mean square for an entry.
+    /// The largest difference between a derivative by hand and the numeric one, relative to the size of the gradient:
+    /// its norm for a direction, the larger of the entry and the block's root mean square for an entry.
     pub error: f64,
-    /// The largest error that could have passed, relative in the same way: tolerance plus what the numeric
-    /// derivative may be wrong by.
+    /// The largest error that could have passed, relative to the same size: the tolerance plus the possible error of the
+    /// numeric derivative.
     pub resolution: f64,
     /// The last step h.
     pub step: f64,
     /// How many directions or entries were differenced.
     pub probes: usize,
-    /// How many entries are exactly 0 by hand: an agreement there says that a path was not taken, not that
-    /// it is right.
+    /// How many entries are exactly 0 by hand: agreement there shows that a path was not taken, not that it is right.
     pub untested: usize,
     /// Why the verdict is `Inconclusive`.
-    pub doubt: Option<Doubt>,
-    /// The worst entry found, when the verdict is `Fail`.
+    pub uncertain: Option<Uncertain>,
+    /// The worst entry found, if the verdict is `Fail`.
     pub worst: Option<Entry>,
-    /// What would explain the differences, most specific first, when the verdict is `Fail`.
+    /// What would explain the differences, most specific first, if the verdict is `Fail`.
     pub causes: Vec<Cause>,
 }
 
-/// One entry of the gradient, computed in two ways.
+/// One entry of the gradient, computed both ways.
 ///
 /// ```
 /// use polytask::gradcheck;
@@ -157,7 +164,7 @@ pub struct Entry {
 /// Which derivatives are compared.
 ///
 /// ```
-/// use polytask::gradcheck::{self, Mode};
+/// use polytask::gradcheck::{self, Coverage};
 ///
 /// let theta = vec![0.5_f64; 3000];
 /// let report = gradcheck::check(&theta, |theta, probe| {
@@ -166,25 +173,25 @@ pub struct Entry {
 ///     }
 ///     theta.iter().map(|x| x.sin()).sum()
 /// })
-/// .mode(Mode::Directions(4)) // four random directions for each block, whatever its size
+/// .coverage(Coverage::Directions(4)) // four random directions for each block, whatever its size
 /// .run();
 /// assert!(report.passed() && report.n_losses < 100, "{report}");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum Coverage {
     /// Every entry up to 2000 entries, random directions above.
     Auto,
     /// Every entry. Costs about 4 losses per entry.
     Every,
-    /// So many entries of each block, chosen at random. Sees nothing of the others.
+    /// This many entries of each block, chosen at random. The others are not tested.
     Sample(usize),
-    /// So many random directions per block, each moving all its entries at once. Costs about 4 losses per
-    /// direction and block, whatever the size.
+    /// This many random directions per block, each moving all entries of the block at once. Costs about 4 losses per
+    /// direction and block, whatever its size.
     Directions(usize),
 }
 
-/// A fault that makes comparing derivatives pointless.
+/// A fault that makes it pointless to compare derivatives.
 ///
 /// ```
 /// use polytask::gradcheck::{self, Fault};
@@ -206,7 +213,7 @@ pub enum Fault {
         /// The loss.
         loss: f64,
     },
-    /// The loss is not bit-equal when computed twice: an unseeded dropout mask, a new batch, a race.
+    /// The loss is not bit-identical when computed twice: an unseeded dropout mask, a new batch, a race.
     LossNotRepeatable {
         /// The first loss.
         first: f64,
@@ -220,14 +227,14 @@ pub enum Fault {
         /// The loss of one with gradient.
         with: f64,
     },
-    /// The loss at θ changes once other points were visited: state is kept between calls.
+    /// The loss at θ changes after other points were evaluated: state is kept between calls.
     LossRemembers {
         /// The loss before.
         before: f64,
         /// The loss after.
         after: f64,
     },
-    /// The gradient is not bit-equal when computed twice.
+    /// The gradient is not bit-identical when computed twice.
     GradientNotRepeatable {
         /// The first entry that differs.
         name: String,
@@ -265,10 +272,10 @@ pub enum Fault {
     },
 }
 
-/// Why a check could not tell.
+/// Why a check is inconclusive.
 ///
 /// ```
-/// use polytask::gradcheck::{self, Doubt, Verdict};
+/// use polytask::gradcheck::{self, Uncertain, Verdict};
 ///
 /// let report = gradcheck::check(&[3.0_f64], |_, probe| {
 ///     if let Some(gradient) = probe.gradient() {
@@ -277,19 +284,19 @@ pub enum Fault {
 ///     7.0 // whatever θ is
 /// })
 /// .run();
-/// assert_eq!((report.verdict, report.blocks[0].doubt), (Verdict::Inconclusive, Some(Doubt::Zero)));
-/// assert!(report.to_string().contains("say .allow_zero()"), "{report}");
+/// assert_eq!((report.verdict, report.blocks[0].uncertain), (Verdict::Inconclusive, Some(Uncertain::Zero)));
+/// assert!(report.to_string().contains("add .allow_zero()"), "{report}");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Doubt {
-    /// θ lies on a kink: the derivative by hand is one of many that would do.
+pub enum Uncertain {
+    /// θ lies on kinks, where the loss has no derivative to compare with.
     OnKink,
     /// Every step, down to the smallest, crossed a kink (or met a loss that is not finite).
     Crossing,
-    /// The numeric derivative may be wrong by too much to judge.
+    /// The possible error of the numeric derivative is too large to judge.
     Rough,
-    /// By hand and numeric are both 0, exactly or within the resolution: the loss does not depend on the block.
+    /// Both gradients of the block are 0, exactly or within the resolution: the loss does not depend on it.
     Zero,
 }
 
@@ -356,18 +363,19 @@ pub enum Cause {
         /// λ.
         lambda: f64,
     },
-    /// Units that are off by hand are on, or the other way round: an activation's derivative is missing, or is
-    /// the mask of another layer.
+    /// Units are off by hand that are on in truth, or the reverse: an activation's derivative is missing, or is that of
+    /// another layer.
     Mask,
-    /// The weight before this bias is right, so its delta is; the sum of the delta over the batch is not.
+    /// The weight of this layer is right, so its delta is; this bias is not the sum of that delta over the batch.
     BiasSum,
-    /// The bias beside this weight is right, so its delta is; the product of the input with it is not.
+    /// The bias of this layer is right, so its delta is; this weight is not the product of the input with that delta.
     Product,
-    /// Weight and bias are wrong alike: the delta that reaches them is.
+    /// Weight and bias are wrong alike: the delta that reaches them is wrong, or the rows that both sum it over are.
     Delta,
-    /// Weight and bias are wrong alike, and so is a block nearer to the loss, from which it may follow.
+    /// Weight and bias are wrong alike, and so is a block later in θ, nearer to the loss where θ is in the order of the
+    /// forward pass. The mistake is likely there.
     Follows {
-        /// The last block that failed.
+        /// The last such block.
         block: String,
     },
     /// One entry alone is wrong.
@@ -384,8 +392,8 @@ pub enum Cause {
     },
 }
 
-impl Report {
-    /// Whether every block passed and nothing was left in doubt.
+impl GradientReport {
+    /// Whether every block passed.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
     }
@@ -400,21 +408,48 @@ impl Report {
         self.blocks.iter().filter(|block| block.verdict == Verdict::Fail)
     }
 
-    /// How many entries were checked, those without a gradient included.
+    /// The layer nearest to the loss of those whose gradient is wrong, so the one that has the mistake, where θ is in the
+    /// order of the forward pass: `trunk.1` if the last block that failed is `trunk.1.bias`.
+    ///
+    /// ```
+    /// use polytask::{Layout, gradcheck};
+    ///
+    /// let mut layout = Layout::new();
+    /// ["trunk.0.weight", "trunk.1.weight", "head.weight"].into_iter().for_each(|name| _ = layout.push(name, 1, 1));
+    /// // L = ½ (abc)², with a mistake in the derivative with respect to b, which a gets as well.
+    /// let report = gradcheck::check(&[0.5, -1.5, 0.7], |theta, probe| {
+    ///     let y = theta[0] * theta[1] * theta[2];
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         let d = y * theta[2] + 0.1;
+    ///         gradient.copy_from_slice(&[d * theta[1], d * theta[0], y * theta[0] * theta[1]]);
+    ///     }
+    ///     0.5 * y * y
+    /// })
+    /// .named(&layout)
+    /// .run();
+    /// assert_eq!((report.failed().count(), report.first_wrong()), (2, Some("trunk.1")), "{report}");
+    /// ```
+    pub fn first_wrong(&self) -> Option<&str> {
+        let layer = |block: &BlockReport| block.name.contains('.');
+        let last = self.failed().filter(|block| layer(block)).last().or(self.failed().last())?;
+        Some(last.name.rsplit_once('.').map_or(&*last.name, |(layer, _)| layer))
+    }
+
+    /// The number of entries in the checked blocks, including those whose gradient is 0.
     pub fn n_entries(&self) -> usize {
         self.blocks.iter().map(BlockReport::n_entries).sum()
     }
 
-    /// How many entries are exactly 0 by hand, and so not really tested.
+    /// The number of entries that are exactly 0 by hand, and so not really tested.
     pub fn untested(&self) -> usize {
         self.blocks.iter().map(|block| block.untested).sum()
     }
 
-    /// A bound on the probability that an error of Euclidean norm `size · norm` in one of the blocks that
-    /// passed was missed; the largest over those blocks. See [`BlockReport::miss_probability`].
+    /// A bound on the probability that an error of Euclidean norm `size · norm` was missed in a block that passed: the
+    /// largest over those blocks. See [`BlockReport::miss_probability`].
     ///
     /// ```
-    /// # use polytask::gradcheck::{self, Mode};
+    /// # use polytask::gradcheck::{self, Coverage};
     /// // L = ½ θ₀² over 200 numbers, checked along two random directions.
     /// let report = gradcheck::check(&[0.5_f64; 200], |theta, probe| {
     ///     if let Some(gradient) = probe.gradient() {
@@ -423,20 +458,22 @@ impl Report {
     ///     }
     ///     0.5 * theta[0] * theta[0]
     /// })
-    /// .mode(Mode::Directions(2))
+    /// .coverage(Coverage::Directions(2))
     /// .run();
     /// assert!(report.passed() && report.miss_probability(1e-3) < 1e-3);
-    /// assert_eq!(report.miss_probability(1e-12), 1.0); // so small an error is below what can be seen
-    /// assert_eq!((report.n_entries(), report.untested()), (200, 199)); // what is 0 by hand is hardly tested
+    /// assert_eq!(report.miss_probability(1e-12), 1.0); // an error as small as this cannot be seen
+    /// assert_eq!((report.n_entries(), report.untested()), (200, 199)); // entries that are 0 by hand are hardly tested
     /// ```
     pub fn miss_probability(&self, size: f64) -> f64 {
-        let passed = self.blocks.iter().filter(|block| block.verdict == Verdict::Pass);
-        passed.map(|block| block.miss_probability(self.mode, size)).fold(0.0, f64::max)
+        // A block that is 0 to the resolution may pass, but no error is relative to it.
+        let passed =
+            self.blocks.iter().filter(|b| b.verdict == Verdict::Pass && b.norm > 0.0 && b.resolution < 1.0);
+        passed.map(|block| block.miss_probability(self.coverage, size)).fold(0.0, f64::max)
     }
 }
 
 impl BlockReport {
-    /// How many entries the block has.
+    /// The number of entries of the block.
     pub fn n_entries(&self) -> usize {
         self.shape.0 * self.shape.1
     }
@@ -454,13 +491,13 @@ impl BlockReport {
     /// For a direction: the product of an error e with random components, each of density at most ½, has a
     /// density of at most √2 / (2|e|) (Ball, "Cube slicing in ℝⁿ", 1986; Rogozin 1987), and the error passes if the
     /// product lies in an interval of width 2 · resolution · norm.
-    pub fn miss_probability(&self, mode: Mode, size: f64) -> f64 {
+    pub fn miss_probability(&self, coverage: Coverage, size: f64) -> f64 {
         let n = self.n_entries() as f64;
-        match mode {
-            Mode::Directions(k) => (2.0_f64.sqrt() * self.resolution / size).min(1.0).powi(k as i32),
-            Mode::Sample(m) => 1.0 - (m as f64 / n).min(1.0),
-            Mode::Every | Mode::Auto if self.resolution < size => 0.0,
-            Mode::Every | Mode::Auto => 1.0,
+        match coverage {
+            Coverage::Directions(k) => (2.0_f64.sqrt() * self.resolution / size).min(1.0).powi(k as i32),
+            Coverage::Sample(m) => 1.0 - (m as f64 / n).min(1.0),
+            Coverage::Every | Coverage::Auto if self.resolution < size => 0.0,
+            Coverage::Every | Coverage::Auto => 1.0,
         }
     }
 }

@@ -13,9 +13,9 @@
 
 use std::ops::Range;
 
-use super::block::{Area, Examiner, Observation};
+use super::direction::ThetaDirection;
+use super::examiner::{BlockRef, Examiner, Observation};
 use super::report::Verdict;
-use super::slope::Direction;
 use super::subject::Function;
 use crate::Scalar;
 
@@ -29,53 +29,53 @@ pub(super) struct Lines {
     pub column: Option<usize>,
 }
 
-impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
-    /// An entry at which the gradient is wrong, differenced, from a direction through all of `area` that failed; and the
-    /// lines of the area that may hold all that is wrong, if it has lines.
-    pub fn search(
-        &mut self,
-        area: &Area<'_>,
-        rms: f64,
-        failed: &Observation,
-    ) -> (Observation, Option<Lines>) {
-        let (mut direction, mut residual) = (failed.direction.clone(), failed.residual());
-        let step = failed.slope.step;
-        let (rows, columns) = area.block.shape();
-        let is_vector = rows == 1 || columns == 1;
-        let mut lines = None;
-        let (mut apart, mut questions) = (true, QUESTIONS);
-        while direction.components.len() > 1 {
-            if apart && questions > 0 {
-                questions -= 1;
-                let found = self.lines(area, &direction, residual, step);
-                if direction.range() == area.block.range() && !is_vector {
-                    lines = Some(found);
-                }
-                if let Some(index) = self.suspect(area, &direction, found) {
-                    let observation = self.glance(index, rms, failed);
-                    if observation.verdict == Verdict::Fail {
-                        return (observation, lines);
-                    }
+/// An entry at which the gradient is wrong, differenced, from a direction through all of `block` that failed; and the
+/// lines of the block that may hold all that is wrong, if it has lines.
+pub(super) fn search<F: Scalar, L: Function<F>>(
+    examiner: &mut Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
+    rms: f64,
+    failed: &Observation,
+) -> (Observation, Option<Lines>) {
+    let (mut direction, mut residual) = (failed.direction.clone(), failed.residual());
+    let step = failed.slope.step;
+    let (rows, columns) = block.block.shape();
+    let is_vector = rows == 1 || columns == 1;
+    let mut lines = None;
+    let (mut apart, mut questions) = (true, QUESTIONS);
+    while direction.components.len() > 1 {
+        if apart && questions > 0 {
+            questions -= 1;
+            let found = examiner.lines(block, &direction, residual, step);
+            if direction.range() == block.block.range() && !is_vector {
+                lines = Some(found);
+            }
+            if let Some(index) = examiner.suspect(block, &direction, found) {
+                let observation = examiner.quick_entry(index, rms, failed);
+                if observation.verdict == Verdict::Fail {
+                    return (observation, lines);
                 }
             }
-            let middle = direction.start + direction.components.len() / 2;
-            let halves =
-                [direction.start..middle, middle..direction.range().end].map(|half| direction.within(half));
-            let left = self.residual(&halves[0], step);
-            let right = residual - left;
-            apart = left.abs().min(right.abs()) > 0.05 * residual.abs();
-            let [first, second] = halves;
-            (direction, residual) = if left.abs() > right.abs() { (first, left) } else { (second, right) };
         }
-        let glance = self.glance(direction.start, rms, failed);
-        let is_wrong = glance.verdict == Verdict::Fail;
-        (if is_wrong { glance } else { self.entry(direction.start, rms) }, lines)
+        let middle = direction.start + direction.components.len() / 2;
+        let halves =
+            [direction.start..middle, middle..direction.range().end].map(|half| direction.within(half));
+        let left = examiner.residual(&halves[0], step);
+        let right = residual - left;
+        apart = left.abs().min(right.abs()) > 0.05 * residual.abs();
+        let [first, second] = halves;
+        (direction, residual) = if left.abs() > right.abs() { (first, left) } else { (second, right) };
     }
+    let quick = examiner.quick_entry(direction.start, rms, failed);
+    let is_wrong = quick.verdict == Verdict::Fail;
+    (if is_wrong { quick } else { examiner.entry(direction.start, rms) }, lines)
+}
 
+impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
     /// The row and the column of what is wrong along the direction, if they are one row and one column.
-    fn lines(&mut self, area: &Area<'_>, direction: &Direction, residual: f64, step: f64) -> Lines {
-        let width = width(area);
-        let first = direction.start - area.block.range().start;
+    fn lines(&mut self, block: &BlockRef<'_>, direction: &ThetaDirection, residual: f64, step: f64) -> Lines {
+        let width = width(block);
+        let first = direction.start - block.block.range().start;
         let last = first + direction.components.len() - 1;
         let rows = first / width..last / width + 1;
         let row = self.number(direction, residual, step, rows, |i| (first + i) / width);
@@ -84,10 +84,10 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
     }
 
     /// The wrong entry, if it is alone in the direction's range; or one of the wrong row or column.
-    fn suspect(&self, area: &Area<'_>, direction: &Direction, lines: Lines) -> Option<usize> {
-        let ((rows, columns), block, width) = (area.block.shape(), area.block.range(), width(area));
+    fn suspect(&self, block: &BlockRef<'_>, direction: &ThetaDirection, lines: Lines) -> Option<usize> {
+        let ((rows, columns), range, width) = (block.block.shape(), block.block.range(), width(block));
         let is_vector = rows == 1 || columns == 1;
-        let by_hand = &self.gradient[block.clone()];
+        let by_hand = &self.gradient[range.clone()];
         // A wrong row may be right where it is 0 in truth: least likely where the rest of the column is large.
         let liveliest = |n: usize, number: &dyn Fn(usize) -> usize| {
             let mut squares = vec![0.0; n];
@@ -100,7 +100,7 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
             (None, Some(column)) if !is_vector => (liveliest(rows, &|i| i / width)?, column),
             _ => return None,
         };
-        let index = block.start + row * width + column;
+        let index = range.start + row * width + column;
         direction.range().contains(&index).then_some(index)
     }
 
@@ -108,7 +108,7 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
     /// the i-th component.
     fn number(
         &mut self,
-        direction: &Direction,
+        direction: &ThetaDirection,
         residual: f64,
         step: f64,
         numbers: Range<usize>,
@@ -129,8 +129,8 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, '_, F, L> {
 
 /// How many entries a row has. A vector is read as a square, so that a place in it has two short numbers and not a long
 /// one.
-fn width(area: &Area<'_>) -> usize {
-    match area.block.shape() {
+fn width(block: &BlockRef<'_>) -> usize {
+    match block.block.shape() {
         (1, n) | (n, 1) => (n as f64).sqrt().ceil() as usize,
         (_, columns) => columns,
     }

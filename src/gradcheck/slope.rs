@@ -9,63 +9,9 @@
 //! generous bound on that of R. Too large a step shows as a gap between D(h) and D(h/2) and is made smaller;
 //! so is a step whose ends do not lie on the same smooth piece as θ. With too small a step noise rules.
 
-use std::ops::Range;
-
-use rand::rngs::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
-
+use super::direction::ThetaDirection;
 use super::subject::{Function, Subject};
 use crate::Scalar;
-
-/// A direction `v` in the space of θ, zero outside one contiguous range.
-#[derive(Clone, Debug)]
-pub(super) struct Direction {
-    pub start: usize,
-    pub components: Vec<f64>,
-}
-
-impl Direction {
-    /// Along one coordinate.
-    pub fn coordinate(index: usize) -> Self {
-        Self { start: index, components: vec![1.0] }
-    }
-
-    /// Random signs with magnitudes uniform in ½..1½. No entry gets a weight near 0, so one wrong entry cannot
-    /// hide; and no two have the same weight, so equal and opposite errors do not cancel, as they do in half of
-    /// all directions of plain ±1.
-    pub fn random(range: Range<usize>, seed: u64, stream: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(stream);
-        let component = |_| {
-            let bits = rng.next_u64();
-            let magnitude = 0.5 + (bits >> 12) as f64 / (1_u64 << 52) as f64;
-            if bits & 1 == 0 { magnitude } else { -magnitude }
-        };
-        Self { start: range.start, components: range.map(component).collect() }
-    }
-
-    /// The range outside which it is zero.
-    pub fn range(&self) -> Range<usize> {
-        self.start..self.start + self.components.len()
-    }
-
-    /// The same direction, zero outside `range`.
-    pub fn within(&self, range: Range<usize>) -> Self {
-        let components = self.components[range.start - self.start..range.end - self.start].to_vec();
-        Self { start: range.start, components }
-    }
-
-    /// The i-th component times `weight(i)`.
-    pub fn weighted(&self, weight: impl Fn(usize) -> f64) -> Self {
-        let components = self.components.iter().enumerate().map(|(i, v)| v * weight(i)).collect();
-        Self { start: self.start, components }
-    }
-
-    /// The product with a vector laid out like θ.
-    pub fn dot(&self, vector: &[f64]) -> f64 {
-        self.components.iter().zip(&vector[self.range()]).map(|(v, x)| v * x).sum()
-    }
-}
 
 /// A numeric derivative along a direction.
 #[derive(Clone, Copy, Debug)]
@@ -101,9 +47,9 @@ impl Slope {
 const SHRINK: i32 = 4;
 const GROW: i32 = 3;
 
-impl<F: Scalar, L: Function<F>> Subject<'_, F, L> {
+impl<F: Scalar, L: Function<F>> Subject<F, L> {
     /// The derivative along `direction`, to `wanted` (relative to itself or to `scale`) if it can be had.
-    pub fn slope(&mut self, direction: &Direction, start: f64, wanted: f64, scale: f64) -> Slope {
+    pub fn slope(&mut self, direction: &ThetaDirection, start: f64, wanted: f64, scale: f64) -> Slope {
         let (smallest, largest) = (start * 10.0_f64.powi(-SHRINK), start * 10.0_f64.powi(GROW));
         let mut best: Option<Slope> = None;
         let mut step = start;
@@ -138,7 +84,7 @@ impl<F: Scalar, L: Function<F>> Subject<'_, F, L> {
 
     /// One central difference, its step made smaller while it crosses a kink. Half the losses of [`slope`](Self::slope),
     /// but the error of the formula is not known: 0 stands in its place.
-    pub fn central(&mut self, direction: &Direction, mut step: f64) -> Slope {
+    pub fn central(&mut self, direction: &ThetaDirection, mut step: f64) -> Slope {
         let smallest = step * 10.0_f64.powi(-SHRINK);
         loop {
             let ((up, above), (down, below)) = (self.moved(direction, step), self.moved(direction, -step));
@@ -152,7 +98,7 @@ impl<F: Scalar, L: Function<F>> Subject<'_, F, L> {
     }
 
     /// The quotients at `step` and half of it; `None` if an end lies on another smooth piece than θ.
-    fn quotients(&mut self, direction: &Direction, step: f64, crossing: bool) -> Option<Slope> {
+    fn quotients(&mut self, direction: &ThetaDirection, step: f64, crossing: bool) -> Option<Slope> {
         let mut ends = [0.0; 4];
         let mut crossed = false;
         for (end, factor) in ends.iter_mut().zip([1.0, -1.0, 0.5, -0.5]) {

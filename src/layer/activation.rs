@@ -205,19 +205,19 @@ impl Activation {
         kernel::dispatch(MultiplyDerivative { activation: self, kept, delta });
     }
 
-    /// Records for each entry with a kink which side it is on and how far |z| is from it; how far a rectifier is
-    /// that is off cannot be told from y = 0.
+    /// Records for each entry with a kink which side it is on and how far |z| is from it. `kept` is y, but for a rectifier,
+    /// whose y = 0 does not tell how far off it is: it is z.
     pub(crate) fn branches<F: Scalar>(self, kept: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
         // ELU has no kink in its value for α = 1, but a jump in its second derivative, which also spoils a
         // difference quotient that spans it.
-        let distance_below = |y: f64| match self {
-            Self::LeakyRelu { slope } => -y / slope,
-            Self::Elu { alpha } => -(y / alpha).ln_1p(),
-            _ => f64::INFINITY,
+        let distance_below = |kept: f64| match self {
+            Self::LeakyRelu { slope } => (kept / slope).abs(),
+            Self::Elu { alpha } => (kept / alpha).ln_1p().abs(),
+            _ => kept.abs(),
         };
         if matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. }) {
-            for y in kept.iter().map(|y| y.to_f64()) {
-                if y > 0.0 { record(1, y) } else { record(0, distance_below(y)) }
+            for kept in kept.iter().map(|kept| kept.to_f64()) {
+                if kept > 0.0 { record(1, kept) } else { record(0, distance_below(kept)) }
             }
         }
     }

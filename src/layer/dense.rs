@@ -18,6 +18,8 @@
 
 use std::ops::Range;
 
+use ndarray::Array2;
+
 use super::{Activation, Affine, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate, Epilogue};
@@ -183,9 +185,15 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         Some(Affine { input: self.input, output: self.output, range, has_bias: true })
     }
 
-    fn branches(&self, _pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
-        let z = values.get(self.pre_activation.unwrap_or(self.output));
-        self.activation.branches(z, record);
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        let kept = values.get(self.pre_activation.unwrap_or(self.output));
+        if self.activation != Activation::Relu {
+            return self.activation.branches(kept, record);
+        }
+        let mut z = Array2::zeros(kept.dim());
+        let bias = Accumulate::Bias(&pass.theta[self.bias.range()]);
+        kernel::product(values.get(self.input), self.weight.of(pass.theta), bias, z.view_mut());
+        self.activation.branches(z.view(), record);
     }
 }
 

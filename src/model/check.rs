@@ -6,7 +6,7 @@ use super::Model;
 use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::data::Batch;
-use crate::gradcheck::{self, Probe, Report};
+use crate::gradcheck::{self, Coverage, GradientReport, Probe, Settings, Uncertain, Verdict};
 use crate::layer::Mode;
 use crate::{Result, Scalar, Trace};
 
@@ -29,9 +29,9 @@ use crate::{Result, Scalar, Trace};
 #[non_exhaustive]
 pub struct GradientChecks {
     /// The weighted sum of the tasks' losses.
-    pub sum: Report,
+    pub sum: GradientReport,
     /// Each task's own loss, by name. Blocks that a task does not reach have a gradient of 0 and pass.
-    pub tasks: Vec<(String, Report)>,
+    pub tasks: Vec<(String, GradientReport)>,
 }
 
 impl GradientChecks {
@@ -39,24 +39,244 @@ impl GradientChecks {
     pub fn passed(&self) -> bool {
         self.sum.passed() && self.tasks.iter().all(|(_, report)| report.passed())
     }
+
+    /// The layers that have a mistake, each with the tasks whose losses see it there: of each loss that fails, the layer
+    /// nearest to it whose gradient is wrong ([`GradientReport::first_wrong`]). Layers further from the loss may be wrong for
+    /// that alone.
+    ///
+    /// The layer is empty where a fault ended a task's check before any derivative was compared.
+    pub fn mistakes(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut mistakes: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (task, report) in self.tasks.iter().filter(|(_, report)| report.verdict == Verdict::Fail) {
+            let layer = report.first_wrong().unwrap_or_default();
+            match mistakes.iter_mut().find(|(other, _)| *other == layer) {
+                Some((_, tasks)) => tasks.push(task),
+                None => mistakes.push((layer, vec![task])),
+            }
+        }
+        mistakes
+    }
+
+    /// The reports of a verdict, each with the name of its loss.
+    fn of(&self, verdict: Verdict) -> impl Iterator<Item = (String, &GradientReport)> {
+        let sum = std::iter::once(("the weighted sum of losses".to_owned(), &self.sum));
+        let tasks = self.tasks.iter().map(|(task, report)| (format!("the loss of task {task:?}"), report));
+        sum.chain(tasks).filter(move |(_, report)| report.verdict == verdict)
+    }
+
+    /// One report for each mistake, however many losses see it.
+    fn describe_mistakes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gradient checks FAILED: {}", listed(self.of(Verdict::Fail).map(|(loss, _)| loss)))?;
+        let mistakes = self.mistakes();
+        let is_told = |layer: &str| mistakes.iter().any(|(other, _)| *other == layer);
+        for (layer, tasks) in &mistakes {
+            let (task, report) = self.tasks.iter().find(|(task, _)| task == tasks[0]).expect("it failed");
+            let place = match *layer {
+                "" => "A fault".to_owned(),
+                "inputs" => "The mistake nearest to the loss is on the way to the inputs".to_owned(),
+                layer => format!("The mistake nearest to the loss is in {layer}"),
+            };
+            let seen = match tasks.len() {
+                1 => format!("seen in the loss of task {task:?}"),
+                n if n == self.tasks.len() => "seen alike in the loss of every task".to_owned(),
+                _ => format!(
+                    "seen alike in the losses of tasks {}",
+                    listed(tasks.iter().map(|t| format!("{t:?}")))
+                ),
+            };
+            write!(f, "\n\n{place}, {seen}. For task {task:?}:\n\n{report}")?;
+        }
+        // A mistake in the weights of the tasks, or where their deltas meet, is in no loss of one task.
+        if self.sum.verdict == Verdict::Fail && !is_told(self.sum.first_wrong().unwrap_or_default()) {
+            write!(f, "\n\nFor the weighted sum of losses:\n\n{}", self.sum)?;
+        }
+        Ok(())
+    }
+}
+
+/// `a, b and c`.
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    match items.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => items.concat(),
+    }
 }
 
 impl fmt::Display for GradientChecks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.passed() {
+        if self.of(Verdict::Fail).next().is_some() {
+            return self.describe_mistakes(f);
+        }
+        let Some((_, report)) = self.of(Verdict::Inconclusive).next() else {
             let (blocks, tasks) = (self.sum.blocks.len(), self.tasks.len());
             return write!(
                 f,
                 "gradient checks passed: the sum of losses and {tasks} tasks, {blocks} blocks each"
             );
+        };
+        let losses: Vec<String> = self.of(Verdict::Inconclusive).map(|(loss, _)| loss).collect();
+        let first = losses[0].clone();
+        write!(f, "gradient checks INCONCLUSIVE: {}", listed(losses.into_iter()))?;
+        write!(f, "\n\nFor {first}:\n\n{report}")?;
+        let doubts = || {
+            self.of(Verdict::Inconclusive).flat_map(|(_, report)| &report.blocks).filter_map(|b| b.uncertain)
+        };
+        let remedies = [
+            (doubts().any(|d| matches!(d, Uncertain::OnKink | Uncertain::Crossing)), ".off_kinks()"),
+            (doubts().any(|d| d == Uncertain::Zero), ".allow_zero()"),
+        ];
+        let remedies: String =
+            remedies.into_iter().filter(|(helps, _)| *helps).map(|(_, call)| call).collect();
+        if remedies.is_empty() {
+            return Ok(());
         }
-        let named = self.tasks.iter().map(|(task, report)| (format!("The loss of task {task:?}"), report));
-        let all = std::iter::once(("The weighted sum of losses".to_owned(), &self.sum)).chain(named);
-        for (place, (what, report)) in all.filter(|(_, report)| !report.passed()).enumerate() {
-            let gap = if place == 0 { "" } else { "\n\n" };
-            write!(f, "{gap}{what}\n\n{report}")?;
+        write!(f, "\nwith that setting: model.gradient_check(&batch){remedies}.run()")
+    }
+}
+
+/// A check of all derivatives of a model, about to be made: settings, all optional, and [`run`](Self::run).
+///
+/// ```
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(data.n_features())
+///     .trunk([Layer::dense(10, Activation::Relu)])
+///     .task(Task::regression("shoulder"))
+///     .build::<f64>()?;
+/// let checks = model.gradient_check(&data.all()).only("trunk").seed(3).run()?;
+/// assert!(checks.passed() && checks.sum.blocks.len() == 2, "{checks}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is checked before `run`"]
+pub struct ModelCheck<'a, F: Scalar> {
+    model: &'a Model<F>,
+    batch: Batch<'a, F>,
+    settings: Settings,
+}
+
+impl<F: Scalar> ModelCheck<'_, F> {
+    /// Checks only the block of that name, or all blocks whose names begin with it; `inputs` are the inputs.
+    pub fn only(mut self, block: &str) -> Self {
+        self.settings.only = Some(block.to_owned());
+        self
+    }
+
+    /// Which derivatives are compared, as in [`Check::coverage`](gradcheck::Check::coverage).
+    #[track_caller]
+    pub fn coverage(mut self, coverage: Coverage) -> Self {
+        self.settings.set_coverage(coverage);
+        self
+    }
+
+    /// The seed of the random directions and entries, and of [`off_kinks`](Self::off_kinks); default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// The largest relative error that passes, as in [`Check::tolerance`](gradcheck::Check::tolerance).
+    #[track_caller]
+    pub fn tolerance(mut self, tolerance: f64) -> Self {
+        self.settings.set_tolerance(tolerance);
+        self
+    }
+
+    /// Lets blocks of the sum of losses pass whose gradient is 0 throughout, as blocks may that a single task does not
+    /// reach: a bias before a normalisation, a head whose labels are all missing.
+    ///
+    /// The bias of a ranking needs no such permission: it moves all scores alike, which moves no loss that compares
+    /// them, and this is seen.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let x = ndarray::Array2::from_shape_fn((6, 2), |(i, j)| ((1 + 2 * i + j) as f64).sin());
+    /// let y = ndarray::Array2::from_shape_fn((6, 1), |(i, _)| (i % 3) as f64);
+    /// let data = Dataset::new(x, y)?.with_groups(vec![0, 0, 0, 1, 1, 1])?.with_target_names(["clicks"])?;
+    /// let trunk = [Layer::dense(4, Activation::Tanh)];
+    /// let ranking = Task::new("clicks", polytask::loss::Loss::list_net());
+    /// let model = Model::builder(2).trunk(trunk).task(ranking).build::<f64>()?;
+    /// let checks = model.check_gradients(&data.all())?;
+    /// assert!(checks.passed(), "{checks}");
+    /// assert!(checks.sum.block("head.clicks.0.bias").is_some_and(|bias| bias.norm < 1e-9));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn allow_zero(mut self) -> Self {
+        self.settings.allow_zero = true;
+        self
+    }
+
+    /// Lets the block of that name pass in the sum of losses if its gradient is 0 throughout.
+    pub fn allow_zero_in(mut self, block: &str) -> Self {
+        self.settings.zero_in.push(block.to_owned());
+        self
+    }
+
+    /// Checks beside θ and the inputs, where no kink is near, as [`Check::off_kinks`](gradcheck::Check::off_kinks) does.
+    ///
+    /// ```
+    /// use polytask::gradcheck::Verdict;
+    /// use polytask::prelude::*;
+    ///
+    /// // Exclusive or: in the first row every unit of a new network is on its kink, as its bias is 0.
+    /// let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    /// let data = Dataset::new(x, ndarray::array![[0.0], [1.0], [1.0], [0.0]])?.with_target_names(["xor"])?;
+    /// let model = Model::builder(2)
+    ///     .trunk([Layer::dense(8, Activation::Relu)])
+    ///     .task(Task::binary("xor"))
+    ///     .build::<f64>()?;
+    /// assert_eq!(model.check_gradients(&data.all())?.sum.verdict, Verdict::Inconclusive);
+    /// let checks = model.gradient_check(&data.all()).off_kinks().run()?;
+    /// assert!(checks.passed(), "{checks}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn off_kinks(mut self) -> Self {
+        self.settings.off_kinks = true;
+        self
+    }
+
+    /// Makes the check.
+    ///
+    /// # Errors
+    /// As [`Model::forward`], if the table of the batch does not fit the model.
+    ///
+    /// # Panics
+    /// If no block has the name given to [`only`](Self::only).
+    #[track_caller]
+    pub fn run(self) -> Result<GradientChecks> {
+        let Self { model, batch, settings } = self;
+        let mut trace = model.trace(batch.rows.len()).with_input_gradient();
+        // Labels and weights stay in the trace; from here on only parameters and inputs change.
+        model.forward_at(&model.pass(Mode::Train), &batch, &mut trace)?;
+        let mut layout = model.network.layout().clone();
+        layout.push("inputs", batch.rows.len(), model.n_features());
+        let mut point = model.theta.to_vec();
+        let binding = model.bind(batch.dataset)?;
+        for &row in batch.rows {
+            point.extend(model.features_of_row(&binding, batch.dataset, row));
         }
-        Ok(())
+
+        let check = |weights: &Weights, settings: &Settings, trace: &mut Trace<F>| {
+            let loss = |point: &[F], probe: &mut Probe<'_, F>| model.probe_at(point, weights, trace, probe);
+            gradcheck::check(&point, loss).named(&layout).settings(settings.clone()).run()
+        };
+        let weights = model.loss_weights();
+        let mut sum = check(&weights, &settings, &mut trace);
+        let free = model.free_biases(&point, &sum, &mut trace);
+        if !free.is_empty() {
+            let zero_in = [settings.zero_in.clone(), free].concat();
+            sum = check(&weights, &Settings { zero_in, ..settings.clone() }, &mut trace);
+        }
+        let alone = Settings { allow_zero: true, ..settings };
+        let mut tasks = Vec::new();
+        for (k, task) in model.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
+            let report = check(&only(k, &Weights::ones(model.tasks().len())), &alone, &mut trace);
+            tasks.push((task.name().to_owned(), report));
+        }
+        Ok(GradientChecks { sum, tasks })
     }
 }
 
@@ -66,7 +286,8 @@ impl<F: Scalar> Model<F> {
     /// standardised, if the model does that).
     ///
     /// For a network with layers or losses of your own this is the one line that tells whether their backward is
-    /// right. Make it a model of `f64`; differences in `f32` are too rough.
+    /// right. Make it a model of `f64`; differences in `f32` are too rough. [`gradient_check`](Self::gradient_check) has
+    /// settings.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -85,29 +306,53 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`forward`](Self::forward), if the table of the batch does not fit the model.
     pub fn check_gradients(&self, batch: &Batch<'_, F>) -> Result<GradientChecks> {
-        let mut trace = self.trace(batch.rows.len()).with_input_gradient();
-        // Labels and weights stay in the trace; from here on only parameters and inputs change.
-        self.forward_at(&self.pass(Mode::Train), batch, &mut trace)?;
-        let mut layout = self.network.layout().clone();
-        layout.push("inputs", batch.rows.len(), self.n_features());
-        let mut point = self.theta.to_vec();
-        let binding = self.bind(batch.dataset)?;
-        for &row in batch.rows {
-            point.extend(self.features_of_row(&binding, batch.dataset, row));
-        }
+        self.gradient_check(batch).run()
+    }
 
+    /// Begins a check of all derivatives on a batch, as [`check_gradients`](Self::check_gradients) makes it, with settings;
+    /// [`ModelCheck::run`] makes it.
+    pub fn gradient_check<'a>(&'a self, batch: &Batch<'a, F>) -> ModelCheck<'a, F> {
+        let settings = Settings { batch: Some(batch.rows.len()), ..Settings::new::<F>() };
+        ModelCheck { model: self, batch: *batch, settings }
+    }
+
+    /// The biases that may have a gradient of 0 since they move outputs, but not the loss, however far they are moved, as
+    /// a shift of all scores does not change their ranking. That of the weight beside such a bias is not 0, or
+    /// the layer would not be tested at all.
+    fn free_biases(&self, point: &[F], sum: &GradientReport, trace: &mut Trace<F>) -> Vec<String> {
         let weights = self.loss_weights();
-        let loss = |point: &[F], probe: &mut Probe<'_, F>| self.probe_at(point, &weights, &mut trace, probe);
-        let sum = gradcheck::check(&point, loss).named(&layout).run();
-        let mut tasks = Vec::new();
-        for (k, task) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
-            let alone = only(k, &Weights::ones(self.tasks().len()));
-            let loss =
-                |point: &[F], probe: &mut Probe<'_, F>| self.probe_at(point, &alone, &mut trace, probe);
-            let report = gradcheck::check(&point, loss).named(&layout).allow_zero().run();
-            tasks.push((task.name().to_owned(), report));
+        let mut at = |point: &[F]| {
+            let loss = self.probe_at(point, &weights, trace, &mut Probe::loss_only()).to_f64();
+            let outputs: Vec<_> = (0..self.tasks().len()).map(|k| trace.outputs(k).to_owned()).collect();
+            (loss, outputs)
+        };
+        let layer = |name: &str| name.rsplit_once('.').map(|(layer, _)| layer.to_owned());
+        let mut free = Vec::new();
+        for bias in
+            sum.blocks.iter().filter(|block| block.uncertain == Some(Uncertain::Zero) && block.shape.0 == 1)
+        {
+            let beside = |other: &gradcheck::BlockReport| {
+                other.name != bias.name && other.norm > 0.0 && layer(&other.name) == layer(&bias.name)
+            };
+            let Some(block) = self.network.layout().block(&bias.name) else { continue };
+            if !sum.blocks.iter().any(beside) {
+                continue;
+            }
+            let (loss, outputs) = at(point);
+            let is_free = [1.0, -0.3].into_iter().all(|by| {
+                let mut moved = point.to_vec();
+                for (i, x) in moved[block.range()].iter_mut().enumerate() {
+                    *x += F::from_f64(by * (1.0 + i as f64));
+                }
+                let (moved_loss, moved_outputs) = at(&moved);
+                // A loss sums many terms, each rounded.
+                (moved_loss - loss).abs() <= 1e4 * F::EPSILON * loss.abs() && moved_outputs != outputs
+            });
+            if is_free {
+                free.push(bias.name.clone());
+            }
         }
-        Ok(GradientChecks { sum, tasks })
+        free
     }
 
     /// The weighted sum of losses as a function of the parameters and, behind them, the inputs. Labels and weights

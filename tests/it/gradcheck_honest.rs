@@ -3,10 +3,10 @@
 use std::cell::Cell;
 
 use crate::gradcheck_net::{Activation, Batch, Bug, Net, SMALL};
-use polytask::gradcheck::{self, Doubt, Fault, Mode, Probe, Report, Verdict};
+use polytask::gradcheck::{self, Coverage, Fault, GradientReport, Probe, Uncertain, Verdict};
 use polytask::{Layout, Scalar};
 
-fn check<L: FnMut(&[f64], &mut Probe<'_, f64>) -> f64>(theta: &[f64], function: L) -> Report {
+fn check<L: FnMut(&[f64], &mut Probe<'_, f64>) -> f64>(theta: &[f64], function: L) -> GradientReport {
     gradcheck::check(theta, function).run()
 }
 
@@ -27,7 +27,7 @@ fn faults_before_differencing() {
         calls.set(calls.get() + 1.0);
         calls.get()
     };
-    let fault = |report: Report| {
+    let fault = |report: GradientReport| {
         assert_eq!(report.verdict, Verdict::Fail);
         assert!(report.blocks.is_empty() && report.to_string().contains("FAILED before"), "{report}");
         report.fault.expect("a fault")
@@ -85,7 +85,11 @@ fn a_kink_is_told_from_a_mistake() {
     for tells in [true, false] {
         let mut function = |theta: &[f64], probe: &mut Probe<'_, f64>| absolute(theta, probe, tells);
         let on = check(&[1.0, 0.0, -2.0], &mut function);
-        assert_eq!((on.verdict, on.blocks[0].doubt), (Verdict::Inconclusive, Some(Doubt::OnKink)), "{on}");
+        assert_eq!(
+            (on.verdict, on.blocks[0].uncertain),
+            (Verdict::Inconclusive, Some(Uncertain::OnKink)),
+            "{on}"
+        );
         assert!(on.to_string().contains("theta lies on a kink"));
         assert_eq!(on.margin, tells.then_some(0.0));
         // A kink closer than the first step is stepped around, whichever side it is on.
@@ -112,6 +116,56 @@ fn a_mistake_larger_than_the_kink_fails_even_there() {
     assert_eq!(report.blocks[0].worst.as_ref().unwrap().name, "theta[1]");
 }
 
+/// θ₀ + θ₁ by four rectifiers whose derivative at 0 is 0, times `factor` in the gradient.
+fn rectifiers(theta: &[f64], probe: &mut Probe<'_, f64>, tells: bool, factor: f64) -> f64 {
+    let z = [theta[0], -theta[0], theta[1], -theta[1]];
+    if tells {
+        z.into_iter().for_each(|z| probe.kink(z));
+    }
+    if let Some(gradient) = probe.gradient() {
+        let on = z.map(|z| if z > 0.0 { factor } else { 0.0 });
+        gradient.copy_from_slice(&[on[0] + on[1], on[2] + on[3]]);
+    }
+    z[0].max(0.0) - z[1].max(0.0) + z[2].max(0.0) - z[3].max(0.0)
+}
+
+/// At several kinks the slopes of the two sides are no bound on a right derivative: here they are 1, and it is 0.
+#[test]
+fn several_kinks_at_once_are_no_mistake_and_hide_none() {
+    for (theta, on_kinks) in [([0.0, 0.0], 4), ([0.0, 0.7], 2), ([1e-12, -0.7], 2)] {
+        for coverage in [Coverage::Every, Coverage::Directions(2)] {
+            for tells in [true, false] {
+                // Silent kinks so near are seen as on θ by the differences, and as beside it by the gradient by hand.
+                let near_and_silent = !tells && theta[0] != 0.0;
+                let check = |factor| {
+                    gradcheck::check(&theta, move |theta, probe| rectifiers(theta, probe, tells, factor))
+                        .coverage(coverage)
+                };
+                let right = check(1.0).run();
+                if !near_and_silent {
+                    let found = (right.verdict, right.blocks[0].uncertain);
+                    assert_eq!(found, (Verdict::Inconclusive, Some(Uncertain::OnKink)), "{right}");
+                    assert!(right.to_string().contains(".off_kinks()"), "{right}");
+                }
+                assert_eq!(right.on_kinks, if tells { on_kinks } else { 0 });
+                let line = format!("smallest distance to a kink: 0, in {on_kinks} of 4 decisions");
+                assert_eq!(right.to_string().contains(&line), tells, "{right}");
+                let beside = check(1.0).off_kinks().run();
+                assert!(beside.passed() && beside.moved.is_some(), "{beside}");
+
+                for factor in [2.0, 1.01, -1.0, 0.0] {
+                    for wrong in [check(factor).run(), check(factor).off_kinks().run()] {
+                        assert_eq!(wrong.verdict, Verdict::Fail, "{factor}\n{wrong}");
+                        // Where all entries lie on kinks, it is beside them that it is found.
+                        let beside = wrong.to_string().contains(".off_kinks()");
+                        assert!(beside || !tells || theta[1] != 0.0, "{wrong}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn too_rough_is_not_a_pass() {
     // A loss rounded to single precision has noise of 1e-7 of its value, and is flat over shorter distances.
@@ -121,7 +175,11 @@ fn too_rough_is_not_a_pass() {
     let near = rounded(0.0);
     assert!(near.verdict != Verdict::Fail && near.blocks[0].resolution > 1e-4, "{near}");
     let far = rounded(1e4);
-    assert_eq!((far.verdict, far.blocks[0].doubt), (Verdict::Inconclusive, Some(Doubt::Rough)), "{far}");
+    assert_eq!(
+        (far.verdict, far.blocks[0].uncertain),
+        (Verdict::Inconclusive, Some(Uncertain::Rough)),
+        "{far}"
+    );
 }
 
 #[test]
@@ -137,13 +195,13 @@ fn what_was_not_tested_is_said() {
     layout.push("used", 1, 1);
     layout.push("unused", 2, 2);
     let theta = [1.5, 1.0, 2.0, 3.0, 4.0];
-    for mode in [Mode::Every, Mode::Directions(3)] {
-        let report = gradcheck::check(&theta, unused).named(&layout).mode(mode).run();
+    for coverage in [Coverage::Every, Coverage::Directions(3)] {
+        let report = gradcheck::check(&theta, unused).named(&layout).coverage(coverage).run();
         assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
-        assert_eq!(report.block("unused").unwrap().doubt, Some(Doubt::Zero));
+        assert_eq!(report.block("unused").unwrap().uncertain, Some(Uncertain::Zero));
         assert_eq!(report.block("used").unwrap().verdict, Verdict::Pass);
         assert_eq!((report.untested(), report.n_entries()), (4, 5));
-        let allowed = gradcheck::check(&theta, unused).named(&layout).mode(mode).allow_zero().run();
+        let allowed = gradcheck::check(&theta, unused).named(&layout).coverage(coverage).allow_zero().run();
         assert!(allowed.passed() && allowed.to_string().contains("untested: 4 of 5 entries"), "{allowed}");
         let only = gradcheck::check(&theta, unused).named(&layout).only("used").run();
         assert!(only.passed() && only.blocks.len() == 1, "{only}");
@@ -168,10 +226,10 @@ fn the_bound_on_missed_errors_holds() {
             g[40] -= 1.5e-2;
         };
         let check = gradcheck::check(&theta, |theta, probe| bowl(theta, probe, spoil));
-        let report = check.mode(Mode::Directions(1)).tolerance(4e-4).seed(seed).run();
+        let report = check.coverage(Coverage::Directions(1)).tolerance(4e-4).seed(seed).run();
         missed += usize::from(report.passed());
         let block = &report.blocks[0];
-        bound += block.miss_probability(report.mode, 1.5e-2 * 2.0_f64.sqrt() / block.norm);
+        bound += block.miss_probability(report.coverage, 1.5e-2 * 2.0_f64.sqrt() / block.norm);
     }
     assert!(missed > 0, "the test is too easy");
     // Three standard deviations of a count of that mean.
@@ -185,7 +243,7 @@ fn seeds_reproduce() {
     let (theta, batch) = net.draw(5, 8);
     let run = |seed| {
         let check = gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, None, probe));
-        let mut report = check.named(&net.layout).mode(Mode::Directions(2)).seed(seed).run();
+        let mut report = check.named(&net.layout).coverage(Coverage::Directions(2)).seed(seed).run();
         report.elapsed = std::time::Duration::ZERO;
         report
     };
@@ -243,7 +301,7 @@ fn settings_are_checked() {
     let start = || gradcheck::check(&[1.0, 2.0], |theta, probe| bowl(theta, probe, |_| {}));
     panics(&|| drop(start().tolerance(0.0)));
     panics(&|| drop(start().tolerance(f64::NAN)));
-    panics(&|| drop(start().mode(Mode::Directions(0))));
+    panics(&|| drop(start().coverage(Coverage::Directions(0))));
     panics(&|| drop(start().batch(0)));
     panics(&|| drop(start().named(&Layout::new())));
     panics(&|| drop(start().only("no such block").run()));
@@ -262,16 +320,16 @@ fn without_noise(report: &str) -> String {
 fn a_report_reads_like_this() {
     let net = Net::new(SMALL, Activation::Relu);
     let (theta, batch) = net.draw(1, 8);
-    let text = |bug, mode| {
+    let text = |bug, coverage| {
         let check = gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, bug, probe));
-        without_noise(&check.named(&net.layout).mode(mode).run().to_string())
+        without_noise(&check.named(&net.layout).coverage(coverage).run().to_string())
     };
     let recorded = include_str!("gradcheck_reports.txt");
     let now = [
-        text(None, Mode::Auto),
-        text(Some(Bug::ChurnInTrunk(0.0)), Mode::Directions(2)),
-        text(Some(Bug::EntryOff(17, 0.01)), Mode::Directions(2)),
-        text(Some(Bug::Accumulated(1)), Mode::Auto),
+        text(None, Coverage::Auto),
+        text(Some(Bug::ChurnInTrunk(0.0)), Coverage::Directions(2)),
+        text(Some(Bug::EntryOff(17, 0.01)), Coverage::Directions(2)),
+        text(Some(Bug::Accumulated(1)), Coverage::Auto),
     ]
     .join("\n\n----\n\n");
     if std::env::var_os("RECORD").is_some() {

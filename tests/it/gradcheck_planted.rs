@@ -2,7 +2,7 @@
 
 use crate::gradcheck_net::{Activation, Bug, LARGE, Net, SMALL};
 use polytask::Layout;
-use polytask::gradcheck::{self, Cause, Mode, Report, Verdict};
+use polytask::gradcheck::{self, Cause, Coverage, GradientReport, Verdict};
 
 /// What is planted, in words; the bug; the block it is in; what the report offers as its cause.
 type Planted = (&'static str, Bug, &'static str, &'static str);
@@ -17,8 +17,18 @@ const PLANTED: [Planted; 34] = [
     ("no bias gradient", Bug::Scaled(3, 0.0), "trunk.1.bias", "no gradient by hand"),
     ("sum over the batch, not mean", Bug::BatchSum(0), "trunk.0.weight", "a sum over the batch of 8"),
     ("bias divided by the batch twice", Bug::BatchMean(2), "head.bias", "a mean over the batch of 8"),
-    ("bias of the last example only", Bug::BiasOfLastRow(1), "trunk.1.bias", "not summed over the batch"),
-    ("bias of the last example only, head", Bug::BiasOfLastRow(2), "head.bias", "not summed over the batch"),
+    (
+        "bias of the last example only",
+        Bug::BiasOfLastRow(1),
+        "trunk.1.bias",
+        "not that delta summed over the batch",
+    ),
+    (
+        "bias of the last example only, head",
+        Bug::BiasOfLastRow(2),
+        "head.bias",
+        "not that delta summed over the batch",
+    ),
     ("one task missing in the trunk", Bug::ChurnInTrunk(0.0), "trunk.1.weight", "task 'churn' is missing"),
     ("one task twice in the trunk", Bug::ChurnInTrunk(2.0), "trunk.0.weight", "task 'churn' is in it twice"),
     (
@@ -39,7 +49,7 @@ const PLANTED: [Planted; 34] = [
         "values before the activation used",
         Bug::InputBeforeActivation,
         "trunk.1.weight",
-        "product of input and delta",
+        "the product of the layer's input with that delta",
     ),
     ("label not subtracted from softmax", Bug::LabelForgotten, "head.weight", "the delta that reaches"),
     ("delta through a wrong weight", Bug::RowsExchanged, "trunk.0.weight", "the delta that reaches"),
@@ -61,14 +71,14 @@ fn check(
     batch: usize,
     bug: Option<Bug>,
     seed: u64,
-    mode: Mode,
-) -> Report {
+    coverage: Coverage,
+) -> GradientReport {
     let net = Net::new(widths, activation);
     let (theta, batch) = net.draw(seed, batch);
     gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, bug, probe))
         .named(&net.layout)
         .batch(batch.churn.len())
-        .mode(mode)
+        .coverage(coverage)
         .seed(seed)
         .run()
 }
@@ -85,7 +95,7 @@ fn spoils_others(bug: Bug) -> bool {
     )
 }
 
-fn assert_caught(report: &Report, (what, bug, block, cause): Planted) {
+fn assert_caught(report: &GradientReport, (what, bug, block, cause): Planted) {
     assert_eq!(report.verdict, Verdict::Fail, "{what}\n{report}");
     let text = report.to_string();
     assert!(text.contains(&format!("{block}[")), "{what}: block and entry named\n{report}");
@@ -102,8 +112,8 @@ fn assert_caught(report: &Report, (what, bug, block, cause): Planted) {
 #[test]
 fn planted_bugs_are_caught_entry_by_entry() {
     for planted in PLANTED {
-        let report = check(SMALL, Activation::Relu, 8, Some(planted.1), 1, Mode::Auto);
-        assert_eq!(report.mode, Mode::Every);
+        let report = check(SMALL, Activation::Relu, 8, Some(planted.1), 1, Coverage::Auto);
+        assert_eq!(report.coverage, Coverage::Every);
         assert_caught(&report, planted);
     }
 }
@@ -112,7 +122,7 @@ fn planted_bugs_are_caught_entry_by_entry() {
 fn planted_bugs_are_caught_along_directions() {
     for planted in PLANTED {
         for seed in 0..3 {
-            let report = check(SMALL, Activation::Relu, 8, Some(planted.1), seed, Mode::Directions(2));
+            let report = check(SMALL, Activation::Relu, 8, Some(planted.1), seed, Coverage::Directions(2));
             assert_caught(&report, planted);
         }
     }
@@ -123,10 +133,10 @@ fn planted_bugs_are_caught_along_directions() {
 fn a_wrong_mask_is_known_by_its_dead_units() {
     let net = Net { decay: 0.0, ..Net::new(SMALL, Activation::Relu) };
     let (theta, batch) = net.draw(3, 2);
-    for mode in [Mode::Every, Mode::Directions(2)] {
+    for coverage in [Coverage::Every, Coverage::Directions(2)] {
         let bug = Some(Bug::MaskOfNextLayer);
         let check = gradcheck::check(&theta, |theta, probe| net.probe(theta, &batch, bug, probe));
-        let report = check.named(&net.layout).mode(mode).run();
+        let report = check.named(&net.layout).coverage(coverage).run();
         assert!(report.block("trunk.0.weight").unwrap().causes.contains(&Cause::Mask), "{report}");
         assert!(report.block("trunk.0.bias").unwrap().causes.contains(&Cause::Mask), "{report}");
         assert!(report.untested() > 0);
@@ -136,9 +146,9 @@ fn a_wrong_mask_is_known_by_its_dead_units() {
 #[test]
 fn correct_gradients_pass() {
     for activation in [Activation::Relu, Activation::Tanh] {
-        for mode in [Mode::Every, Mode::Directions(2), Mode::Sample(10)] {
+        for coverage in [Coverage::Every, Coverage::Directions(2), Coverage::Sample(10)] {
             for seed in 0..5 {
-                let report = check(SMALL, activation, 8, None, seed, mode);
+                let report = check(SMALL, activation, 8, None, seed, coverage);
                 assert!(report.passed(), "{activation:?}\n{report}");
             }
         }
@@ -151,12 +161,12 @@ fn a_million_entries() {
         let block = Net::new(LARGE, Activation::Relu).blocks[block];
         block.range().start + row * block.shape().1 + col
     };
-    let report = check(LARGE, Activation::Relu, 32, None, 0, Mode::Auto);
-    assert!(report.passed() && report.mode == Mode::Directions(2), "{report}");
+    let report = check(LARGE, Activation::Relu, 32, None, 0, Coverage::Auto);
+    assert!(report.passed() && report.coverage == Coverage::Directions(2), "{report}");
     assert!(report.n_losses <= 8 * 6 + 30, "{report}");
 
     let entry = Bug::Entry(at(2, 17, 203), 0.0);
-    let report = check(LARGE, Activation::Relu, 32, Some(entry), 0, Mode::Auto);
+    let report = check(LARGE, Activation::Relu, 32, Some(entry), 0, Coverage::Auto);
     assert_caught(&report, ("one entry is 0", entry, "trunk.1.weight", "this entry alone"));
     assert_eq!(report.failed().next().unwrap().worst.as_ref().unwrap().name, "trunk.1.weight[17, 203]");
     assert!(report.n_losses <= 8 * 6 + 30, "{report}");
@@ -170,7 +180,7 @@ fn a_million_entries() {
         ("a task", Bug::ChurnInTrunk(0.0), "trunk.0.weight", "task 'churn' is missing"),
         ("mask left out", Bug::MaskMissing, "trunk.0.weight", "the delta that reaches"),
     ] {
-        let report = check(LARGE, Activation::Relu, 32, Some(planted.1), 1, Mode::Auto);
+        let report = check(LARGE, Activation::Relu, 32, Some(planted.1), 1, Coverage::Auto);
         assert_caught(&report, planted);
         assert!(report.n_losses <= 8 * 6 + 30, "{report}");
     }
@@ -213,7 +223,7 @@ fn the_search_finds_what_is_wrong() {
                     // In parts, or rounding would call for longer steps.
                     theta.chunks(100).map(|part| part.iter().map(|x| 0.5 * x * x).sum::<f64>()).sum()
                 });
-                let report = report.named(layout).mode(Mode::Directions(2)).seed(seed).run();
+                let report = report.named(layout).coverage(Coverage::Directions(2)).seed(seed).run();
                 let found = report.blocks[0].worst.as_ref().expect("an entry").index;
                 assert!(wrong.contains(&found), "{what} of a {shape}, seed {seed}: {found}\n{report}");
                 // 4 losses for each direction, 2 for the largest entry, 11 before them.
@@ -230,7 +240,7 @@ fn the_search_finds_what_is_wrong() {
 fn the_book_shows_what_is_printed() {
     let mut table = String::from("| planted | verdict | what the report says |\n|---|---|---|\n");
     for (what, bug, block, _) in PLANTED {
-        let report = check(SMALL, Activation::Relu, 8, Some(bug), 1, Mode::Auto);
+        let report = check(SMALL, Activation::Relu, 8, Some(bug), 1, Coverage::Auto);
         let said = match (&report.fault, report.block(block)) {
             (Some(fault), _) => fault.to_string(),
             (None, Some(block)) => {

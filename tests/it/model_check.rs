@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::gradcheck::Verdict;
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
-use polytask::loss::{Labels, LossFunction};
+use polytask::loss::{Labels, Loss, LossFunction};
 use polytask::prelude::*;
 use polytask::{GradientChecks, Scalar};
 
@@ -95,7 +95,7 @@ fn check(layer: f64, loss: f64) -> GradientChecks {
     model.check_gradients(&data.all()).expect("a table that fits")
 }
 
-fn blamed(report: &polytask::gradcheck::Report) -> Vec<&str> {
+fn blamed(report: &polytask::gradcheck::GradientReport) -> Vec<&str> {
     report.failed().map(|block| block.name.as_str()).collect()
 }
 
@@ -118,8 +118,91 @@ fn a_wrong_loss_is_found_in_its_task_alone() {
     assert_eq!(checks.sum.verdict, Verdict::Fail);
     let verdicts: Vec<bool> = checks.tasks.iter().map(|(_, report)| report.passed()).collect();
     assert_eq!(verdicts, [false, true, true], "{checks}");
+    assert_eq!(checks.mistakes(), [("head.value.0", vec!["value"])], "{checks}");
     let text = checks.to_string();
-    assert!(text.contains("The loss of task \"value\"") && !text.contains("The loss of task \"grade\""));
+    assert!(text.contains("is in head.value.0, seen in the loss of task \"value\"."), "{text}");
+    assert!(
+        text.starts_with(
+            "gradient checks FAILED: the weighted sum of losses and the loss of task \"value\"\n"
+        )
+    );
+    assert_eq!(reports(&text), 1, "{text}");
+}
+
+/// How many reports are printed.
+fn reports(text: &str) -> usize {
+    text.lines().filter(|line| line.starts_with("gradient check FAILED")).count()
+}
+
+/// One mistake in a layer that five tasks share is one report, which names the layer.
+#[test]
+fn a_mistake_that_all_tasks_see_is_told_once() {
+    let names = ["a", "b", "c", "d", "e"];
+    let features = ndarray::Array2::from_shape_fn((20, 3), |(i, j)| ((1 + i * 3 + j) as f64).sin());
+    let targets = ndarray::Array2::from_shape_fn((20, 5), |(i, j)| ((2 + i + 7 * j) as f64).cos());
+    let data = Dataset::new(features, targets).and_then(|data| data.with_target_names(names));
+    let data = data.expect("a table");
+    let mut builder = Model::builder(3).trunk([
+        Layer::dense(4, Activation::Tanh),
+        Layer::dense(4, Activation::Tanh),
+        Layer::custom(Triple { slope: 2.0 }),
+        Layer::dense(4, Activation::Tanh),
+    ]);
+    for name in names {
+        builder = builder.task(Task::regression(name));
+    }
+    let checks = builder.build::<f64>().expect("valid settings").check_gradients(&data.all());
+    let checks = checks.expect("a table that fits");
+    assert!(!checks.sum.passed() && checks.tasks.iter().all(|(_, report)| !report.passed()));
+    // `Triple` has no parameters: what comes out wrong first is the layer that its delta reaches.
+    assert_eq!(checks.mistakes(), [("trunk.1", names.to_vec())], "{checks}");
+    let text = checks.to_string();
+    assert!(text.contains("is in trunk.1, seen alike in the loss of every task."), "{text}");
+    assert_eq!(reports(&text), 1, "{text}");
+}
+
+#[test]
+fn rankings_pass_and_what_is_not_tested_does_not() {
+    let features = ndarray::Array2::from_shape_fn((12, 3), |(i, j)| ((1 + i * 3 + j) as f64).sin());
+    let labels = ndarray::Array2::from_shape_fn((12, 1), |(i, _)| (i % 4) as f64);
+    let groups = || (0..12).map(|row| row / 4).collect::<Vec<u64>>();
+    let losses = [Loss::list_net(), Loss::list_mle(), Loss::lambda_rank(), Loss::rank_net()];
+    for loss in losses {
+        for trunk in [Activation::Tanh, Activation::Relu] {
+            let data = Dataset::new(features.clone(), labels.clone())
+                .and_then(|data| data.with_target_names(["clicks"])?.with_groups(groups()))
+                .expect("a table");
+            let model = Model::builder(3)
+                .trunk([Layer::dense(6, trunk)])
+                .task(Task::new("clicks", loss.clone()))
+                .build::<f64>()
+                .expect("valid settings");
+            let checks = model.check_gradients(&data.all()).expect("a table that fits");
+            assert!(checks.passed(), "{loss:?}\n{checks}");
+        }
+    }
+
+    // A head without a label is not tested, bias or not; that is allowed where it is asked for.
+    let data = datasets::robot_arm::<f64>(10, 0.0, 1);
+    let targets = ndarray::Array2::from_shape_fn((10, 2), |(i, j)| match j {
+        0 => f64::NAN,
+        _ => data.targets()[[i, j]],
+    });
+    let data = Dataset::new(data.features().to_owned(), targets)
+        .and_then(|data| data.with_target_names(["a", "b"]))
+        .expect("a table");
+    let model = Model::builder(data.n_features()).trunk([Layer::dense(4, Activation::Tanh)]);
+    let model = model.task(Task::regression("a")).task(Task::regression("b")).build::<f64>();
+    let model = model.expect("valid settings");
+    let checks = model.check_gradients(&data.all()).expect("a table that fits");
+    assert_eq!(checks.sum.verdict, Verdict::Inconclusive, "{checks}");
+    assert!(checks.to_string().contains("model.gradient_check(&batch).allow_zero().run()"), "{checks}");
+    let all = data.all();
+    let one = model.gradient_check(&all).allow_zero_in("head.a.0.bias").run().expect("a table that fits");
+    assert!(!one.passed(), "{one}");
+    let both = model.gradient_check(&all).allow_zero_in("head.a.0.bias").allow_zero_in("head.a.0.weight");
+    assert!(both.run().expect("a table that fits").passed());
+    assert!(model.gradient_check(&all).allow_zero().run().expect("a table that fits").passed());
 }
 
 #[test]
@@ -150,6 +233,74 @@ fn a_product_of_tasks_is_checked_through() {
         .expect("valid settings");
     let checks = model.check_gradients(&data.all()).expect("a table that fits");
     assert!(checks.passed() && checks.tasks.len() == 2, "{checks}");
+}
+
+/// A new network on exclusive or: its biases are 0, so in the first row all units lie on their kinks.
+fn exclusive_or(seed: u64, trunk: Vec<Layer>) -> (Model<f64>, Dataset<f64>) {
+    let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    let data = Dataset::new(x, ndarray::array![[0.0], [1.0], [1.0], [0.0]]).expect("a table");
+    let data = data.with_target_names(["xor"]).expect("one name");
+    let model = Model::builder(2).trunk(trunk).task(Task::binary("xor")).seed(seed).build::<f64>();
+    (model.expect("valid settings"), data)
+}
+
+fn rectified(widths: &[usize]) -> Vec<Layer> {
+    widths.iter().map(|&width| Layer::dense(width, Activation::Relu)).collect()
+}
+
+#[test]
+fn units_on_their_kinks_are_no_mistake() {
+    for widths in [&[4][..], &[8], &[8, 8]] {
+        for seed in 0..40 {
+            let (model, data) = exclusive_or(seed, rectified(widths));
+            let checks = model.check_gradients(&data.all()).expect("a table that fits");
+            assert_eq!(checks.sum.verdict, Verdict::Inconclusive, "{widths:?}, seed {seed}\n{checks}");
+            assert!(checks.sum.on_kinks >= widths[0], "{checks}");
+            let text = checks.to_string();
+            assert!(text.contains("theta lies on a kink") && !text.contains("FAILED"), "{checks}");
+            assert!(text.contains("model.gradient_check(&batch).off_kinks().run()"), "{checks}");
+            let checks = model.gradient_check(&data.all()).off_kinks().run().expect("a table that fits");
+            assert!(checks.passed(), "{widths:?}, seed {seed}\n{checks}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_zeros_are_no_mistake() {
+    let source = datasets::robot_arm::<f64>(12, 0.05, 3);
+    let mut features = source.features().to_owned();
+    features.row_mut(4).fill(0.0);
+    features.row_mut(9).fill(0.0);
+    let names = source.target_names().to_vec();
+    let data = Dataset::new(features, source.targets().to_owned())
+        .and_then(|data| data.with_target_names(names))
+        .expect("a table");
+    for seed in 0..20 {
+        let model = Model::builder(data.n_features())
+            .trunk(rectified(&[10]))
+            .task(Task::regression("shoulder"))
+            .task(Task::regression("elbow"))
+            .seed(seed)
+            .build::<f64>()
+            .expect("valid settings");
+        let checks = model.check_gradients(&data.all()).expect("a table that fits");
+        assert_eq!(checks.sum.verdict, Verdict::Inconclusive, "seed {seed}\n{checks}");
+        assert_eq!(checks.sum.on_kinks, 20, "{checks}");
+        let checks = model.gradient_check(&data.all()).off_kinks().run().expect("a table that fits");
+        assert!(checks.passed(), "seed {seed}\n{checks}");
+    }
+}
+
+#[test]
+fn a_mistake_beside_units_on_their_kinks_is_found() {
+    for seed in 0..10 {
+        let wrong = Layer::custom(Triple { slope: 2.9 });
+        let trunk = vec![Layer::dense(8, Activation::Relu), wrong];
+        let (model, data) = exclusive_or(seed, trunk);
+        let checks = model.check_gradients(&data.all()).expect("a table that fits");
+        assert_eq!(checks.sum.verdict, Verdict::Fail, "seed {seed}\n{checks}");
+        assert_eq!(blamed(&checks.sum)[..2], ["trunk.0.weight", "trunk.0.bias"], "{checks}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use polytask::gradcheck::{self, Mode as Derivatives, Probe};
+use polytask::gradcheck::{self, Coverage, Probe};
 use polytask::kernel::{self, SimdLevel};
 use polytask::optim::Sgd;
 use polytask::prelude::*;
@@ -56,9 +56,9 @@ fn check_gradients() {
         };
         let check = gradcheck::check(model.parameters(), loss).named(model.network().layout());
         // Every entry, or, where a loss takes long, several directions in each block.
-        let derivatives = if batch < 300 { Derivatives::Every } else { Derivatives::Directions(4) };
+        let derivatives = if batch < 300 { Coverage::Every } else { Coverage::Directions(4) };
         // As in tests/it/gradients: extrapolated central differences leave about 1e-9.
-        let report = check.mode(derivatives).tolerance(1e-7).run();
+        let report = check.coverage(derivatives).tolerance(1e-7).run();
         assert!(report.passed(), "{batch} rows on {}\n{report}", kernel::simd_level());
     }
 }

@@ -29,6 +29,12 @@ const RENAMED: &[Renamed] = &[
     ("Pass", "SimdLoop", &["src/kernel"]),
     ("Path", "SimdLevel", &["src/kernel"]),
     ("path", "simd_level", &["src/kernel"]),
+    ("Trial", "BlockResult", EVERYWHERE),
+    ("Area", "BlockRef", EVERYWHERE),
+    ("glance", "quick_entry", EVERYWHERE),
+    ("Doubt", "Uncertain", EVERYWHERE),
+    ("Mode", "Coverage", &["src/gradcheck/"]),
+    ("Report", "GradientReport", &["src/gradcheck/"]),
 ];
 
 /// Variables of the environment that are no longer read, in halves so that this file does not name them.

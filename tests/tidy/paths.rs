@@ -7,9 +7,6 @@ use super::{assert_none, code, files};
 /// Files that still name each other. The list may only shrink.
 const MUTUAL: &[(&str, &str)] = &[
     ("src/data/batches.rs", "src/data/dataset.rs"),
-    ("src/gradcheck/block.rs", "src/gradcheck/cause.rs"),
-    ("src/gradcheck/block.rs", "src/gradcheck/search.rs"),
-    ("src/gradcheck/slope.rs", "src/gradcheck/subject.rs"),
     ("src/loss/listwise.rs", "src/loss/spec.rs"),
     ("src/network/lanes.rs", "src/network/sketch.rs"),
     ("src/train/callback.rs", "src/train/run.rs"),

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, array};
 use polytask::data::Dataset;
-use polytask::gradcheck::{self, Doubt, Probe, Report};
+use polytask::gradcheck::{self, GradientReport, Probe, Uncertain};
 use polytask::layer::Dense;
 use polytask::loss::{Labels, Loss, LossFunction};
 use polytask::{Activation, Init, Model, Task};
@@ -11,7 +11,7 @@ use polytask::{Activation, Init, Model, Task};
 const NEAR: f64 = 1e-6;
 
 /// The check of a network of one unit whose z is the bias of its trunk.
-fn at(activation: Activation, z: f64) -> Report {
+fn at(activation: Activation, z: f64) -> GradientReport {
     let data = Dataset::new(array![[0.0], [1.0]], array![[f64::NAN], [3.0]]).unwrap();
     let mut model = Model::builder(1)
         .trunk([Dense::new(1, activation).init(Init::Constant(0.5))])
@@ -29,9 +29,9 @@ fn at(activation: Activation, z: f64) -> Report {
 #[test]
 fn activations_on_both_sides_and_at_the_kink() {
     for (activation, left, here, right, at_kink) in [
-        (Activation::Relu, 0.0, 0.0, 1.0, Some(Doubt::OnKink)),
-        (Activation::LeakyRelu { slope: 0.3 }, 0.3, 0.3, 1.0, Some(Doubt::OnKink)),
-        (Activation::Elu { alpha: 0.4 }, 0.4, 0.4, 1.0, Some(Doubt::OnKink)),
+        (Activation::Relu, 0.0, 0.0, 1.0, Some(Uncertain::OnKink)),
+        (Activation::LeakyRelu { slope: 0.3 }, 0.3, 0.3, 1.0, Some(Uncertain::OnKink)),
+        (Activation::Elu { alpha: 0.4 }, 0.4, 0.4, 1.0, Some(Uncertain::OnKink)),
         (Activation::Elu { alpha: 1.0 }, 1.0, 1.0, 1.0, None),
     ] {
         for (z, derivative) in [(-NEAR, left), (0.0, here), (NEAR, right)] {
@@ -41,12 +41,12 @@ fn activations_on_both_sides_and_at_the_kink() {
         for z in [-NEAR, NEAR] {
             let report = at(activation, z);
             assert!(report.passed(), "{activation:?} at {z}\n{report}");
-            // A rectifier that is off keeps y = 0, which does not tell how far off it is.
-            let off = activation == Activation::Relu && z < 0.0;
-            let told = report.margin.map_or(off, |margin| !off && (margin - NEAR).abs() < 1e-9);
-            assert!(told, "{activation:?} at {z}\n{report}");
+            let told = report.margin.is_some_and(|margin| (margin - NEAR).abs() < 1e-9);
+            assert!(told && report.on_kinks == 0, "{activation:?} at {z}\n{report}");
         }
-        let doubts: Vec<_> = at(activation, 0.0).blocks.iter().filter_map(|block| block.doubt).collect();
+        let here = at(activation, 0.0);
+        assert_eq!((here.margin, here.on_kinks), (Some(0.0), 1), "{activation:?}\n{here}");
+        let doubts: Vec<_> = here.blocks.iter().filter_map(|block| block.uncertain).collect();
         if let Some(doubt) = at_kink {
             assert!(doubts.contains(&doubt), "{activation:?} at the kink: {doubts:?}");
         }
@@ -54,7 +54,7 @@ fn activations_on_both_sides_and_at_the_kink() {
 }
 
 /// The delta as the derivative of the value, as a function of the outputs for one label.
-fn check(loss: &dyn LossFunction<f64>, outputs: &[f64], target: f64) -> Report {
+fn check(loss: &dyn LossFunction<f64>, outputs: &[f64], target: f64) -> GradientReport {
     let targets = array![[target]];
     let labels = Labels::new(targets.view());
     gradcheck::check(outputs, |outputs: &[f64], probe| {

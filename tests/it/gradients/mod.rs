@@ -16,7 +16,7 @@ mod tasks;
 use ndarray::{Array2, ArrayView2};
 use polytask::arena::RowsMut;
 use polytask::data::Dataset;
-use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report};
+use polytask::gradcheck::{self, Coverage, GradientReport, Probe};
 use polytask::layer::Mode;
 use polytask::{Layout, Model, Scalar, Trace};
 
@@ -27,7 +27,7 @@ use table::{Row, table};
 /// losses that are large beside their gradients. The check adds the error it estimates for each difference.
 const TOLERANCE: f64 = 1e-7;
 
-fn assert_passed(row: &Row, what: &str, report: &Report) {
+fn assert_passed(row: &Row, what: &str, report: &GradientReport) {
     assert!(report.passed(), "{}: gradient of the {what}\n{report}", row.name);
     assert!(report.untested() < report.n_entries(), "{}: the {what} have no gradient at all", row.name);
 }
@@ -59,8 +59,8 @@ fn gradients_of_the_inputs() {
         let x = inputs.x.clone();
         let loss = |x: &[f64], probe: &mut Probe<'_, f64>| inputs.probe(x, probe);
         let check = gradcheck::check(x.as_slice().expect("row-major"), loss).named(&layout);
-        let mode = if x.len() > 300 { Derivatives::Directions(3) } else { Derivatives::Every };
-        let check = check.tolerance(TOLERANCE).mode(mode);
+        let coverage = if x.len() > 300 { Coverage::Directions(3) } else { Coverage::Every };
+        let check = check.tolerance(TOLERANCE).coverage(coverage);
         let check = if row.allows_zero { check.allow_zero() } else { check };
         assert_passed(&row, "inputs", &check.run());
     }

@@ -164,7 +164,7 @@ pub const BUGS: &[Planted] = &[
         Bug::Layer("trunk.1", BiasOfLastRow),
         BIAS_1,
         "trunk.1.bias",
-        "not summed over the batch",
+        "not that delta summed over the batch",
     ),
     planted(
         "bias gradient never written",
@@ -242,7 +242,7 @@ pub const BUGS: &[Planted] = &[
         Bug::Layer("trunk.1", MaskOfInput),
         TRUNK,
         "trunk.1.weight",
-        "(a mask of another layer?)",
+        "a mask of another layer",
     ),
     planted(
         "∂L/∂x through W, not Wᵀ",

@@ -21,6 +21,10 @@ pub enum LayerBug {
     Both(f64),
     /// The bias gradient is the delta of the last row.
     BiasOfLastRow,
+    /// The bias gradient is the sum of dy, not of dz; for tanh.
+    BiasWithoutDerivative,
+    /// The weight gradient is `xᵀ dy`, not `xᵀ dz`; for tanh.
+    WeightWithoutDerivative,
     /// The weight gradient is `dzᵀ x`.
     Transposed,
     /// One row of the weight gradient is 0.
@@ -197,6 +201,21 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSpoiled<F> {
             LayerBug::BiasOfLastRow => {
                 let last = chunks.last().expect("a batch has rows").deltas.get(self.output());
                 db.iter_mut().zip(last.row(last.nrows() - 1)).for_each(|(g, &d)| *g = d);
+            }
+            LayerBug::BiasWithoutDerivative | LayerBug::WeightWithoutDerivative => {
+                let part = if self.bug == LayerBug::BiasWithoutDerivative { db } else { dw };
+                part.fill(F::ZERO);
+                for chunk in chunks {
+                    let (x, y) = (chunk.values.get(self.input), chunk.values.get(self.output()));
+                    let dz = chunk.deltas.get(self.output());
+                    for ((row, unit), &dz) in dz.indexed_iter() {
+                        let dy = dz / (F::ONE - y[[row, unit]] * y[[row, unit]]);
+                        match part.len() == n {
+                            true => part[unit] += dy,
+                            false => (0..x.ncols()).for_each(|i| part[i * n + unit] += x[[row, i]] * dy),
+                        }
+                    }
+                }
             }
             LayerBug::Transposed => {
                 let right = dw.to_vec();

@@ -9,12 +9,13 @@ mod layer;
 mod loss;
 mod page;
 mod sharing;
+mod truth;
 
 use ndarray::{Array2, ArrayView2, s};
 use polytask::arena::RowsMut;
 use polytask::balance::Weights;
 use polytask::data::{Dataset, datasets};
-use polytask::gradcheck::{self, Mode as Derivatives, Probe, Report, Verdict};
+use polytask::gradcheck::{self, Coverage, GradientReport, Probe, Verdict};
 use polytask::layer::{Dense, Mode};
 use polytask::loss::Loss;
 use polytask::{Activation, Init, Layer, Layout, Model, Sharing, Task};
@@ -76,7 +77,7 @@ fn data() -> Dataset<f64> {
 }
 
 /// Checks the gradient of the parameters, or, for a bug on the way to the inputs, of those.
-fn check(bug: Option<Bug>, mode: Derivatives) -> Report {
+fn check(bug: Option<Bug>, coverage: Coverage) -> GradientReport {
     let (data, model) = (data(), model(bug));
     if matches!(
         bug,
@@ -108,10 +109,14 @@ fn check(bug: Option<Bug>, mode: Derivatives) -> Report {
         }
         loss
     };
-    gradcheck::check(model.parameters(), loss).named(model.network().layout()).batch(ROWS).mode(mode).run()
+    gradcheck::check(model.parameters(), loss)
+        .named(model.network().layout())
+        .batch(ROWS)
+        .coverage(coverage)
+        .run()
 }
 
-fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
+fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> GradientReport {
     let mut layout = Layout::new();
     layout.push("x", data.n_rows(), data.n_features());
     let mut trace = model.trace(data.n_rows()).with_input_gradient();
@@ -138,7 +143,7 @@ fn check_inputs(model: &Model<f64>, data: &Dataset<f64>) -> Report {
 }
 
 /// The blocks that a report blames: those that failed, or the one that a fault names.
-fn blamed(report: &Report) -> Vec<String> {
+fn blamed(report: &GradientReport) -> Vec<String> {
     match &report.fault {
         None => report.failed().map(|block| block.name.clone()).collect(),
         Some(fault) => {
@@ -148,7 +153,7 @@ fn blamed(report: &Report) -> Vec<String> {
     }
 }
 
-fn assert_caught(report: &Report, planted: &Planted) {
+fn assert_caught(report: &GradientReport, planted: &Planted) {
     let Planted { what, blames, cause, .. } = planted;
     assert_eq!(report.verdict, Verdict::Fail, "{what}\n{report}");
     assert_eq!(blamed(report), *blames, "{what}: the blocks that are wrong\n{report}");
@@ -160,7 +165,7 @@ fn assert_caught(report: &Report, planted: &Planted) {
 fn every_bug_is_caught_entry_by_entry() {
     let mut reports = Vec::new();
     for planted in BUGS {
-        let report = check(Some(planted.bug), Derivatives::Every);
+        let report = check(Some(planted.bug), Coverage::Every);
         assert_caught(&report, planted);
         reports.push(report);
     }
@@ -171,17 +176,54 @@ fn every_bug_is_caught_entry_by_entry() {
 #[test]
 fn every_bug_is_caught_along_directions() {
     for planted in BUGS {
-        let report = check(Some(planted.bug), Derivatives::Directions(2));
+        let report = check(Some(planted.bug), Coverage::Directions(2));
         assert_caught(&report, &Planted { cause: "", ..*planted });
     }
+}
+
+/// Where one of weight and bias is right, the other is not blamed on a sum or a product that it may well have made.
+#[test]
+fn a_delta_without_the_derivative_is_in_the_causes() {
+    for (bug, block, cause) in [
+        (
+            LayerBug::BiasWithoutDerivative,
+            "head.kind.0.bias",
+            "the delta before the activation's derivative?",
+        ),
+        (LayerBug::WeightWithoutDerivative, "head.kind.0.weight", "another delta?"),
+    ] {
+        let report = check(Some(Bug::Layer("head.kind.0", bug)), Coverage::Every);
+        assert_eq!(blamed(&report), [block], "{report}");
+        let text = report.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(cause), "{report}");
+    }
+}
+
+/// A cause that is named is the true one, in every block, whichever derivatives are compared; a report may name none.
+#[test]
+fn every_cause_named_is_true() {
+    let mut false_ones = Vec::new();
+    for planted in BUGS {
+        for coverage in [Coverage::Every, Coverage::Directions(2), Coverage::Sample(4)] {
+            let report = check(Some(planted.bug), coverage);
+            for block in &report.blocks {
+                let wrong =
+                    block.causes.iter().filter(|cause| !truth::is_true(planted.bug, &block.name, cause));
+                false_ones.extend(
+                    wrong.map(|cause| format!("{}, {coverage:?}, {}: {cause}", planted.what, block.name)),
+                );
+            }
+        }
+    }
+    assert!(false_ones.is_empty(), "{}", false_ones.join("\n"));
 }
 
 /// What is wrong is the bug and nothing else: without it everything passes, the test's own sharing form too.
 #[test]
 fn without_bugs_everything_passes() {
     for bug in [None, Some(Bug::Sum(SumBug::Nothing)), Some(Bug::Layer("trunk.1", LayerBug::Both(1.0)))] {
-        for mode in [Derivatives::Every, Derivatives::Directions(2)] {
-            let report = check(bug, mode);
+        for coverage in [Coverage::Every, Coverage::Directions(2)] {
+            let report = check(bug, coverage);
             assert!(report.passed(), "{bug:?}\n{report}");
         }
         let report = check_inputs(&model(bug), &data());

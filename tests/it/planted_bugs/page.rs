@@ -1,6 +1,6 @@
 //! The page of the book that shows what was printed for each bug: written from a run, compared with every run.
 
-use polytask::gradcheck::Report;
+use polytask::gradcheck::GradientReport;
 
 use super::blamed;
 use super::bugs::{Bug, Planted};
@@ -9,26 +9,28 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/book/src/planted-b
 
 const INTRODUCTION: &str = "# Planted bugs
 
-A check that has never failed proves nothing. So the test `planted_bugs` takes the crate's own backward code, puts one
-thing wrong in it at a time, and sees whether [the gradient checker](check-your-own-backward.md) notices. The bugs are planted
+A check that has never failed proves nothing. So the test `planted_bugs` takes the library's own backward code, puts one
+mistake in it at a time, and sees whether [the gradient checker](check-your-own-backward.md) notices. The mistakes are planted
 from outside, through the contracts for layers, losses and sharing forms of your own: each wraps the real one and spoils
-what it computed, or leaves a step out.
+what it computed, or leaves out a step.
 
 The network has two tasks (`price`, a Huber loss of weight 0.5; `kind`, three classes of weight 2, with a hidden layer) on
-a trunk of two rectified layers of six units. The batch has 262 rows in two chunks; a fifth of the labels is
-missing, and examples have weights. Everything passes before a bug is planted.
+a trunk of two ReLU layers of six units. The batch has 262 rows in two chunks; a fifth of the labels are missing, and the
+examples have weights. Before a bug is planted, everything passes.
 
-Every bug below is caught, and the blocks blamed are exactly those whose gradient the bug makes wrong: a wrong delta is wrong
-for everything nearer to the input. The last column is what the report prints for one of them. Explanations are
-fitted to the differences, so they are likely, not certain. The parts of the tasks are by hand too: where they add up to the
-gradient they come from the same code, and what a fit says of a task is then said of what its part should be.
+Every bug below is caught, and the blocks blamed are exactly those whose gradient it makes wrong: a wrong delta makes
+every layer between it and the input wrong. The last column is what the report prints for one of the blocks. A likely cause is
+fitted to the differences, so it is likely, not certain; the test asserts for every bug and every block that each cause named is
+true of that bug, whether all entries are compared, random directions, or a few entries. The parts of the tasks are computed
+by hand too: where they add up to the gradient, they come from the same code, and a cause that names a task is about what its
+part should be.
 
 This page is written by the test (`RECORD=1 cargo test --test it planted_bugs`) and compared with every run of it; digits may
 differ between processors.
 ";
 
 /// Compares the page with what these reports make of it; with `RECORD` set, writes it.
-pub fn assert_recorded(bugs: &[Planted], reports: &[Report]) {
+pub fn assert_recorded(bugs: &[Planted], reports: &[GradientReport]) {
     let page = page(bugs, reports);
     if std::env::var_os("RECORD").is_some() {
         std::fs::write(PATH, &page).expect("the page can be written");
@@ -44,7 +46,7 @@ pub fn assert_recorded(bugs: &[Planted], reports: &[Report]) {
     assert_eq!(recorded.lines().count(), page.lines().count(), "the page is stale");
 }
 
-fn page(bugs: &[Planted], reports: &[Report]) -> String {
+fn page(bugs: &[Planted], reports: &[GradientReport]) -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut title = "";
     for (planted, report) in bugs.iter().zip(reports) {
@@ -76,7 +78,7 @@ fn section(bug: Bug) -> &'static str {
 }
 
 /// What the report says of the block that the page shows, or of the fault.
-pub fn printed(planted: &Planted, report: &Report) -> String {
+pub fn printed(planted: &Planted, report: &GradientReport) -> String {
     if let Some(fault) = &report.fault {
         return format!("`{fault}`");
     }
