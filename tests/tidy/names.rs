@@ -19,7 +19,7 @@ const RENAMED: &[Renamed] = &[
     ("crew", "thread_pool", EVERYWHERE),
     ("Start", "Accumulate", &["src/kernel"]),
     ("Origin", "Accumulate", EVERYWHERE),
-    ("Epilogue", "Epilogue", EVERYWHERE),
+    ("Finish", "Epilogue", EVERYWHERE),
     ("Operands", "Gemm", EVERYWHERE),
     ("Dots", "GemvDot", EVERYWHERE),
     ("dots", "gemv", &["src/kernel"]),

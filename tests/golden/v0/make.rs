@@ -3,7 +3,8 @@
 //! It is documentation: it compiles against the version of that day and no other, so it is not part of the tests.
 //! `tests/it/golden_files.rs` reads what it wrote. Dependencies: `polytask` (features `csv`, `persist`), `serde_json`
 //! (feature `float_roundtrip`). To run it: `make FOLDER files`, then `make FOLDER expected`, once with the
-//! environment variable `POLYTASK_SIMD=portable` and once without.
+//! environment variable that limits the vector instructions, whose name ended in `PATH` then, set to `portable` and once
+//! without.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -445,7 +446,7 @@ fn expected(folder: &Path) -> Result<()> {
         };
         all.insert(format!("run_{name}"), left);
     }
-    let arithmetic = if polytask::kernel::simd_level().name() == "portable" { "portable" } else { "fused" };
+    let arithmetic = if polytask::kernel::path().name() == "portable" { "portable" } else { "fused" };
     let text = serde_json::to_string(&all).unwrap().replace("],\"", "],\n\"").replace("},\"", "},\n\"");
     fs::write(folder.join(format!("expected_{arithmetic}.json")), text + "\n").unwrap();
     Ok(())
