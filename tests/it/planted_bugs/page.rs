@@ -20,8 +20,7 @@ examples have weights. Before a bug is planted, everything passes.
 
 Every bug below is caught, and the blocks blamed are exactly those whose gradient it makes wrong: a wrong delta makes
 every layer between it and the input wrong. The last column is what the report prints for one of the blocks. A likely cause is
-fitted to the differences, so it is likely, not certain; the test asserts for every bug and every block that each cause named is
-true of that bug, whether all entries are compared, random directions, or a few entries. The parts of the tasks are computed
+fitted to the differences, so it is likely, not certain. The parts of the tasks are computed
 by hand too: where they add up to the gradient, they come from the same code, and a cause that names a task is about what its
 part should be.
 
