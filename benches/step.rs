@@ -1,8 +1,8 @@
 //! A training step: forward, backward, Adam.
 //!
 //! `by hand` is the loop that the documentation shows, on one batch: `forward`, `backward`, `Optimizer::step`. `fit`
-//! is a step of `Trainer::fit` on a shuffled table of eight batches: it gathers rows, updates each piece of θ as soon
-//! as its gradient is there, and records losses. Throughputs are operations of the products per second, so
+//! is a step of `Trainer::fit` on a shuffled table of eight batches: it gathers rows, makes sure that θ stays finite,
+//! and records losses. Throughputs are operations of the products per second, so
 //! that Gelem/s reads GFLOP/s.
 
 mod peak;

@@ -319,20 +319,6 @@ impl<F: Scalar> Model<F> {
         self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
     }
 
-    /// Like [`backward`](Self::backward), and updates θ piece by piece as soon as each gradient is there.
-    #[track_caller]
-    pub(crate) fn backward_then(
-        &mut self,
-        trace: &mut Trace<F>,
-        weights: &Weights,
-        gradient: &mut [F],
-        moments: [&mut [F]; 2],
-        update: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
-    ) {
-        let Self { network, theta, state, .. } = self;
-        network.backward_then(theta, state, trace, weights, gradient, moments, update);
-    }
-
     /// Writes what becomes of the layers' running state after a step on the batch in the trace: a training does it; in
     /// a loop of your own, do it after each step that was taken. Nothing happens in a model without state.
     ///

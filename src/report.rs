@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Trace, Warning};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trace, Warning};
 
 /// How good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
 ///
@@ -52,6 +52,8 @@ pub struct Report {
     tasks: Vec<TaskReport>,
     n_rows: usize,
     total: f64,
+    /// How many tasks the total is over, and how many have a loss and a weight above 0.
+    n_in_total: (usize, usize),
     warnings: Vec<Warning>,
 }
 
@@ -77,9 +79,13 @@ pub struct Report {
 pub struct TaskReport {
     /// The task's name.
     pub name: String,
-    /// The unweighted loss as the network learns it; NaN if the data has no label for it or the task has no
-    /// loss.
+    /// The unweighted loss as the network learns it, a mean over labels of [`label_weight`](Self::label_weight)
+    /// in all. NaN, printed as `none`, if that is 0; with labels NaN is what it says: outputs are beyond the range
+    /// of the scalar type.
     pub loss: f64,
+    /// The weight of the labels that the loss is a mean over: without example weights their number, for most losses. 0
+    /// if the data has no label with a weight above 0, or the task has no loss.
+    pub label_weight: f64,
     /// Whether the loss is of standardised targets. Metrics are always on the scale of the targets.
     pub is_standardized: bool,
     /// The task's metrics. Of a task of several target columns, each is the mean over the columns.
@@ -101,8 +107,9 @@ impl Report {
         self.n_rows
     }
 
-    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks that have one; NaN, printed as
-    /// undefined, where outputs are beyond the range of the scalar type.
+    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks of a weight above 0 that have one
+    /// ([`TaskReport::label_weight`] above 0): printed, it says over how many where that is not all. NaN, printed as
+    /// undefined, if there is no such task, or where outputs are beyond the range of the scalar type.
     pub fn total_loss(&self) -> f64 {
         self.total
     }
@@ -158,6 +165,11 @@ impl Report {
 }
 
 impl TaskReport {
+    /// The loss, if there was a label to have one of.
+    pub(crate) fn loss_if_any(&self) -> Option<f64> {
+        (self.label_weight > 0.0).then_some(self.loss)
+    }
+
     /// The value of the metric of that name (`"r2"`, `"roc_auc"`); `None` where it is undefined or was not
     /// asked for.
     pub fn score(&self, metric: &str) -> Option<f64> {
@@ -212,7 +224,6 @@ impl<F: Scalar> Model<F> {
         let columns = self.columns(data)?;
         let weights = data.weights().map(|weights| weights.mapv(Scalar::to_f64));
         let mut tasks = Vec::with_capacity(losses.len());
-        let mut total = 0.0;
         for (k, task) in self.tasks().iter().enumerate() {
             let targets = match columns[k].as_slice() {
                 [] => Array2::from_elem((data.n_rows(), task.columns_list().len()), f64::NAN),
@@ -233,17 +244,25 @@ impl<F: Scalar> Model<F> {
                     score(&Metric::Pinball { quantile }, kind, predictions.view(), &labels)
                 }));
             }
-            total += task.loss_weight() * losses[k].unwrap_or(0.0);
             tasks.push(TaskReport {
                 name: task.name().to_owned(),
-                loss: losses[k].unwrap_or(f64::NAN),
+                loss: losses[k].map_or(f64::NAN, |loss| loss.mean),
+                label_weight: losses[k].map_or(0.0, |loss| loss.label_weight),
                 is_standardized: self.standardizes_targets(k),
                 scores,
                 confusion: confusion(kind, predictions.view(), &labels),
                 n_labels: n_labels(&labels),
             });
         }
-        Ok(Report { tasks, n_rows: data.n_rows(), total, warnings: self.warnings_on(data)? })
+        let weights = self.loss_weights().own;
+        let total = weighted_total(losses.iter().map(|loss| loss.map(|loss| loss.mean)).zip(weights));
+        let counts = |task: &&Task| task.has_loss() && task.loss_weight() > 0.0;
+        let n_counting = self.tasks().iter().filter(counts).count();
+        let with_labels =
+            losses.iter().zip(self.tasks()).filter(|(loss, task)| loss.is_some() && counts(task));
+        let n_in_total = (with_labels.count(), n_counting);
+        let (total, warnings) = (total.unwrap_or(f64::NAN), self.warnings_on(data)?);
+        Ok(Report { tasks, n_rows: data.n_rows(), total, n_in_total, warnings })
     }
 
     /// The loss of each task over a whole data set, batch by batch, or nothing if the task has no loss or no
@@ -253,7 +272,7 @@ impl<F: Scalar> Model<F> {
         data: &Dataset<F>,
         trace: &mut Trace<F>,
         mut visit: impl FnMut(&[usize], &Trace<F>),
-    ) -> Result<Vec<Option<f64>>> {
+    ) -> Result<Vec<Option<MeanLoss>>> {
         let n_tasks = self.tasks().len();
         let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
         let mut batches = data.batches_in_order(trace.capacity());
@@ -261,13 +280,33 @@ impl<F: Scalar> Model<F> {
             self.forward_at(&self.pass(Mode::Predict), &batch, trace)?;
             for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
                 let total = self.network().loss(k).total(&trace.labels(k));
-                sums[k] += total * trace.losses()[k];
-                totals[k] += total;
+                // Nothing times a loss that is not a number would not be nothing.
+                if total > 0.0 {
+                    sums[k] += total * trace.losses()[k];
+                    totals[k] += total;
+                }
             }
             visit(batch.rows, trace);
         }
-        Ok(sums.iter().zip(totals).map(|(&sum, total)| (total > 0.0).then(|| sum / total)).collect())
+        let mean = |sum: f64, label_weight| MeanLoss { mean: sum / label_weight, label_weight };
+        Ok(sums.iter().zip(totals).map(|(&sum, total)| (total > 0.0).then(|| mean(sum, total))).collect())
     }
+}
+
+/// The loss of one task over a data set in which it has labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MeanLoss {
+    /// Not a number where outputs are beyond the range of the scalar type.
+    pub(crate) mean: f64,
+    /// The weight of the labels that it is a mean over, above 0.
+    pub(crate) label_weight: f64,
+}
+
+/// `Σ wₖ Lₖ` of losses with their weights, over those that are there and have a weight above 0; `None` if none is.
+pub(crate) fn weighted_total(losses: impl Iterator<Item = (Option<f64>, f64)>) -> Option<f64> {
+    let weighted =
+        losses.filter(|(_, weight)| *weight > 0.0).filter_map(|(loss, weight)| Some(weight * loss?));
+    weighted.fold(None, |total, loss| Some(total.unwrap_or(0.0) + loss))
 }
 
 /// How many rows are evaluated at once: the largest query group too must not be cut.

@@ -43,7 +43,8 @@ impl Recipe {
         fitted.into_iter().map(|model| model.expect("every member was fitted")).collect()
     }
 
-    /// The rows that each member learns from and is judged on.
+    /// The rows that each member learns from and is judged on: of folds cut at random those in which the most targets
+    /// have labels to judge by.
     fn parts<F: Scalar>(&self, data: &Dataset<F>) -> Result<Vec<Fold>> {
         let units = match data.groups() {
             None => data.n_rows(),
@@ -59,7 +60,11 @@ impl Recipe {
             if parts.len() >= self.members {
                 break;
             }
-            parts.extend(data.fold_rows(folds, self.seed.wrapping_add(round))?);
+            let cut = data.fold_rows(folds, self.seed.wrapping_add(round))?;
+            let labelled =
+                |fold: &Fold| (0..data.n_targets()).filter(|&k| has_label(data, k, &fold.test)).count();
+            let most = cut.iter().map(labelled).max();
+            parts.extend(cut.into_iter().filter(|fold| Some(labelled(fold)) == most));
         }
         parts.truncate(self.members);
         Ok(parts)
@@ -74,7 +79,7 @@ impl Recipe {
     ) -> Result<Model<F>> {
         let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
         // All labels of a rare target may be in the part that is held out: better seen twice than never.
-        if learnt.targets().columns().into_iter().any(|column| column.iter().all(|y| y.is_nan())) {
+        if (0..data.n_targets()).any(|k| !has_label(data, k, &part.train)) {
             learnt = data.select(&(0..data.n_rows()).collect::<Vec<_>>());
         }
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64);
@@ -132,16 +137,28 @@ pub(super) fn check_labels<F>(y: ArrayView2<'_, F>, n_rows: usize, n_tasks: usiz
     }
 }
 
-/// Checks that there is something to learn: at least one target, each with at least one label.
+/// Whether a target has a label among some rows, in one with a weight above 0.
+fn has_label<F: Scalar>(data: &Dataset<F>, target: usize, rows: &[usize]) -> bool {
+    let counts = |&row: &usize| data.weights().is_none_or(|weights| weights[row] > F::ZERO);
+    rows.iter().filter(|row| counts(row)).any(|&row| !data.targets()[[row, target]].is_nan())
+}
+
+/// Checks that there is something to learn: at least one target, each with at least one label that counts.
 pub(super) fn check_targets<F: Scalar>(data: &Dataset<F>) -> Result<()> {
     if data.n_targets() == 0 {
         return Err(Error::new(ErrorKind::Shape, "targets of an estimator", "at least 1 column", 0));
     }
-    for (column, name) in data.targets().columns().into_iter().zip(data.target_names()) {
-        if column.iter().all(|y| y.is_nan()) {
+    let rows: Vec<usize> = (0..data.n_rows()).collect();
+    for (k, name) in data.target_names().iter().enumerate() {
+        if !has_label(data, k, &rows) {
             let found = format!("none in {} rows", data.n_rows());
             let place = format!("target {name:?}");
-            return Err(Error::new(ErrorKind::Value, place, "at least one label", found));
+            return Err(Error::new(
+                ErrorKind::Value,
+                place,
+                "at least one label with a weight above 0",
+                found,
+            ));
         }
     }
     Ok(())

@@ -26,56 +26,6 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Like [`backward`](Self::backward), and hands each piece of the gradient on as soon as it is there, with
-    /// the same piece of θ and of two more vectors laid out like it (or empty).
-    #[track_caller]
-    pub(crate) fn backward_then(
-        &self,
-        theta: &mut [F],
-        state: &[F],
-        trace: &mut Trace<F>,
-        weights: &Weights,
-        gradient: &mut [F],
-        moments: [&mut [F]; 2],
-        then: impl Fn(&mut [F], &[F], [&mut [F]; 2]) + Sync,
-    ) {
-        let deltas = self.propagate(&trace.pass(theta, state), trace, weights);
-        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        let compute = |i: usize, part: &mut [F]| {
-            self.gradient(i, deltas, chunks, lanes, weights, part);
-        };
-        let [first, second] = moments;
-        if trace.pool.n_threads() == 1 && self.layout().len() < SMALL {
-            for (i, cut) in self.cuts.iter().enumerate() {
-                compute(i, &mut gradient[cut.clone()]);
-            }
-            return then(theta, gradient, [first, second]);
-        }
-        match (first.is_empty(), second.is_empty()) {
-            (true, _) => trace.pool.for_each_part(&self.cuts, [gradient, theta], |i, [gradient, theta]| {
-                compute(i, gradient);
-                then(theta, gradient, [&mut [], &mut []]);
-            }),
-            (false, true) => {
-                trace.pool.for_each_part(
-                    &self.cuts,
-                    [gradient, theta, first],
-                    |i, [gradient, theta, first]| {
-                        compute(i, gradient);
-                        then(theta, gradient, [first, &mut []]);
-                    },
-                );
-            }
-            (false, false) => {
-                let all = [gradient, theta, first, second];
-                trace.pool.for_each_part(&self.cuts, all, |i, [gradient, theta, first, second]| {
-                    compute(i, gradient);
-                    then(theta, gradient, [first, second]);
-                });
-            }
-        }
-    }
-
     /// ∂L/∂x of the last backward, `batch × features`, for a trace made
     /// [`with_input_gradient`](Trace::with_input_gradient).
     ///
@@ -238,6 +188,3 @@ impl<F: Scalar> Network<F> {
         scale(gradient, &self.heads[head]);
     }
 }
-
-/// Below so many parameters the update is one loop over all of θ instead of one per piece.
-const SMALL: usize = 4096;

@@ -23,8 +23,8 @@
 //! So the two published forms differ in one constant of the step, and one loop serves both, and AdamW.
 
 use super::{
-    RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
-    flush,
+    Magnitudes, RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory,
+    check_weight_decay, flush,
 };
 use crate::kernel::{SimdLoop, dispatch};
 use crate::{Result, Scalar};
@@ -180,6 +180,36 @@ impl RuleSettings for Adam {
         check_epsilon("adam", self.epsilon)?;
         check_weight_decay("adam", self.weight_decay)
     }
+
+    fn least_of_moment(&self, moment: usize) -> f64 {
+        if moment == 1 { 0.0 } else { f64::NEG_INFINITY }
+    }
+
+    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
+        let decay = step.decay_scale * self.weight_decay;
+        Some(bound(step, before, [self.beta1, self.beta2], self.epsilon, [decay, 1.0]))
+    }
+}
+
+/// Bounds after a step of Adam or AdamW, with the coupled decay and what θ is multiplied by.
+///
+/// ```text
+/// |g| ≤ s G + λ Θ      |m| ≤ max(M, |g|)      |v| ≤ max(V, g²)
+/// |θ| ≤ |shrink| Θ + α / (1 − β₁) · |m| / (ε √(1 − β₂))
+/// ```
+/// since αₜ is at most α / (1 − β₁), and √v + ε √(1 − β₂ᵗ) at least ε √(1 − β₂).
+pub(super) fn bound(
+    step: &Step,
+    before: &Magnitudes,
+    [beta1, beta2]: [f64; 2],
+    epsilon: f64,
+    [decay, shrink]: [f64; 2],
+) -> Magnitudes {
+    let g = step.gradient_scale * before.gradient + decay * before.theta;
+    let (m, v) = (before.moments[0].max(g), before.moments[1].max(g * g));
+    let rate = step.learning_rate / (1.0 - beta1);
+    let theta = shrink.abs() * before.theta + rate * m / (epsilon * (1.0 - beta2).sqrt());
+    Magnitudes { theta, gradient: g.max(rate).max(shrink.abs()), moments: [m, v] }
 }
 
 impl<F: Scalar> UpdateRule<F> for Adam {

@@ -11,9 +11,10 @@
 //! Adam with a coupled decay divides λ θ by √v like the rest of the gradient, so parameters with large
 //! gradients decay less than others. Decoupled, all decay at the same rate.
 
-use super::adam::{Constants, Sweep};
+use super::adam::{Constants, Sweep, bound};
 use super::{
-    RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory, check_weight_decay,
+    Magnitudes, RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory,
+    check_weight_decay,
 };
 use crate::kernel::dispatch;
 use crate::{Result, Scalar};
@@ -92,6 +93,13 @@ impl AdamW {
     }
 }
 
+impl AdamW {
+    /// What θ is multiplied by before a step.
+    fn shrink(&self, step: &Step) -> f64 {
+        1.0 - step.learning_rate * step.decay_scale * self.weight_decay
+    }
+}
+
 impl RuleSettings for AdamW {
     fn name(&self) -> &'static str {
         "adamw"
@@ -122,12 +130,21 @@ impl RuleSettings for AdamW {
         check_epsilon("adamw", self.epsilon)?;
         check_weight_decay("adamw", self.weight_decay)
     }
+
+    fn least_of_moment(&self, moment: usize) -> f64 {
+        if moment == 1 { 0.0 } else { f64::NEG_INFINITY }
+    }
+
+    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
+        let betas = [self.beta1, self.beta2];
+        Some(bound(step, before, betas, self.epsilon, [0.0, self.shrink(step)]))
+    }
 }
 
 impl<F: Scalar> UpdateRule<F> for AdamW {
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [m, v]: [&mut [F]; 2]) {
         let mut constants = Constants::new(step, self.beta1, self.beta2, self.epsilon);
-        constants.shrink = F::from_f64(1.0 - step.learning_rate * step.decay_scale * self.weight_decay);
+        constants.shrink = F::from_f64(self.shrink(step));
         dispatch(Sweep { constants, theta, gradient, m, v });
     }
 }

@@ -23,10 +23,25 @@ use crate::kernel::{SimdLoop, dispatch};
 ///
 /// assert_eq!(global_norm(&[3.0_f32, 0.0, -4.0]), 5.0);
 /// assert!(!global_norm(&[3.0_f32, f32::INFINITY]).is_finite());
+/// let long = global_norm(&[3e200, -4e200]);                          // no square of these is finite
+/// assert!((long / 5e200 - 1.0).abs() < 1e-14);
 /// ```
 pub fn global_norm<F: Scalar>(gradient: &[F]) -> f64 {
-    sum_of_squares(gradient).sqrt()
+    let sum = sum_of_squares(gradient);
+    if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
+        return sum.sqrt();
+    }
+    // Squares leave the range of f64 long before the numbers do, at 1e154 and 1e-162.
+    let largest = largest_of([gradient])[0];
+    if largest == 0.0 || largest.is_nan() {
+        return sum.sqrt();
+    }
+    let relative = gradient.iter().map(|g| g.to_f64() / largest);
+    largest * relative.map(|share| share * share).sum::<f64>().sqrt()
 }
+
+/// Below this a sum of squares may have lost digits to underflow.
+const LEAST_SUM: f64 = 1e-280;
 
 /// Σ gᵢ² in `f64`: what [`global_norm`] is made of when the pieces of a gradient lie apart.
 ///
@@ -88,6 +103,47 @@ impl<F: Scalar> SimdLoop for AllFinite<'_, F> {
     fn run(self) -> bool {
         // To the end, without a way out: so it becomes vector instructions.
         self.gradient.iter().fold(0_u32, |found, g| found | u32::from(!g.is_finite())) == 0
+    }
+}
+
+/// The largest magnitude in each of several slices of one length; NaN where a number is not finite.
+pub(super) fn largest_of<F: Scalar, const N: usize>(slices: [&[F]; N]) -> [f64; N] {
+    dispatch(LargestOf { slices })
+}
+
+struct LargestOf<'a, F, const N: usize> {
+    slices: [&'a [F]; N],
+}
+
+impl<F: Scalar, const N: usize> SimdLoop for LargestOf<'_, F, N> {
+    type Output = [f64; N];
+    #[inline(always)]
+    fn run(self) -> [f64; N] {
+        const LANES: usize = 16;
+        self.slices.map(|numbers| {
+            let (rows, rest) = numbers.as_chunks::<LANES>();
+            // 0 · x is 0 for every x but those that are not finite.
+            let (mut largest, mut nothing) = ([F::ZERO; LANES], [F::ZERO; LANES]);
+            for row in rows {
+                for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(row) {
+                    let magnitude = x.abs();
+                    *largest = if magnitude > *largest { magnitude } else { *largest };
+                    *nothing += F::ZERO * x;
+                }
+            }
+            for (lane, &x) in rest.iter().enumerate() {
+                let magnitude = x.abs();
+                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+                nothing[lane] += F::ZERO * x;
+            }
+            let mut all = F::ZERO;
+            let mut poison = F::ZERO;
+            for (&largest, &nothing) in largest.iter().zip(&nothing) {
+                all = if largest > all { largest } else { all };
+                poison += nothing;
+            }
+            (all + poison).to_f64()
+        })
     }
 }
 

@@ -87,6 +87,42 @@ pub trait RuleSettings: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Setting`] names the first that is not.
     fn check(&self) -> Result<()>;
+
+    /// The least value that a number of a moment can have; a state that holds less is refused. Of a mean of squares it
+    /// is 0.
+    fn least_of_moment(&self, moment: usize) -> f64 {
+        let _ = moment;
+        f64::NEG_INFINITY
+    }
+
+    /// Bounds of the magnitudes after a step, from those before it, in exact arithmetic; they may be far too large.
+    ///
+    /// Where they are within the range of the scalar type, no number that a step computes can overflow. `None`, the
+    /// default, says that nothing is known: then each [checked step](Optimizer::checked_step) is tried on θ with a
+    /// copy at hand to go back to, which costs about as much as the update itself.
+    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
+        let (_, _) = (step, before);
+        None
+    }
+}
+
+/// The largest magnitudes, or bounds of them, among the numbers that an update works with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Magnitudes {
+    /// Of the numbers of θ.
+    pub theta: f64,
+    /// Of the numbers of the gradient; as a bound, of anything else that is computed on the way.
+    pub gradient: f64,
+    /// Of the numbers of each moment; 0 where the rule has none.
+    pub moments: [f64; 2],
+}
+
+impl Magnitudes {
+    /// Whether all are numbers and at most `limit`.
+    fn are_within(&self, limit: f64) -> bool {
+        let [first, second] = self.moments;
+        [self.theta, self.gradient, first, second].iter().all(|magnitude| *magnitude <= limit)
+    }
 }
 
 /// The formula of a rule over one scalar type.

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::clip::clip_scale;
-use super::{Rule, Schedule, Step, UpdateRule, global_norm, require};
-use crate::kernel::Aligned;
+use super::clip::{clip_scale, largest_of};
+use super::{Magnitudes, Rule, Schedule, Step, UpdateRule, global_norm, require};
+use crate::kernel::{Aligned, ThreadPool};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A rule at work on one θ: its moments, the count of its steps, its clipping and its schedule.
@@ -48,6 +48,12 @@ pub struct Optimizer<F: Scalar> {
     max_norm: Option<f64>,
     schedule: Schedule,
     rate_scale: f64,
+    /// Bounds of the magnitudes in the moments.
+    largest_moments: [f64; 2],
+    /// Where a step is tried: θ and the moments from before it.
+    spare: Vec<F>,
+    /// Pieces of θ that threads may update.
+    pieces: Vec<Range<usize>>,
 }
 
 impl<F: Scalar> Optimizer<F> {
@@ -95,6 +101,12 @@ impl<F: Scalar> Optimizer<F> {
             max_norm: None,
             schedule: Schedule::constant(),
             rate_scale: 1.0,
+            largest_moments: [0.0; 2],
+            spare: Vec::new(),
+            pieces: (0..n_parameters)
+                .step_by(PIECE)
+                .map(|start| start..(start + PIECE).min(n_parameters))
+                .collect(),
         })
     }
 
@@ -165,8 +177,8 @@ impl<F: Scalar> Optimizer<F> {
 
     /// One step: moves θ against the gradient.
     ///
-    /// If clipping is asked for and the norm of the gradient is not finite, no scale can mend the gradient:
-    /// as in PyTorch, NaN reaches θ instead of being hidden. Ask [`all_finite`](super::all_finite) before.
+    /// If the norm of a gradient that is to be clipped is not finite, no scale can mend the gradient: as in PyTorch, NaN
+    /// reaches θ instead of being hidden. [`checked_step`](Self::checked_step) gives an error instead.
     ///
     /// # Panics
     /// If `theta` or `gradient` does not have the length the optimiser was made for.
@@ -177,6 +189,130 @@ impl<F: Scalar> Optimizer<F> {
         self.update(&step, 0..self.n_parameters, theta, gradient);
     }
 
+    /// Like [`step`](Self::step), with the same bits, but moves nothing where the gradient, its norm if it is clipped, or
+    /// what would come of the step is not finite: θ, moments and count are then as they were.
+    ///
+    /// ```
+    /// use polytask::optim::{Adam, Optimizer};
+    ///
+    /// let mut adam = Optimizer::new(Adam::new(0.1), 2)?;
+    /// let mut theta = [1.0_f32, 1.0];
+    /// adam.checked_step(&mut theta, &[0.5, 0.5])?;
+    /// let (before, moments) = (theta, adam.moments().map(<[f32]>::to_vec));
+    /// assert!(adam.checked_step(&mut theta, &[0.5, f32::NAN]).is_err());
+    /// assert!(adam.checked_step(&mut theta, &[0.5, 1e20]).is_err());  // its square is beyond f32
+    /// assert_eq!((theta, adam.moments().map(<[f32]>::to_vec), adam.count()), (before, moments, 1));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] says which of these it was.
+    ///
+    /// # Panics
+    /// If `theta` or `gradient` does not have the length the optimiser was made for.
+    #[track_caller]
+    pub fn checked_step(&mut self, theta: &mut [F], gradient: &[F]) -> Result<()> {
+        self.checked_step_on(None, theta, gradient)
+    }
+
+    /// The same on several threads.
+    #[track_caller]
+    pub(crate) fn checked_step_on(
+        &mut self,
+        pool: Option<&mut ThreadPool>,
+        theta: &mut [F],
+        gradient: &[F],
+    ) -> Result<()> {
+        let n = self.n_parameters;
+        assert!(theta.len() == n && gradient.len() == n, "θ and gradient of {n} numbers");
+        let [largest, of_gradient] = largest_of([theta, gradient]);
+        if of_gradient.is_nan() {
+            return Err(self.not_finite("gradient", GRADIENT_ADVICE));
+        }
+        let norm = self.max_norm.map(|_| global_norm(gradient));
+        if norm.is_some_and(|norm| !norm.is_finite()) {
+            return Err(self.not_finite("norm of the gradient", GRADIENT_ADVICE));
+        }
+        let step = self.next(norm);
+        let before = Magnitudes { theta: largest, gradient: of_gradient, moments: self.largest_moments };
+        // A quarter leaves room for rounding.
+        let bound =
+            self.rule.bound(&step, &before).filter(|bound| bound.are_within(largest_number::<F>() / 4.0));
+        match bound {
+            Some(bound) => {
+                self.move_all(pool, &step, theta, gradient);
+                self.largest_moments = bound.moments;
+            }
+            None => self.try_step(pool, &step, theta, gradient)?,
+        }
+        self.count = step.count;
+        Ok(())
+    }
+
+    /// Takes a step that may overflow, and takes it back if it does.
+    fn try_step(
+        &mut self,
+        pool: Option<&mut ThreadPool>,
+        step: &Step,
+        theta: &mut [F],
+        gradient: &[F],
+    ) -> Result<()> {
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.clear();
+        spare.extend_from_slice(theta);
+        self.moments.iter().for_each(|moment| spare.extend_from_slice(moment));
+        self.move_all(pool, step, theta, gradient);
+        let [of_theta] = largest_of([theta]);
+        let moments = self.moments.each_ref().map(|moment| largest_of([&**moment])[0]);
+        let is_finite = [of_theta, moments[0], moments[1]].iter().all(|largest| !largest.is_nan());
+        if is_finite {
+            self.largest_moments = moments;
+        } else {
+            let (old, mut rest) = spare.split_at(theta.len());
+            theta.copy_from_slice(old);
+            for moment in &mut self.moments {
+                let (old, after) = rest.split_at(moment.len());
+                moment.copy_from_slice(old);
+                rest = after;
+            }
+        }
+        self.spare = spare;
+        match is_finite {
+            true => Ok(()),
+            false => {
+                Err(self.not_finite("result of the step", "lower the learning rate, or clip the gradient"))
+            }
+        }
+    }
+
+    fn not_finite(&self, what: &str, advice: &str) -> Error {
+        let place = format!("{what} at step {}", self.count + 1);
+        Error::new(ErrorKind::Value, place, "finite numbers", "one that is not").advise(advice)
+    }
+
+    /// Updates all of θ, piece by piece if there are threads for it: the bits are the same.
+    fn move_all(&mut self, pool: Option<&mut ThreadPool>, step: &Step, theta: &mut [F], gradient: &[F]) {
+        let (rule, pieces) = (&*self.rule, &self.pieces[..]);
+        let [first, second] = self.moments.each_mut().map(|moment| &mut **moment);
+        let Some(pool) = pool.filter(|pool| pool.n_threads() > 1 && pieces.len() > 1) else {
+            return rule.update(step, theta, gradient, [first, second]);
+        };
+        let of = |piece: usize| &gradient[pieces[piece].clone()];
+        match (first.is_empty(), second.is_empty()) {
+            (true, _) => pool.for_each_part(pieces, [theta], |i, [theta]| {
+                rule.update(step, theta, of(i), [&mut [], &mut []]);
+            }),
+            (false, true) => pool.for_each_part(pieces, [theta, first], |i, [theta, first]| {
+                rule.update(step, theta, of(i), [first, &mut []]);
+            }),
+            (false, false) => {
+                pool.for_each_part(pieces, [theta, first, second], |i, [theta, first, second]| {
+                    rule.update(step, theta, of(i), [first, second]);
+                });
+            }
+        }
+    }
+
     /// Begins the next step: advances the count, asks the schedule, and finds the clipping scale from the
     /// norm of the whole gradient. The norm is not needed, and not looked at, without clipping.
     ///
@@ -184,11 +320,18 @@ impl<F: Scalar> Optimizer<F> {
     /// If the optimiser clips and no norm is given.
     #[track_caller]
     pub fn begin(&mut self, gradient_norm: Option<f64>) -> Step {
+        let step = self.next(gradient_norm);
+        self.count = step.count;
+        step
+    }
+
+    #[track_caller]
+    fn next(&self, gradient_norm: Option<f64>) -> Step {
         let gradient_scale = self.max_norm.map_or(1.0, |max| {
             clip_scale(gradient_norm.expect("clipping needs the norm of the gradient"), max)
         });
-        self.count += 1;
-        Step { count: self.count, learning_rate: self.rate_at(self.count), gradient_scale, decay_scale: 1.0 }
+        let count = self.count + 1;
+        Step { count, learning_rate: self.rate_at(count), gradient_scale, decay_scale: 1.0 }
     }
 
     /// Updates the numbers of θ in `range`: `theta` and `gradient` are those pieces alone. Between two calls
@@ -208,11 +351,8 @@ impl<F: Scalar> Optimizer<F> {
         // A moment that the rule does not have is empty, and so is every piece of it.
         let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
         self.rule.update(step, theta, gradient, moments);
-    }
-
-    /// The rule and its moments (empty where the rule has none), to be cut and updated on several threads.
-    pub(crate) fn parts(&mut self) -> (&dyn UpdateRule<F>, [&mut [F]; 2]) {
-        (&*self.rule, self.moments.each_mut().map(|moment| &mut **moment))
+        // Nothing is known of what an unchecked update has left.
+        self.largest_moments = [f64::INFINITY; 2];
     }
 
     /// The rule.
@@ -270,7 +410,7 @@ impl<F: Scalar> Optimizer<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Shape`] if a moment has not the length it must have, [`ErrorKind::Value`] if one holds a
-    /// number that is not finite, or the count is beyond 2⁵³; nothing is changed then.
+    /// number that is not finite or cannot be (a mean of squares below 0), or the count is beyond 2⁵³; nothing is changed then.
     pub fn restore(&mut self, moments: [&[F]; 2], count: u64) -> Result<()> {
         for (k, (found, own)) in moments.iter().zip(&self.moments).enumerate() {
             let place = format!("{}, moment {k}", self.rule.name());
@@ -279,9 +419,12 @@ impl<F: Scalar> Optimizer<F> {
                 return Err(Error::new(ErrorKind::Shape, place, numbers(own.len()), numbers(found.len()))
                     .advise("the state is of another rule or of another network"));
             }
-            if let Some(at) = found.iter().position(|x| !x.is_finite()) {
+            let least = self.rule.least_of_moment(k);
+            let is_possible = |x: &F| x.is_finite() && x.to_f64() >= least;
+            if let Some(at) = found.iter().position(|x| !is_possible(x)) {
                 let place = format!("{place}[{at}]");
-                return Err(Error::new(ErrorKind::Value, place, "a finite number", found[at]));
+                let expected = if least == 0.0 { "a finite number, at least 0" } else { "a finite number" };
+                return Err(Error::new(ErrorKind::Value, place, expected, found[at]));
             }
         }
         if count > MOST_STEPS {
@@ -292,12 +435,24 @@ impl<F: Scalar> Optimizer<F> {
             own.copy_from_slice(found);
         }
         self.count = count;
+        self.largest_moments = self.moments.each_ref().map(|moment| largest_of([&**moment])[0]);
         Ok(())
     }
 
     fn rate_at(&self, count: u64) -> f64 {
         self.rule.learning_rate() * self.schedule.factor(count) * self.rate_scale
     }
+}
+
+const GRADIENT_ADVICE: &str =
+    "standardise features and targets: products of such large numbers do not fit into the scalar type";
+
+/// How many numbers of θ a thread updates at a time.
+const PIECE: usize = 1 << 14;
+
+/// The largest finite number of a scalar type.
+fn largest_number<F: Scalar>() -> f64 {
+    if F::NAME == "f32" { f64::from(f32::MAX) } else { f64::MAX }
 }
 
 /// Counts up to here are exact in `f64`; no training gets near.
@@ -309,29 +464,23 @@ mod tests {
     use crate::optim::{Adam, Sgd};
 
     #[test]
-    fn parts_on_threads_are_step_bit_for_bit() {
-        let gradient: Vec<f32> = (0..103).map(|i| (i as f32 - 50.0) * 0.37).collect();
+    fn checked_steps_on_threads_are_steps_bit_for_bit() {
+        const N: usize = 2 * PIECE + 3;
+        let gradient: Vec<f32> = (0..N).map(|i| (i as f32 - 50.0) * 0.37).collect();
+        let mut pool = ThreadPool::new(3);
         let rules: [&dyn Rule; 3] = [&Adam::new(0.1), &Sgd::new(0.1), &Sgd::new(0.1).momentum(0.9)];
         for rule in rules {
-            let mut whole = Optimizer::<f32>::from_rule(rule, 103).unwrap();
-            let mut cut = whole.clone();
-            let (mut theta, mut theta_cut) = (vec![1.0; 103], vec![1.0; 103]);
+            let mut whole = Optimizer::<f32>::from_rule(rule, N).unwrap();
+            let (mut cut, mut tried) = (whole.clone(), whole.clone());
+            let (mut theta, mut theta_cut, mut theta_tried) = (vec![1.0; N], vec![1.0; N], vec![1.0; N]);
             for _ in 0..5 {
                 whole.step(&mut theta, &gradient);
-
-                let step = cut.begin(None);
-                let (rule, moments) = cut.parts();
-                let [[m0, m1], [v0, v1]] = moments.map(|moment| {
-                    let at = moment.len().min(40);
-                    <[&mut [f32]; 2]>::from(moment.split_at_mut(at))
-                });
-                let (theta0, theta1) = theta_cut.split_at_mut(40);
-                let (g0, g1) = gradient.split_at(40);
-                std::thread::scope(|scope| {
-                    scope.spawn(|| rule.update(&step, theta1, g1, [m1, v1]));
-                    rule.update(&step, theta0, g0, [m0, v0]);
-                });
+                cut.checked_step_on(Some(&mut pool), &mut theta_cut, &gradient).unwrap();
+                // Of which nothing is known: so it is tried.
+                tried.largest_moments = [f64::INFINITY; 2];
+                tried.checked_step_on(Some(&mut pool), &mut theta_tried, &gradient).unwrap();
             }
+            assert_eq!((&theta, whole.moments()), (&theta_tried, tried.moments()), "{rule:?}");
             assert_eq!(theta, theta_cut, "{rule:?}");
             assert_eq!(whole.moments(), cut.moments(), "{rule:?}");
         }

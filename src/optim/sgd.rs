@@ -13,7 +13,8 @@
 //! ```
 
 use super::{
-    RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush, require,
+    Magnitudes, RuleSettings, Step, UpdateRule, check_learning_rate, check_memory, check_weight_decay, flush,
+    require,
 };
 use crate::kernel::{SimdLoop, dispatch};
 use crate::{Result, Scalar};
@@ -125,6 +126,13 @@ impl RuleSettings for Sgd {
         let has_velocity = self.momentum > 0.0 || !self.nesterov;
         require(has_velocity, "sgd", "momentum", "a number above 0 for Nesterov's form", self.momentum)?;
         check_weight_decay("sgd", self.weight_decay)
+    }
+
+    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
+        let g = step.gradient_scale * before.gradient + step.decay_scale * self.weight_decay * before.theta;
+        let u = if self.n_moments() == 0 { 0.0 } else { self.momentum * before.moments[0] + g };
+        let theta = before.theta + step.learning_rate * (g + u);
+        Some(Magnitudes { theta, gradient: g.max(step.learning_rate), moments: [u, 0.0] })
     }
 }
 

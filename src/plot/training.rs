@@ -10,7 +10,8 @@ use crate::train::History;
 const POINTS: usize = 200;
 
 /// The loss of each task over the steps, a chart per task, since their units differ: of the batches and, where the
-/// training was validated, of the validation data. Logarithmic for losses that are all positive.
+/// training was validated, of the validation data. Logarithmic for losses that are all positive. Where there is no label,
+/// or a loss is not a number, the line has a gap, and its name says which of the two it was.
 ///
 /// ```
 /// use polytask::plot;
@@ -31,14 +32,17 @@ pub fn learning_curves(history: &History) -> String {
     let charts: Vec<Chart> = (history.tasks().iter().enumerate())
         .map(|(k, task)| {
             let batches = curve(history, history.losses().column(k));
+            let validations = history.validations().iter().map(|v| (v.step as f64, v.losses[k]));
             let validation: Vec<[f64; 2]> =
-                history.validations().iter().map(|v| [v.step as f64, v.losses[k]]).collect();
+                validations.clone().map(|(step, loss)| [step, loss.unwrap_or(f64::NAN)]).collect();
             let mut losses = batches.iter().chain(&validation).map(|point| point[1]);
             let axis = if losses.all(|loss| loss > 0.0 || loss.is_nan()) { Axis::log } else { Axis::linear };
-            let chart = Chart::new(task, Axis::linear("step"), axis("loss")).line("batches", batches);
+            let no_label = history.losses().column(k).iter().all(|loss| loss.is_nan());
+            let name = if no_label { "batches: no label" } else { "batches" };
+            let chart = Chart::new(task, Axis::linear("step"), axis("loss")).line(name, batches);
             let chart = match validation.is_empty() {
                 true => chart,
-                false => chart.line("validation", validation),
+                false => chart.line(validation_name(validations.map(|(_, loss)| loss)), validation),
             };
             match history.tasks().len() {
                 1 => chart,
@@ -47,6 +51,24 @@ pub fn learning_curves(history: &History) -> String {
         })
         .collect();
     sheet("Loss of each task during training", &charts, 2).svg()
+}
+
+/// The name of the line of a task's validation losses, which says what its gaps are.
+fn validation_name(losses: impl Iterator<Item = Option<f64>> + Clone) -> String {
+    let (n, present) = (losses.clone().count(), losses.clone().flatten().count());
+    let not_numbers = losses.flatten().filter(|loss| loss.is_nan()).count();
+    let mut gaps = Vec::new();
+    if present < n {
+        gaps.push(if present == 0 {
+            "no label".to_owned()
+        } else {
+            format!("no label in {} of {n}", n - present)
+        });
+    }
+    if not_numbers > 0 {
+        gaps.push(format!("not a number in {not_numbers} of {n}"));
+    }
+    if gaps.is_empty() { "validation".to_owned() } else { format!("validation: {}", gaps.join(", ")) }
 }
 
 /// The weight of each task over the steps. Equal and constant weights are lines on top of each other.

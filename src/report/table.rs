@@ -32,7 +32,13 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
-        write!(f, "total loss {total} on {} rows", self.n_rows)?;
+        write!(f, "total loss {total}")?;
+        if let (over, of) = self.n_in_total
+            && over < of
+        {
+            write!(f, " over {over} of {of} tasks")?;
+        }
+        write!(f, " on {} rows", self.n_rows)?;
         if self.tasks.iter().any(|task| task.is_standardized) {
             write!(f, "; * of standardised targets")?;
         }
@@ -104,10 +110,10 @@ fn value(score: &Score) -> String {
 }
 
 fn loss(task: &TaskReport) -> String {
-    match (task.loss.is_nan(), task.is_standardized) {
-        (true, _) => "none".into(),
-        (false, true) => format!("{}*", number(task.loss)),
-        (false, false) => number(task.loss),
+    match (task.loss_if_any(), task.is_standardized) {
+        (None, _) => "none".into(),
+        (Some(loss), true) => format!("{}*", number(loss)),
+        (Some(loss), false) => number(loss),
     }
 }
 
@@ -136,6 +142,7 @@ mod tests {
         TaskReport {
             name: name.into(),
             loss,
+            label_weight: if loss.is_nan() { 0.0 } else { 1200.0 },
             is_standardized: false,
             scores,
             confusion: None,
@@ -157,20 +164,29 @@ mod tests {
                 &[("roc_auc", None, HigherIsBetter), ("accuracy", Some(0.5), HigherIsBetter)],
             ),
             quantity("area", Some(0.001_234)),
+            TaskReport { loss: f64::NAN, label_weight: 7.0, ..quantity("rent", None) },
         ];
-        let printed = Report { tasks, n_rows: 2000, total: 0.5, warnings: Vec::new() }.to_string();
+        let printed =
+            Report { tasks, n_rows: 2000, total: 0.5, n_in_total: (3, 4), warnings: Vec::new() }.to_string();
         let expected = "\
 task      labels     loss ↓     rmse ↓
 price       1200    0.2500*    1.235e7
 area        1200     0.2500   1.234e-3
+rent        1200        NaN  undefined
 
 task      labels     loss ↓  roc_auc ↑  accuracy ↑
 sold        1200       none  undefined      0.5000
 
-total loss 0.5000 on 2000 rows; * of standardised targets";
+total loss 0.5000 over 3 of 4 tasks on 2000 rows; * of standardised targets";
         assert_eq!(printed, expected);
-        let printed =
-            Report { tasks: Vec::new(), n_rows: 3, total: f64::NAN, warnings: Vec::new() }.to_string();
+        let printed = Report {
+            tasks: Vec::new(),
+            n_rows: 3,
+            total: f64::NAN,
+            n_in_total: (0, 0),
+            warnings: Vec::new(),
+        }
+        .to_string();
         assert_eq!(printed, "total loss undefined on 3 rows");
     }
 
@@ -180,9 +196,14 @@ total loss 0.5000 on 2000 rows; * of standardised targets";
         let scores: Vec<_> = (0..20).map(|i| format!("a_rather_long_metric_name_{i}")).collect();
         let scores: Vec<_> =
             scores.iter().map(|name| (name.as_str(), Some(-1e300), Direction::LowerIsBetter)).collect();
-        let printed =
-            Report { tasks: vec![task(name, 1.0, &scores)], n_rows: 1, total: 1.0, warnings: Vec::new() }
-                .to_string();
+        let printed = Report {
+            tasks: vec![task(name, 1.0, &scores)],
+            n_rows: 1,
+            total: 1.0,
+            n_in_total: (1, 1),
+            warnings: Vec::new(),
+        }
+        .to_string();
         assert!(printed.lines().all(|line| line.chars().count() <= WIDTH), "{printed}");
         for (name, ..) in scores {
             assert!(printed.contains(name), "{name} in {printed}");

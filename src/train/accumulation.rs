@@ -7,8 +7,9 @@
 //! which are loss and gradient of the whole batch, because each loss is a mean over its labels. The Nₖ must be known
 //! before the first backward, so the labels of all parts are looked at first: that costs no forward.
 
-use super::Trainer;
+use super::run::check_losses;
 use super::trainer::Method;
+use super::{History, Trainer};
 use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Sampler};
 use crate::layer::{Draw, Mode};
@@ -23,8 +24,6 @@ pub(super) struct Accumulation<F> {
     totals: Vec<f64>,
     of_part: Vec<f64>,
     weights: Weights,
-    /// What becomes of the running state of layers in the course of the parts.
-    state: Vec<F>,
 }
 
 impl<F: Scalar> Accumulation<F> {
@@ -35,16 +34,11 @@ impl<F: Scalar> Accumulation<F> {
             totals: vec![0.0; n_tasks],
             of_part: vec![0.0; n_tasks],
             weights: Weights::ones(n_tasks),
-            state: model.state().to_vec(),
         }
     }
 
-    /// The running state of layers after the parts, for the model once the step has been taken.
-    pub(super) fn state(&self) -> &[F] {
-        &self.state
-    }
-
-    /// Writes the gradient and the losses of `batch`, worked on in parts of at most `rows_at_once` rows.
+    /// Writes the gradient and the losses of `batch`, worked on in parts of at most `rows_at_once` rows. The loss of
+    /// a task without a label in any part is NaN. `state` is the running state of layers, which the parts move on.
     pub(super) fn add_up(
         &mut self,
         model: &Model<F>,
@@ -55,6 +49,8 @@ impl<F: Scalar> Accumulation<F> {
         trace: &mut Trace<F>,
         gradient: &mut [F],
         losses: &mut [f64],
+        state: &mut [F],
+        history: &History,
     ) -> Result<()> {
         self.totals.fill(0.0);
         for part in parts(batch, rows_at_once) {
@@ -63,13 +59,13 @@ impl<F: Scalar> Accumulation<F> {
         }
         losses.fill(0.0);
         gradient.fill(F::ZERO);
-        self.state.copy_from_slice(model.state());
         let mut first_row = 0;
         for part in parts(batch, rows_at_once) {
             model.label_totals(&part, trace, &mut self.of_part)?;
             let pass = model.pass(Mode::Train).with_draw(draw.from_row(first_row));
             model.forward_at(&pass, &part, trace)?;
             first_row += part.n_rows();
+            check_losses(trace.losses(), history)?;
             for (k, (&of_part, &total)) in self.of_part.iter().zip(&self.totals).enumerate() {
                 let share = if total > 0.0 { of_part / total } else { 0.0 };
                 losses[k] += share * trace.losses()[k];
@@ -78,8 +74,10 @@ impl<F: Scalar> Accumulation<F> {
             }
             model.backward(trace, &self.weights, &mut self.part);
             gradient.iter_mut().zip(&self.part).for_each(|(sum, &part)| *sum += part);
-            model.network().update_state(trace, &mut self.state);
+            model.network().update_state(trace, state);
         }
+        let without = losses.iter_mut().zip(&self.totals).filter(|(_, total)| **total == 0.0);
+        without.for_each(|(loss, _)| *loss = f64::NAN);
         Ok(())
     }
 }

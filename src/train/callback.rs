@@ -23,9 +23,8 @@
 //!     }))
 //!     .fit_validated(&mut model, &train, &held_out)?;
 //! assert_eq!(history.stopped_by(), Some("early_stopping"));
-//! let best = history.validations().iter().map(|v| v.losses[0] + v.losses[1]).fold(f64::MAX, f64::min);
-//! let found = model.evaluate(&held_out)?;
-//! assert_eq!(found["shoulder"].loss + found["elbow"].loss, best);       // the best θ is back
+//! let best = history.validations().iter().filter_map(|validation| validation.total).fold(f64::MAX, f64::min);
+//! assert_eq!(model.evaluate(&held_out)?.total_loss(), best);            // the best θ is back
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
@@ -61,9 +60,11 @@ pub use progress_bar::ProgressBar;
 pub use reduce_on_plateau::ReduceOnPlateau;
 pub use task_schedule::TaskSchedule;
 pub use watch::Watch;
+#[cfg(feature = "persist")]
+pub(super) use watch::undefined_total;
 
 use super::Progress;
-use crate::{Model, Result, Scalar};
+use crate::{Model, Result, Scalar, Task};
 
 /// What is told of a training as it goes.
 ///
@@ -111,6 +112,12 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
 
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
     fn reads_report(&self) -> bool {
+        false
+    }
+
+    /// Whether a training that it has ended may go on when it is resumed from a checkpoint. By default it has ended for
+    /// good; a callback that says `true` is asked again at [`Event::Start`].
+    fn resumes(&self) -> bool {
         false
     }
 
@@ -222,6 +229,13 @@ impl<'a> AnyModel<'a> {
         match any.downcast_ref() {
             Some(model) => Self::F32(model),
             None => Self::F64(any.downcast_ref().expect("θ is made of f32 or f64")),
+        }
+    }
+
+    pub(super) fn tasks(self) -> &'a [Task] {
+        match self {
+            Self::F32(model) => model.tasks(),
+            Self::F64(model) => model.tasks(),
         }
     }
 }

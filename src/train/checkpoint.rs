@@ -8,7 +8,7 @@
 //! run.balance.0 …            the lists of Balance::state        their names
 //! run.history.losses …       what happened so far               steps of the validations
 //! run.last, .last_weights    the last step's losses and weights
-//! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists
+//! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists; which had ended it
 //! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
 //!                            that one of them keeps
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::callback::AudienceState;
-use super::{Run, Trainer};
+use super::callback::{AudienceState, undefined_total};
+use super::{Run, Trainer, Validation};
 use crate::balance::State;
 use crate::data::Dataset;
 use crate::persist::{Reader, UNFINISHED, Writer, bytes_of};
@@ -81,8 +81,9 @@ impl Checkpoints {
         Self { keep_last: files, ..self }
     }
 
-    /// Keeps as `best.safetensors` the checkpoint of the epoch after which the losses on the validation data,
-    /// summed with the tasks' own weights, were the smallest.
+    /// Keeps as `best.safetensors` the checkpoint of the epoch after which [`Validation::total`], the losses on the
+    /// validation data summed with the tasks' own weights, was the smallest. A total that is not a number is never
+    /// that, and an error at the first validation.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -95,7 +96,7 @@ impl Checkpoints {
     /// let trainer = Trainer::new(Adam::new(0.2)).epochs(20).checkpoint(keep);
     /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
     /// let best = Model::<f32>::load(folder.join("best.safetensors"))?;
-    /// let smallest = history.validations().iter().map(|v| v.losses[0]).fold(f64::INFINITY, f64::min);
+    /// let smallest = history.validations().iter().filter_map(|v| v.total).fold(f64::INFINITY, f64::min);
     /// assert_eq!(best.evaluate(&held_out)?["elbow"].loss, smallest);
     /// # std::fs::remove_dir_all(&folder).unwrap();
     /// # Ok::<(), polytask::Error>(())
@@ -127,7 +128,7 @@ impl Checkpoints {
             Some(every) => step.is_multiple_of(every),
             None => run.ends_epoch(),
         };
-        let is_best = self.keep_best && is_best(run, model);
+        let is_best = self.keep_best && is_best(run)?;
         if !(is_due || is_best || run.is_finished()) {
             return Ok(());
         }
@@ -165,16 +166,19 @@ const STEP: &str = "step-";
 const BEST: &str = "best.safetensors";
 const ENDING: &str = ".safetensors";
 
-/// Whether the last validation was just now, and better than all before.
-fn is_best<F: Scalar>(run: &Run<F>, model: &Model<F>) -> bool {
-    let weights = model.loss_weights().own;
-    let total = |losses: &[f64]| losses.iter().zip(&weights).map(|(loss, weight)| loss * weight).sum::<f64>();
+/// Whether the last validation was just now, and better than all before. What is undefined is never better, and an error
+/// at the first validation.
+fn is_best<F: Scalar>(run: &Run<F>) -> Result<bool> {
     let history = run.history();
-    match history.validations().split_last() {
-        Some((last, before)) if last.step == history.n_steps() => {
-            before.iter().all(|other| total(&last.losses) < total(&other.losses))
+    let Some((last, before)) = history.validations().split_last() else { return Ok(false) };
+    let total = |validation: &Validation| validation.total.filter(|total| !total.is_nan());
+    match total(last) {
+        _ if last.step != history.n_steps() => Ok(false),
+        Some(new) => Ok(before.iter().filter_map(total).all(|other| new < other)),
+        None if before.is_empty() => {
+            Err(undefined_total("the best checkpoint", history.tasks(), &run.own_weights, last))
         }
-        _ => false,
+        None => Ok(false),
     }
 }
 
@@ -321,6 +325,9 @@ struct Counts {
     balance: Vec<String>,
     callbacks: Vec<(String, Vec<String>)>,
     kept_at: Option<u64>,
+    /// The callback that had ended the training.
+    #[serde(default)]
+    stopped_by: Option<String>,
 }
 
 impl<F: Scalar> Run<F> {
@@ -386,9 +393,14 @@ impl<F: Scalar> Run<F> {
                     .map(|(name, state)| (name.clone(), names(state)))
                     .collect(),
                 kept_at: audience.kept.as_ref().map(|kept| kept.0),
+                stopped_by: self.history.stopped_by().map(str::to_owned),
             },
         )?;
         for (i, moment) in self.optimizer.moments().iter().enumerate() {
+            if let Some(at) = moment.iter().position(|x| !x.is_finite()) {
+                let place = format!("moment {i} of the optimiser, number {at}");
+                return Err(Error::new(ErrorKind::Value, place, "a finite number", moment[at]));
+            }
             writer.tensor(format!("run.optimizer.{i}"), &[moment.len()], moment)?;
         }
         for (i, (_, list)) in state.iter().enumerate() {
@@ -431,7 +443,11 @@ impl<F: Scalar> Run<F> {
         self.sampler.seek(counts.epoch, counts.position)?;
         self.last = reader.tensor("run.last", &[self.last.len()])?;
         self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
-        self.history.read(reader)
+        self.history.read(reader, &self.own_weights)?;
+        if let Some(name) = counts.stopped_by.filter(|name| !self.audience.resumes(name)) {
+            self.history.stop(&name);
+        }
+        Ok(())
     }
 
     fn check_settings(&self, saved: &BTreeMap<String, String>) -> Result<()> {

@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 
 use crate::balance::diagnostics::{Diagnostics, diagnose};
+use crate::report::weighted_total;
 
 #[cfg(feature = "persist")]
 use crate::persist::{Reader, Writer};
@@ -36,8 +37,10 @@ pub struct History {
     /// How many steps a record is the mean of.
     interval: u64,
     n_steps: u64,
-    /// `records × tasks`; the last record may be of fewer steps.
+    /// `records × tasks`; the last record may be of fewer steps. NaN where no step of the record had a label.
     losses: Vec<f64>,
+    /// For each task, how many steps of the last record had a label.
+    labelled: Vec<u64>,
     /// Laid out like `losses`.
     weights: Vec<f64>,
     gradients: Option<Gradients>,
@@ -67,17 +70,31 @@ struct Gradients {
 /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
 /// let trainer = Trainer::new(Adam::new(0.1)).batch_size(20).epochs(9);
 /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
-/// let best = history.validations().iter().min_by(|a, b| a.losses[0].total_cmp(&b.losses[0]));
-/// let Validation { step, losses } = best.expect("nine of them");
-/// assert!(step % 4 == 0 && losses[0] < history.validations()[0].losses[0]);
+/// let total = |validation: &Validation| validation.total.expect("there are labels");
+/// let best = history.validations().iter().min_by(|a, b| total(a).total_cmp(&total(b))).expect("nine of them");
+/// assert!(best.step % 4 == 0 && best.total < history.validations()[0].total);
+/// assert_eq!(best.losses, [best.total]);                               // one task, of weight 1
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Validation {
     /// How many steps had been taken.
     pub step: u64,
-    /// The unweighted loss of each task.
-    pub losses: Vec<f64>,
+    /// The unweighted loss of each task. `None` where there is none: the task has no loss, or no label with a weight
+    /// above 0 in the validation data. `Some(NaN)` where it is not a number, as when outputs overflow.
+    pub losses: Vec<Option<f64>>,
+    /// `Σ wₖ Lₖ` with the tasks' own weights, over the tasks of a weight above 0 that have a loss here; `None` if
+    /// there is no such task, and NaN if one of these losses is.
+    pub total: Option<f64>,
+}
+
+impl Validation {
+    /// The validation after `step` steps, with the total of its losses.
+    pub(super) fn new(step: u64, losses: Vec<Option<f64>>, own_weights: &[f64]) -> Self {
+        let total = weighted_total(losses.iter().copied().zip(own_weights.iter().copied()));
+        Self { step, losses, total }
+    }
 }
 
 /// The most records that are kept.
@@ -92,13 +109,14 @@ impl History {
         let k = tasks.len();
         let gradients =
             with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(k * (k - 1) / 2) });
-        let (losses, weights, validations) = (room(k), room(k), Vec::new());
+        let (losses, weights, labelled, validations) = (room(k), room(k), vec![0; k], Vec::new());
         let (stopped_by, restored_step) = (None, None);
         Self {
             tasks,
             interval,
             n_steps: 0,
             losses,
+            labelled,
             weights,
             gradients,
             validations,
@@ -107,18 +125,33 @@ impl History {
         }
     }
 
+    /// Takes note of a step; the loss of a task without a label is NaN.
     pub(super) fn record(&mut self, losses: &[f64], weights: &[f64], gramian: Option<ArrayView2<'_, f64>>) {
         let before = self.n_steps % self.interval;
         self.n_steps += 1;
-        mean_of_record(&mut self.losses, before, losses.iter().copied());
-        mean_of_record(&mut self.weights, before, weights.iter().copied());
+        if before == 0 {
+            self.labelled.fill(0);
+            self.losses.extend(losses.iter().map(|_| f64::NAN));
+            self.weights.extend(weights.iter().map(|_| f64::NAN));
+        }
+        let last = self.losses.len() - losses.len();
+        for ((mean, n), &loss) in self.losses[last..].iter_mut().zip(&mut self.labelled).zip(losses) {
+            if !loss.is_nan() {
+                take_into(mean, *n, loss);
+                *n += 1;
+            }
+        }
+        self.weights[last..]
+            .iter_mut()
+            .zip(weights)
+            .for_each(|(mean, &weight)| take_into(mean, before, weight));
         if let Some(gradients) = &mut self.gradients {
             gradients.record(before == 0, losses.len(), gramian);
         }
     }
 
-    pub(super) fn validate(&mut self, losses: Vec<f64>) {
-        self.validations.push(Validation { step: self.n_steps, losses });
+    pub(super) fn validate(&mut self, losses: Vec<Option<f64>>, own_weights: &[f64]) {
+        self.validations.push(Validation::new(self.n_steps, losses, own_weights));
     }
 
     pub(super) fn stop(&mut self, callback: &str) {
@@ -144,7 +177,8 @@ impl History {
         self.interval
     }
 
-    /// The unweighted losses of the batches, `records × tasks`, each before its step's update.
+    /// The unweighted losses of the batches, `records × tasks`, each before its step's update. NaN where no batch of
+    /// the record had a label for the task, and nowhere else: a loss that is not a number ends the training.
     pub fn losses(&self) -> ArrayView2<'_, f64> {
         let k = self.tasks.len();
         ArrayView2::from_shape((self.losses.len() / k, k), &self.losses).expect("one number per task")
@@ -275,13 +309,15 @@ impl History {
     ///
     /// ```
     /// use polytask::prelude::*;
+    /// use polytask::train::Validation;
     /// use polytask::train::callback::EarlyStopping;
     ///
     /// let (train, held_out) = datasets::robot_arm::<f64>(100, 0.05, 1).split(0.8, 1)?;
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
     /// let trainer = Trainer::new(Adam::new(0.1)).epochs(500).callback(EarlyStopping::new().patience(3));
     /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
-    /// let best = history.validations().iter().min_by(|a, b| a.losses[0].total_cmp(&b.losses[0]));
+    /// let total = |validation: &Validation| validation.total.expect("there are labels");
+    /// let best = history.validations().iter().min_by(|a, b| total(a).total_cmp(&total(b)));
     /// assert_eq!(history.stopped_by(), Some("early_stopping"));
     /// assert_eq!(history.restored_step(), best.map(|validation| validation.step));
     /// # Ok::<(), polytask::Error>(())
@@ -300,9 +336,7 @@ impl Gradients {
         }
         let Some(g) = gramian else { return };
         let (at, pairs_at) = (self.norms.len() - k, self.cosines.len() - k * (k - 1) / 2);
-        let mean = |mean: &mut f64, value: f64| {
-            *mean = if self.known == 0 { value } else { *mean + (value - *mean) / (self.known + 1) as f64 };
-        };
+        let mean = |mean: &mut f64, value: f64| take_into(mean, self.known, value);
         for high in 0..k {
             mean(&mut self.norms[at + high], g[[high, high]].max(0.0).sqrt());
             for low in 0..high {
@@ -321,12 +355,18 @@ impl History {
         let steps: Vec<u64> = self.validations.iter().map(|validation| validation.step).collect();
         let known = self.gradients.as_ref().map(|gradients| gradients.known);
         writer.section("history", &(self.interval, self.n_steps, steps, known))?;
-        let validations: Vec<f64> = self.validations.iter().flat_map(|v| v.losses.iter().copied()).collect();
+        let validations: Vec<Option<f64>> =
+            self.validations.iter().flat_map(|v| v.losses.iter().copied()).collect();
+        let numbers: Vec<f64> = validations.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
+        let present: Vec<f64> = validations.iter().map(|loss| f64::from(u8::from(loss.is_some()))).collect();
+        let labelled: Vec<f64> = self.labelled.iter().map(|&n| n as f64).collect();
         let mut list =
             |name: &str, list: &[f64]| writer.tensor(format!("run.history.{name}"), &[list.len()], list);
         list("losses", &self.losses)?;
         list("weights", &self.weights)?;
-        list("validations", &validations)?;
+        list("labelled", &labelled)?;
+        list("validations", &numbers)?;
+        list("validated", &present)?;
         if let Some(gradients) = &self.gradients {
             list("norms", &gradients.norms)?;
             list("cosines", &gradients.cosines)?;
@@ -335,7 +375,9 @@ impl History {
     }
 
     /// Takes the place of a history of as many tasks that has just begun.
-    pub(super) fn read(&mut self, reader: &Reader<'_>) -> Result<()> {
+    ///
+    /// Files from before losses could be absent have no lists of which are there: in them all are.
+    pub(super) fn read(&mut self, reader: &Reader<'_>, own_weights: &[f64]) -> Result<()> {
         let (interval, n_steps, steps, known): (u64, u64, Vec<u64>, Option<u64>) =
             reader.section("history")?;
         let k = self.tasks.len();
@@ -353,6 +395,16 @@ impl History {
         };
         let (losses, weights) = (list("losses", k, records)?, list("weights", k, records)?);
         let validations = list("validations", k, steps.len())?;
+        let or_ones = |name: &str, records: usize| match reader.has(&format!("run.history.{name}")) {
+            true => list(name, k, records),
+            false => Ok(vec![1.0; records * k]),
+        };
+        let present = or_ones("validated", steps.len())?;
+        let of_last = n_steps - records.saturating_sub(1) as u64 * interval;
+        let labelled = match reader.has("run.history.labelled") {
+            true => list("labelled", k, 1)?.iter().map(|&n| (n as u64).min(of_last)).collect(),
+            false => vec![of_last; k],
+        };
         if let (Some(gradients), Some(known)) = (&mut self.gradients, known) {
             let (norms, cosines) = (list("norms", k, records)?, list("cosines", k * (k - 1) / 2, records)?);
             fill(&mut gradients.norms, norms);
@@ -362,10 +414,15 @@ impl History {
         // The room that was taken for the planned steps is kept.
         fill(&mut self.losses, losses);
         fill(&mut self.weights, weights);
-        (self.interval, self.n_steps) = (interval, n_steps);
-        let losses = validations.chunks_exact(k).map(<[f64]>::to_vec);
-        self.validations =
-            steps.into_iter().zip(losses).map(|(step, losses)| Validation { step, losses }).collect();
+        (self.interval, self.n_steps, self.labelled) = (interval, n_steps, labelled);
+        let losses: Vec<Option<f64>> = validations
+            .iter()
+            .zip(&present)
+            .map(|(&loss, &is_there)| (is_there == 1.0).then_some(loss))
+            .collect();
+        let validation =
+            |(step, losses): (u64, &[Option<f64>])| Validation::new(step, losses.to_vec(), own_weights);
+        self.validations = steps.into_iter().zip(losses.chunks_exact(k)).map(validation).collect();
         Ok(())
     }
 }
@@ -379,15 +436,9 @@ fn pair(low: usize, high: usize) -> usize {
     high * (high - 1) / 2 + low
 }
 
-/// Takes another step into the mean that the last record of `records` is; `before` steps are in it.
-fn mean_of_record(records: &mut Vec<f64>, before: u64, values: impl ExactSizeIterator<Item = f64>) {
-    if before == 0 {
-        return records.extend(values);
-    }
-    let last = records.len() - values.len();
-    for (mean, value) in records[last..].iter_mut().zip(values) {
-        *mean += (value - *mean) / (before + 1) as f64;
-    }
+/// Takes another value into a mean of `before` values.
+fn take_into(mean: &mut f64, before: u64, value: f64) {
+    *mean = if before == 0 { value } else { *mean + (value - *mean) / (before + 1) as f64 };
 }
 
 #[cfg(test)]

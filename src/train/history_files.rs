@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use super::History;
 
 impl History {
-    /// Writes a CSV table: a line for each record and each validation, in the order of the steps. Cells that do not apply
-    /// are empty.
+    /// Writes a CSV table: a line for each record and each validation, in the order of the steps. Cells that do not
+    /// apply are empty, as is a loss that there is none of for want of a label; a validation loss that is not a
+    /// number is `NaN`.
     ///
     /// ```text
     /// step            after how many steps: the last one that a record is the mean of
@@ -62,14 +63,14 @@ impl History {
             let row = losses.row(record).to_vec().into_iter().chain(weights.row(record).to_vec());
             let gradients = norms.iter().chain(&cosines);
             let row = row.chain(gradients.flat_map(|numbers| numbers.row(record).to_vec()));
-            let row: Vec<String> = row.map(number_or_nothing).collect();
+            let row: Vec<String> = row.map(|x| csv_number(present(x))).collect();
             writeln!(to, "{step},{}{}", row.join(","), ",".repeat(n))?;
         }
         validations.try_for_each(|validation| self.write_validation(to, validation, before))
     }
 
     fn write_validation(&self, to: &mut impl Write, at: &super::Validation, before: usize) -> io::Result<()> {
-        let losses: Vec<String> = at.losses.iter().map(|&loss| number_or_nothing(loss)).collect();
+        let losses: Vec<String> = at.losses.iter().map(|&loss| csv_number(loss)).collect();
         writeln!(to, "{}{},{}", at.step, ",".repeat(before), losses.join(","))
     }
 
@@ -83,7 +84,9 @@ impl History {
     /// ```
     /// The pairs of tasks are in the order (0, 1), (0, 2), (1, 2), (0, 3), …
     ///
-    /// A number that is not finite is null. Numbers are written such that reading them gives the same bits.
+    /// What there is none of is null: a loss without a label, the gradients of a record without a Gramian. A
+    /// validation loss that is not a finite number is the text `"NaN"`, `"Infinity"` or `"-Infinity"`, since JSON has
+    /// no such numbers. Numbers are written such that reading them gives the same bits.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -104,7 +107,7 @@ impl History {
         let names = list(self.tasks().iter().map(|task| json_text(task)));
         let or_null = |text: Option<String>| text.unwrap_or_else(|| "null".to_owned());
         let matrix = |rows: ndarray::ArrayView2<'_, f64>| {
-            list(rows.rows().into_iter().map(|row| list(row.iter().map(|&x| json_number(x)))))
+            list(rows.rows().into_iter().map(|row| list(row.iter().map(|&x| json_number(present(x))))))
         };
         writeln!(to, "{{\"tasks\": {names},")?;
         writeln!(to, "\"n_steps\": {}, \"interval\": {},", self.n_steps(), self.interval())?;
@@ -133,13 +136,23 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// The shortest decimal that reads back as the same number.
-fn json_number(x: f64) -> String {
-    if x.is_finite() { format!("{x:e}") } else { "null".to_owned() }
+/// A number of a matrix in which NaN says that there is none.
+fn present(x: f64) -> Option<f64> {
+    Some(x).filter(|x| !x.is_nan())
 }
 
-fn number_or_nothing(x: f64) -> String {
-    if x.is_finite() { format!("{x:e}") } else { String::new() }
+/// The shortest decimal that reads back as the same number.
+fn json_number(x: Option<f64>) -> String {
+    match x {
+        None => "null".to_owned(),
+        Some(x) if x.is_finite() => format!("{x:e}"),
+        Some(x) if x.is_nan() => "\"NaN\"".to_owned(),
+        Some(x) => format!("\"{}Infinity\"", if x < 0.0 { "-" } else { "" }),
+    }
+}
+
+fn csv_number(x: Option<f64>) -> String {
+    x.map_or_else(String::new, |x| format!("{x:e}"))
 }
 
 /// A text in quotes if it has one of the characters that need them, quotes in it doubled.

@@ -1,18 +1,16 @@
 //! A training under way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
 use super::callback::{AnyModel, Audience, Event};
 use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
-use crate::data::{Dataset, Sampler};
+use crate::data::{Batch, Dataset, Sampler};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
-use crate::optim::{Optimizer, all_finite};
-use crate::report::{Report, evaluation_rows};
+use crate::optim::Optimizer;
+use crate::report::{Report, TaskReport, evaluation_rows};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
@@ -55,7 +53,7 @@ pub struct Run<F: Scalar> {
     pub(super) settings: std::collections::BTreeMap<String, String>,
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
     rows_at_once: usize,
-    own_weights: Vec<f64>,
+    pub(super) own_weights: Vec<f64>,
     pub(super) audience: Audience<F>,
     has_begun: bool,
     /// What the random numbers of layers follow from, with the number of the step.
@@ -87,6 +85,22 @@ pub struct Desk<F: Scalar> {
     gradient: Aligned<F>,
     validation: Option<Trace<F>>,
     accumulation: Option<Accumulation<F>>,
+    /// The rows of the batch.
+    rows: Vec<usize>,
+    /// What becomes of the layers' running state if the step is taken.
+    state: Vec<F>,
+}
+
+impl<F: Scalar> Desk<F> {
+    /// The gradient that [`Run::gradient`] has written, laid out like θ.
+    pub fn gradient(&self) -> &[F] {
+        &self.gradient
+    }
+
+    /// The gradient that [`Run::update`] will move θ along.
+    pub fn gradient_mut(&mut self) -> &mut [F] {
+        &mut self.gradient
+    }
 }
 
 /// Where a training stands after a step.
@@ -116,7 +130,8 @@ pub struct Progress<'a> {
     pub epoch: u64,
     /// The names of the tasks.
     pub tasks: &'a [String],
-    /// The unweighted loss of each task on the last batch, before the update.
+    /// The unweighted loss of each task on the last batch, before the update; NaN where the batch has no label for
+    /// the task, or no step was taken yet. (A loss that is not a number ends the training.)
     pub losses: &'a [f64],
     /// The weight of each task in the last step, as in [`History::weights`].
     pub weights: &'a [f64],
@@ -158,7 +173,7 @@ impl<F: Scalar> Run<F> {
         let balancing = Balancing::new(&trainer.method, trainer.over, model)?;
         Ok(Self {
             optimizer,
-            last: vec![0.0; names.len()],
+            last: vec![f64::NAN; names.len()],
             last_weights: model.loss_weights().shared,
             own_weights: model.loss_weights().own,
             audience: Audience::new(&trainer.callbacks, names.len()),
@@ -191,6 +206,8 @@ impl<F: Scalar> Run<F> {
             gradient: Aligned::zeros(model.n_parameters()),
             validation: validation.map(|data| model.trace(evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
+            rows: Vec::with_capacity(self.sampler.batch_size()),
+            state: model.state().to_vec(),
         }
     }
 
@@ -246,9 +263,14 @@ impl<F: Scalar> Run<F> {
     ///
     /// # Errors
     /// If a callback fails.
-    pub fn finish(mut self, model: &mut Model<F>) -> Result<History> {
+    pub fn finish(self, model: &mut Model<F>) -> Result<History> {
+        let is_validated = !self.history.validations().is_empty();
+        self.end(model, is_validated)
+    }
+
+    /// As [`finish`](Self::finish), told whether there is validation data: there may not have been a validation yet.
+    pub(super) fn end(mut self, model: &mut Model<F>, is_validated: bool) -> Result<History> {
         if self.history.n_steps() > 0 {
-            let is_validated = !self.history.validations().is_empty();
             // Not begun: all its steps were taken before the checkpoint that it was taken up at.
             if !self.has_begun {
                 self.tell(Event::Start, model, is_validated, None)?;
@@ -296,80 +318,102 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// One step: the next batch, forward, the weights of the tasks, backward, the update of θ; one more forward
-    /// where the balancing method asks what the step did. No callback is told.
+    /// One step: the [gradient](Self::gradient) of the next batch and the [update](Self::update) along it; one more
+    /// forward where the balancing method asks what the step did. No callback is told.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
-    /// [`ErrorKind::Value`] if a loss is not finite. θ is then as it was before the step.
-    /// [`ErrorKind::Value`] also if a loss is finite and its gradient is not: no number of θ has been moved
-    /// along such a gradient, though other parts of a large network may have been.
+    /// Those of the two. θ is then as it was before the step.
     pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
-        check_rate(self.optimizer.learning_rate(), &self.history)?;
-        let batch = self.sampler.next_batch(data);
-        let draw = Draw::new(self.seed, self.history.n_steps());
-        let (trace, gradient) = (&mut desk.trace, &mut desk.gradient);
-        if let Some(accumulation) = desk.accumulation.as_mut().filter(|_| batch.n_rows() > self.rows_at_once)
-        {
-            let weights = self.balancing.fixed();
-            accumulation.add_up(
-                model,
-                draw,
-                &batch,
-                self.rows_at_once,
-                weights,
-                trace,
-                gradient,
-                &mut self.last,
-            )?;
-            check_losses(&self.last, &self.history)?;
-            self.last_weights.copy_from_slice(&weights.shared);
-            self.history.record(&self.last, &self.last_weights, None);
-            check_gradient(all_finite(gradient), &self.history)?;
-            self.optimizer.step(model.parameters_mut(), gradient);
-            model.state_mut().copy_from_slice(accumulation.state());
-            return Ok(());
-        }
-        model.forward_at(&model.pass(Mode::Train).with_draw(draw), &batch, trace)?;
-        self.last.copy_from_slice(trace.losses());
-        check_losses(&self.last, &self.history)?;
-        let needs = self.balancing.needs();
-        let decision = self.balancing.decide(self.history.n_steps(), model, trace)?;
-        self.last_weights.copy_from_slice(decision.weights());
-        self.history.record(&self.last, &self.last_weights, trace.gramian());
-        match decision {
-            Decision::Sum(weights) if self.optimizer.max_norm().is_none() => {
-                let step = self.optimizer.begin(None);
-                let (rule, moments) = self.optimizer.parts();
-                let is_finite = AtomicBool::new(true);
-                model.backward_then(trace, weights, gradient, moments, |theta, gradient, moments| {
-                    match all_finite(gradient) {
-                        true => rule.update(&step, theta, gradient, moments),
-                        false => is_finite.store(false, Ordering::Relaxed),
-                    }
-                });
-                check_gradient(is_finite.into_inner(), &self.history)?;
-            }
-            Decision::Sum(weights) => {
-                model.backward(trace, weights, gradient);
-                check_gradient(all_finite(gradient), &self.history)?;
-                self.optimizer.step(model.parameters_mut(), gradient);
-            }
-            Decision::Along { direction, own } => {
-                model.backward_along(trace, direction, own, gradient);
-                check_gradient(all_finite(gradient), &self.history)?;
-                self.optimizer.step(model.parameters_mut(), gradient);
-            }
-        }
-        model.update_state(trace);
+        let mut rows = std::mem::take(&mut desk.rows);
+        rows.clear();
+        rows.extend_from_slice(self.sampler.next_batch(data).rows);
+        let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, desk);
+        desk.rows = rows;
+        stepped
+    }
+
+    fn step_on(&mut self, model: &mut Model<F>, batch: &Batch<'_, F>, desk: &mut Desk<F>) -> Result<()> {
+        let (needs, draw) = (self.balancing.needs(), self.draw());
+        self.gradient(model, batch, desk)?;
+        self.update(model, desk)?;
         if needs.losses_after_step {
-            model.forward_at(&model.pass(Mode::Train).with_draw(draw), &batch, trace)?;
-            self.balancing.after_step(self.history.n_steps(), model, trace)?;
+            model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut desk.trace)?;
+            self.balancing.after_step(self.history.n_steps(), model, &desk.trace)?;
         }
         if self.sampler.epoch_finished() {
             self.balancing.end_epoch();
         }
         Ok(())
+    }
+
+    /// The first half of a step: forward, the weights of the tasks, backward. The gradient of `batch` is in the
+    /// [`Desk`] then, laid out like θ, its losses and weights in the history. A batch of more rows than are worked on at
+    /// once is summed over its parts ([`Trainer::accumulate`]).
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+    /// let mut run = Trainer::new(Sgd::new(0.1)).batch_size(64).steps(1).start(&model, &data)?;
+    /// let mut desk = run.desk(&model, None);
+    /// let before = model.parameters().to_vec();
+    /// run.gradient(&model, &data.all(), &mut desk)?;
+    /// desk.gradient_mut().iter_mut().for_each(|g| *g *= 0.5);         // look at it, or change it
+    /// run.update(&mut model, &mut desk)?;
+    /// for ((after, before), g) in model.parameters().iter().zip(&before).zip(desk.gradient()) {
+    ///     assert!((after - (before - 0.1 * g)).abs() < 1e-15);
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
+    /// [`ErrorKind::Value`] if a loss is not finite.
+    pub fn gradient(&mut self, model: &Model<F>, batch: &Batch<'_, F>, desk: &mut Desk<F>) -> Result<()> {
+        let Desk { trace, gradient, accumulation, state, .. } = desk;
+        let (rows, draw) = (self.rows_at_once, self.draw());
+        state.copy_from_slice(model.state());
+        if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
+            let (weights, history) = (self.balancing.fixed(), &self.history);
+            let losses = &mut self.last;
+            accumulation
+                .add_up(model, draw, batch, rows, weights, trace, gradient, losses, state, history)?;
+            self.last_weights.copy_from_slice(&weights.shared);
+            self.history.record(&self.last, &self.last_weights, None);
+            return Ok(());
+        }
+        model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, trace)?;
+        check_losses(trace.losses(), &self.history)?;
+        let known = trace.losses().iter().zip(trace.labelled());
+        let or_nan = known.map(|(&loss, &is_labelled)| if is_labelled { loss } else { f64::NAN });
+        self.last.iter_mut().zip(or_nan).for_each(|(last, loss)| *last = loss);
+        let decision = self.balancing.decide(self.history.n_steps(), model, trace)?;
+        self.last_weights.copy_from_slice(decision.weights());
+        self.history.record(&self.last, &self.last_weights, trace.gramian());
+        match decision {
+            Decision::Sum(weights) => model.backward(trace, weights, gradient),
+            Decision::Along { direction, own } => model.backward_along(trace, direction, own, gradient),
+        }
+        model.network().update_state(trace, state);
+        Ok(())
+    }
+
+    /// The second half of a step: moves θ along the gradient in the [`Desk`], by the optimiser's rule.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if the learning rate of the step is not a number of at least 0; [`ErrorKind::Value`] if the
+    /// gradient or what would come of the step is not finite. θ, running state and moments are then as they were.
+    pub fn update(&mut self, model: &mut Model<F>, desk: &mut Desk<F>) -> Result<()> {
+        check_rate(self.optimizer.learning_rate(), &self.history)?;
+        self.optimizer.checked_step_on(Some(&mut desk.trace.pool), model.parameters_mut(), &desk.gradient)?;
+        model.state_mut().copy_from_slice(&desk.state);
+        Ok(())
+    }
+
+    /// Where the random numbers of the coming step come from.
+    fn draw(&self) -> Draw {
+        Draw::new(self.seed, self.history.n_steps())
     }
 
     /// Evaluates the losses on `validation` and keeps them in the history; the whole report, if a callback reads it.
@@ -398,15 +442,15 @@ impl<F: Scalar> Run<F> {
         let (losses, report) = match self.audience.reads_report() {
             true => {
                 let report = model.evaluate(validation)?;
-                (report.tasks().iter().map(|task| Some(task.loss)).collect(), Some(report))
+                (report.tasks().iter().map(TaskReport::loss_if_any).collect(), Some(report))
             }
             false => {
                 let trace = desk.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
-                (model.mean_losses(validation, trace, |_, _| {})?, None)
+                let losses = model.mean_losses(validation, trace, |_, _| {})?;
+                (losses.into_iter().map(|loss| loss.map(|loss| loss.mean)).collect(), None)
             }
         };
-        let or_zero = |loss: Option<f64>| loss.filter(|loss| !loss.is_nan()).unwrap_or(0.0);
-        self.history.validate(losses.into_iter().map(or_zero).collect::<Vec<f64>>());
+        self.history.validate(losses, &self.own_weights);
         Ok(report)
     }
 
@@ -480,27 +524,17 @@ impl<F: Scalar> Run<F> {
     }
 }
 
-fn check_gradient(is_finite: bool, history: &History) -> Result<()> {
-    if is_finite {
-        return Ok(());
-    }
-    let place = format!("gradient at step {}", history.n_steps());
-    Err(Error::new(ErrorKind::Value, place, "finite numbers", "one that is not").advise(
-        "standardise features and targets: products of such large numbers do not fit into the scalar type",
-    ))
-}
-
 /// Schedules of the crate are checked before a training begins; one of the caller's own is known step by step.
 fn check_rate(rate: f64, history: &History) -> Result<()> {
     if rate.is_finite() && rate >= 0.0 {
         return Ok(());
     }
-    let place = format!("learning rate of step {}", history.n_steps() + 1);
+    let place = format!("learning rate of step {}", history.n_steps());
     Err(Error::new(ErrorKind::Setting, place, "a number, at least 0", rate)
         .advise("the factors of a schedule must be finite and not negative"))
 }
 
-fn check_losses(losses: &[f64], history: &History) -> Result<()> {
+pub(super) fn check_losses(losses: &[f64], history: &History) -> Result<()> {
     let Some(k) = losses.iter().position(|loss| !loss.is_finite()) else { return Ok(()) };
     let place = format!("loss of task {:?} at step {}", history.tasks()[k], history.n_steps() + 1);
     Err(Error::new(ErrorKind::Value, place, "a finite number", losses[k])

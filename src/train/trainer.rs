@@ -349,7 +349,7 @@ impl Trainer {
     /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(3);
     /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
     /// assert_eq!(history.validations().iter().map(|v| v.step).collect::<Vec<_>>(), [4, 8, 12]);
-    /// assert_eq!(history.validations()[2].losses[0], model.evaluate(&held_out)?["elbow"].loss);
+    /// assert_eq!(history.validations()[2].losses, [Some(model.evaluate(&held_out)?["elbow"].loss)]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
@@ -380,7 +380,7 @@ impl Trainer {
             #[cfg(feature = "persist")]
             self.keeping.after_step(&run, model)?;
         }
-        run.finish(model)
+        run.end(model, validation.is_some())
     }
 
     /// Begins a run, or takes up the one that it was said to take up.

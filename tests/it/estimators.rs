@@ -2,7 +2,7 @@
 
 use polytask::ErrorKind;
 use polytask::loss::Labels;
-use polytask::ndarray::{Array2, s};
+use polytask::ndarray::{Array1, Array2, s};
 use polytask::prelude::*;
 
 type Table = (Array2<f64>, Array2<f64>);
@@ -263,4 +263,34 @@ fn the_score_leaves_constant_targets_out() {
     assert_eq!(Some(model.score(&x, &y).unwrap()), of_first);
     y.column_mut(0).fill(0.1);
     assert!(model.score(&x, &y).unwrap().is_nan());
+}
+
+/// Five groups, of which two have no label of the second target: a member judged there would be judged by nothing.
+#[test]
+fn members_are_judged_where_there_are_labels() {
+    let (x, y) = table(100, 2);
+    let groups: Vec<u64> = (0..100).map(|row| row / 20).collect();
+    let has_label = |row: usize| row >= 40;
+    let missing = Array2::from_shape_fn((100, 2), |(row, k)| match k == 0 || has_label(row) {
+        true => y[[row, k]],
+        false => f64::NAN,
+    });
+    let table =
+        |y: &Array2<f64>| Dataset::new(x.clone(), y.clone()).unwrap().with_groups(groups.clone()).unwrap();
+    let labelled = y.select(polytask::ndarray::Axis(1), &[1]);
+    let weights = Array1::from_shape_fn(100, |row| f64::from(u8::from(has_label(row))));
+    let weighted = table(&labelled).with_weights(weights).unwrap();
+    let alone = table(&missing.select(polytask::ndarray::Axis(1), &[1]));
+    let settings = regressor().members(10).folds(5).epochs(100);
+    for (what, data) in [("gaps", table(&missing)), ("gaps alone", alone), ("weights of 0", weighted)] {
+        let model = settings.fit_table(&data).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let last = data.n_targets() - 1;
+        for (m, member) in model.members().iter().enumerate() {
+            let report = member.evaluate(&data).unwrap();
+            let r2 = report.tasks()[last].score("r2").unwrap();
+            assert!(r2 > 0.8, "{what}: member {m} reached {r2}");
+        }
+    }
+    let nothing = table(&labelled).with_weights(Array1::zeros(100));
+    assert!(nothing.and_then(|data| settings.fit_table(&data)).is_err());
 }

@@ -446,7 +446,7 @@ fn digest(history: &History) -> u64 {
     }
     for validation in history.validations() {
         numbers.push(validation.step as f64);
-        numbers.extend(&validation.losses);
+        numbers.extend(validation.losses.iter().flatten());
     }
     let bits = |x: &f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
     let bytes = numbers.iter().flat_map(|x| bits(x).to_le_bytes());

@@ -16,6 +16,7 @@ mod determinism;
 mod estimators;
 mod evaluation;
 mod examples;
+mod finite_steps;
 mod golden_files;
 mod gradcheck_honest;
 mod gradcheck_net;
@@ -44,6 +45,7 @@ mod standardized_targets;
 mod tutorial;
 mod tutorial_golden;
 mod tutorial_record;
+mod undefined_losses;
 
 // Programs of the documentation that more than one test runs.
 #[path = "../../docs/examples/balance_toy/problem.rs"]

@@ -40,6 +40,12 @@ impl<F: Scalar> Audience<F> {
         self.callbacks.iter().any(|callback| callback.reads_report())
     }
 
+    /// Whether a training that the callback of that name has ended may go on when it is resumed.
+    #[cfg(feature = "persist")]
+    pub(in crate::train) fn resumes(&self, name: &str) -> bool {
+        self.callbacks.iter().any(|callback| callback.name() == name && callback.resumes())
+    }
+
     /// Tells everybody; the name of the first who wants to stop.
     pub(in crate::train) fn tell(
         &mut self,
@@ -146,7 +152,7 @@ mod tests {
             Box::new(Log::new().to(std::io::sink())),
         ];
         let tell = |audience: &mut Audience<f32>, event, step, loss| {
-            let (tasks, validation) = (["a".to_owned()], Validation { step, losses: vec![loss] });
+            let (tasks, validation) = (["a".to_owned()], Validation::new(step, vec![Some(loss)], &[1.0]));
             let at = Progress {
                 step,
                 n_steps: 20,

@@ -63,9 +63,23 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// Whether there is something left; a training that is resumed with nothing left stays ended.
+    fn flow(&self, at: &Progress<'_>) -> Flow {
+        let used = self.seconds.get(1).copied().unwrap_or(0.0);
+        let is_over = self.time.is_some_and(|time| used >= time.as_secs_f64())
+            || self.steps.is_some_and(|steps| at.step >= steps);
+        if is_over && at.step > 0 { Flow::Stop } else { Flow::Continue }
+    }
+}
+
 impl Callback for Budget {
     fn name(&self) -> &'static str {
         "budget"
+    }
+
+    fn resumes(&self) -> bool {
+        true
     }
 
     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
@@ -74,16 +88,13 @@ impl Callback for Budget {
                 let before = self.seconds.get(1).copied().unwrap_or(0.0);
                 self.seconds = vec![before, before];
                 self.started = Some(Instant::now());
-                Ok(Flow::Continue)
+                Ok(self.flow(at))
             }
             Event::Step => {
                 if let (Some(started), [before, in_all]) = (self.started, &mut self.seconds[..]) {
                     *in_all = *before + started.elapsed().as_secs_f64();
                 }
-                let used = self.seconds.get(1).copied().unwrap_or(0.0);
-                let is_over = self.time.is_some_and(|time| used >= time.as_secs_f64())
-                    || self.steps.is_some_and(|steps| at.step >= steps);
-                Ok(if is_over { Flow::Stop } else { Flow::Continue })
+                Ok(self.flow(at))
             }
             Event::Validation | Event::Epoch | Event::End => Ok(Flow::Continue),
         }

@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, Result};
 /// stop after `patience` validations in a row that are not better
 /// ```
 /// Defaults: patience 10, min_delta 0, the weighted total of the losses. The best θ is brought back however the
-/// training ends; NaN is never better. L. Prechelt, "Early stopping, but when?", 1998.
+/// training ends. What is undefined (a loss that is not a number, a metric that is not defined) is never better, and an
+/// error at the first validation. L. Prechelt, "Early stopping, but when?", 1998.
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -90,6 +91,10 @@ impl Callback for EarlyStopping {
         "early_stopping"
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
         match event {
             Event::Start => {
@@ -97,7 +102,10 @@ impl Callback for EarlyStopping {
                 self.watch.check("early stopping", at)?;
             }
             Event::Validation => {
-                let value = self.watch.value("early stopping", at)?;
+                let value = match self.best.is_empty() {
+                    true => self.watch.first_value("early stopping", at)?,
+                    false => self.watch.value("early stopping", at)?,
+                };
                 if improves(&mut self.best, value, self.min_delta) {
                     controls.keep_parameters();
                 }

@@ -1,6 +1,7 @@
 //! Freezing tasks that have converged.
 
 use super::early_stopping::{check_patience, improves};
+use super::watch::undefined_loss;
 use super::{Callback, Controls, Event, Flow, Progress};
 use crate::Result;
 
@@ -11,7 +12,7 @@ use crate::Result;
 /// task k is better if Lₖ < bestₖ − min_delta;   frozen after `patience` validations in a row that are not
 /// ```
 /// Defaults: patience 10, min_delta 0. A frozen task no longer pulls at the shared parameters, which move on without
-/// it: its loss may rise again. What the optimiser does without a gradient it goes on doing with the task's own
+/// it: its loss may rise again. A loss that is undefined is never better, and an error at the first validation. What the optimiser does without a gradient it goes on doing with the task's own
 /// parameters: weight decay, and what is left in Adam's moments.
 ///
 /// ```
@@ -84,6 +85,10 @@ impl Callback for FreezeConverged {
         "freeze_converged"
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
         match event {
             Event::Start => {
@@ -92,11 +97,17 @@ impl Callback for FreezeConverged {
             }
             Event::Validation => {
                 let n_tasks = at.tasks.len();
-                if self.best.len() != 2 * n_tasks {
+                let is_first = self.best.len() != 2 * n_tasks;
+                if is_first {
                     self.best = [f64::INFINITY, 0.0].repeat(n_tasks);
                 }
                 let losses = at.validation.map_or(&[][..], |validation| &validation.losses);
-                for (k, &loss) in losses.iter().enumerate().filter(|&(k, _)| at.own_weights[k] > 0.0) {
+                for (k, &loss) in losses.iter().enumerate().filter(|&(k, _)| is_watched(k, at)) {
+                    let loss = match loss {
+                        Some(loss) if !(is_first && loss.is_nan()) => loss,
+                        _ if is_first => return Err(undefined_loss("freezing of tasks", &at.tasks[k], loss)),
+                        _ => f64::NAN,
+                    };
                     let mut best = self.best[2 * k..2 * k + 2].to_vec();
                     if !controls.is_frozen(k)
                         && !improves(&mut best, loss, self.min_delta)
@@ -110,12 +121,17 @@ impl Callback for FreezeConverged {
             Event::Step | Event::Epoch | Event::End => {}
         }
         // At the start too: a training that has stopped stays so when it is taken up from its checkpoint.
-        let is_over = !self.best.is_empty()
-            && (0..at.tasks.len()).all(|k| controls.is_frozen(k) || at.own_weights[k] == 0.0);
+        let is_over =
+            !self.best.is_empty() && (0..at.tasks.len()).all(|k| controls.is_frozen(k) || !is_watched(k, at));
         Ok(if is_over { Flow::Stop } else { Flow::Continue })
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
         vec![("best", &mut self.best)]
     }
+}
+
+/// Whether a task has a loss with a weight: what else stands still is not frozen.
+fn is_watched(k: usize, at: &Progress<'_>) -> bool {
+    at.own_weights[k] > 0.0 && at.model.tasks()[k].has_loss()
 }

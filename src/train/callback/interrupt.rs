@@ -102,6 +102,10 @@ impl Callback for Interrupt {
         "interrupt"
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
         match event {
             Event::Step if self.0.load(Ordering::Relaxed) => Ok(Flow::Stop),

@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, Result};
 /// ```text
 /// epoch 2, step 26/130: shoulder 0.7315, elbow 0.4518; validation: shoulder 0.6891, elbow 0.4002
 /// ```
+/// The mean is over the steps in which the task had labels; `none` stands where there was no label, `NaN` for a
+/// validation loss that is not a number.
+///
 /// A line at the end of every epoch, to standard error, if nothing else is said. There is no time in it, so that logs of
 /// the same seed are the same.
 ///
@@ -50,7 +53,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct Log {
     every: Every,
     to: Arc<Mutex<dyn Write + Send>>,
-    /// The sum of each task's losses since the last line, and how many they are; empty before the first step.
+    /// The sum of each task's losses since the last line, of how many steps each is, and how many steps there were;
+    /// empty before the first step.
     sums: Vec<f64>,
 }
 
@@ -106,16 +110,15 @@ impl Log {
     }
 
     fn write(&mut self, start: &str, at: &Progress<'_>) -> Result<()> {
-        let list = |means: &mut dyn Iterator<Item = f64>| {
-            let each = at.tasks.iter().zip(means).map(|(task, mean)| format!("{task} {mean:.4}"));
-            each.collect::<Vec<_>>().join(", ")
-        };
         let mut line = format!("{start}epoch {}, step {}/{}", at.epoch, at.step, at.n_steps);
-        if let Some((&n, sums)) = self.sums.split_last().filter(|(n, _)| **n > 0.0) {
-            let _ = write!(line, ": {}", list(&mut sums.iter().map(|sum| sum / n)));
+        if self.sums.last().is_some_and(|&steps| steps > 0.0) {
+            let (sums, counts) = self.sums.split_at(at.tasks.len());
+            let means = sums.iter().zip(counts).map(|(sum, &n)| (n > 0.0).then(|| sum / n));
+            let _ = write!(line, ": {}", list(at.tasks, means).join(", "));
         }
         if let Some(validation) = at.validation {
-            let _ = write!(line, "; validation: {}", list(&mut validation.losses.iter().copied()));
+            let losses = list(at.tasks, validation.losses.iter().copied()).join(", ");
+            let _ = write!(line, "; validation: {losses}");
         }
         self.sums.fill(0.0);
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +126,14 @@ impl Log {
             Error::new(ErrorKind::File, "log of a training", "a place to write to", &error).caused_by(error)
         })
     }
+}
+
+/// Each task with its loss, or `none`.
+pub(super) fn list(tasks: &[String], losses: impl Iterator<Item = Option<f64>>) -> Vec<String> {
+    let each = |(task, loss): (&String, Option<f64>)| {
+        loss.map_or_else(|| format!("{task} none"), |loss| format!("{task} {loss:.4}"))
+    };
+    tasks.iter().zip(losses).map(each).collect()
 }
 
 impl Callback for Log {
@@ -136,8 +147,18 @@ impl Callback for Log {
                 return Err(Error::new(ErrorKind::Setting, "log", "a line after at least 1", 0));
             }
             (Event::Step, every) => {
-                self.sums.resize(at.tasks.len() + 1, 0.0);
-                self.sums.iter_mut().zip(at.losses.iter().chain([&1.0])).for_each(|(sum, x)| *sum += x);
+                let k = at.tasks.len();
+                if self.sums.len() == k + 1 {
+                    // Taken up from a file of the time when every step counted for every task.
+                    let steps = self.sums[k];
+                    self.sums.splice(k..k, std::iter::repeat_n(steps, k));
+                }
+                self.sums.resize(2 * k + 1, 0.0);
+                for (task, &loss) in at.losses.iter().enumerate().filter(|(_, loss)| !loss.is_nan()) {
+                    self.sums[task] += loss;
+                    self.sums[k + task] += 1.0;
+                }
+                self.sums[2 * k] += 1.0;
                 matches!(every, Every::Steps(n) if at.step.is_multiple_of(n))
             }
             (Event::Epoch, Every::Epochs(n)) => at.epoch.is_multiple_of(n),

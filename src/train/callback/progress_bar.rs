@@ -2,6 +2,7 @@
 
 use indicatif::ProgressStyle;
 
+use super::log::list;
 use super::{Callback, Controls, Event, Flow, Progress};
 use crate::Result;
 
@@ -46,9 +47,11 @@ impl Callback for ProgressBar {
         match event {
             Event::Step => bar.set_position(at.step),
             Event::Epoch => {
-                let losses = at.validation.map_or(at.losses, |validation| &validation.losses);
-                let list = at.tasks.iter().zip(losses).map(|(task, loss)| format!("{task} {loss:.4}"));
-                bar.set_message(list.collect::<Vec<_>>().join("  "));
+                let losses = match at.validation {
+                    Some(validation) => list(at.tasks, validation.losses.iter().copied()),
+                    None => list(at.tasks, at.losses.iter().map(|&loss| Some(loss).filter(|x| !x.is_nan()))),
+                };
+                bar.set_message(losses.join("  "));
             }
             Event::End => bar.abandon(),
             Event::Start | Event::Validation => {}

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::optim::{Plateau, PlateauState};
 
 /// Multiplies the learning rate by a factor when the validation has not got better for a while: a
-/// [`Plateau`] that is shown every validation.
+/// [`Plateau`] that is shown every validation. What is undefined is never better, and an error at the first validation.
 ///
 /// ```
 /// use polytask::optim::Plateau;
@@ -80,7 +80,10 @@ impl Callback for ReduceOnPlateau {
                 self.watch.check("plateau", at)?;
             }
             Event::Validation => {
-                let value = self.watch.value("plateau", at)?;
+                let value = match self.memory.is_empty() {
+                    true => self.watch.first_value("plateau", at)?,
+                    false => self.watch.value("plateau", at)?,
+                };
                 let state = match self.memory[..] {
                     [best, waited, scale] => PlateauState { best, waited: waited as u64, scale },
                     _ => PlateauState { best: f64::INFINITY, waited: 0, scale: 1.0 },

@@ -1,6 +1,6 @@
 //! The weight of a task as a function of the step.
 
-use super::watch::task_index;
+use super::watch::task_with_loss;
 use super::{Callback, Controls, Event, Flow, Progress};
 use crate::optim::Schedule;
 use crate::{Error, ErrorKind, Result};
@@ -45,7 +45,7 @@ impl Callback for TaskSchedule {
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
         if event == Event::Start {
             self.schedule.check()?;
-            self.index = task_index(&self.task, "schedule of a task's weight", at)?;
+            self.index = task_with_loss(&self.task, "schedule of a task's weight", at)?;
         }
         if matches!(event, Event::Start | Event::Step) {
             let factor = self.schedule.factor(at.step + 1);

@@ -2,6 +2,7 @@
 
 use super::Progress;
 use crate::metric::Direction;
+use crate::train::Validation;
 use crate::{Error, ErrorKind, Result};
 
 /// Which number of a validation is watched.
@@ -21,7 +22,8 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watch {
-    /// `Σ wₖ Lₖ`, with the tasks' own weights; the smaller the better.
+    /// [`Validation::total`]: `Σ wₖ Lₖ` with the tasks' own weights, over the tasks that have labels in the validation
+    /// data; the smaller the better.
     Total,
     /// The loss of the task of that name; the smaller the better.
     Task(String),
@@ -63,16 +65,42 @@ impl Watch {
         }
         match self {
             Self::Total => Ok(()),
-            Self::Task(task) | Self::Metric(task, _) => task_index(task, place, at).map(drop),
+            Self::Task(task) => task_with_loss(task, place, at).map(drop),
+            Self::Metric(task, _) => task_index(task, place, at).map(drop),
         }
     }
 
-    /// The number of the validation just made, turned so that smaller is better; NaN where it is undefined.
-    pub(super) fn value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
-        let losses = at.validation.map_or(&[][..], |validation| &validation.losses);
+    /// As [`value`](Self::value) of the first validation: an error if it is undefined, since nothing could be compared
+    /// with it.
+    pub(super) fn first_value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
+        let value = self.value(place, at)?;
+        let Some(validation) = at.validation.filter(|_| value.is_nan()) else { return Ok(value) };
         match self {
-            Self::Total => Ok(losses.iter().zip(at.own_weights).map(|(loss, weight)| loss * weight).sum()),
-            Self::Task(task) => Ok(losses[task_index(task, place, at)?]),
+            Self::Total => Err(undefined_total(place, at.tasks, at.own_weights, validation)),
+            Self::Task(task) => {
+                let loss = validation.losses[task_index(task, place, at)?];
+                Err(undefined_loss(place, task, loss))
+            }
+            Self::Metric(task, metric) => {
+                let place = format!("{place}, first validation, metric {metric:?} of task {task:?}");
+                Err(Error::new(
+                    ErrorKind::Value,
+                    place,
+                    "a number",
+                    "undefined for these labels and predictions",
+                )
+                .advise("watch another metric or a loss, or validate on rows for which it is defined"))
+            }
+        }
+    }
+
+    /// The number of the validation just made, turned so that smaller is better; NaN, which is never better, where it
+    /// is undefined.
+    pub(super) fn value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
+        let Some(validation) = at.validation else { return Ok(f64::NAN) };
+        match self {
+            Self::Total => Ok(validation.total.unwrap_or(f64::NAN)),
+            Self::Task(task) => Ok(validation.losses[task_index(task, place, at)?].unwrap_or(f64::NAN)),
             Self::Metric(task, metric) => {
                 let scores =
                     at.report.and_then(|report| report.get(task)).map_or(&[][..], |task| &task.scores);
@@ -89,6 +117,50 @@ impl Watch {
 
     pub(super) fn reads_report(&self) -> bool {
         matches!(self, Self::Metric(..))
+    }
+}
+
+/// The error about the loss of a task that is watched and undefined at the first validation.
+pub(super) fn undefined_loss(place: &str, task: &str, loss: Option<f64>) -> Error {
+    let place = format!("{place}, first validation, loss of task {task:?}");
+    match loss {
+        None => {
+            let found = "none: the validation data has no label of it with a weight above 0";
+            Error::new(ErrorKind::Value, place, "a loss to watch", found)
+                .advise("validate on rows that have such labels, or watch other tasks")
+        }
+        Some(loss) => Error::new(ErrorKind::Value, place, "a loss to watch", format!("{loss}, not a number"))
+            .advise("look for extreme rows in the validation data; standardise, or lower the learning rate"),
+    }
+}
+
+/// The same about the total of the losses.
+pub(in crate::train) fn undefined_total(
+    place: &str,
+    tasks: &[String],
+    own_weights: &[f64],
+    validation: &Validation,
+) -> Error {
+    let of_weight = |k: &usize| own_weights[*k] > 0.0;
+    let is_nan = |k: &usize| validation.losses[*k].is_some_and(f64::is_nan);
+    let weighted = (0..tasks.len()).filter(of_weight);
+    match weighted.clone().find(is_nan).or_else(|| weighted.clone().next()) {
+        Some(k) => undefined_loss(place, &tasks[k], validation.losses[k]),
+        None => Error::new(ErrorKind::Value, place, "a task of a weight above 0 to watch", "none"),
+    }
+}
+
+/// The position of the task of that name, which must have a loss.
+pub(super) fn task_with_loss(name: &str, place: &str, at: &Progress<'_>) -> Result<usize> {
+    let k = task_index(name, place, at)?;
+    match at.model.tasks()[k].has_loss() {
+        true => Ok(k),
+        false => Err(Error::new(
+            ErrorKind::Setting,
+            format!("{place}, task {name:?}"),
+            "a task with a loss",
+            "one without",
+        )),
     }
 }
 

@@ -25,7 +25,7 @@ fn left(model: &Model<f32>, run: Run<f32>) -> Left {
     }
     for validation in history.validations() {
         numbers.push(validation.step as f64);
-        numbers.extend(&validation.losses);
+        numbers.extend(validation.losses.iter().flatten());
     }
     let theta = model.parameters().iter().map(|x| x.to_bits()).collect();
     (theta, numbers.iter().map(|x| x.to_bits()).collect(), balance)
