@@ -255,11 +255,11 @@ impl<F: Scalar> Model<F> {
     /// If the table of the batch does not fit the model: another number of features ([`ErrorKind::Shape`]), a
     /// target column that is missing ([`ErrorKind::Name`]), a label that a loss does not take
     /// ([`ErrorKind::Value`]); [`ErrorKind::Shape`] also if the batch is larger than the trace. A table is
-    /// checked once. [`ErrorKind::Setting`] if a layer draws at random: then say which draw, with
-    /// [`forward_at`](Self::forward_at).
+    /// checked once. [`ErrorKind::Setting`] if a layer draws random numbers: then use
+    /// [`forward_at`](Self::forward_at) with a [`Draw`](crate::layer::Draw).
     pub fn forward(&self, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
         if self.network.draws() {
-            let expected = "a draw, for a network with layers that draw at random";
+            let expected = "a draw, because layers of the model draw random numbers";
             return Err(Error::new(ErrorKind::Setting, "forward", expected, "none")
                 .advise("use forward_at with model.pass(Mode::Train).with_draw(Draw::new(seed, step))"));
         }
@@ -319,8 +319,8 @@ impl<F: Scalar> Model<F> {
         self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
     }
 
-    /// Writes what becomes of the layers' running state after a step on the batch in the trace: a training does it; in
-    /// a loop of your own, do it after each step that was taken. Nothing happens in a model without state.
+    /// Updates the layers' running state after a step on the batch in the trace. [`Trainer`](crate::Trainer) does it; in
+    /// a loop of your own, call it after each step. It does nothing in a model without state.
     ///
     /// # Panics
     /// If the trace holds no forward in [`Mode::Train`].
@@ -458,12 +458,11 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Panics
-    /// If the tasks' gradients have not been computed since the last backward, or a slice has the wrong
-    /// length.
+    /// If the trace holds no forward, or a slice has the wrong length.
     #[track_caller]
     pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
         self.assert_own(trace);
-        self.network.backward_along(trace, direction, own, gradient);
+        self.network.backward_along(&trace.pass(&self.theta, &self.state), trace, direction, own, gradient);
     }
 
     /// Whether the network learns the targets of a task brought to mean 0 and deviation 1.

@@ -22,17 +22,21 @@
 //! its factors, so that what is a factor's own serves several losses, and no single ratio is right for it. In
 //! such a network each task's gradient is one sweep with weight 1 for that task and 0 for all others, and
 //! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
-//! a sweep with the own weights.
+//! a sweep with the own weights. [`stage`] has the table of what follows from what.
 
+mod comparison;
+mod costs;
 mod foreign;
 mod fused_heads;
 mod gradient;
+mod gramian;
 mod head;
-mod lanes;
 mod objective;
 mod product;
 mod scope;
 mod sketch;
+mod stage;
+mod sweep;
 mod trace;
 
 use std::ops::Range;
@@ -47,15 +51,16 @@ use crate::loss::LossFunction;
 use crate::sharing::{BuiltSharing, Piece};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
+#[doc(hidden)]
+pub use comparison::Form;
 use fused_heads::FusedHeads;
 use head::Head;
 use objective::Objective;
 use product::Product;
-#[doc(hidden)]
 pub use scope::GramianScope;
-pub use trace::Form;
+use stage::Stage;
 pub use trace::Trace;
-use trace::{Stage, rows_mut};
+use trace::rows_mut;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
 ///
@@ -195,7 +200,7 @@ impl<F: Scalar> Network<F> {
         &self.layouts.state
     }
 
-    /// Whether a layer draws at random, so that a training step needs a [`Draw`](crate::layer::Draw).
+    /// Whether a layer draws random numbers, so that a training step needs a [`Draw`](crate::layer::Draw).
     pub fn draws(&self) -> bool {
         self.layouts.n_streams > 0
     }
@@ -322,7 +327,7 @@ impl<F: Scalar> Network<F> {
             trace.tasks[k].delta = delta;
             trace.losses[k] = loss.to_f64();
         }
-        trace.restart(Stage::Forward);
+        trace.restart(Stage::Losses);
     }
 
     /// Reports which side of each kink the batch is on, with the distance to it, after its losses have been
@@ -341,8 +346,7 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Writes what becomes of the running state of all layers, after a training step on the batch in `trace` that was
-    /// taken.
+    /// Updates the running state of all layers, after a training step on the batch in `trace`.
     ///
     /// # Panics
     /// If the trace holds no forward in [`Mode::Train`], or the state has the wrong length.
@@ -385,9 +389,8 @@ impl<F: Scalar> Network<F> {
 
     /// Checks that `pass` can go back through what a forward has left.
     #[track_caller]
-    fn check_ready(&self, pass: &Pass<'_, F>, trace: &Trace<F>) {
+    fn check_pass(&self, pass: &Pass<'_, F>, trace: &Trace<F>) {
         self.check(pass);
-        assert_ne!(trace.stage, Stage::Empty, "backward is of a batch whose losses have been computed");
         let (forward, backward) = ((trace.mode, trace.draw), (pass.mode, pass.draw));
         assert_eq!(forward, backward, "mode and draw of a forward and its backward");
     }

@@ -22,8 +22,8 @@ impl ActivationBlock {
     }
 }
 
-/// The address of numbers that a layer keeps once for each chunk of rows, such as the mean of a feature over the
-/// batch; taken with [`BuildContext::chunk_numbers`](crate::layer::BuildContext::chunk_numbers).
+/// The address of numbers that a layer keeps per chunk of rows, such as the mean of a feature over the batch; taken
+/// with [`BuildContext::chunk_numbers`](crate::layer::BuildContext::chunk_numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkNumbers {
     pub(super) offset: usize,

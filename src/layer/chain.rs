@@ -1,4 +1,4 @@
-//! Layers one behind the other: what a trunk, a head and an expert are made of.
+//! Layers in sequence: what a trunk, a head and an expert are made of.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
 
-/// Layers that each read what the one before wrote.
+/// A sequence of layers, each reading the output of the one before.
 ///
 /// ```
 /// use std::ops::Range;
@@ -147,7 +147,7 @@ impl<F: Scalar> Chain<F> {
         Some(())
     }
 
-    /// Writes what becomes of the layers' running state: see [`BuiltLayer::update_state`].
+    /// Updates the running state of the layers: see [`BuiltLayer::update_state`].
     pub fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
         for layer in &self.layers {
             layer.update_state(chunks, state);

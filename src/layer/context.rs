@@ -1,4 +1,4 @@
-//! Where a layer is being built: it takes the addresses it needs.
+//! What a layer gets while it is built: the addresses it needs.
 
 use crate::arena::{ActivationBlock, ActivationLayout, ChunkNumbers};
 use crate::{Block, Error, ErrorKind, Init, Layout, Result};
@@ -15,7 +15,7 @@ pub(crate) struct Layouts {
     pub(crate) n_streams: u64,
 }
 
-/// Where a layer is being built: it hands out the addresses that the layer needs.
+/// The context a layer is built in: it hands out the addresses that the layer needs.
 ///
 /// ```
 /// use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense};
@@ -77,6 +77,85 @@ impl BuildContext<'_> {
     /// A new block of running state, `rows × cols`, named `<layer>.<name>`: numbers that a layer keeps from step to
     /// step and that no gradient reaches. It addresses [`Pass::state`](super::Pass::state).
     ///
+    /// ```
+    /// use std::ops::Range;
+    ///
+    /// use polytask::arena::{ActivationBlock, Arena, Chunk, ChunkNumbers};
+    /// use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
+    /// use polytask::prelude::*;
+    /// use polytask::train::Checkpoints;
+    /// use polytask::{Block, Result, Scalar};
+    ///
+    /// /// `y = x − μ`, with the means μ of the batch in training, and their running means in prediction.
+    /// #[derive(Debug)]
+    /// struct Centre;
+    /// #[derive(Debug)]
+    /// struct Built { input: ActivationBlock, output: ActivationBlock, means: ChunkNumbers, running: Block }
+    ///
+    /// impl<F: Scalar> BuildLayer<F> for Centre {
+    ///     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+    ///         let (input, n) = (context.input(), context.input().width());
+    ///         context.couple_rows(); // a mean is of all rows
+    ///         let (output, means) = (context.activations(n), context.chunk_numbers(n));
+    ///         let running = context.state("mean", 1, n, Init::Zeros);
+    ///         Ok(Box::new(Built { input, output, means, running }))
+    ///     }
+    /// }
+    ///
+    /// impl<F: Scalar> BuiltLayer<F> for Built {
+    ///     fn output(&self) -> ActivationBlock { self.output }
+    ///     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+    ///         let (x, mut y, means) =
+    ///             values.pair_and_numbers((self.input, 0..1), (self.output, 0..1), (self.means, 0));
+    ///         for (j, (x, mut y)) in x.columns().into_iter().zip(y.columns_mut()).enumerate() {
+    ///             means[j] = match pass.mode {
+    ///                 Mode::Train => x.sum() / F::from_f64(x.len() as f64),
+    ///                 Mode::Predict => pass.state[self.running.range()][j],
+    ///             };
+    ///             y.zip_mut_with(&x, |y, &x| *y = x - means[j]);
+    ///         }
+    ///     }
+    ///     /// ∂y[n, j]/∂x[i, j] = [n = i] − 1/B in training, and so dx = dy − mean(dy).
+    ///     fn propagate(&self, pass: &Pass<'_, F>, _: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+    ///         for lane in 0..to.lanes {
+    ///             let mut dx = deltas.lanes_of(self.output, lane..lane + 1).to_owned();
+    ///             for mut dx in dx.columns_mut().into_iter().filter(|_| pass.mode == Mode::Train) {
+    ///                 let mean = dx.sum() / F::from_f64(dx.len() as f64);
+    ///                 dx.mapv_inplace(|dx| dx - mean);
+    ///             }
+    ///             to.send(deltas, self.input, lane, dx.view());
+    ///         }
+    ///     }
+    ///     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
+    ///         let means = chunks[0].values.numbers(self.means, 0);
+    ///         let running = state[self.running.range()].iter_mut();
+    ///         running.zip(means).for_each(|(running, &mean)| *running += F::from_f64(0.1) * (mean - *running));
+    ///     }
+    ///     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
+    ///     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
+    /// }
+    ///
+    /// let (data, layers) = (datasets::robot_arm::<f64>(60, 0.05, 1), [Layer::custom(Centre)]);
+    /// let builder = Model::builder(10).trunk(layers).task(Task::regression("elbow"));
+    /// let (mut whole, mut resumed) = (builder.build::<f64>()?, builder.build::<f64>()?);
+    /// let checks = whole.check_gradients(&data.batch(&[0, 1, 2, 3]))?;
+    /// assert!(checks.passed() && whole.state() == [0.0; 10], "{checks}"); // a check leaves the state alone
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("polytask-state-{}", std::process::id()));
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).steps(8);
+    /// trainer.fit(&mut whole, &data)?;
+    /// let kept = trainer.checkpoint(Checkpoints::new(&folder)).resume_from(&folder);
+    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // broken off
+    /// kept.fit(&mut resumed, &data)?;
+    /// assert!(resumed.state() == whole.state() && whole.state() != [0.0; 10]);
+    /// resumed.save(folder.join("model"))?; // the layer's code is not in the file, its numbers are
+    /// let mut loaded = builder.build::<f64>()?;
+    /// loaded.load_weights(folder.join("model"))?;
+    /// assert_eq!((loaded.parameters(), loaded.state()), (whole.parameters(), whole.state()));
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If the layer has state of that name.
     #[track_caller]
@@ -91,18 +170,84 @@ impl BuildContext<'_> {
         self.layouts.activations.activations(width)
     }
 
-    /// `n` numbers that the layer keeps once for each chunk of rows, such as the means of a batch.
+    /// `n` numbers that the layer keeps per chunk of rows, such as the means of a batch.
     pub fn chunk_numbers(&mut self, n: usize) -> ChunkNumbers {
         self.layouts.activations.chunk_numbers(n)
     }
 
-    /// Keeps all rows of a batch in one chunk, for a layer whose output in one row depends on other rows.
+    /// Keeps all rows of a batch in one chunk, for a layer whose output for one row depends on other rows.
     pub fn couple_rows(&mut self) {
         self.layouts.activations.couple_rows();
     }
 
-    /// A stream of random numbers of the layer's own, by the number that
-    /// [`Draw::generator`](super::Draw::generator) takes.
+    /// A stream of random numbers for this layer alone, to be passed to
+    /// [`Draw::generator`](super::Draw::generator).
+    ///
+    /// ```
+    /// use std::ops::Range;
+    ///
+    /// use polytask::arena::{ActivationBlock, Arena, Chunk};
+    /// use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
+    /// use polytask::prelude::*;
+    /// use polytask::train::Checkpoints;
+    /// use polytask::{Result, Scalar};
+    /// use rand::RngExt;
+    ///
+    /// /// `y = u ∘ x`, where each u is uniform in (0.5, 1.5) in training, and 1 in prediction.
+    /// #[derive(Debug)]
+    /// struct Noise;
+    /// #[derive(Debug)]
+    /// struct Built { stream: u64, input: ActivationBlock, factors: ActivationBlock, output: ActivationBlock }
+    ///
+    /// impl<F: Scalar> BuildLayer<F> for Noise {
+    ///     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+    ///         let (stream, input) = (context.random_stream(), context.input());
+    ///         let (factors, output) = (context.activations(input.width()), context.activations(input.width()));
+    ///         Ok(Box::new(Built { stream, input, factors, output }))
+    ///     }
+    /// }
+    ///
+    /// impl<F: Scalar> BuiltLayer<F> for Built {
+    ///     fn output(&self) -> ActivationBlock { self.output }
+    ///     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+    ///         let first_row = values.first_row();
+    ///         for (i, row) in values.rows_mut(self.factors).enumerate() {
+    ///             let mut random = pass.draw.generator(self.stream, first_row + i);
+    ///             row.fill_with(|| match pass.mode {
+    ///                 Mode::Train => F::from_f64(0.5 + random.random::<f64>()),
+    ///                 Mode::Predict => F::ONE,
+    ///             });
+    ///         }
+    ///         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
+    ///         y.assign(&x);
+    ///         let (u, mut y) = values.pair((self.factors, 0..1), (self.output, 0..1));
+    ///         y *= &u;
+    ///     }
+    ///     /// dx = u ∘ dy
+    ///     fn propagate(&self, _: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+    ///         let u = values.get(self.factors);
+    ///         to.entrywise(deltas, self.output, self.input, |row, column, dy| u[[row, column]] * dy);
+    ///     }
+    ///     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
+    ///     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
+    /// }
+    ///
+    /// let (data, layers) = (datasets::robot_arm::<f64>(60, 0.05, 1), [Layer::custom(Noise)]);
+    /// let builder = Model::builder(10).trunk(layers).task(Task::regression("elbow"));
+    /// let (mut whole, mut resumed) = (builder.build::<f64>()?, builder.build::<f64>()?);
+    /// let checks = whole.check_gradients(&data.batch(&[0, 1, 2, 3]))?; // the factors are the same again and again
+    /// assert!(checks.passed(), "{checks}");
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("polytask-draw-{}", std::process::id()));
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).steps(8);
+    /// trainer.fit(&mut whole, &data)?;
+    /// let kept = trainer.checkpoint(Checkpoints::new(&folder)).resume_from(&folder);
+    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // broken off
+    /// kept.fit(&mut resumed, &data)?;
+    /// assert_eq!(resumed.parameters(), whole.parameters()); // the factors of steps 5 to 7 are those of the whole
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn random_stream(&mut self) -> u64 {
         self.layouts.n_streams += 1;
         self.layouts.n_streams - 1

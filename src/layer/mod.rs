@@ -78,6 +78,7 @@ mod activation;
 mod chain;
 mod context;
 mod dense;
+mod dropout;
 mod pass;
 mod propagation;
 
@@ -91,6 +92,7 @@ pub use chain::Chain;
 pub use context::BuildContext;
 pub(crate) use context::Layouts;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use pass::{Draw, Mode, Pass};
 pub use propagation::{InputDelta, Propagation};
 
@@ -113,6 +115,8 @@ use crate::{Result, Scalar};
 pub enum Layer {
     /// `y = φ(x W + b)`.
     Dense(Dense),
+    /// In training, each number is zero with some probability.
+    Dropout(Dropout),
     /// A layer of your own.
     #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomLayer>),
@@ -124,6 +128,12 @@ impl Layer {
         Self::Dense(Dense::new(width, activation))
     }
 
+    /// Dropout: in training each number of each row is zero with probability `p`, at least 0 and below 1, and the others
+    /// are divided by 1 − p; nothing happens in prediction.
+    pub fn dropout(p: f64) -> Self {
+        Self::Dropout(Dropout::new(p))
+    }
+
     /// A layer of your own: whatever implements [`BuildLayer`] for both scalars, as in [the module's
     /// example](self). A file cannot hold it.
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
@@ -133,6 +143,7 @@ impl Layer {
     pub(crate) fn build<F: Scalar>(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
         match self {
             Self::Dense(dense) => BuildLayer::<F>::build(dense, context),
+            Self::Dropout(dropout) => BuildLayer::<F>::build(dropout, context),
             Self::Custom(layer) => {
                 let built = layer.build_for(F::NAME, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
@@ -208,18 +219,18 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
 
-    /// Writes what becomes of the layer's [running state](BuildContext::state), from what `forward` computed, after
-    /// a training step that was taken: by a training alone, never by a prediction or a gradient check.
+    /// Updates the layer's [running state](BuildContext::state) from what `forward` computed, after a training step has
+    /// been taken. Predictions and gradient checks never call it.
     fn update_state(&self, _chunks: &[Chunk<F>], _state: &mut [F]) {}
 
-    /// Where the layer's matrices lie, if its parameters are those of an affine map. What is said here saves work
-    /// where the tasks' gradients are compared; nothing needs to be said.
+    /// Where the layer's matrices lie, if its parameters are those of an affine map. This is optional: it saves work
+    /// where the tasks' gradients are compared.
     fn affine(&self) -> Option<Affine> {
         None
     }
 
     /// Reports which side of each of the layer's kinks the rows of a chunk are on, with the distance to the
-    /// kink, after `forward`. A layer without kinks has nothing to report.
+    /// kink, after `forward`. The default reports none.
     fn branches(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 

@@ -1,15 +1,15 @@
-//! What one pass through the layers is given: parameters, running state, the mode, and where chance comes from.
+//! The context of one pass through the layers: parameters, running state, the mode, and the source of randomness.
 //!
-//! Nothing is drawn that (seed, step, layer, row) does not fix. The generator is ChaCha8, which is a function of a key,
-//! a stream and a counter, so that going to a row costs nothing:
+//! Every random number is a function of (seed, step, layer, row). The generator is ChaCha8, which computes its output from a
+//! key, a stream and a counter, so jumping to a row is free:
 //!
 //! ```text
 //! key      seed and step of the draw          one for each training step
 //! stream   the layer's number                 in the order in which layers asked for one
 //! counter  2³² · row + block of 16 words      the row's position in the whole batch of the step
 //! ```
-//! So masks are the same on any number of threads, however the batch is cut, and after a resume; and a gradient check,
-//! which passes the same draw again and again, finds them frozen.
+//! So masks do not depend on the number of threads or on how the batch is cut, and a resumed training continues with the
+//! same ones. A gradient check passes the same draw every time, which freezes them.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -24,7 +24,7 @@ pub enum Mode {
     Predict,
 }
 
-/// Where the random numbers of a pass come from.
+/// The source of a pass's random numbers.
 ///
 /// ```
 /// use polytask::layer::Draw;
@@ -41,7 +41,7 @@ pub enum Mode {
 pub struct Draw {
     /// The seed of the training.
     pub seed: u64,
-    /// Which step it is.
+    /// The number of the step.
     pub step: u64,
     /// The position, in the whole batch of the step, of the first row of the pass: above 0 where a batch is worked
     /// on in parts.
@@ -61,8 +61,8 @@ impl Draw {
         Self { first_row: first_row as u64, ..self }
     }
 
-    /// The random numbers of a layer, by [its number](super::BuildContext::random_stream), for row `row` of the pass:
-    /// up to 2³⁶ words of 32 bits.
+    /// The generator of a layer, given [its stream](super::BuildContext::random_stream), for row `row` of the pass: good
+    /// for 2³⁶ words of 32 bits.
     pub fn generator(self, stream: u64, row: usize) -> ChaCha8Rng {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -75,7 +75,7 @@ impl Draw {
     }
 }
 
-/// What one pass through the network is given; borrowed from whoever runs it.
+/// The context of one pass through the network, borrowed from the caller.
 ///
 /// ```
 /// use polytask::layer::{Draw, Mode, Pass};
@@ -93,7 +93,7 @@ pub struct Pass<'a, F> {
     pub state: &'a [F],
     /// What the pass is for.
     pub mode: Mode,
-    /// Where chance comes from.
+    /// The source of random numbers.
     pub draw: Draw,
 }
 

@@ -20,21 +20,21 @@ pub struct Propagation {
 /// What becomes of the delta of a layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputDelta {
-    /// Nobody asks for it.
+    /// It is not needed.
     Skip,
-    /// It overwrites the lanes from this one on.
+    /// It overwrites the lanes starting at this one.
     Write(usize),
-    /// It is added to the lanes from this one on: another layer reads the same input.
+    /// It is added to the lanes starting at this one: another layer reads the same input.
     Add(usize),
 }
 
 impl Propagation {
-    /// All lanes, from one layer to the one before it.
+    /// `lanes` lanes, written to the same lanes of the input.
     pub fn of_lanes(lanes: usize) -> Self {
         Self { lanes, input: InputDelta::Write(0) }
     }
 
-    /// The same, if `wanted`; else nobody asks for the input's delta.
+    /// The same if `wanted`; otherwise the input's delta is skipped.
     #[must_use]
     pub fn wanted(self, wanted: bool) -> Self {
         Self { input: if wanted { self.input } else { InputDelta::Skip }, ..self }
@@ -50,8 +50,8 @@ impl Propagation {
         Self { input, ..self }
     }
 
-    /// The lanes of the input's delta to write, and what a product that writes them starts from; nothing, if nobody
-    /// asks for them.
+    /// The lanes of the input's delta to write, and what a product that writes them starts from; `None` if the input's
+    /// delta is not needed.
     ///
     /// ```
     /// use polytask::arena::{ActivationBlock, Arena};
@@ -78,8 +78,8 @@ impl Propagation {
         Some((first..first + self.lanes, start))
     }
 
-    /// Sends the delta of `output` on to `input` entry by entry, `dx = slope(row, column, dy)`, where it is asked
-    /// for; both are equally wide. `row` counts within a lane.
+    /// Sends the delta of `output` on to `input` entry by entry, `dx = slope(row, column, dy)`, unless it is not needed.
+    /// Both have the same width; `row` counts within a lane.
     ///
     /// ```
     /// use polytask::arena::{ActivationBlock, Arena};
@@ -112,7 +112,7 @@ impl Propagation {
         }
     }
 
-    /// Sends `dx`, the input's delta of one of the lanes, `rows × width`, where it is asked for.
+    /// Sends `dx`, the input's delta for one of the lanes (`rows × width`), on to `input`, unless it is not needed.
     pub fn send<F: Scalar>(
         self,
         deltas: &mut Arena<F>,

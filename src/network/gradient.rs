@@ -1,15 +1,18 @@
-//! The gradient of the weighted sum of losses: deltas swept back through all layers, and from them each piece of θ's.
+//! Gradients from the deltas that [`sweep`](super::sweep) has sent back: of the weighted sum of losses, along a given
+//! direction, of each task.
 
-use ndarray::s;
+use ndarray::{ArrayView2, s};
 
+use super::Network;
 use super::head::Head;
-use super::trace::{Lanes, Stage, Trace};
-use super::{Network, product};
+use super::stage::{Carrier, Move, Stage, Wanted};
+use super::trace::{Known, Trace};
 use crate::Scalar;
 use crate::arena::Chunk;
 use crate::balance::Weights;
-use crate::layer::{Pass, Propagation};
-use crate::sharing::{Piece, Representation};
+use crate::kernel;
+use crate::layer::Pass;
+use crate::sharing::Piece;
 
 impl<F: Scalar> Network<F> {
     /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
@@ -19,10 +22,10 @@ impl<F: Scalar> Network<F> {
     /// weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        let deltas = self.propagate(pass, trace, weights);
-        let (chunks, lanes) = (trace.chunks.in_use(), &trace.lanes);
-        trace.pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
-            self.gradient(i, deltas, chunks, lanes, weights, part);
+        let from = self.combine(pass, trace, weights);
+        let (known, pool) = trace.known();
+        pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
+            self.gradient(i, &from, &known, part);
         });
     }
 
@@ -34,7 +37,7 @@ impl<F: Scalar> Network<F> {
     #[track_caller]
     pub fn input_gradient(&self, trace: &Trace<F>) -> ndarray::Array2<F> {
         assert!(trace.keeps_input_delta, "a trace made without an input gradient");
-        assert_eq!(trace.stage, Stage::Forward, "the input gradient is of a backward of the summed loss");
+        assert_eq!(trace.stage, Stage::Summed, "the input gradient is of a backward of the summed loss");
         let mut gradient = ndarray::Array2::zeros((trace.n_rows(), self.n_features()));
         for chunk in trace.chunks.in_use() {
             gradient.slice_mut(s![chunk.rows(), ..]).assign(&chunk.deltas.get(self.input));
@@ -42,126 +45,122 @@ impl<F: Scalar> Network<F> {
         gradient
     }
 
-    /// Whether one sweep cannot carry what a task asks: it passes through the task's own parts of the sharing
-    /// form into shared ones, with a weight that is 0 only there.
-    fn needs_lanes(&self, weights: &Weights) -> bool {
-        let splits = |k: usize| weights.shared[k] == 0.0 && weights.own[k] != 0.0;
-        let passes = |head: &Head<F>| !head.reads.is_shared && self.layout().n_shared() > 0;
-        self.heads.iter().any(|head| splits(head.task) && passes(head))
-    }
-
-    /// Sends the weighted deltas of all tasks back to every layer, unless each task's already went in a lane: then
-    /// the lanes are summed. Says which it was: `Forward` if the weights are in the heads' deltas too.
+    /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed, or in a pass of another mode or draw.
     #[track_caller]
-    fn propagate(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights) -> Stage {
-        self.check_ready(pass, trace);
-        let k = self.n_tasks();
-        assert_eq!((weights.shared.len(), weights.own.len()), (k, k), "one weight of each kind per task");
-        if !self.products.is_empty() {
-            let differ = weights.shared != weights.own;
-            if differ {
-                self.task_gradients(pass, trace);
-            }
-            self.sweep(pass, trace, |k| (weights.own[k], true));
-            return if differ { Stage::TaskGradients } else { Stage::Forward };
+    pub fn task_gradients<'t>(&self, pass: &Pass<'_, F>, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
+        if !trace.task_gradients.is_known {
+            self.advance(pass, trace, Wanted::TaskGradients);
         }
-        if trace.stage == Stage::Forward && self.needs_lanes(weights) {
-            self.gramian(pass, trace);
-        }
-        if let Some(deltas) = self.sum_lanes(pass, trace, &weights.shared) {
-            return deltas;
-        }
-        self.sweep(pass, trace, |k| match weights.shared[k] {
-            0.0 => (weights.own[k], false),
-            shared => (shared, true),
-        });
-        Stage::Forward
+        let shape = (self.n_tasks(), self.layout().n_shared());
+        ArrayView2::from_shape(shape, &trace.task_gradients.rows).expect("one row per task")
     }
 
-    /// Sends the deltas of all tasks back to every layer, summed. `weight` says what a task's delta is
-    /// multiplied by, and whether it goes on from the task's own layers to what is shared.
-    pub(super) fn sweep(
+    /// A gradient laid out like θ whose shared part is `direction` and whose other parts are those of each task, times
+    /// its weight in `own`.
+    ///
+    /// # Panics
+    /// If the losses of the batch have not been computed, or in a pass of another mode or draw, or a slice has the wrong
+    /// length.
+    #[track_caller]
+    pub fn backward_along(
         &self,
         pass: &Pass<'_, F>,
         trace: &mut Trace<F>,
-        weight: impl Fn(usize) -> (f64, bool) + Sync,
+        direction: &[f64],
+        own: &[f64],
+        gradient: &mut [F],
     ) {
-        trace.stage = Stage::Forward;
-        if !self.products.is_empty() {
-            product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
-        }
-        let (tasks, one) = (&trace.tasks, Propagation::of_lanes(1));
-        let input = one.wanted(trace.keeps_input_delta);
-        trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            let sends = |head: &Head<F>| weight(head.task).1;
-            let any_sends = |heads: &[Head<F>], reads: Representation| {
-                heads.iter().any(|head| sends(head) && head.reads == reads)
-            };
-            let mut first = 0;
-            self.for_heads_together(
-                |fused| self.heads[fused.heads.clone()].iter().all(sends),
-                |heads, fused| {
-                    for head in heads {
-                        head.seed(&tasks[head.task], F::from_f64(weight(head.task).0), chunk);
-                    }
-                    let Chunk { values, deltas, .. } = &mut *chunk;
-                    let reads = heads[0].reads;
-                    let to = match (reads.is_shared, sends(&heads[0])) {
-                        (true, true) if any_sends(&self.heads[..first], reads) => one.adding(),
-                        (is_shared, sends) => one.wanted(sends || !is_shared),
-                    };
-                    if reads.is_shared && !any_sends(&self.heads, reads) {
-                        deltas.padded_mut(reads.activations, 0..1).fill(F::ZERO);
-                    }
-                    match fused {
-                        Some(fused) => fused.propagate(pass.theta, deltas, to),
-                        None => heads[0].layers.propagate(pass, values, deltas, to),
-                    }
-                    first += heads.len();
-                },
-            );
-            self.sharing.propagate(pass, &chunk.values, &mut chunk.deltas, input);
+        assert_eq!(own.len(), self.n_tasks(), "one weight per task");
+        assert_eq!(direction.len(), self.layout().n_shared(), "one number for each shared parameter");
+        let are_weighted = self.advance(pass, trace, Wanted::Own(own)).is_some();
+        let factor = |task: usize| if are_weighted { 1.0 } else { own[task] };
+        let chunks = trace.chunks.in_use();
+        trace.pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
+            let piece = &self.pieces[i];
+            match piece.owner {
+                Some(head) => self.own_gradient(piece, head, chunks, factor, part),
+                None => {
+                    let direction = &direction[piece.range.clone()];
+                    part.iter_mut().zip(direction).for_each(|(to, &d)| *to = F::from_f64(d));
+                }
+            }
         });
     }
 
-    /// One piece of the gradient of the weighted sum, from deltas of the kind that `propagate` told.
-    fn gradient(
-        &self,
-        i: usize,
-        deltas: Stage,
-        chunks: &[Chunk<F>],
-        lanes: &Lanes<F>,
-        weights: &Weights,
-        gradient: &mut [F],
-    ) {
-        let piece = &self.pieces[i];
+    /// Sends the deltas of the weighted sum back, and says what its gradient is to be combined from.
+    #[track_caller]
+    fn combine<'w>(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &'w Weights) -> SumSources<'w> {
+        let n = self.n_tasks();
+        assert_eq!((weights.shared.len(), weights.own.len()), (n, n), "one weight of each kind per task");
+        let carrier = self.carrier(weights);
+        let last = self.advance(pass, trace, Wanted::Sum(weights, carrier));
+        let (shared, own) = match (carrier, last) {
+            (Carrier::TaskGradients, _) => (Shared::OfTaskGradients, Own::InTheDeltas),
+            (_, Some(Move::SumLanes(_))) => (Shared::OfLanes, Own::Weights),
+            (_, Some(Move::SumAtHeads(_))) => (Shared::OfTheSum, Own::Weights),
+            _ if !self.products.is_empty() => (Shared::OfTheSum, Own::InTheDeltas),
+            _ => (Shared::OfTheSum, Own::PerShared),
+        };
+        SumSources { weights, shared, own }
+    }
+
+    /// What carries these weights to what is shared. One sweep cannot where a task's delta passes through the task's own
+    /// parts of the sharing form into shared ones, with a weight that is 0 only there; nor, with products, where the
+    /// shared weights are not the own ones.
+    fn carrier(&self, weights: &Weights) -> Carrier {
+        if !self.products.is_empty() {
+            return match weights.shared == weights.own {
+                true => Carrier::OneSweep,
+                false => Carrier::TaskGradients,
+            };
+        }
+        let splits = |k: usize| weights.shared[k] == 0.0 && weights.own[k] != 0.0;
+        let passes = |head: &Head<F>| !head.reads.is_shared && self.layout().n_shared() > 0;
+        match self.heads.iter().any(|head| splits(head.task) && passes(head)) {
+            true => Carrier::Lanes,
+            false => Carrier::OneSweep,
+        }
+    }
+
+    /// The pieces of what all tasks share, which come first in θ.
+    pub(super) fn shared_pieces(&self) -> &[Piece] {
+        &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())]
+    }
+
+    /// One piece of the gradient of a weighted sum.
+    fn gradient(&self, i: usize, from: &SumSources<'_>, trace: &Known<'_, F>, gradient: &mut [F]) {
+        let (piece, chunks, weights) = (&self.pieces[i], trace.chunks, from.weights);
         let Some(head) = piece.owner else {
-            return match deltas {
-                Stage::Lanes => self.combined_gradient(i, chunks, lanes, &weights.shared, gradient),
-                Stage::TaskGradients => {
+            return match from.shared {
+                Shared::OfTheSum => self.sharing.gradient(chunks, 0, piece, gradient),
+                Shared::OfLanes => match trace.comparison.kept(i) {
+                    Some(rows) => kernel::weighted_sum(rows, &weights.shared, gradient),
+                    None => self.sharing.gradient(chunks, self.n_tasks(), piece, gradient),
+                },
+                Shared::OfTaskGradients => {
                     gradient.fill(F::ZERO);
-                    for (row, &w) in
-                        lanes.jacobian.chunks_exact(self.layout().n_shared()).zip(&weights.shared)
-                    {
+                    let rows = trace.task_gradients.rows.chunks_exact(self.layout().n_shared());
+                    for (row, &w) in rows.zip(&weights.shared) {
                         let w = F::from_f64(w);
                         gradient.iter_mut().zip(&row[piece.range.clone()]).for_each(|(g, &j)| *g += w * j);
                     }
                 }
-                _ => self.sharing.gradient(chunks, 0, piece, gradient),
             };
         };
-        let factor = |task: usize| match (deltas, weights.shared[task]) {
-            // The own weights are in the deltas of a network with products.
-            _ if !self.products.is_empty() => 1.0,
-            (Stage::Lanes | Stage::Heads, _) => weights.own[task],
-            (_, 0.0) => 1.0,
-            (_, shared) => weights.own[task] / shared,
+        let factor = |task: usize| match (from.own, weights.shared[task]) {
+            (Own::InTheDeltas, _) => 1.0,
+            (Own::Weights, _) => weights.own[task],
+            (Own::PerShared, 0.0) => 1.0,
+            (Own::PerShared, shared) => weights.own[task] / shared,
         };
         self.own_gradient(piece, head, chunks, factor, gradient);
     }
 
     /// One piece of the gradient of what belongs to a task, or to those of fused heads, times each task's factor.
-    pub(super) fn own_gradient(
+    fn own_gradient(
         &self,
         piece: &Piece,
         head: usize,
@@ -187,4 +186,33 @@ impl<F: Scalar> Network<F> {
         }
         scale(gradient, &self.heads[head]);
     }
+}
+
+/// What the gradient of a weighted sum is combined from.
+struct SumSources<'w> {
+    weights: &'w Weights,
+    shared: Shared,
+    own: Own,
+}
+
+/// What the gradient of the shared parameters is made of.
+#[derive(Clone, Copy)]
+enum Shared {
+    /// The deltas of the weighted sum.
+    OfTheSum,
+    /// The lanes' sum, or the tasks' gradients that were kept while they were compared.
+    OfLanes,
+    /// The tasks' gradients.
+    OfTaskGradients,
+}
+
+/// Where the weight of what is a task's own is.
+#[derive(Clone, Copy)]
+enum Own {
+    /// In the deltas.
+    InTheDeltas,
+    /// Nowhere: the deltas are those of each task's loss.
+    Weights,
+    /// The deltas have the shared weight, or the own one where the shared one is 0.
+    PerShared,
 }

@@ -19,18 +19,13 @@
 //! mean, and far below where they are spread. (Signs and sums are those of the count sketch of Charikar, Chen and
 //! Farach-Colton, Theoretical Computer Science 2004; there p is 1/m.)
 //!
-//! A layer is sketched where that costs least; the bias, which has one input, never is. Multiplications:
-//!
-//! ```text
-//! K B m O + B I O + c K(K+1)/2 m O          beside K B I O + … and B² I + …, see `lanes`
-//! ```
+//! A layer is sketched where that costs least, see [`costs`](super::costs); the bias, which has one input, never is.
 
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::lanes::{self, row_room};
-use super::trace::{Share, Sums, Work};
+use super::comparison::{Share, Sums, Work, row_room};
 use crate::Scalar;
 use crate::arena::Chunk;
 use crate::kernel::{self, Accumulate};
@@ -38,19 +33,6 @@ use crate::layer::Affine;
 
 /// How many sums are one piece of work at most: several threads can share a wide layer.
 const SUMS: usize = 64;
-
-/// What the adding of one input to its sum counts as, in multiplications of a product.
-const ADDING: f64 = 16.0;
-
-/// Whether `sums` sums cost less than either way to the exact Gramian, for n tasks and a batch of so many rows.
-pub(super) fn is_cheaper(n: usize, rows: usize, layer: &Affine, sums: usize) -> bool {
-    let [direct, gram] = lanes::costs(n, rows, layer);
-    let [n, rows, inputs, outputs, sums] =
-        [n, rows, layer.input.width(), layer.output.width(), sums].map(|count| count as f64);
-    let gradients = n * rows * sums * outputs + lanes::INNER_PRODUCT * n * (n + 1.0) / 2.0 * sums * outputs;
-    let sketch = ADDING * rows * inputs + gradients + rows * inputs * outputs;
-    sums < inputs && sketch < direct.min(gram)
-}
 
 /// The shares of layer `at` sketched with so many sums, for n tasks and chunks of so many rows.
 pub(super) fn shares<F: Scalar>(

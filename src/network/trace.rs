@@ -6,15 +6,15 @@
 //! labels, loss and delta. Label counts, example weights and ranking groups therefore never meet the
 //! border of a chunk.
 
-use std::ops::Range;
-
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
-use crate::arena::{ActivationLayout, Chunks};
+use super::comparison::{Comparison, Form, TaskGradients};
+use super::stage::Stage;
+use crate::Scalar;
+use crate::arena::{ActivationLayout, Chunk, Chunks};
 use crate::kernel::{self, ThreadPool};
 use crate::layer::{Draw, Mode, Pass};
 use crate::loss::Labels;
-use crate::{GramianScope, Scalar};
 
 /// Activations, deltas and losses of one batch.
 ///
@@ -46,8 +46,9 @@ pub struct Trace<F: Scalar> {
     pub(crate) chunks: Chunks<F>,
     pub(crate) tasks: Vec<TaskTrace<F>>,
     pub(crate) examples: Examples<F>,
-    pub(crate) lanes: Lanes<F>,
-    pub(crate) stage: Stage,
+    pub(super) comparison: Comparison<F>,
+    pub(super) task_gradients: TaskGradients<F>,
+    pub(super) stage: Stage,
     /// Mode and draw of the forward, which are those of its backward.
     pub(crate) mode: Mode,
     pub(crate) draw: Draw,
@@ -58,20 +59,11 @@ pub struct Trace<F: Scalar> {
     pub(crate) keeps_input_delta: bool,
 }
 
-/// How far the batch in a trace has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Nothing that backward could use.
-    Empty,
-    /// Losses and their deltas are there.
-    Forward,
-    /// Each task's delta lies in a lane of its own at the representation that all heads read.
-    Heads,
-    /// Each task's delta lies in a lane of its own at every shared layer.
-    Lanes,
-    /// The tasks' gradients of the shared parameters were kept, and the deltas are those of one sweep with the tasks'
-    /// own weights.
-    TaskGradients,
+/// What the pieces of a gradient are computed from, by any thread.
+pub(super) struct Known<'t, F> {
+    pub(super) chunks: &'t [Chunk<F>],
+    pub(super) comparison: &'t Comparison<F>,
+    pub(super) task_gradients: &'t TaskGradients<F>,
 }
 
 /// What one task's loss sees of a batch.
@@ -99,77 +91,6 @@ pub(crate) struct Examples<F> {
     pub(crate) has_groups: bool,
 }
 
-/// What is made of the tasks' deltas where they are kept apart.
-#[derive(Debug)]
-pub(crate) struct Lanes<F> {
-    /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
-    pub(crate) gramian: Array2<f64>,
-    /// Over what the Gramian of the batch is, once it has been computed.
-    pub(crate) known: Option<GramianScope>,
-    /// The pieces of work that the Gramian is summed from, and over what that would be.
-    pub(crate) shares: Vec<Share<F>>,
-    pub(crate) shares_over: Option<GramianScope>,
-    /// Row k is ∇ₖ, `K × n_shared`; and its pieces, row after row, that can be computed apart.
-    pub(crate) jacobian: Vec<F>,
-    pub(crate) cuts: Vec<Range<usize>>,
-    /// Whether the Jacobian is that of the batch.
-    pub(crate) has_jacobian: bool,
-    /// The one form in which all Gramians are computed, if the choice is not to be by cost.
-    pub(crate) form: Option<Form>,
-}
-
-/// Part of the Gramian, with the memory to compute it in.
-#[derive(Debug)]
-pub(crate) struct Share<F> {
-    pub(crate) work: Work,
-    /// K × K; the lower triangle is used.
-    pub(crate) gramian: Vec<f64>,
-    /// For a direct share the K gradients of its piece of θ, one after the other.
-    pub(crate) room: Vec<F>,
-    /// For a sketch, the inputs of its layer as they were dealt out.
-    pub(crate) order: Vec<usize>,
-}
-
-impl<F: Scalar> Share<F> {
-    pub(crate) fn new(work: Work, n_tasks: usize, room: usize) -> Self {
-        let (gramian, room) = (vec![0.0; n_tasks * n_tasks], vec![F::ZERO; room]);
-        Self { work, gramian, room, order: Vec::new() }
-    }
-}
-
-/// What a share of the Gramian is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A piece of θ, by its gradients.
-    Gradients { piece: usize },
-    /// All weights of an affine layer, by the products of a chunk's rows with all rows.
-    Products { layer: usize, chunk: usize },
-    /// All weights of an affine layer, by some of the random sums of its inputs.
-    Sketch { layer: usize, sums: Sums },
-    /// A chunk's rows of the deltas at the representation: compared as soon as they are there.
-    Deltas,
-}
-
-/// Some of the sums of a layer's sketch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sums {
-    /// The first one, and how many.
-    pub(crate) first: usize,
-    pub(crate) n: usize,
-    /// How many the layer has.
-    pub(crate) of: usize,
-}
-
-/// How the Gramian of a layer is computed: see [`Affine`](crate::layer::Affine).
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// From the gradients of all tasks.
-    Direct,
-    /// From the products of the batch's rows with each other, without any gradient.
-    Gram,
-}
-
 impl<F: Scalar> Trace<F> {
     pub(crate) fn new(layout: &ActivationLayout, widths: &[(usize, usize)], batch_size: usize) -> Self {
         let matrix = |width| Array2::zeros((batch_size, width));
@@ -190,16 +111,8 @@ impl<F: Scalar> Trace<F> {
                 has_weights: false,
                 has_groups: false,
             },
-            lanes: Lanes {
-                gramian: Array2::zeros((widths.len(), widths.len())),
-                known: None,
-                shares: Vec::new(),
-                shares_over: None,
-                jacobian: Vec::new(),
-                cuts: Vec::new(),
-                has_jacobian: false,
-                form: None,
-            },
+            comparison: Comparison::new(widths.len()),
+            task_gradients: TaskGradients::default(),
             stage: Stage::Empty,
             mode: Mode::default(),
             draw: Draw::default(),
@@ -240,7 +153,7 @@ impl<F: Scalar> Trace<F> {
     #[doc(hidden)]
     #[must_use]
     pub fn gramian_form(mut self, form: Form) -> Self {
-        self.lanes.form = Some(form);
+        self.comparison.form = Some(form);
         self
     }
 
@@ -343,7 +256,7 @@ impl<F: Scalar> Trace<F> {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     pub fn gramian(&self) -> Option<ArrayView2<'_, f64>> {
-        self.lanes.known.map(|_| self.lanes.gramian.view())
+        self.comparison.known.map(|_| self.comparison.gramian.view())
     }
 
     /// Begins a batch of `n_rows` rows, of which nothing is known yet.
@@ -382,10 +295,16 @@ impl<F: Scalar> Trace<F> {
         Pass::new(theta, state, self.mode).with_draw(self.draw)
     }
 
-    /// Goes to a stage at which nothing is known of the tasks' gradients.
-    pub(crate) fn restart(&mut self, stage: Stage) {
+    /// What the pieces of a gradient are computed from, and who computes them.
+    pub(super) fn known(&mut self) -> (Known<'_, F>, &mut ThreadPool) {
+        let Self { chunks, comparison, task_gradients, pool, .. } = self;
+        (Known { chunks: chunks.in_use(), comparison, task_gradients }, pool)
+    }
+
+    /// Begins again, with or without losses: nothing has been sent back, and nothing is known of the tasks' gradients.
+    pub(super) fn restart(&mut self, stage: Stage) {
         self.stage = stage;
-        (self.lanes.known, self.lanes.has_jacobian) = (None, false);
+        (self.comparison.known, self.task_gradients.is_known) = (None, false);
     }
 }
 

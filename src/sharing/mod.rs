@@ -123,7 +123,7 @@ pub struct Piece {
 /// use polytask::sharing::{BuildSharing, BuiltSharing, CustomSharing, Piece, Representation};
 /// use polytask::{Result, Scalar};
 ///
-/// /// A shared layer of so many units for each task.
+/// /// One shared layer whose width grows with the number of tasks.
 /// #[derive(Debug)]
 /// struct Proportional(usize);
 /// #[derive(Debug)]
@@ -183,12 +183,11 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: &Piece, gradient: &mut [F]);
 
-    /// Writes what becomes of the running state of the form's layers: see
-    /// [`BuiltLayer::update_state`].
+    /// Updates the running state of the form's layers: see [`BuiltLayer::update_state`].
     fn update_state(&self, _chunks: &[Chunk<F>], _state: &mut [F]) {}
 
-    /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. What is said
-    /// here saves work where the tasks' gradients are compared; nothing needs to be said.
+    /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. This is optional:
+    /// it saves work where the tasks' gradients are compared.
     fn affine(&self) -> Vec<Affine> {
         Vec::new()
     }

@@ -13,6 +13,7 @@ mod data_csv;
 mod data_npy;
 mod data_npz;
 mod determinism;
+mod dropout;
 mod estimators;
 mod evaluation;
 mod examples;

@@ -6,6 +6,7 @@ use super::{assert_none, code, files, text_files};
 type Renamed = (&'static str, &'static str, &'static [&'static str]);
 
 const EVERYWHERE: &[&str] = &["src/"];
+const ENGINE: &[&str] = &["src/arena/", "src/layer/", "src/sharing/", "src/network"];
 
 /// One word for one thing. Where a name means something else in another module, that module is left out.
 const RENAMED: &[Renamed] = &[
@@ -35,6 +36,13 @@ const RENAMED: &[Renamed] = &[
     ("Doubt", "Uncertain", EVERYWHERE),
     ("Mode", "Coverage", &["src/gradcheck/"]),
     ("Report", "GradientReport", &["src/gradcheck/"]),
+    ("Site", "BuildContext", EVERYWHERE),
+    ("Plan", "ActivationLayout", EVERYWHERE),
+    ("Slot", "ActivationBlock", EVERYWHERE),
+    ("Bundle", "FusedHeads", EVERYWHERE),
+    ("Goal", "Objective", EVERYWHERE),
+    ("Flow", "Propagation", ENGINE),
+    ("Into", "InputDelta", ENGINE),
 ];
 
 /// Variables of the environment that are no longer read, in halves so that this file does not name them.

@@ -8,7 +8,6 @@ use super::{assert_none, code, files};
 const MUTUAL: &[(&str, &str)] = &[
     ("src/data/batches.rs", "src/data/dataset.rs"),
     ("src/loss/listwise.rs", "src/loss/spec.rs"),
-    ("src/network/lanes.rs", "src/network/sketch.rs"),
     ("src/train/callback.rs", "src/train/run.rs"),
     ("src/train/callback/audience.rs", "src/train/run.rs"),
     ("src/train/checkpoint.rs", "src/train/trainer.rs"),

@@ -10,6 +10,7 @@
 mod custom;
 mod kinks;
 mod members;
+mod states;
 mod table;
 mod tasks;
 
@@ -77,7 +78,7 @@ impl<'a, F: Scalar> Inputs<'a, F> {
     fn new(model: &'a Model<F>, data: &Dataset<F>) -> Self {
         let mut trace = model.trace(data.n_rows()).with_input_gradient();
         // Labels and weights stay in the trace; from here on only the features change.
-        model.forward(&data.all(), &mut trace).expect("data that fit");
+        model.forward_at(&model.pass(Mode::Train), &data.all(), &mut trace).expect("data that fit");
         Self { model, trace, x: data.features().to_owned() }
     }
 

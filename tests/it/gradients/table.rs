@@ -150,9 +150,12 @@ fn activations() -> Vec<Row> {
 fn layers() -> Vec<Row> {
     let tanh = || dense(4, Activation::Tanh);
     let mut rows = Vec::new();
-    for (name, layer) in
-        [("Scale", Layer::custom(Scale)), ("Square", Layer::custom(Square)), ("Dense", tanh())]
-    {
+    for (name, layer) in [
+        ("Scale", Layer::custom(Scale)),
+        ("Square", Layer::custom(Square)),
+        ("Dense", tanh()),
+        ("Dropout", Layer::dropout(0.3)),
+    ] {
         let trunk = [layer.clone(), tanh(), layer.clone(), tanh(), layer.clone()];
         let tasks = tasks(3, &[layer, tanh()]);
         rows.push(Row::new(format!("layer {name}"), Sharing::shared_trunk(trunk), tasks));

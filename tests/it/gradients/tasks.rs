@@ -28,7 +28,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// A trace with the batch's losses in it.
 fn traced(model: &Model<f64>, data: &Dataset<f64>) -> Trace<f64> {
     let mut trace = model.trace(data.n_rows());
-    model.forward(&data.all(), &mut trace).expect("data that fit");
+    model.forward_at(&model.pass(Mode::Train), &data.all(), &mut trace).expect("data that fit");
     trace
 }
 
@@ -118,7 +118,7 @@ fn weighted_sums() {
             let combined = backward(&model, &mut trace, &weights);
             assert_near(&combined, &expected, 3.0 * scale, &format!("{place}, after the Gramian"));
             // The next sweep finds what this one left in the trace.
-            model.forward(&data.all(), &mut trace).expect("data that fit");
+            model.forward_at(&model.pass(Mode::Train), &data.all(), &mut trace).expect("data that fit");
         }
     }
 }

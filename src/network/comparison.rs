@@ -1,0 +1,152 @@
+//! Where the tasks' gradients are compared: their Gramian, the shares of work it is summed from, and their rows.
+
+use std::ops::Range;
+
+use ndarray::Array2;
+
+use crate::GramianScope;
+use crate::Scalar;
+use crate::kernel;
+use crate::sharing::Piece;
+
+/// The tasks' Gramian and the memory that it is computed in.
+#[derive(Debug)]
+pub(super) struct Comparison<F> {
+    /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
+    pub(super) gramian: Array2<f64>,
+    /// Its lower triangle, while it is computed.
+    lower: Vec<f64>,
+    /// Over what the Gramian of the batch is, once it has been computed.
+    pub(super) known: Option<GramianScope>,
+    /// The pieces of work that the Gramian is summed from, and over what that would be.
+    pub(super) shares: Vec<Share<F>>,
+    pub(super) shares_over: Option<GramianScope>,
+    /// The one form in which all Gramians are computed, if the choice is not to be by cost.
+    pub(super) form: Option<Form>,
+}
+
+/// Each task's gradient of the shared parameters.
+#[derive(Debug)]
+pub(super) struct TaskGradients<F> {
+    /// Row k is ∇ₖ, `K × n_shared`.
+    pub(super) rows: Vec<F>,
+    /// Its pieces, row after row, that can be computed apart.
+    pub(super) cuts: Vec<Range<usize>>,
+    /// Whether the rows are those of the batch.
+    pub(super) is_known: bool,
+}
+
+impl<F: Scalar> Comparison<F> {
+    pub(super) fn new(n_tasks: usize) -> Self {
+        let gramian = Array2::zeros((n_tasks, n_tasks));
+        let lower = vec![0.0; n_tasks * n_tasks];
+        Self { gramian, lower, known: None, shares: Vec::new(), shares_over: None, form: None }
+    }
+
+    /// The tasks' gradients of a piece of θ, one after the other, if they were kept while they were compared.
+    pub(super) fn kept(&self, piece: usize) -> Option<&[F]> {
+        let share = self.shares.iter().find(|share| share.work == Work::Gradients { piece })?;
+        Some(&share.room)
+    }
+
+    /// Sums the Gramian from its shares.
+    pub(super) fn sum_shares(&mut self, over: GramianScope) {
+        let n = self.gramian.nrows();
+        self.gramian.fill(0.0);
+        for share in &self.shares {
+            for k in 0..n {
+                for l in 0..=k {
+                    self.gramian[[k, l]] += share.gramian[k * n + l];
+                    self.gramian[[l, k]] = self.gramian[[k, l]];
+                }
+            }
+        }
+        self.known = Some(over);
+    }
+
+    /// The Gramian of the rows of a matrix, one row per task.
+    pub(super) fn compare_rows(&mut self, rows: &[F]) {
+        let n = self.gramian.nrows();
+        let Self { gramian, lower, .. } = self;
+        lower.fill(0.0);
+        kernel::add_gramian(rows, n, lower);
+        gramian.indexed_iter_mut().for_each(|((k, l), g)| *g = lower[k.max(l) * n + k.min(l)]);
+        self.known = Some(GramianScope::SharedParameters);
+    }
+}
+
+impl<F> Default for TaskGradients<F> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), cuts: Vec::new(), is_known: false }
+    }
+}
+
+impl<F: Scalar> TaskGradients<F> {
+    /// Takes the memory for K rows of n numbers, whose pieces are `shared`.
+    pub(super) fn reserve(&mut self, k: usize, n: usize, shared: &[Piece]) {
+        if self.rows.len() != k * n {
+            let shifted =
+                |k: usize| shared.iter().map(move |piece| piece.range.start + k * n..piece.range.end + k * n);
+            self.cuts = (0..k).flat_map(shifted).collect();
+            self.rows = vec![F::ZERO; k * n];
+        }
+    }
+}
+
+/// Part of the Gramian, with the memory to compute it in.
+#[derive(Debug)]
+pub(super) struct Share<F> {
+    pub(super) work: Work,
+    /// K × K; the lower triangle is used.
+    pub(super) gramian: Vec<f64>,
+    /// For a direct share the K gradients of its piece of θ, one after the other.
+    pub(super) room: Vec<F>,
+    /// For a sketch, the inputs of its layer as they were dealt out.
+    pub(super) order: Vec<usize>,
+}
+
+impl<F: Scalar> Share<F> {
+    pub(super) fn new(work: Work, n_tasks: usize, room: usize) -> Self {
+        let (gramian, room) = (vec![0.0; n_tasks * n_tasks], vec![F::ZERO; room]);
+        Self { work, gramian, room, order: Vec::new() }
+    }
+}
+
+/// What a share of the Gramian is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A piece of θ, by its gradients.
+    Gradients { piece: usize },
+    /// All weights of an affine layer, by the products of a chunk's rows with all rows.
+    Products { layer: usize, chunk: usize },
+    /// All weights of an affine layer, by some of the random sums of its inputs.
+    Sketch { layer: usize, sums: Sums },
+    /// A chunk's rows of the deltas at the representation: compared as soon as they are there.
+    Deltas,
+}
+
+/// Some of the sums of a layer's sketch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// The first one, and how many.
+    pub(super) first: usize,
+    pub(super) n: usize,
+    /// How many the layer has.
+    pub(super) of: usize,
+}
+
+/// How the Gramian of a layer is computed: see [`Affine`](crate::layer::Affine).
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// From the gradients of all tasks.
+    Direct,
+    /// From the products of the batch's rows with each other, without any gradient.
+    Gram,
+}
+
+/// From a row of M to the next one: rows a multiple of 4096 bytes apart would fall on one another in the first cache.
+pub(super) fn row_room<F>(width: usize) -> usize {
+    let line = 64 / size_of::<F>();
+    width.next_multiple_of(line) + line
+}

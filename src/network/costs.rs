@@ -1,0 +1,82 @@
+//! What each way to the tasks' Gramian costs in one affine layer, from shapes alone.
+//!
+//! K tasks, a batch of B rows, a layer of I inputs and O outputs, m random sums of a sketch. Multiplications:
+//!
+//! ```text
+//! direct    K B I O                    + c (K(K+1)/2 + K) I O
+//! Gram      B² I + K B² O + B I O      + c (K(K+1)/2 + K) B O
+//! sketch    a B I + K B m O + B I O    + c K(K+1)/2 m O
+//! ```
+//! c is what a multiplication of an inner product costs, whose numbers are widened to f64; a, what the adding of an input
+//! to its sum costs. So the Gram form pays for batches smaller than about (K − 1) I O / (I + K O).
+
+/// How many multiplications of a product take as long as one of an inner product: c.
+const INNER_PRODUCT: f64 = 8.0;
+
+/// What the adding of one input to its sum counts as, in multiplications of a product: a.
+const ADDING: f64 = 16.0;
+
+/// The shapes that a cost depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shapes {
+    pub(super) n_tasks: usize,
+    pub(super) rows: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+}
+
+/// The costs of the direct form and of the Gram form.
+fn exact(shapes: Shapes) -> [f64; 2] {
+    let [n, rows, inputs, outputs] = shapes.numbers();
+    let passes = INNER_PRODUCT * (n * (n + 1.0) / 2.0 + n);
+    let direct = n * rows * inputs * outputs + passes * inputs * outputs;
+    let gram = rows * rows * (inputs + n * outputs) + rows * inputs * outputs + passes * rows * outputs;
+    [direct, gram]
+}
+
+/// Whether the Gram form costs less than the direct one.
+pub(super) fn gram_is_cheaper(shapes: Shapes) -> bool {
+    let [direct, gram] = exact(shapes);
+    gram < direct
+}
+
+/// Whether `sums` sums cost less than either way to the exact Gramian.
+pub(super) fn sketch_is_cheaper(shapes: Shapes, sums: usize) -> bool {
+    let [direct, gram] = exact(shapes);
+    let [n, rows, inputs, outputs] = shapes.numbers();
+    let sums = sums as f64;
+    let gradients = n * rows * sums * outputs + INNER_PRODUCT * n * (n + 1.0) / 2.0 * sums * outputs;
+    let sketch = ADDING * rows * inputs + gradients + rows * inputs * outputs;
+    sums < inputs && sketch < direct.min(gram)
+}
+
+impl Shapes {
+    fn numbers(self) -> [f64; 4] {
+        [self.n_tasks, self.rows, self.inputs, self.outputs].map(|count| count as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Shapes = Shapes { n_tasks: 8, rows: 32, inputs: 512, outputs: 512 };
+
+    #[test]
+    fn few_rows_of_a_wide_layer_take_the_gram_form() {
+        assert!(gram_is_cheaper(WIDE));
+        assert!(!gram_is_cheaper(Shapes { rows: 4096, ..WIDE }));
+        // (K − 1) I O / (I + K O) is 398 rows.
+        assert!(
+            gram_is_cheaper(Shapes { rows: 350, ..WIDE }) && !gram_is_cheaper(Shapes { rows: 450, ..WIDE })
+        );
+        assert!(!gram_is_cheaper(Shapes { n_tasks: 1, rows: 512, ..WIDE }), "one task has nothing to share");
+    }
+
+    #[test]
+    fn a_sketch_needs_fewer_sums_than_inputs() {
+        let many = Shapes { rows: 4096, ..WIDE };
+        assert!(sketch_is_cheaper(many, 16));
+        assert!(!sketch_is_cheaper(many, 512) && !sketch_is_cheaper(many, 500));
+    }
+}
