@@ -42,7 +42,7 @@ pub trait Vector<F>: Copy {
     /// Marks the lanes that a partial load or store touches.
     type Mask: Copy;
 
-    /// Runs a pass on the level, for which alone it is compiled.
+    /// Runs a loop on the level, for which alone it is compiled.
     unsafe fn on<L: SimdLoop>(work: L) -> L::Output;
     /// The mask of the first `n` lanes, `n ≤ LANES`.
     unsafe fn mask(n: usize) -> Self::Mask;

@@ -35,7 +35,7 @@ struct Multiply<F, V>(Gemm<F>, PhantomData<V>);
 
 impl<F, V> Multiply<F, V> {
     /// # Safety
-    /// The product is as [`multiply`] wants it, and the pass runs on the level of `V`.
+    /// The product is as [`multiply`] wants it, and the loop runs on the level of `V`.
     unsafe fn new(product: Gemm<F>) -> Self {
         Self(product, PhantomData)
     }
