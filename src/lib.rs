@@ -82,6 +82,7 @@
 
 pub use ndarray;
 
+mod compiled;
 mod error;
 mod init;
 mod model;

@@ -296,6 +296,16 @@ impl<F: Scalar> Model<F> {
     /// If the pass's parameters or state do not have the lengths of the model's.
     #[track_caller]
     pub fn forward_at(&self, pass: &Pass<'_, F>, batch: &Batch<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        F::forward(self, pass, batch, trace)
+    }
+
+    #[track_caller]
+    pub(crate) fn forward_here(
+        &self,
+        pass: &Pass<'_, F>,
+        batch: &Batch<'_, F>,
+        trace: &mut Trace<F>,
+    ) -> Result<()> {
         if pass.mode == Mode::Predict {
             self.check_fitted()?;
         }

@@ -149,6 +149,15 @@ impl<F: Scalar> Network<F> {
         sharing: &Sharing,
         tasks: &[Task],
     ) -> Result<Self> {
+        F::network(most_numbers, n_features, sharing, tasks)
+    }
+
+    pub(crate) fn assemble(
+        most_numbers: usize,
+        n_features: usize,
+        sharing: &Sharing,
+        tasks: &[Task],
+    ) -> Result<Self> {
         kernel::check_simd_setting()?;
         let mut layouts = Layouts::default();
         let input = layouts.activations.activations(n_features);
@@ -247,6 +256,10 @@ impl<F: Scalar> Network<F> {
 
     /// Room for the activations and deltas of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
+        F::trace(self, batch_size)
+    }
+
+    pub(crate) fn trace_here(&self, batch_size: usize) -> Trace<F> {
         let widths: Vec<_> = self
             .objectives
             .iter()
@@ -309,6 +322,10 @@ impl<F: Scalar> Network<F> {
     /// Computes each task's loss and its delta from the outputs and the labels in `trace`, which is ready
     /// for backward then.
     pub fn losses(&self, trace: &mut Trace<F>) {
+        F::losses(self, trace);
+    }
+
+    pub(crate) fn losses_here(&self, trace: &mut Trace<F>) {
         for (k, objective) in self.objectives.iter().enumerate() {
             if !objective.has_loss {
                 continue;

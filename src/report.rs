@@ -207,6 +207,10 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`forward`](Self::forward), if the data set does not fit the model.
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
+        F::evaluate(self, data)
+    }
+
+    pub(crate) fn evaluate_here(&self, data: &Dataset<F>) -> Result<Report> {
         let mut trace = self.trace(evaluation_rows(data));
         let mut predictions: Vec<_> = (0..self.tasks().len())
             .map(|k| Array2::<F>::zeros((data.n_rows(), self.prediction_width(k))))

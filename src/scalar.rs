@@ -93,7 +93,7 @@ pub trait Scalar:
 }
 
 pub(crate) mod sealed {
-    pub trait Sealed: crate::kernel::Native {}
+    pub trait Sealed: crate::kernel::Native + crate::compiled::Compiled {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }

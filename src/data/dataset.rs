@@ -60,6 +60,10 @@ impl<F: Scalar> Dataset<F> {
     /// [`ErrorKind::Shape`] if there are no rows or no features, or the numbers of rows differ;
     /// [`ErrorKind::Value`] if a feature is not finite or a target is infinite.
     pub fn new(features: Array2<F>, targets: Array2<F>) -> Result<Self> {
+        F::table(features, targets)
+    }
+
+    pub(crate) fn new_here(features: Array2<F>, targets: Array2<F>) -> Result<Self> {
         if features.nrows() == 0 || features.ncols() == 0 {
             return Err(Error::new(
                 ErrorKind::Shape,
@@ -382,6 +386,11 @@ impl<F: Scalar> Dataset<F> {
     #[must_use]
     #[track_caller]
     pub fn select(&self, rows: &[usize]) -> Self {
+        F::select(self, rows)
+    }
+
+    #[track_caller]
+    pub(crate) fn select_here(&self, rows: &[usize]) -> Self {
         self.check_rows(rows);
         assert!(!rows.is_empty(), "a table has at least one row, and none was selected");
         Self {

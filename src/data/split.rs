@@ -49,6 +49,10 @@ impl<F: Scalar> Dataset<F> {
     /// [`ErrorKind::Setting`] if `share` is not between 0 and 1, [`ErrorKind::Shape`] if there are not at
     /// least two rows, or groups, to part.
     pub fn split(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
+        F::split(self, share, seed)
+    }
+
+    pub(crate) fn split_here(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.shuffled_units(seed);
         self.check_units("a split", &units, 2)?;

@@ -412,6 +412,10 @@ impl Loss {
     /// # Errors
     /// [`ErrorKind::Setting`] if a setting is outside its range.
     pub fn build<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
+        F::loss(self)
+    }
+
+    pub(crate) fn build_here<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
         Ok(match self {
             Self::MeanSquaredError => Box::new(MeanSquaredError),
             Self::MeanAbsoluteError => Box::new(MeanAbsoluteError),

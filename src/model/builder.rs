@@ -122,6 +122,10 @@ impl ModelBuilder {
     /// [`ErrorKind::Name`] if two tasks have the same name, one has none, or a product's factor does not exist;
     /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
+        F::model(self)
+    }
+
+    pub(crate) fn build_here<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
         let (theta, state) = (network.initial(self.seed).into(), network.initial_state(self.seed));
         let scaling = Scaling::none(self.tasks.len());

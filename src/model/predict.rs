@@ -20,6 +20,10 @@ impl<F: Scalar> Model<F> {
     /// [`ErrorKind::Shape`] if the number of features is not the model's, [`ErrorKind::Value`] if one is not
     /// finite, [`ErrorKind::Setting`] if the model standardises and has never been fitted.
     pub fn predict(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
+        F::predict(self, features)
+    }
+
+    pub(crate) fn predict_here(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
         let n = features.nrows();
         let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
         let mut predictions = Predictions::new(self, n);
@@ -97,6 +101,15 @@ impl<F: Scalar> Model<F> {
         trace: &mut Trace<F>,
         predictions: &mut [ArrayViewMut2<'_, F>],
     ) -> Result<()> {
+        F::predict_into(self, features, trace, predictions)
+    }
+
+    pub(crate) fn predict_into_here(
+        &self,
+        features: ArrayView2<'_, F>,
+        trace: &mut Trace<F>,
+        predictions: &mut [ArrayViewMut2<'_, F>],
+    ) -> Result<()> {
         let n = features.nrows();
         self.check_features(features)?;
         self.check_predictions(n, predictions)?;
@@ -150,6 +163,14 @@ impl<F: Scalar> Model<F> {
     /// [`ErrorKind::Shape`] if the number of features is not the model's or the trace is too small,
     /// [`ErrorKind::Value`] if a feature is not finite.
     pub fn forward_features(&self, features: ArrayView2<'_, F>, trace: &mut Trace<F>) -> Result<()> {
+        F::forward_features(self, features, trace)
+    }
+
+    pub(crate) fn forward_features_here(
+        &self,
+        features: ArrayView2<'_, F>,
+        trace: &mut Trace<F>,
+    ) -> Result<()> {
         self.check_trace(features.nrows(), trace)?;
         self.check_features(features)?;
         self.forward_checked(features, trace);

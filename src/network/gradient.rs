@@ -22,6 +22,17 @@ impl<F: Scalar> Network<F> {
     /// weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+        F::backward(self, pass, trace, weights, gradient);
+    }
+
+    #[track_caller]
+    pub(crate) fn backward_here(
+        &self,
+        pass: &Pass<'_, F>,
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+    ) {
         let from = self.combine(pass, trace, weights);
         let (known, pool) = trace.known();
         pool.for_each_part(&self.cuts, [gradient], |i, [part]| {

@@ -336,7 +336,7 @@ impl Trainer {
     /// if a checkpoint cannot be written or read. After a loss that is not finite the model has the
     /// parameters from before that step.
     pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
-        self.run(model, data, None)
+        F::fit(self, model, data, None)
     }
 
     /// Like [`fit`](Self::fit), and evaluates the losses on `validation` after every epoch.
@@ -361,10 +361,10 @@ impl Trainer {
         data: &Dataset<F>,
         validation: &Dataset<F>,
     ) -> Result<History> {
-        self.run(model, data, Some(validation))
+        F::fit(self, model, data, Some(validation))
     }
 
-    fn run<F: Scalar>(
+    pub(crate) fn run<F: Scalar>(
         &self,
         model: &mut Model<F>,
         data: &Dataset<F>,
@@ -398,6 +398,10 @@ impl Trainer {
     /// [`ErrorKind::Setting`] if a setting is outside its range; [`ErrorKind::Shape`], [`ErrorKind::Name`] or
     /// [`ErrorKind::Value`] if the data does not fit the model, or has no label for a task with a loss.
     pub fn start<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
+        F::start(self, model, data)
+    }
+
+    pub(crate) fn start_here<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
         if self.batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));
         }

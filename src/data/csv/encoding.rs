@@ -237,6 +237,10 @@ impl Encoding {
     /// [`ErrorKind::Name`] if a column is missing, [`ErrorKind::Value`] if a cell does not hold what its
     /// column should.
     pub fn apply<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
+        F::encoded(self, table)
+    }
+
+    pub(crate) fn apply_here<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
         let features = self.features(table)?;
         let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
         for (Target { name, .. }, labels) in self.reader.targets.iter().zip(targets.columns_mut()) {

@@ -1,0 +1,111 @@
+//! Calls of the engine that are compiled in this crate, once for each scalar.
+//!
+//! A generic function is compiled by whoever calls it, with all that it calls: layers, losses, sweeps, and ndarray below
+//! them. A user's program would compile the engine again after each of its own changes. So what takes long to compile is
+//! called through [`Compiled`], which is implemented here for `f32` and `f64`: the public function is one line, and its
+//! body is compiled with the crate. Only coarse calls go this way, one or two for each step of a training.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+use crate::balance::Weights;
+#[cfg(feature = "csv")]
+use crate::data::csv::{Encoding, Table};
+use crate::data::{Batch, Dataset};
+use crate::layer::Pass;
+use crate::loss::{Loss, LossFunction};
+use crate::model::Predictions;
+use crate::network::Trace;
+use crate::report::Report;
+use crate::train::{History, Run, Trainer};
+use crate::{Model, ModelBuilder, Network, Result, Scalar, Sharing, Task};
+
+macro_rules! compiled {
+    ($($calls:tt)*) => {
+        /// What is compiled once: see [the module](self).
+        pub trait Compiled: Sized {
+            calls!(declare $($calls)*);
+        }
+        impl Compiled for f32 {
+            calls!(define $($calls)*);
+        }
+        impl Compiled for f64 {
+            calls!(define $($calls)*);
+        }
+        #[cfg(test)]
+        impl Compiled for crate::dual::Dual {
+            calls!(define $($calls)*);
+        }
+    };
+}
+
+macro_rules! calls {
+    (declare $($(#[$attribute:meta])*
+        fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? = $body:path;)*) => {
+        $($(#[$attribute])*
+        fn $name($($argument: $type),*) $(-> $output)? where Self: Scalar;)*
+    };
+    (define $($(#[$attribute:meta])*
+        fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? = $body:path;)*) => {
+        $($(#[$attribute])* #[inline(never)]
+        fn $name($($argument: $type),*) $(-> $output)? {
+            $body($($argument),*)
+        })*
+    };
+}
+
+compiled! {
+    fn loss(loss: &Loss) -> Result<Box<dyn LossFunction<Self>>> = Loss::build_here;
+
+    fn network(most_numbers: usize, n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Network<Self>>
+        = Network::assemble;
+    fn trace(network: &Network<Self>, batch_size: usize) -> Trace<Self> = Network::trace_here;
+    fn losses(network: &Network<Self>, trace: &mut Trace<Self>) = Network::losses_here;
+    #[track_caller]
+    fn backward(
+        network: &Network<Self>,
+        pass: &Pass<'_, Self>,
+        trace: &mut Trace<Self>,
+        weights: &Weights,
+        gradient: &mut [Self],
+    ) = Network::backward_here;
+
+    fn model(builder: &ModelBuilder) -> Result<Model<Self>> = ModelBuilder::build_here;
+    #[track_caller]
+    fn forward(
+        model: &Model<Self>,
+        pass: &Pass<'_, Self>,
+        batch: &Batch<'_, Self>,
+        trace: &mut Trace<Self>,
+    ) -> Result<()> = Model::forward_here;
+    fn forward_features(
+        model: &Model<Self>,
+        features: ArrayView2<'_, Self>,
+        trace: &mut Trace<Self>,
+    ) -> Result<()> = Model::forward_features_here;
+    fn predict(model: &Model<Self>, features: ArrayView2<'_, Self>) -> Result<Predictions<Self>>
+        = Model::predict_here;
+    fn predict_into(
+        model: &Model<Self>,
+        features: ArrayView2<'_, Self>,
+        trace: &mut Trace<Self>,
+        predictions: &mut [ArrayViewMut2<'_, Self>],
+    ) -> Result<()> = Model::predict_into_here;
+    fn evaluate(model: &Model<Self>, data: &Dataset<Self>) -> Result<Report> = Model::evaluate_here;
+
+    fn fit(
+        trainer: &Trainer,
+        model: &mut Model<Self>,
+        data: &Dataset<Self>,
+        validation: Option<&Dataset<Self>>,
+    ) -> Result<History> = Trainer::run;
+    fn start(trainer: &Trainer, model: &Model<Self>, data: &Dataset<Self>) -> Result<Run<Self>>
+        = Trainer::start_here;
+
+    fn table(features: Array2<Self>, targets: Array2<Self>) -> Result<Dataset<Self>> = Dataset::new_here;
+    #[track_caller]
+    fn select(data: &Dataset<Self>, rows: &[usize]) -> Dataset<Self> = Dataset::select_here;
+    fn split(data: &Dataset<Self>, share: f64, seed: u64) -> Result<(Dataset<Self>, Dataset<Self>)>
+        = Dataset::split_here;
+    #[cfg(feature = "csv")]
+    fn encoded(encoding: &Encoding, table: &Table) -> Result<Dataset<Self>> = Encoding::apply_here;
+}
