@@ -10,6 +10,7 @@ const MUTUAL: &[(&str, &str)] = &[
     ("src/compiled.rs", "src/scalar.rs"),
     ("src/data/batches.rs", "src/data/dataset.rs"),
     ("src/loss/listwise.rs", "src/loss/spec.rs"),
+    ("src/train/accumulation.rs", "src/train/run.rs"),
     ("src/train/callback.rs", "src/train/run.rs"),
     ("src/train/callback/audience.rs", "src/train/run.rs"),
     ("src/train/checkpoint.rs", "src/train/trainer.rs"),
