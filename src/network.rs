@@ -272,7 +272,7 @@ impl<F: Scalar> Network<F> {
         trace
     }
 
-    /// Whether a step on so many rows is long enough for a second thread to be worth waking: waking and waiting
+    /// Whether a step on `rows` rows is long enough for a second thread to be worth waking: waking and waiting
     /// cost about 20 µs, in which one processor does about a million multiplications and additions.
     pub(crate) fn pays_for_threads(&self, rows: usize) -> bool {
         3 * rows * self.layout().len() > 4_000_000

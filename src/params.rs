@@ -125,7 +125,7 @@ impl Layout {
     /// Says that all blocks so far are shared by every task, and that those to come are not.
     ///
     /// # Panics
-    /// If it was said before.
+    /// If it was called before.
     #[track_caller]
     pub fn end_shared(&mut self) {
         assert!(self.n_shared.is_none(), "the shared prefix was ended before");
@@ -158,7 +158,7 @@ impl Layout {
     /// let (weight, bias) = (layout.push("0.weight", 3, 2), layout.push("0.bias", 1, 2));
     /// assert_eq!(layout.blocks().collect::<Vec<_>>(), [("0.weight", weight), ("0.bias", bias)]);
     /// assert_eq!((layout.block("0.bias"), layout.block("1.bias")), (Some(bias), None));
-    /// assert_eq!(layout.n_shared(), 8); // all, until it is said where they end
+    /// assert_eq!(layout.n_shared(), 8); // all, until `end_shared` is called
     /// ```
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = (&str, Block)> {
         self.entries.iter().map(|(name, block)| (name.as_str(), *block))

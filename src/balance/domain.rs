@@ -1,4 +1,4 @@
-//! For which losses a method is defined, and what is said of a loss outside.
+//! The losses for which a method is defined, and the error for a loss outside.
 
 use crate::{Error, ErrorKind, Result};
 

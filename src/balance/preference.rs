@@ -12,7 +12,7 @@ impl Preference {
         Self(Some(preference.to_vec()))
     }
 
-    /// What `task` matters, and `alike` if nothing was said.
+    /// The preference for `task`, or `alike` if none was set.
     pub(super) fn of(&self, task: usize, alike: f64) -> f64 {
         self.0.as_ref().map_or(alike, |list| list[task])
     }

@@ -3,7 +3,7 @@
 //!
 //! An array is unpacked when it is asked for, and three things keep what a file makes a reader do in bounds:
 //!
-//! - no number in the archive is believed: an array that is said to unpack to more than 1032 times its packed size, which
+//! - no number in the archive is trusted: an array that claims to unpack to more than 1032 times its packed size, which
 //!   is DEFLATE's largest factor, is refused at once; memory is taken as bytes come out, and checksum and length must be
 //!   those of the archive at the end;
 //! - an array that unpacks to more than a limit is refused ([`Archive::most_bytes`], default: 1 GiB);

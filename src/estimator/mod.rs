@@ -169,7 +169,7 @@ impl<Kind> Estimator<Kind> {
         Self::default()
     }
 
-    /// The widths of the shared hidden layers, rectified, 64 and 64 if not said; none makes a linear model.
+    /// The widths of the shared hidden layers, each with ReLU (default: 64 and 64); none makes a linear model.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -202,16 +202,16 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// How many networks there are, at least 1, 10 if not said: time and memory grow with them.
+    /// The number of networks, at least 1 (default: 10): time and memory grow with it.
     #[must_use]
     pub fn members(mut self, members: usize) -> Self {
         self.recipe.members = members;
         self
     }
 
-    /// Each network stops early on one of so many parts of the rows and learns from the others; at least 2, 5
-    /// if not said. With more members than folds, the rows are cut anew for every so many members. A
-    /// table of fewer rows, or groups, has a fold for each.
+    /// The number of folds, at least 2 (default: 5): each network stops early on one fold of the rows and learns from
+    /// the others. With more members than folds, the rows are split into folds again for each further round of members.
+    /// A table with fewer rows, or groups, has one fold for each of them.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -230,7 +230,7 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The first learning rate of AdamW, 0.005 if not said; it falls to 0 along half a cosine.
+    /// The initial learning rate of AdamW (default: 0.005); it decays to 0 along half a cosine.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -248,7 +248,7 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The weight decay of AdamW, at least 0, 0.1 if not said.
+    /// The weight decay of AdamW, at least 0 (default: 0.1).
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -269,7 +269,7 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// How many rows a step learns from, at least 1, 32 if not said.
+    /// The number of rows in a batch, at least 1 (default: 32).
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -325,15 +325,15 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The seed of everything random: first parameters, folds, order of rows; 0 if not said.
+    /// The seed of everything random: initial parameters, folds, order of rows (default: 0).
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.recipe.seed = seed;
         self
     }
 
-    /// How many networks are fitted at the same time, as many as there are processors if not said. The result does
-    /// not depend on it, to the bit.
+    /// The number of networks fitted at the same time (default: one per processor). The result does not depend on it,
+    /// to the bit.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;

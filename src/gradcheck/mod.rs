@@ -180,8 +180,8 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// The difference that is let pass, relative to the norm of a block's gradient (for an entry: to the larger
-    /// of the entry and the root mean square of its block). 64 √ε if not said: 1e-6 in `f64`.
+    /// The tolerated difference, relative to the norm of a block's gradient (for an entry: to the larger
+    /// of the entry and the root mean square of its block). Default: 64 √ε, which is 1e-6 in `f64`.
     ///
     /// ```
     /// # use polytask::gradcheck::{self, Probe};

@@ -193,7 +193,7 @@ struct Ends<F, V: Vector<F>> {
 }
 
 impl<F: Number, V: Vector<F>> Ends<F, V> {
-    /// For an end of so many numbers, fewer than there are chains.
+    /// For an end of `len` numbers, fewer than there are chains.
     ///
     /// # Safety
     /// The processor has the instructions of `V::LEVEL`.
@@ -210,7 +210,7 @@ impl<F: Number, V: Vector<F>> Ends<F, V> {
     }
 
     /// # Safety
-    /// As for [`new`](Self::new), and there are so many numbers.
+    /// As for [`new`](Self::new), and `from` has at least `len` numbers.
     #[inline(always)]
     unsafe fn read(&self, from: *const F, to: &mut Tail<V>) {
         for register in 0..chains::<F, V>() / V::LANES {

@@ -324,7 +324,7 @@ impl<F: Copy> Column<F> {
 /// Reads one of `C` registers side by side, the last of which is `WHOLE` or has a mask.
 ///
 /// # Safety
-/// The processor has the instructions of `V::LEVEL`, and so many numbers are there.
+/// The processor has the instructions of `V::LEVEL`, and the slice holds the numbers that are read.
 #[inline(always)]
 unsafe fn load<F, V: Vector<F>, const C: usize, const WHOLE: bool>(
     from: *const F,

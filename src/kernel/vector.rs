@@ -85,7 +85,7 @@ pub trait Vector<F>: Copy {
 /// Reads `C` registers side by side, of the last one the lanes that the mask marks.
 ///
 /// # Safety
-/// The processor has the instructions of `V::LEVEL`, and so many numbers are there.
+/// The processor has the instructions of `V::LEVEL`, and the slice holds the numbers that are read.
 #[inline(always)]
 pub unsafe fn load_row<F, V: Vector<F>, const C: usize>(from: *const F, mask: V::Mask) -> [V; C] {
     // SAFETY: the caller's promise.

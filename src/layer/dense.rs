@@ -197,11 +197,11 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
     }
 }
 
-/// How many weights make a piece at most, but for rounding: small enough that several threads share a wide layer
-/// evenly, large enough that copying the deltas to the product's blocks again for each piece costs little.
+/// The most weights in a piece, up to rounding: small enough that several threads share a wide layer evenly, large
+/// enough that copying the deltas into the product's blocks once more for each piece costs little.
 const PIECE: usize = 1 << 18;
 
-/// Up to so many weights the deltas of a chunk are read where they are, and pieces may be smaller: threads
-/// share the few layers of a network of middle size.
+/// Layers of at most this many weights read the deltas of a chunk in place, so their pieces can be smaller and threads
+/// can share the few layers of a medium network.
 const SMALL: usize = 1 << 17;
 const SMALL_PIECE: usize = 1 << 13;

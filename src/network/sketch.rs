@@ -34,7 +34,7 @@ use crate::layer::Affine;
 /// How many sums are one piece of work at most: several threads can share a wide layer.
 const SUMS: usize = 64;
 
-/// The shares of layer `at` sketched with so many sums, for n tasks and chunks of so many rows.
+/// The shares of layer `at`, sketched with the given number of sums, for n tasks and chunks of the given size.
 pub(super) fn shares<F: Scalar>(
     at: usize,
     layer: &Affine,

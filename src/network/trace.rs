@@ -123,7 +123,7 @@ impl<F: Scalar> Trace<F> {
         }
     }
 
-    /// Works with `n_threads` threads from now on, 1 if not said; the numbers stay the same to the bit.
+    /// Uses `n_threads` threads from now on (default: 1); the numbers stay the same to the bit.
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -87,7 +87,7 @@ impl Adam {
         Self { beta1, beta2, ..self }
     }
 
-    /// The constant ε added to the root, at least 1e-30; 1e-8 if not said.
+    /// The constant ε added to the root, at least 1e-30 (default: 1e-8).
     ///
     /// ```
     /// use polytask::optim::{Adam, Optimizer};

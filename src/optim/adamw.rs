@@ -80,13 +80,13 @@ impl AdamW {
         Self { beta1, beta2, ..self }
     }
 
-    /// The constant ε added to the root, at least 1e-30; 1e-8 if not said.
+    /// The constant ε added to the root, at least 1e-30 (default: 1e-8).
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
 
-    /// The weight decay λ, 0 or more and 0.01 if not said: each step takes the share α λ off θ.
+    /// The weight decay λ, at least 0 (default: 0.01): each step shrinks θ by the fraction α λ.
     #[must_use]
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }

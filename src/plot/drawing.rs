@@ -33,7 +33,7 @@ impl Pen {
     pub const GRID: Self = Self { width: 1.0, ..Self::solid("#dddddd") };
     /// For words on a dark ground: white.
     pub const PAPER: Self = Self::solid("#ffffff");
-    /// For what is said beside: a middle grey.
+    /// For annotations: a mid grey.
     pub const ASIDE: Self = Self { width: 1.0, ..Self::solid("#707070") };
 
     const fn solid(colour: &'static str) -> Self {

@@ -154,7 +154,7 @@ pub fn gradient_cosines(history: &History) -> Option<String> {
 /// in conflict; the least similarity of two lengths; the condition number, from 1 for gradients at right angles and of
 /// equal length. `None` as for [`gradient_cosines`].
 ///
-/// What the numbers mean is said at [`Diagnostics`](crate::balance::diagnostics::Diagnostics).
+/// The numbers are explained at [`Diagnostics`](crate::balance::diagnostics::Diagnostics).
 ///
 /// ```
 /// use polytask::balance::UpGrad;

@@ -309,6 +309,6 @@ fn place_of_loss<F: Scalar>(model: &Model<F>, task: usize, step: u64) -> String 
     format!("loss of task {:?} at step {step}", model.tasks()[task].name())
 }
 
-/// What is said of a loss that can be negative because it is the logarithm of a density.
+/// The error for a loss that can be negative because it is the logarithm of a density.
 const OWN_VARIANCE: &str = "Such a task weighs itself, by the variance that its head learns: to weigh it by \
      uncertainty once more is a mistake";

@@ -30,7 +30,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 /// Where and when a training saves itself, and which of the files it keeps.
 ///
 /// A folder belongs to one training. The files are called `step-000000001200.safetensors` by the number of steps
-/// taken, and `best.safetensors`. At the end of every epoch if nothing else is said, and at the end of the
+/// taken, and `best.safetensors`. By default at the end of every epoch, and at the end of the
 /// training; the last three are kept.
 ///
 /// ```
@@ -69,7 +69,7 @@ impl Checkpoints {
         Self { folder: folder.into(), every_steps: None, keep_last: 3, keep_best: false }
     }
 
-    /// Saves after every so many steps, in the middle of an epoch too.
+    /// Saves every `steps` steps, in the middle of an epoch too.
     #[must_use]
     pub fn every_steps(self, steps: u64) -> Self {
         Self { every_steps: Some(steps), ..self }
@@ -207,7 +207,7 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Whether checkpoints can be kept as was said.
+    /// Whether checkpoints can be kept with these settings.
     pub(super) fn check(&self, is_validated: bool) -> Result<()> {
         self.checkpoints.as_ref().map_or(Ok(()), |checkpoints| checkpoints.check(is_validated))
     }

@@ -101,7 +101,7 @@ impl Validation {
 const RECORDS: u64 = 10_000;
 
 impl History {
-    /// A history with room for all records of so many steps, so that recording allocates nothing.
+    /// A history with room for the records of `n_steps` steps, so that recording allocates nothing.
     pub(super) fn new(tasks: Vec<String>, planned_steps: u64, with_gradients: bool) -> Self {
         let interval = planned_steps.div_ceil(RECORDS).max(1);
         let records = planned_steps.div_ceil(interval) as usize;

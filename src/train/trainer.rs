@@ -87,7 +87,7 @@ impl Trainer {
         }
     }
 
-    /// How many rows a step learns from, at least 1 and 32 if not said; more than the data has means all of
+    /// The number of rows in a batch, at least 1 (default: 32); more than the data has means all of
     /// them.
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
@@ -95,21 +95,21 @@ impl Trainer {
         self
     }
 
-    /// Trains for so many steps.
+    /// Trains for this number of steps.
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.length = Length::Steps(steps);
         self
     }
 
-    /// Trains for so many passes over the data.
+    /// Trains for this number of passes over the data.
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.length = Length::Epochs(epochs);
         self
     }
 
-    /// The seed of the order of the batches, 0 if not said.
+    /// The seed for the order of the batches (default: 0).
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -252,7 +252,7 @@ impl Trainer {
         self
     }
 
-    /// How many threads work at a step, all processors if not said. Small steps are done by one thread all the
+    /// The number of threads that work on a step (default: all processors). Small steps are done by one thread all the
     /// same. The result does not depend on it, to the bit.
     ///
     /// ```
@@ -383,7 +383,7 @@ impl Trainer {
         run.end(model, validation.is_some())
     }
 
-    /// Begins a run, or takes up the one that it was said to take up.
+    /// Starts a run, or resumes the one given to [`resume_from`](Self::resume_from).
     fn begin<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
         #[cfg(feature = "persist")]
         if let Some(run) = self.newest(model, data)? {

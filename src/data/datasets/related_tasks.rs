@@ -41,7 +41,7 @@ const SINES: i32 = 10;
 ///
 /// # Panics
 /// If `n` or `n_tasks` is 0, there are more tasks than features, `noise` is negative or not finite, or the cosine is
-/// not between −1 / (n_tasks − 1), the least that so many vectors can have, and 1.
+/// not between −1 / (n_tasks − 1), the smallest value possible for that many vectors, and 1.
 #[track_caller]
 pub fn related_tasks<F: Scalar>(
     n: usize,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Callback, Controls, Event, Flow, Progress};
 use crate::Result;
 
-/// Ends a training after so much time, or so many steps, whichever is first.
+/// Ends a training after a given time or number of steps, whichever comes first.
 ///
 /// Time counts from the start, and goes on from where it was in a training resumed from a checkpoint. A training
 /// ended by time does not take the same number of steps twice; one ended by steps does.

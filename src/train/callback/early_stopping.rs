@@ -54,7 +54,7 @@ impl EarlyStopping {
         Self::default()
     }
 
-    /// What is watched: the weighted total of the losses if not said.
+    /// What is monitored (default: the weighted total of the losses).
     #[must_use]
     pub fn watch(self, watch: Watch) -> Self {
         Self { watch, ..self }

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 /// The mean is over the steps in which the task had labels; `none` stands where there was no label, `NaN` for a
 /// validation loss that is not a number.
 ///
-/// A line at the end of every epoch, to standard error, if nothing else is said. There is no time in it, so that logs of
+/// A line at the end of every epoch, to standard error by default. There is no time in it, so that logs of
 /// the same seed are the same.
 ///
 /// ```
@@ -76,13 +76,13 @@ impl Log {
         Self::default()
     }
 
-    /// A line after so many epochs: at least 1.
+    /// Writes a line every `epochs` epochs, at least 1.
     #[must_use]
     pub fn every_epochs(self, epochs: u64) -> Self {
         Self { every: Every::Epochs(epochs), ..self }
     }
 
-    /// A line after so many steps: at least 1.
+    /// Writes a line every `steps` steps, at least 1.
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -38,7 +38,7 @@ impl ReduceOnPlateau {
         Self { plateau, watch: Watch::Total, memory: Vec::new() }
     }
 
-    /// What is watched: the weighted total of the losses if not said.
+    /// What is monitored (default: the weighted total of the losses).
     ///
     /// ```
     /// use polytask::optim::Plateau;

@@ -385,7 +385,7 @@ pub const BUGS: &[Planted] = &[
         "the part of task 'price' is missing",
     ),
     planted(
-        "the tasks' deltas meaned, not summed",
+        "the tasks' deltas averaged, not summed",
         Bug::Sum(SumBug::Mean),
         TRUNK,
         "trunk.1.weight",
