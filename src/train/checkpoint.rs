@@ -10,7 +10,7 @@
 //! run.last, .last_weights    the last step's losses and weights
 //! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists; which had ended it
 //! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
-//!                            that one of them keeps
+//!                            and state that one of them keeps
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
 //! ```
 //! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
@@ -288,7 +288,7 @@ impl Trainer {
         }
         model.check_described_in(reader)?;
         let mut run = self.start(model, data)?;
-        run.read(model.n_parameters(), reader)?;
+        run.read(model.n_parameters() + model.state().len(), reader)?;
         model.read_weights(reader)?;
         Ok(run)
     }
@@ -421,7 +421,7 @@ impl<F: Scalar> Run<F> {
     }
 
     /// Brings a run that has just begun to where the one in the file was.
-    fn read(&mut self, n_parameters: usize, reader: &Reader<'_>) -> Result<()> {
+    fn read(&mut self, n_kept: usize, reader: &Reader<'_>) -> Result<()> {
         let counts: Counts = reader.section("run")?;
         self.check_settings(&counts.settings)?;
         let moments = self.optimizer.moments();
@@ -435,7 +435,7 @@ impl<F: Scalar> Run<F> {
         }
         self.optimizer.scale_learning_rate(scale);
         self.balancing.restore(&lists(&counts.balance, "run.balance", reader)?)?;
-        self.audience.restore(&callbacks(&counts, n_parameters, reader)?, n_parameters)?;
+        self.audience.restore(&callbacks(&counts, n_kept, reader)?, n_kept)?;
         // No training gets near; the epoch after the last must be a number too.
         if counts.epoch > 1 << 53 {
             return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
@@ -470,15 +470,11 @@ fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {
 }
 
 /// What the callbacks carried.
-fn callbacks<F: Scalar>(
-    counts: &Counts,
-    n_parameters: usize,
-    reader: &Reader<'_>,
-) -> Result<AudienceState<F>> {
+fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> Result<AudienceState<F>> {
     let state = |(i, (name, names)): (usize, &(String, Vec<String>))| {
         Ok((name.clone(), lists(names, &format!("run.callbacks.{i}"), reader)?))
     };
-    let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_parameters])?));
+    let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_kept])?));
     Ok(AudienceState {
         callbacks: counts.callbacks.iter().enumerate().map(state).collect::<Result<_>>()?,
         controls: reader.list("run.controls")?,

@@ -277,8 +277,10 @@ impl<F: Scalar> Run<F> {
             }
             self.tell(Event::End, model, is_validated, None)?;
         }
-        if let Some((step, theta)) = self.audience.restored() {
+        if let Some((step, kept)) = self.audience.restored() {
+            let (theta, state) = kept.split_at(model.n_parameters());
             model.parameters_mut().copy_from_slice(theta);
+            model.state_mut().copy_from_slice(state);
             self.history.restore(step);
         }
         Ok(self.history)
@@ -307,7 +309,7 @@ impl<F: Scalar> Run<F> {
             report,
             model: AnyModel::of(model),
         };
-        let stopped_by = self.audience.tell(event, &progress, model.parameters())?;
+        let stopped_by = self.audience.tell(event, &progress, [model.parameters(), model.state()])?;
         let controls = self.audience.controls();
         let factors = self.own_weights.iter().enumerate().map(|(k, weight)| weight * controls.task_factor(k));
         self.balancing.set_task_weights(factors);

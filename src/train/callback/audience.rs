@@ -12,7 +12,7 @@ use crate::{Result, Scalar};
 pub(in crate::train) struct Audience<F> {
     callbacks: Vec<Box<dyn Callback>>,
     controls: Controls,
-    /// The θ that was kept last, and after how many steps; empty if none was.
+    /// The θ that was kept last, behind it the running state of the layers, and after how many steps; empty if none was.
     kept: Vec<F>,
     kept_at: Option<u64>,
 }
@@ -51,7 +51,7 @@ impl<F: Scalar> Audience<F> {
         &mut self,
         event: Event,
         at: &Progress<'_>,
-        theta: &[F],
+        numbers: [&[F]; 2],
     ) -> Result<Option<&'static str>> {
         let mut stopped_by = None;
         for callback in &mut self.callbacks {
@@ -62,13 +62,13 @@ impl<F: Scalar> Audience<F> {
         }
         if self.controls.take_keep() {
             self.kept.clear();
-            self.kept.extend_from_slice(theta);
+            numbers.into_iter().for_each(|part| self.kept.extend_from_slice(part));
             self.kept_at = Some(at.step);
         }
         Ok(stopped_by)
     }
 
-    /// The θ to bring back and after how many steps it was kept, if that was asked for.
+    /// The θ to bring back, with the state behind it, and after how many steps it was kept, if that was asked for.
     pub(in crate::train) fn restored(&mut self) -> Option<(u64, &[F])> {
         let wanted = self.controls.take_restore();
         self.kept_at.filter(|_| wanted).map(|step| (step, &self.kept[..]))
@@ -88,9 +88,9 @@ impl<F: Scalar> Audience<F> {
         }
     }
 
-    /// Takes up what [`state`](Self::state) gave, with the same callbacks and the same θ's length.
+    /// Takes up what [`state`](Self::state) gave, with the same callbacks and as many numbers of θ and state.
     #[cfg(any(test, feature = "persist"))]
-    pub(in crate::train) fn restore(&mut self, state: &AudienceState<F>, n_parameters: usize) -> Result<()> {
+    pub(in crate::train) fn restore(&mut self, state: &AudienceState<F>, n_numbers: usize) -> Result<()> {
         let found: Vec<&str> = state.callbacks.iter().map(|(name, _)| name.as_str()).collect();
         let own: Vec<&str> = self.callbacks.iter().map(|callback| callback.name()).collect();
         let fault = |expected: String, found: String| {
@@ -101,9 +101,9 @@ impl<F: Scalar> Audience<F> {
             return Err(fault(format!("those of {own:?}"), format!("{found:?}")));
         }
         if let Some((_, kept)) = &state.kept
-            && kept.len() != n_parameters
+            && kept.len() != n_numbers
         {
-            return Err(fault(format!("a kept θ of {n_parameters} numbers"), kept.len().to_string()));
+            return Err(fault(format!("a kept θ of {n_numbers} numbers"), kept.len().to_string()));
         }
         let mut callbacks = self.callbacks.clone();
         for (callback, (_, saved)) in callbacks.iter_mut().zip(&state.callbacks) {
@@ -132,7 +132,7 @@ pub(in crate::train) struct AudienceState<F> {
     pub(in crate::train) callbacks: Vec<(String, State)>,
     /// As [`Controls::state`].
     pub(in crate::train) controls: Vec<f64>,
-    /// The kept θ, and after how many steps it was kept.
+    /// The kept θ with the state behind it, and after how many steps it was kept.
     pub(in crate::train) kept: Option<(u64, Vec<F>)>,
 }
 
@@ -166,7 +166,7 @@ mod tests {
                 report: None,
                 model: AnyModel::of(&model),
             };
-            audience.tell(event, &at, &[step as f32, 0.0]).unwrap()
+            audience.tell(event, &at, [&[step as f32], &[0.0]]).unwrap()
         };
         let mut audience = Audience::new(&callbacks, 1);
         for (step, loss) in [(1, 3.0), (2, 1.0), (3, 2.0)] {
