@@ -57,7 +57,7 @@ use ndarray::{Array2, Axis, CowArray, Ix2};
 
 pub use classifier::{Classification, MultiTaskClassifier};
 #[cfg(feature = "persist")]
-pub use persist::Kind;
+pub use persist::EstimatorKind;
 pub use regressor::{MultiTaskRegressor, Regression};
 
 use crate::data::Dataset;

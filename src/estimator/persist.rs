@@ -23,7 +23,7 @@ struct About {
     members: usize,
 }
 
-impl<K: Kind, F: Scalar> Fitted<K, F> {
+impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
     /// Saves the estimator to one file that [`Estimator::load`] reads back, exact to the bit, and that Python's
     /// `safetensors` opens.
     ///
@@ -149,7 +149,7 @@ fn read_ranges(reader: &Reader<'_>, n_targets: usize) -> Result<Option<Vec<(f64,
     }
 }
 
-impl<K: Kind> Estimator<K> {
+impl<K: EstimatorKind> Estimator<K> {
     /// Reads the fitted estimator that [`Fitted::save`] wrote. Everything in the file is checked, as
     /// [`Model::load`] does, and it is loaded in the precision in which it was saved.
     ///
@@ -174,12 +174,12 @@ impl<K: Kind> Estimator<K> {
 /// What an estimator predicts: [`Regression`] or [`Classification`].
 ///
 /// ```
-/// use polytask::estimator::{Estimator, Fitted, Kind};
+/// use polytask::estimator::{Estimator, EstimatorKind, Fitted};
 /// use polytask::ndarray::Array2;
 /// use polytask::prelude::*;
 ///
 /// /// A copy of an estimator of either kind that has been through the bytes of a file.
-/// fn sent<K: Kind>(model: &Fitted<K, f64>) -> polytask::Result<Fitted<K, f64>> {
+/// fn sent<K: EstimatorKind>(model: &Fitted<K, f64>) -> polytask::Result<Fitted<K, f64>> {
 ///     Estimator::<K>::from_bytes(&model.to_bytes()?)
 /// }
 ///
@@ -189,11 +189,11 @@ impl<K: Kind> Estimator<K> {
 /// assert!(MultiTaskClassifier::from_bytes::<f64>(&model.to_bytes()?).is_err()); // the other kind
 /// # Ok::<(), polytask::Error>(())
 /// ```
-pub trait Kind: kept::Kept {}
+pub trait EstimatorKind: kept::Kept {}
 
-impl Kind for Regression {}
+impl EstimatorKind for Regression {}
 
-impl Kind for Classification {}
+impl EstimatorKind for Classification {}
 
 mod kept {
     use crate::loss;

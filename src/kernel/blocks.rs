@@ -16,7 +16,7 @@ use super::gemv::{GemvAxpy, GemvDot, dot_chains};
 use super::gevm::Gevm;
 use super::scratch;
 use super::simd::{SimdLevel, SimdLoop};
-use super::tile::{Rows, Step, Tiles, heights, tallest};
+use super::tile::{Rows, Stride, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
 
 /// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first cache.
@@ -122,11 +122,11 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
     let a_down = block_k + 64 / size_of::<F>();
     let b_len = if copy_b { b_panel * block_n.div_ceil(panel) } else { 0 };
     let a_len = if copy_a { block_m * a_down + ROWS_TOGETHER * V::LANES } else { 0 };
-    scratch::with(b_len + a_len, |room: *mut F| {
-        let (b_room, a_room) = (copy_b.then_some(room), copy_a.then(|| room.wrapping_add(b_len)));
+    scratch::with(b_len + a_len, |scratch: *mut F| {
+        let (b_scratch, a_scratch) = (copy_b.then_some(scratch), copy_a.then(|| scratch.wrapping_add(b_len)));
         let of = PhantomData;
         let blocks =
-            Blocks::<F, V> { o, panel, block_m, block_k, block_n, b_panel, a_down, a_room, b_room, of };
+            Blocks::<F, V> { o, panel, block_m, block_k, block_n, b_panel, a_down, a_scratch, b_scratch, of };
         // SAFETY: the caller's promise about the processor.
         unsafe { V::on(blocks) }
     });
@@ -142,8 +142,8 @@ struct Blocks<F, V> {
     block_n: usize,
     b_panel: usize,
     a_down: usize,
-    a_room: Option<*mut F>,
-    b_room: Option<*mut F>,
+    a_scratch: Option<*mut F>,
+    b_scratch: Option<*mut F>,
     of: PhantomData<V>,
 }
 
@@ -163,12 +163,12 @@ impl<F: Number, V: Vector<F>> SimdLoop for Blocks<F, V> {
                 let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
                 // SAFETY: the blocks are inside the operands, and the room holds that of b.
                 unsafe {
-                    if let Some(room) = self.b_room {
+                    if let Some(scratch) = self.b_scratch {
                         // With a width known to the compiler no register costs a division.
                         if V::ROWS_OF_FOUR > 0 && self.panel == 4 * V::LANES {
-                            copy_panels::<F, V, 4>(k, n, b, room, self.b_panel);
+                            copy_panels::<F, V, 4>(k, n, b, scratch, self.b_panel);
                         } else {
-                            copy_panels::<F, V, 2>(k, n, b, room, self.b_panel);
+                            copy_panels::<F, V, 2>(k, n, b, scratch, self.b_panel);
                         }
                     }
                     self.rows(Gemm { k, n, a, b, start, epilogue, c, ..o });
@@ -194,30 +194,32 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
             let a = o.a.from(i, 0);
             let c = o.c.wrapping_offset(i as isize * o.c_down);
             let mut tiles = Tiles::of::<V>(&Gemm { m, a, c, ..o });
-            if let Some(room) = self.b_room {
-                (tiles.b, tiles.b_down, tiles.b_panel) = (room, self.panel as isize, self.b_panel as isize);
+            if let Some(scratch) = self.b_scratch {
+                (tiles.b, tiles.b_down, tiles.b_panel) =
+                    (scratch, self.panel as isize, self.b_panel as isize);
                 tiles.b_panel_wide = self.panel == 4 * V::LANES;
             }
             i += m;
             // SAFETY: the block is inside the operands, and the room holds it.
             unsafe {
-                match self.a_room {
-                    Some(room) if a.across == 1 => {
-                        copy_rows::<F, V>(m, o.k, a, self.a_down, room, low.min(o.m - i));
+                match self.a_scratch {
+                    Some(scratch) if a.across == 1 => {
+                        copy_rows::<F, V>(m, o.k, a, self.a_down, scratch, low.min(o.m - i));
                         let down = self.a_down as isize;
-                        (tiles.a, tiles.a_rows, tiles.a_step) = (room, Rows::apart(down), Step::ByRow(down));
+                        (tiles.a, tiles.a_rows, tiles.a_step) =
+                            (scratch, Rows::apart(down), Stride::ByRow(down));
                     }
-                    Some(room) if matches!(V::LEVEL, SimdLevel::Avx512) && a.down == 1 => {
+                    Some(scratch) if matches!(V::LEVEL, SimdLevel::Avx512) && a.down == 1 => {
                         let across = ROWS_TOGETHER;
-                        copy_columns::<F, V>(m, o.k, a, room, across);
-                        (tiles.a, tiles.a_rows, tiles.a_across) = (room, Rows::apart(1), across as isize);
-                        tiles.a_step = Step::ByRow(1);
+                        copy_columns::<F, V>(m, o.k, a, scratch, across);
+                        (tiles.a, tiles.a_rows, tiles.a_across) = (scratch, Rows::apart(1), across as isize);
+                        tiles.a_step = Stride::ByRow(1);
                     }
-                    Some(room) => {
+                    Some(scratch) => {
                         let step = V::ROWS * o.k + V::LANES;
-                        copy_tiles::<F, V>(m, o.k, a, room, step);
-                        (tiles.a, tiles.a_rows, tiles.a_across) = (room, Rows::apart(1), V::ROWS as isize);
-                        tiles.a_step = Step::ByTile(step as isize);
+                        copy_tiles::<F, V>(m, o.k, a, scratch, step);
+                        (tiles.a, tiles.a_rows, tiles.a_across) = (scratch, Rows::apart(1), V::ROWS as isize);
+                        tiles.a_step = Stride::ByTile(step as isize);
                     }
                     None => {}
                 }

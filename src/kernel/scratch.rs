@@ -1,4 +1,4 @@
-//! Room for copies of matrix blocks, kept by each thread from one product to the next.
+//! Scratch memory for copies of matrix blocks, kept by each thread from one product to the next.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 struct Line([u8; 64]);
 
 thread_local! {
-    static ROOM: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `work` with room for `len` numbers, aligned to a cache line, whose content is arbitrary bytes.
@@ -16,13 +16,13 @@ thread_local! {
 /// Allocates only when a thread asks for more than ever before. `work` may not ask for room again.
 pub fn with<F: Copy + 'static, R>(len: usize, work: impl FnOnce(*mut F) -> R) -> R {
     const { assert!(align_of::<F>() <= align_of::<Line>()) };
-    ROOM.with_borrow_mut(|room| {
-        let n_bytes = len.checked_mul(size_of::<F>()).expect("a room that can be counted in bytes");
+    SCRATCH.with_borrow_mut(|scratch| {
+        let n_bytes = len.checked_mul(size_of::<F>()).expect("a scratch buffer whose bytes can be counted");
         let n_lines = n_bytes.div_ceil(size_of::<Line>());
-        if room.len() < n_lines {
-            room.resize(n_lines, Line([0; 64]));
+        if scratch.len() < n_lines {
+            scratch.resize(n_lines, Line([0; 64]));
         }
-        work(room.as_mut_ptr().cast())
+        work(scratch.as_mut_ptr().cast())
     })
 }
 

@@ -15,19 +15,19 @@ use super::vector::Vector;
 
 /// How far the rows of `a` are apart that two neighbouring tiles begin with.
 #[derive(Clone, Copy, Debug)]
-pub enum Step {
+pub enum Stride {
     /// As far as the rows between them say.
     ByRow(isize),
     /// This far, whatever their height.
     ByTile(isize),
 }
 
-impl Step {
+impl Stride {
     #[inline(always)]
     fn over(self, n_tiles: usize, rows: usize) -> isize {
         match self {
-            Step::ByRow(step) => (n_tiles * rows) as isize * step,
-            Step::ByTile(step) => n_tiles as isize * step,
+            Stride::ByRow(step) => (n_tiles * rows) as isize * step,
+            Stride::ByTile(step) => n_tiles as isize * step,
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Tiles<F> {
     /// From a column of `a` to the next one.
     pub a_across: isize,
     /// From one tile's rows of `a` to the next one's.
-    pub a_step: Step,
+    pub a_step: Stride,
     pub b: *const F,
     /// From a row of `b` to the next one.
     pub b_down: isize,
@@ -85,7 +85,7 @@ impl<F: Copy> Tiles<F> {
             a: o.a.ptr,
             a_rows: Rows::apart(o.a.down),
             a_across: o.a.across,
-            a_step: Step::ByRow(o.a.down),
+            a_step: Stride::ByRow(o.a.down),
             b: o.b.ptr,
             b_down: o.b.down,
             b_panel: 2 * V::LANES as isize,
@@ -105,9 +105,9 @@ impl<F: Copy> Tiles<F> {
     #[inline(always)]
     pub unsafe fn run<V: Vector<F>>(mut self, m: usize) {
         let tallest = match self.a_step {
-            Step::ByRow(_) if self.b_panel_wide => V::ROWS_OF_FOUR,
-            Step::ByRow(_) => tallest::<F, V>(self.n),
-            Step::ByTile(_) => V::ROWS,
+            Stride::ByRow(_) if self.b_panel_wide => V::ROWS_OF_FOUR,
+            Stride::ByRow(_) => tallest::<F, V>(self.n),
+            Stride::ByTile(_) => V::ROWS,
         };
         let (n_tiles, low, n_high) = heights(m, tallest);
         // SAFETY: the caller's promise: together these are m rows.

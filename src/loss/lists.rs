@@ -32,7 +32,7 @@ pub(super) struct List<'a, F> {
     /// Where to write rate · ∂ℓ/∂score of the items. It holds 0.
     pub delta: ArrayViewMut1<'a, F>,
     /// Room for one number per item.
-    pub room: &'a mut [f64],
+    pub scratch: &'a mut [f64],
 }
 
 impl<F: Scalar> List<'_, F> {
@@ -64,14 +64,14 @@ pub(super) fn over_lists<F: Scalar>(
     delta.fill(F::ZERO);
     let Some(scale) = rate::<F>(total(labels)) else { return F::ZERO };
     let mut sum = F::ZERO;
-    for_each_list(labels, |column, rows, room| {
+    for_each_list(labels, |column, rows, scratch| {
         let w = F::from_f64(weight(labels, rows));
         if w == F::ZERO {
             return;
         }
         let (scores, targets) = (outputs.column(column), labels.targets.column(column));
         let delta = delta.column_mut(column);
-        sum += w * list_loss(List { rows, scores, labels: targets, rate: w * scale, delta, room });
+        sum += w * list_loss(List { rows, scores, labels: targets, rate: w * scale, delta, scratch });
     });
     scale * sum
 }
@@ -87,25 +87,25 @@ fn weight<F: Scalar>(labels: &Labels<'_, F>, rows: &[usize]) -> f64 {
     rows.iter().map(|&row| labels.weight(row).to_f64()).sum::<f64>() / rows.len() as f64
 }
 
-/// Calls `each(column, rows, room)` for every list in which two labels differ.
+/// Calls `each(column, rows, scratch)` for every list in which two labels differ.
 pub(super) fn for_each_list<F: Scalar>(
     labels: &Labels<'_, F>,
     mut each: impl FnMut(usize, &mut [usize], &mut [f64]),
 ) {
-    let mut scratch = SCRATCH.take();
-    let Scratch { order, rows, room } = &mut scratch;
+    let mut buffers = SCRATCH.take();
+    let Scratch { order, rows, scratch } = &mut buffers;
     sort_by_group(labels, order);
     for group in order.chunk_by(|&i, &j| labels.groups.is_none_or(|groups| groups[i] == groups[j])) {
         for (column, targets) in labels.targets.columns().into_iter().enumerate() {
             rows.clear();
             rows.extend(group.iter().filter(|&&row| !targets[row].is_nan()));
             if rows.iter().any(|&row| targets[row] != targets[rows[0]]) {
-                room.resize(rows.len(), 0.0);
-                each(column, rows, room);
+                scratch.resize(rows.len(), 0.0);
+                each(column, rows, scratch);
             }
         }
     }
-    SCRATCH.set(scratch);
+    SCRATCH.set(buffers);
 }
 
 fn sort_by_group<F: Scalar>(labels: &Labels<'_, F>, order: &mut Vec<usize>) {
@@ -122,11 +122,11 @@ fn sort_by_group<F: Scalar>(labels: &Labels<'_, F>, order: &mut Vec<usize>) {
 struct Scratch {
     order: Vec<usize>,
     rows: Vec<usize>,
-    room: Vec<f64>,
+    scratch: Vec<f64>,
 }
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { order: Vec::new(), rows: Vec::new(), room: Vec::new() }) };
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { order: Vec::new(), rows: Vec::new(), scratch: Vec::new() }) };
 }
 
 /// Checks each label, and that no labelled item is alone in its query group.

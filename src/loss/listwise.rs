@@ -145,7 +145,7 @@ impl<F: Scalar> LossFunction<F> for ApproxNdcg {
         let per_degree = F::from_f64(1.0 / self.temperature);
         over_lists(outputs, labels, delta, |mut list| {
             let ideal = ideal_dcg(&mut list);
-            let List { rows, scores, labels, rate, mut delta, room: slopes } = list;
+            let List { rows, scores, labels, rate, mut delta, scratch: slopes } = list;
             let above = |j: usize, i: usize| sigmoid(per_degree * (scores[j] - scores[i]));
             let mut value = F::ONE;
             for (&i, slope) in rows.iter().zip(&mut *slopes) {

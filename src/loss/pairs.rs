@@ -77,7 +77,7 @@ impl<F: Scalar> LossFunction<F> for LambdaRank {
         over_lists(outputs, labels, delta, |mut list| {
             let ideal = ideal_dcg(&mut list);
             list.sort_by_score();
-            let List { rows, scores, labels, rate, mut delta, room: discounts } = list;
+            let List { rows, scores, labels, rate, mut delta, scratch: discounts } = list;
             discounts.iter_mut().enumerate().for_each(|(above, d)| *d = discount(above));
             let mut sum = F::ZERO;
             for (above, &first) in rows.iter().enumerate() {

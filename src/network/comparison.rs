@@ -46,7 +46,7 @@ impl<F: Scalar> Comparison<F> {
     /// The tasks' gradients of a piece of θ, one after the other, if they were kept while they were compared.
     pub(super) fn kept(&self, piece: usize) -> Option<&[F]> {
         let share = self.shares.iter().find(|share| share.work == Work::Gradients { piece })?;
-        Some(&share.room)
+        Some(&share.scratch)
     }
 
     /// Sums the Gramian from its shares.
@@ -100,15 +100,15 @@ pub(super) struct Share<F> {
     /// K × K; the lower triangle is used.
     pub(super) gramian: Vec<f64>,
     /// For a direct share the K gradients of its piece of θ, one after the other.
-    pub(super) room: Vec<F>,
+    pub(super) scratch: Vec<F>,
     /// For a sketch, the inputs of its layer as they were dealt out.
     pub(super) order: Vec<usize>,
 }
 
 impl<F: Scalar> Share<F> {
-    pub(super) fn new(work: Work, n_tasks: usize, room: usize) -> Self {
-        let (gramian, room) = (vec![0.0; n_tasks * n_tasks], vec![F::ZERO; room]);
-        Self { work, gramian, room, order: Vec::new() }
+    pub(super) fn new(work: Work, n_tasks: usize, scratch: usize) -> Self {
+        let (gramian, scratch) = (vec![0.0; n_tasks * n_tasks], vec![F::ZERO; scratch]);
+        Self { work, gramian, scratch, order: Vec::new() }
     }
 }
 
@@ -146,7 +146,7 @@ pub enum Form {
 }
 
 /// From a row of M to the next one: rows a multiple of 4096 bytes apart would fall on one another in the first cache.
-pub(super) fn row_room<F>(width: usize) -> usize {
+pub(super) fn row_scratch<F>(width: usize) -> usize {
     let line = 64 / size_of::<F>();
     width.next_multiple_of(line) + line
 }

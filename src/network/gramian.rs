@@ -18,7 +18,7 @@
 
 use ndarray::ArrayView2;
 
-use super::comparison::{Form, Share, Work, row_room};
+use super::comparison::{Form, Share, Work, row_scratch};
 use super::costs::{self, Shapes};
 use super::stage::Wanted;
 use super::trace::Trace;
@@ -172,9 +172,9 @@ impl<F: Scalar> Network<F> {
             if let Some(sums) = sums_of(layer) {
                 apart.extend(sketch::shares(i, layer, sums, n, rows));
             } else if by_products(layer) {
-                let room = rows + rows * rows + n * rows * row_room::<F>(layer.output.width());
+                let scratch = rows + rows * rows + n * rows * row_scratch::<F>(layer.output.width());
                 apart.extend(
-                    (0..n_chunks).map(|chunk| Share::new(Work::Products { layer: i, chunk }, n, room)),
+                    (0..n_chunks).map(|chunk| Share::new(Work::Products { layer: i, chunk }, n, scratch)),
                 );
             } else {
                 continue;
@@ -200,10 +200,10 @@ impl<F: Scalar> Network<F> {
         match share.work {
             Work::Gradients { piece } => {
                 let piece = &self.pieces[piece];
-                for (k, row) in share.room.chunks_exact_mut(piece.range.len().max(1)).enumerate() {
+                for (k, row) in share.scratch.chunks_exact_mut(piece.range.len().max(1)).enumerate() {
                     self.sharing.gradient(chunks, k, piece, row);
                 }
-                kernel::add_gramian(&share.room, n, &mut share.gramian);
+                kernel::add_gramian(&share.scratch, n, &mut share.gramian);
             }
             Work::Products { layer, chunk } => {
                 if chunk < chunks.len() {
@@ -230,14 +230,14 @@ fn add_products<F: Scalar>(
     chunk: usize,
     share: &mut Share<F>,
 ) {
-    let Share { gramian, room, .. } = share;
+    let Share { gramian, scratch, .. } = share;
     let here = &chunks[chunk];
     let (rows, outputs) = (here.values.rows(), layer.output.width());
     let most = chunks.iter().map(|chunk| chunk.values.rows()).max().unwrap_or(0);
-    let (row_of_ones, room) = room.split_at_mut(most);
-    let (squares, room) = room.split_at_mut(rows * most);
+    let (row_of_ones, scratch) = scratch.split_at_mut(most);
+    let (squares, scratch) = scratch.split_at_mut(rows * most);
     row_of_ones.fill(if layer.has_bias { F::ONE } else { F::ZERO });
-    let stride = row_room::<F>(outputs);
+    let stride = row_scratch::<F>(outputs);
     for (i, there) in chunks.iter().enumerate() {
         let width = there.values.rows();
         let squares = &mut squares[..rows * width];
@@ -245,13 +245,13 @@ fn add_products<F: Scalar>(
         let start = Accumulate::Bias(&row_of_ones[..width]);
         kernel::product(x, y.t(), start, kernel::matrix_mut(squares, rows, width, width));
         let start = if i == 0 { Accumulate::Write } else { Accumulate::Add };
-        for (k, m) in room.chunks_exact_mut(rows * stride).take(n).enumerate() {
+        for (k, m) in scratch.chunks_exact_mut(rows * stride).take(n).enumerate() {
             let squares = kernel::matrix(squares, rows, width, width);
             let delta = there.deltas.lanes_of(layer.output, k..k + 1);
             kernel::product(squares, delta, start, kernel::matrix_mut(m, rows, outputs, stride));
         }
     }
-    for (l, m) in room.chunks_exact(rows * stride).take(n).enumerate() {
+    for (l, m) in scratch.chunks_exact(rows * stride).take(n).enumerate() {
         let m = kernel::matrix(m, rows, outputs, stride);
         for k in l..n {
             gramian[k * n + l] = kernel::inner_product(m, here.deltas.lanes_of(layer.output, k..k + 1));

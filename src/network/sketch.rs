@@ -25,7 +25,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::comparison::{Share, Sums, Work, row_room};
+use super::comparison::{Share, Sums, Work, row_scratch};
 use crate::Scalar;
 use crate::arena::Chunk;
 use crate::kernel::{self, Accumulate};
@@ -45,8 +45,8 @@ pub(super) fn shares<F: Scalar>(
     let (inputs, outputs) = (layer.input.width(), layer.output.width());
     (0..sums).step_by(SUMS).map(move |first| {
         let part = Sums { first, n: SUMS.min(sums - first), of: sums };
-        let room = inputs + rows * row_room::<F>(part.n) + n * (part.n + 1) * outputs;
-        let mut share = Share::new(Work::Sketch { layer: at, sums: part }, n, room);
+        let scratch = inputs + rows * row_scratch::<F>(part.n) + n * (part.n + 1) * outputs;
+        let mut share = Share::new(Work::Sketch { layer: at, sums: part }, n, scratch);
         share.order = vec![0; inputs];
         share
     })
@@ -68,9 +68,9 @@ pub(super) fn add_sketch<F: Scalar>(
     mut draws: ChaCha8Rng,
     share: &mut Share<F>,
 ) {
-    let Share { gramian, room, order, .. } = share;
+    let Share { gramian, scratch, order, .. } = share;
     let outputs = layer.output.width();
-    let (signs, room) = room.split_at_mut(order.len());
+    let (signs, scratch) = scratch.split_at_mut(order.len());
     order.iter_mut().enumerate().for_each(|(i, place)| *place = i);
     order.shuffle(&mut draws);
     signs.iter_mut().for_each(|sign| *sign = if draws.random() { F::ONE } else { -F::ONE });
@@ -78,11 +78,11 @@ pub(super) fn add_sketch<F: Scalar>(
     // Of the bias there is one gradient, with the first of the sums.
     let has_bias = layer.has_bias && sums.first == 0;
     let per_task = (sums.n + usize::from(has_bias)) * outputs;
-    let (gradients, room) = room.split_at_mut(n * per_task);
-    let stride = row_room::<F>(sums.n);
+    let (gradients, scratch) = scratch.split_at_mut(n * per_task);
+    let stride = row_scratch::<F>(sums.n);
     for (i, chunk) in chunks.iter().enumerate() {
         let rows = chunk.values.rows();
-        let sketched = &mut room[..rows * stride];
+        let sketched = &mut scratch[..rows * stride];
         for (x, sketched) in chunk.values.get(layer.input).rows().into_iter().zip(sketched.chunks_mut(stride))
         {
             let x = x.to_slice().expect("rows lie in one piece");
