@@ -12,7 +12,7 @@ use crate::{Result, Scalar};
 /// use std::ops::Range;
 ///
 /// use polytask::arena::{ActivationBlock, Arena, Chunk};
-/// use polytask::layer::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Pass, Propagation};
+/// use polytask::layer::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Mode, Pass, Propagation};
 /// use polytask::prelude::*;
 /// use polytask::{Result, Scalar};
 ///
@@ -58,7 +58,7 @@ use crate::{Result, Scalar};
 /// # let data = datasets::robot_arm::<f64>(7, 0.05, 1);
 /// # let mut trace = model.trace(7);
 /// # model.forward(&data.all(), &mut trace)?;
-/// # let gramian = model.network().gramian(model.parameters(), &mut trace).to_owned();
+/// # let gramian = model.network().gramian(&model.pass(Mode::Train), &mut trace).to_owned();
 /// # let rows = model.task_gradients(&mut trace);
 /// # assert!((gramian - rows.dot(&rows.t())).iter().all(|difference| difference.abs() < 1e-9));
 /// assert!(model.network().layout().block("trunk.0.1.weight").is_some());
