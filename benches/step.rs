@@ -41,8 +41,8 @@ fn fit<F: Scalar>(size: &Size, threads: usize) -> polytask::Result<impl FnMut()>
     let (mut model, data) = (size.model::<F>()?, size.table(8 * size.batch)?);
     let trainer = Trainer::new(Adam::new(RATE)).batch_size(size.batch).threads(threads).steps(u64::MAX);
     let mut run = trainer.start(&model, &data)?;
-    let mut desk = run.desk(&model, None);
-    Ok(move || run.step(&mut model, &data, &mut desk).expect("a finite loss"))
+    let mut workspace = run.workspace(&model, None);
+    Ok(move || run.step(&mut model, &data, &mut workspace).expect("a finite loss"))
 }
 
 /// Measures a step; returns its median in seconds, or nothing if it was filtered out.

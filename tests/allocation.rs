@@ -9,7 +9,8 @@ use polytask::GramianScope;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
 use polytask::optim::Sgd;
 use polytask::prelude::*;
-use polytask::train::callback::{Budget, Flow, Log, TaskSchedule, each_step};
+use polytask::train::callback::{Budget, Log, TaskSchedule, each_step};
+use std::ops::ControlFlow;
 
 struct Counting;
 
@@ -87,10 +88,10 @@ fn steady_steps_allocate_nothing() {
             .expect("valid settings");
         let trainer = trainer.batch_size(batch).steps(100);
         let mut run = trainer.start(&model, &data).expect("valid settings");
-        let mut desk = run.desk(&model, None);
+        let mut workspace = run.workspace(&model, None);
         let mut steps = |n: usize| {
             for _ in 0..n {
-                run.step(&mut model, &data, &mut desk).expect("a step");
+                run.step(&mut model, &data, &mut workspace).expect("a step");
             }
         };
         // A method asked at every third step fills its buffers in the fourth.
@@ -105,10 +106,10 @@ fn steady_steps_allocate_nothing() {
     let mut model = builder.standardize().build::<f32>().expect("valid settings");
     model.fit_scaling(&data).expect("a table");
     let mut run = Trainer::new(Adam::new(1e-3)).steps(100).start(&model, &turned).expect("valid settings");
-    let mut desk = run.desk(&model, None);
+    let mut workspace = run.workspace(&model, None);
     let mut steps = |n: usize| {
         for _ in 0..n {
-            run.step(&mut model, &turned, &mut desk).expect("a step");
+            run.step(&mut model, &turned, &mut workspace).expect("a step");
         }
     };
     steps(4);
@@ -134,10 +135,10 @@ fn steady_steps_allocate_nothing() {
         .expect("valid settings");
     let trainer = Trainer::new(Adam::new(1e-3)).batch_size(64).steps(100);
     let mut run = trainer.start(&model, &data).expect("valid settings");
-    let mut desk = run.desk(&model, None);
+    let mut workspace = run.workspace(&model, None);
     let mut steps = |n: usize| {
         for _ in 0..n {
-            run.step(&mut model, &data, &mut desk).expect("a step");
+            run.step(&mut model, &data, &mut workspace).expect("a step");
         }
     };
     // Buffers of lists grow to the longest of an epoch.
@@ -148,15 +149,15 @@ fn steady_steps_allocate_nothing() {
     let mut model = Model::builder(12).task(Task::regression("y0")).build::<f32>().expect("valid settings");
     let trainer = Trainer::new(Adam::new(1e-3))
         .steps(100)
-        .callback(each_step(|_| Flow::Continue))
+        .callback(each_step(|_| ControlFlow::Continue(())))
         .callback(Budget::steps(90))
         .callback(TaskSchedule::new("y0", Schedule::exponential(0.99)))
         .callback(Log::new().every_steps(1_000));
     let mut run = trainer.start(&model, &data).expect("valid settings");
-    let mut desk = run.desk(&model, None);
+    let mut workspace = run.workspace(&model, None);
     let mut steps = |n: usize| {
         for _ in 0..n {
-            run.advance(&mut model, &data, None, &mut desk).expect("a step");
+            run.advance(&mut model, &data, None, &mut workspace).expect("a step");
         }
     };
     steps(4);

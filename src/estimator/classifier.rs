@@ -115,7 +115,7 @@ impl Checked<Classification> {
         let tasks = data.target_names().iter().zip(columns.columns());
         let tasks: Result<Vec<Task>> =
             tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect();
-        Ok(Fitted { members: self.recipe.fit_members(data, &tasks?)?, kind: Classification(()) })
+        Ok(Fitted { members: self.settings.fit_members(data, &tasks?)?, kind: Classification(()) })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::Array2;
 use ndarray::ArrayView2;
 
-use super::Recipe;
+use super::Settings;
 use crate::data::{Dataset, Fold};
 use crate::optim::Schedule;
 use crate::train::callback::EarlyStopping;
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
 const STEPS: u64 = 20_000;
 const EPOCHS: (u64, u64) = (10, 300);
 
-impl Recipe {
+impl Settings {
     /// One network for each member, with these tasks, from this table.
     pub(super) fn fit_members<F: Scalar>(&self, data: &Dataset<F>, tasks: &[Task]) -> Result<Vec<Model<F>>> {
         let parts = self.parts(data)?;

@@ -78,7 +78,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing, Warning};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Estimator<Kind> {
-    recipe: Recipe,
+    settings: Settings,
     kind: PhantomData<Kind>,
 }
 
@@ -97,7 +97,7 @@ pub struct Estimator<Kind> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Checked<Kind> {
-    recipe: Recipe,
+    settings: Settings,
     kind: PhantomData<Kind>,
 }
 
@@ -128,7 +128,7 @@ pub struct Fitted<Kind, F: Scalar> {
 
 /// What both kinds have to say.
 #[derive(Clone, Debug)]
-struct Recipe {
+struct Settings {
     sharing: Option<Sharing>,
     hidden: Vec<usize>,
     members: usize,
@@ -145,7 +145,7 @@ struct Recipe {
 
 impl<Kind> Default for Estimator<Kind> {
     fn default() -> Self {
-        let recipe = Recipe {
+        let settings = Settings {
             sharing: None,
             hidden: vec![64, 64],
             members: 10,
@@ -159,7 +159,7 @@ impl<Kind> Default for Estimator<Kind> {
             threads: None,
             extrapolates: false,
         };
-        Self { recipe, kind: PhantomData }
+        Self { settings, kind: PhantomData }
     }
 }
 
@@ -190,22 +190,22 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn hidden(mut self, widths: impl IntoIterator<Item = usize>) -> Self {
-        self.recipe.hidden = widths.into_iter().collect();
-        self.recipe.sharing = None;
+        self.settings.hidden = widths.into_iter().collect();
+        self.settings.sharing = None;
         self
     }
 
     /// Another sharing form than a trunk of [`hidden`](Self::hidden) layers.
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
-        self.recipe.sharing = Some(sharing);
+        self.settings.sharing = Some(sharing);
         self
     }
 
     /// The number of networks, at least 1 (default: 10): time and memory grow with it.
     #[must_use]
     pub fn members(mut self, members: usize) -> Self {
-        self.recipe.members = members;
+        self.settings.members = members;
         self
     }
 
@@ -226,7 +226,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn folds(mut self, folds: usize) -> Self {
-        self.recipe.folds = folds;
+        self.settings.folds = folds;
         self
     }
 
@@ -244,7 +244,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn learning_rate(mut self, rate: f64) -> Self {
-        self.recipe.learning_rate = rate;
+        self.settings.learning_rate = rate;
         self
     }
 
@@ -265,7 +265,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn weight_decay(mut self, decay: f64) -> Self {
-        self.recipe.weight_decay = decay;
+        self.settings.weight_decay = decay;
         self
     }
 
@@ -283,7 +283,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
-        self.recipe.batch_size = rows;
+        self.settings.batch_size = rows;
         self
     }
 
@@ -302,7 +302,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
-        self.recipe.epochs = Some(epochs);
+        self.settings.epochs = Some(epochs);
         self
     }
 
@@ -321,14 +321,14 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn patience(mut self, epochs: u64) -> Self {
-        self.recipe.patience = Some(epochs);
+        self.settings.patience = Some(epochs);
         self
     }
 
     /// The seed of everything random: initial parameters, folds, order of rows (default: 0).
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.recipe.seed = seed;
+        self.settings.seed = seed;
         self
     }
 
@@ -348,7 +348,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.recipe.threads = Some(threads);
+        self.settings.threads = Some(threads);
         self
     }
 
@@ -357,7 +357,7 @@ impl<Kind> Estimator<Kind> {
     /// # Errors
     /// [`ErrorKind::Setting`] names the first that is outside its range.
     pub fn check(&self) -> Result<Checked<Kind>> {
-        let recipe = &self.recipe;
+        let settings = &self.settings;
         let at_least = |least: u64, found: u64, place: &str| match found >= least {
             true => Ok(()),
             false => {
@@ -365,21 +365,21 @@ impl<Kind> Estimator<Kind> {
                 Err(Error::new(ErrorKind::Setting, place, format!("at least {least}"), found))
             }
         };
-        at_least(1, recipe.members as u64, "members")?;
-        at_least(2, recipe.folds as u64, "folds")?;
-        at_least(1, recipe.batch_size as u64, "batch size")?;
-        at_least(1, recipe.epochs.unwrap_or(1), "epochs")?;
-        at_least(1, recipe.patience.unwrap_or(1), "patience")?;
-        at_least(1, recipe.threads.unwrap_or(1) as u64, "threads")?;
-        for &width in &recipe.hidden {
+        at_least(1, settings.members as u64, "members")?;
+        at_least(2, settings.folds as u64, "folds")?;
+        at_least(1, settings.batch_size as u64, "batch size")?;
+        at_least(1, settings.epochs.unwrap_or(1), "epochs")?;
+        at_least(1, settings.patience.unwrap_or(1), "patience")?;
+        at_least(1, settings.threads.unwrap_or(1) as u64, "threads")?;
+        for &width in &settings.hidden {
             at_least(1, width as u64, "width of a hidden layer")?;
         }
-        recipe.rule().check()?;
-        Ok(Checked { recipe: recipe.clone(), kind: PhantomData })
+        settings.rule().check()?;
+        Ok(Checked { settings: settings.clone(), kind: PhantomData })
     }
 }
 
-impl Recipe {
+impl Settings {
     fn rule(&self) -> AdamW {
         AdamW::new(self.learning_rate).weight_decay(self.weight_decay)
     }

@@ -62,7 +62,7 @@ impl Estimator<Regression> {
     /// ```
     #[must_use]
     pub fn extrapolate(mut self) -> Self {
-        self.recipe.extrapolates = true;
+        self.settings.extrapolates = true;
         self
     }
 
@@ -116,8 +116,8 @@ impl Checked<Regression> {
     pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Regression, F>> {
         check_targets(data)?;
         let tasks: Vec<Task> = data.target_names().iter().map(Task::regression).collect();
-        let members = self.recipe.fit_members(data, &tasks)?;
-        let ranges = (!self.recipe.extrapolates).then(|| {
+        let members = self.settings.fit_members(data, &tasks)?;
+        let ranges = (!self.settings.extrapolates).then(|| {
             let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
             let of_column = |column: ArrayView1<'_, F>| {
                 let present = column.iter().map(|y| y.to_f64()).filter(|y| !y.is_nan());

@@ -5,7 +5,8 @@
 //!
 //! ```
 //! use polytask::prelude::*;
-//! use polytask::train::callback::{EarlyStopping, Flow, each_step};
+//! use std::ops::ControlFlow;
+//! use polytask::train::callback::{EarlyStopping, each_step};
 //!
 //! let data = datasets::robot_arm::<f32>(400, 0.05, 1);
 //! let (train, held_out) = data.split(0.8, 1)?;
@@ -18,8 +19,8 @@
 //!     .epochs(500)
 //!     .callback(EarlyStopping::new().patience(5))
 //!     .callback(each_step(|progress| match progress.losses[0] < 1e-9 {
-//!         true => Flow::Stop,
-//!         false => Flow::Continue,
+//!         true => ControlFlow::Break(()),
+//!         false => ControlFlow::Continue(()),
 //!     }))
 //!     .fit_validated(&mut model, &train, &held_out)?;
 //! assert_eq!(history.stopped_by(), Some("early_stopping"));
@@ -28,40 +29,41 @@
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
-mod audience;
 mod budget;
+mod callbacks;
 mod controls;
 mod each_step;
 mod early_stopping;
 mod freeze;
 mod interrupt;
 mod log;
+mod monitor;
 #[cfg(feature = "progress")]
 mod progress_bar;
 mod reduce_on_plateau;
 mod task_schedule;
-mod watch;
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 
-pub(super) use audience::Audience;
-#[cfg(feature = "persist")]
-pub(super) use audience::AudienceState;
 pub use budget::Budget;
+pub(super) use callbacks::Callbacks;
+#[cfg(feature = "persist")]
+pub(super) use callbacks::CallbacksState;
 pub use controls::Controls;
 pub use each_step::{EachStep, each_step};
 pub use early_stopping::EarlyStopping;
 pub use freeze::FreezeConverged;
 pub use interrupt::Interrupt;
 pub use log::Log;
+pub use monitor::Monitor;
+#[cfg(feature = "persist")]
+pub(super) use monitor::undefined_total;
 #[cfg(feature = "progress")]
 pub use progress_bar::ProgressBar;
 pub use reduce_on_plateau::ReduceOnPlateau;
 pub use task_schedule::TaskSchedule;
-pub use watch::Watch;
-#[cfg(feature = "persist")]
-pub(super) use watch::undefined_total;
 
 use super::Progress;
 use crate::{Model, Result, Scalar, Task};
@@ -75,7 +77,8 @@ use crate::{Model, Result, Scalar, Task};
 /// ```
 /// use polytask::prelude::*;
 /// use polytask::train::Progress;
-/// use polytask::train::callback::{Callback, Controls, Event, Flow};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::{Callback, Controls, Event};
 ///
 /// /// Stops when no task's loss on a batch is above a bound.
 /// #[derive(Clone, Debug)]
@@ -86,9 +89,9 @@ use crate::{Model, Result, Scalar, Task};
 ///         "good_enough"
 ///     }
 ///
-///     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> polytask::Result<Flow> {
+///     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> polytask::Result<ControlFlow<()>> {
 ///         let is_good = at.losses.iter().all(|&loss| loss <= self.0);
-///         Ok(if event == Event::Step && is_good { Flow::Stop } else { Flow::Continue })
+///         Ok(if event == Event::Step && is_good { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     }
 /// }
 ///
@@ -108,7 +111,7 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// At [`Event::Start`] for a setting that is outside its range or does not fit the training
     /// ([`ErrorKind::Setting`](crate::ErrorKind::Setting), [`ErrorKind::Name`](crate::ErrorKind::Name)), and
     /// whenever the callback's own work fails. The training ends with the error.
-    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow>;
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>>;
 
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
     fn reads_report(&self) -> bool {
@@ -136,16 +139,17 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
 ///
 /// use polytask::prelude::*;
 /// use polytask::train::Progress;
-/// use polytask::train::callback::{Callback, Controls, Event, Flow};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::{Callback, Controls, Event};
 ///
 /// #[derive(Clone, Debug, Default)]
 /// struct Diary(Arc<Mutex<Vec<Event>>>);
 ///
 /// impl Callback for Diary {
 ///     fn name(&self) -> &'static str { "diary" }
-///     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> polytask::Result<Flow> {
+///     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> polytask::Result<ControlFlow<()>> {
 ///         self.0.lock().unwrap().push(event);
-///         Ok(Flow::Continue)
+///         Ok(ControlFlow::Continue(()))
 ///     }
 /// }
 ///
@@ -172,35 +176,13 @@ pub enum Event {
     End,
 }
 
-/// Whether a training goes on.
-///
-/// ```
-/// use polytask::prelude::*;
-/// use polytask::train::callback::{Flow, each_step};
-///
-/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
-/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
-/// let trainer = Trainer::new(Adam::new(0.01)).steps(4);
-/// for (answer, n_steps) in [(Flow::Continue, 4), (Flow::Stop, 1)] {
-///     let trainer = trainer.clone().callback(each_step(move |_| answer));
-///     assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), n_steps);
-/// }
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It goes on, unless another callback says otherwise.
-    Continue,
-    /// It ends before the next step.
-    Stop,
-}
-
 /// The model under training, over whichever scalar it is: settings carry no scalar type, and callbacks are settings.
 ///
 /// ```
 /// use polytask::optim::global_norm;
 /// use polytask::prelude::*;
-/// use polytask::train::callback::{AnyModel, Flow, each_step};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::{AnyModel, each_step};
 ///
 /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
 /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
@@ -209,7 +191,7 @@ pub enum Flow {
 ///         AnyModel::F32(model) => global_norm(model.parameters()),
 ///         AnyModel::F64(model) => global_norm(model.parameters()),
 ///     };
-///     if length > 5.0 { Flow::Stop } else { Flow::Continue }
+///     if length > 5.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 /// });
 /// let history = Trainer::new(Sgd::new(1.0)).callback(bounded).fit(&mut model, &data)?;
 /// assert_eq!(history.stopped_by(), Some("each_step"));             // the steps were too long

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::callback::{AudienceState, undefined_total};
+use super::callback::{CallbacksState, undefined_total};
 use super::{Run, Trainer, Validation};
 use crate::balance::State;
 use crate::data::Dataset;
@@ -201,12 +201,12 @@ fn steps_in(folder: &Path) -> Vec<(u64, PathBuf)> {
 
 /// What a trainer was told of checkpoints.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keeping {
+pub(super) struct CheckpointPolicy {
     checkpoints: Option<Checkpoints>,
     resume_from: Option<PathBuf>,
 }
 
-impl Keeping {
+impl CheckpointPolicy {
     /// Whether checkpoints can be kept with these settings.
     pub(super) fn check(&self, is_validated: bool) -> Result<()> {
         self.checkpoints.as_ref().map_or(Ok(()), |checkpoints| checkpoints.check(is_validated))
@@ -343,18 +343,18 @@ impl<F: Scalar> Run<F> {
     /// # let path = std::env::temp_dir().join(format!("polytask-run-{}.safetensors", std::process::id()));
     /// let mut model = build()?;
     /// let mut run = trainer.start(&model, &data)?;
-    /// let mut desk = run.desk(&model, None);
+    /// let mut workspace = run.workspace(&model, None);
     /// for step in 0..20 {
     ///     if step == 13 {
     ///         run.save(&model, &path)?;
     ///     }
-    ///     run.step(&mut model, &data, &mut desk)?;
+    ///     run.step(&mut model, &data, &mut workspace)?;
     /// }
     ///
     /// let mut resumed = build()?;
     /// let mut run = trainer.resume(&mut resumed, &data, &path)?;
     /// while !run.is_finished() {
-    ///     run.step(&mut resumed, &data, &mut desk)?;
+    ///     run.step(&mut resumed, &data, &mut workspace)?;
     /// }
     /// assert_eq!(resumed.parameters(), model.parameters());
     /// # std::fs::remove_file(&path).unwrap();
@@ -376,7 +376,7 @@ impl<F: Scalar> Run<F> {
     }
 
     fn write(&self, writer: &mut Writer) -> Result<()> {
-        let (state, audience) = (self.balancing.state(), self.audience.state());
+        let (state, called) = (self.balancing.state(), self.callbacks.state());
         let names = |state: &State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         writer.section(
             "run",
@@ -387,12 +387,12 @@ impl<F: Scalar> Run<F> {
                 epoch: self.sampler.epoch(),
                 position: self.sampler.position(),
                 balance: names(&state),
-                callbacks: audience
+                callbacks: called
                     .callbacks
                     .iter()
                     .map(|(name, state)| (name.clone(), names(state)))
                     .collect(),
-                kept_at: audience.kept.as_ref().map(|kept| kept.0),
+                kept_at: called.kept.as_ref().map(|kept| kept.0),
                 stopped_by: self.history.stopped_by().map(str::to_owned),
             },
         )?;
@@ -406,13 +406,13 @@ impl<F: Scalar> Run<F> {
         for (i, (_, list)) in state.iter().enumerate() {
             writer.tensor(format!("run.balance.{i}"), &[list.len()], list)?;
         }
-        for (i, (_, state)) in audience.callbacks.iter().enumerate() {
+        for (i, (_, state)) in called.callbacks.iter().enumerate() {
             for (j, (_, list)) in state.iter().enumerate() {
                 writer.tensor(format!("run.callbacks.{i}.{j}"), &[list.len()], list)?;
             }
         }
-        writer.tensor("run.controls", &[audience.controls.len()], &audience.controls)?;
-        if let Some((_, kept)) = &audience.kept {
+        writer.tensor("run.controls", &[called.controls.len()], &called.controls)?;
+        if let Some((_, kept)) = &called.kept {
             writer.tensor("run.kept", &[kept.len()], kept)?;
         }
         writer.tensor("run.last", &[self.last.len()], &self.last)?;
@@ -435,7 +435,7 @@ impl<F: Scalar> Run<F> {
         }
         self.optimizer.scale_learning_rate(scale);
         self.balancing.restore(&lists(&counts.balance, "run.balance", reader)?)?;
-        self.audience.restore(&callbacks(&counts, n_kept, reader)?, n_kept)?;
+        self.callbacks.restore(&callbacks(&counts, n_kept, reader)?, n_kept)?;
         // No training gets near; the epoch after the last must be a number too.
         if counts.epoch > 1 << 53 {
             return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
@@ -444,7 +444,7 @@ impl<F: Scalar> Run<F> {
         self.last = reader.tensor("run.last", &[self.last.len()])?;
         self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
         self.history.read(reader, &self.own_weights)?;
-        if let Some(name) = counts.stopped_by.filter(|name| !self.audience.resumes(name)) {
+        if let Some(name) = counts.stopped_by.filter(|name| !self.callbacks.resumes(name)) {
             self.history.stop(&name);
         }
         Ok(())
@@ -470,12 +470,12 @@ fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {
 }
 
 /// What the callbacks carried.
-fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> Result<AudienceState<F>> {
+fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> Result<CallbacksState<F>> {
     let state = |(i, (name, names)): (usize, &(String, Vec<String>))| {
         Ok((name.clone(), lists(names, &format!("run.callbacks.{i}"), reader)?))
     };
     let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_kept])?));
-    Ok(AudienceState {
+    Ok(CallbacksState {
         callbacks: counts.callbacks.iter().enumerate().map(state).collect::<Result<_>>()?,
         controls: reader.list("run.controls")?,
         kept: counts.kept_at.map(kept).transpose()?,

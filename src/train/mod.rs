@@ -16,5 +16,5 @@ mod trainer;
 #[cfg(feature = "persist")]
 pub use checkpoint::Checkpoints;
 pub use history::{History, Validation};
-pub use run::{Desk, Progress, Run};
+pub use run::{Progress, Run, Workspace};
 pub use trainer::Trainer;

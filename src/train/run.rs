@@ -2,7 +2,7 @@
 
 use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
-use super::callback::{AnyModel, Audience, Event};
+use super::callback::{AnyModel, Callbacks, Event};
 use super::trainer::{Length, Trainer};
 use super::{History, Validation};
 use crate::balance::Balancer;
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
 /// the tasks, the position in the data, the history.
 ///
-/// What a run works with but need not remember lies in a [`Desk`].
+/// What a run works with but need not remember lies in a [`Workspace`].
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -28,9 +28,9 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 ///     .task(Task::regression("elbow"))
 ///     .build::<f64>()?;
 /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(25).epochs(2).start(&model, &data)?;
-/// let mut desk = run.desk(&model, None);
+/// let mut workspace = run.workspace(&model, None);
 /// while !run.is_finished() {
-///     run.step(&mut model, &data, &mut desk)?; // look at anything between two steps
+///     run.step(&mut model, &data, &mut workspace)?; // look at anything between two steps
 /// }
 /// let history = run.finish(&mut model)?;
 /// assert_eq!(history.n_steps(), 4);
@@ -54,7 +54,7 @@ pub struct Run<F: Scalar> {
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
     rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
-    pub(super) audience: Audience<F>,
+    pub(super) callbacks: Callbacks<F>,
     has_begun: bool,
     /// What the random numbers of layers follow from, with the number of the step.
     seed: u64,
@@ -64,23 +64,23 @@ pub struct Run<F: Scalar> {
 ///
 /// ```
 /// use polytask::prelude::*;
-/// use polytask::train::Desk;
+/// use polytask::train::Workspace;
 ///
 /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
 /// let model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
 /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(25).steps(4);
 /// let (mut first, mut second) = (trainer.start(&model, &data)?, trainer.start(&model, &data)?);
-/// let mut desk: Desk<f64> = first.desk(&model, None);
+/// let mut workspace: Workspace<f64> = first.workspace(&model, None);
 /// let [mut one, mut other] = [model.clone(), model];
 /// while !second.is_finished() {
-///     first.step(&mut one, &data, &mut desk)?;
-///     second.step(&mut other, &data, &mut desk)?;                  // two runs take turns at one desk
+///     first.step(&mut one, &data, &mut workspace)?;
+///     second.step(&mut other, &data, &mut workspace)?;                  // two runs take turns at one workspace
 /// }
 /// assert_eq!(one.parameters(), other.parameters());
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Desk<F: Scalar> {
+pub struct Workspace<F: Scalar> {
     trace: Trace<F>,
     gradient: Aligned<F>,
     validation: Option<Trace<F>>,
@@ -91,7 +91,7 @@ pub struct Desk<F: Scalar> {
     state: Vec<F>,
 }
 
-impl<F: Scalar> Desk<F> {
+impl<F: Scalar> Workspace<F> {
     /// The gradient that [`Run::gradient`] has written, laid out like θ.
     pub fn gradient(&self) -> &[F] {
         &self.gradient
@@ -108,13 +108,14 @@ impl<F: Scalar> Desk<F> {
 /// ```
 /// use polytask::prelude::*;
 /// use polytask::train::Progress;
-/// use polytask::train::callback::{Flow, each_step};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::each_step;
 ///
 /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
 /// let mut model = Model::builder(10).task(Task::regression("elbow").weight(0.5)).build::<f32>()?;
 /// let half = |at: &Progress<'_>| {
 ///     let is_plain = at.tasks == ["elbow"] && at.weights == at.own_weights && !at.is_validated;
-///     if is_plain && at.losses[0] > 0.0 && 2 * at.step >= at.n_steps { Flow::Stop } else { Flow::Continue }
+///     if is_plain && at.losses[0] > 0.0 && 2 * at.step >= at.n_steps { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 /// };
 /// let history = Trainer::new(Adam::new(0.01)).steps(10).callback(each_step(half)).fit(&mut model, &data)?;
 /// assert_eq!(history.n_steps(), 5);
@@ -176,7 +177,7 @@ impl<F: Scalar> Run<F> {
             last: vec![f64::NAN; names.len()],
             last_weights: model.loss_weights().shared,
             own_weights: model.loss_weights().own,
-            audience: Audience::new(&trainer.callbacks, names.len()),
+            callbacks: Callbacks::new(&trainer.callbacks, names.len()),
             has_begun: false,
             seed: trainer.seed,
             rows_at_once: trainer.batch_size.min(sampler.batch_size()),
@@ -192,7 +193,7 @@ impl<F: Scalar> Run<F> {
     }
 
     /// Takes the memory that the run's steps need.
-    pub fn desk(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Desk<F> {
+    pub fn workspace(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Workspace<F> {
         let rows = self.rows_at_once;
         let accumulates = rows < self.sampler.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
@@ -201,7 +202,7 @@ impl<F: Scalar> Run<F> {
                 self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
             }
         };
-        Desk {
+        Workspace {
             trace: model.trace(rows).threads(threads),
             gradient: Aligned::zeros(model.n_parameters()),
             validation: validation.map(|data| model.trace(evaluation_rows(data)).threads(threads)),
@@ -220,9 +221,9 @@ impl<F: Scalar> Run<F> {
     /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
     /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(2).start(&model, &train)?;
-    /// let mut desk = run.desk(&model, Some(&held_out));
+    /// let mut workspace = run.workspace(&model, Some(&held_out));
     /// while !run.is_finished() {
-    ///     run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+    ///     run.advance(&mut model, &train, Some(&held_out), &mut workspace)?;
     ///     let validated = run.history().validations().last().map(|validation| validation.step);
     ///     assert_eq!(run.ends_epoch(), validated == Some(run.history().n_steps()));
     /// }
@@ -237,24 +238,24 @@ impl<F: Scalar> Run<F> {
         model: &mut Model<F>,
         data: &Dataset<F>,
         validation: Option<&Dataset<F>>,
-        desk: &mut Desk<F>,
+        workspace: &mut Workspace<F>,
     ) -> Result<()> {
         let is_validated = validation.is_some();
         if !self.has_begun {
             self.has_begun = true;
-            self.tell(Event::Start, model, is_validated, None)?;
+            self.notify(Event::Start, model, is_validated, None)?;
             if self.is_finished() {
                 return Ok(());
             }
         }
-        self.step(model, data, desk)?;
-        self.tell(Event::Step, model, is_validated, None)?;
+        self.step(model, data, workspace)?;
+        self.notify(Event::Step, model, is_validated, None)?;
         if self.ends_epoch() {
             if let Some(validation) = validation {
-                let report = self.validate(model, validation, desk)?;
-                self.tell(Event::Validation, model, true, report.as_ref())?;
+                let report = self.validate(model, validation, workspace)?;
+                self.notify(Event::Validation, model, true, report.as_ref())?;
             }
-            self.tell(Event::Epoch, model, is_validated, None)?;
+            self.notify(Event::Epoch, model, is_validated, None)?;
         }
         Ok(())
     }
@@ -273,11 +274,11 @@ impl<F: Scalar> Run<F> {
         if self.history.n_steps() > 0 {
             // Not begun: all its steps were taken before the checkpoint that it was taken up at.
             if !self.has_begun {
-                self.tell(Event::Start, model, is_validated, None)?;
+                self.notify(Event::Start, model, is_validated, None)?;
             }
-            self.tell(Event::End, model, is_validated, None)?;
+            self.notify(Event::End, model, is_validated, None)?;
         }
-        if let Some((step, kept)) = self.audience.restored() {
+        if let Some((step, kept)) = self.callbacks.restored() {
             let (theta, state) = kept.split_at(model.n_parameters());
             model.parameters_mut().copy_from_slice(theta);
             model.state_mut().copy_from_slice(state);
@@ -286,14 +287,14 @@ impl<F: Scalar> Run<F> {
         Ok(self.history)
     }
 
-    fn tell(
+    fn notify(
         &mut self,
         event: Event,
         model: &Model<F>,
         is_validated: bool,
         report: Option<&Report>,
     ) -> Result<()> {
-        if self.audience.is_empty() {
+        if self.callbacks.is_empty() {
             return Ok(());
         }
         let progress = Progress {
@@ -309,8 +310,8 @@ impl<F: Scalar> Run<F> {
             report,
             model: AnyModel::of(model),
         };
-        let stopped_by = self.audience.tell(event, &progress, [model.parameters(), model.state()])?;
-        let controls = self.audience.controls();
+        let stopped_by = self.callbacks.notify(event, &progress, [model.parameters(), model.state()])?;
+        let controls = self.callbacks.controls();
         let factors = self.own_weights.iter().enumerate().map(|(k, weight)| weight * controls.task_factor(k));
         self.balancing.set_task_weights(factors);
         self.optimizer.scale_learning_rate(controls.rate_factor());
@@ -325,22 +326,32 @@ impl<F: Scalar> Run<F> {
     ///
     /// # Errors
     /// Those of the two. θ is then as it was before the step.
-    pub fn step(&mut self, model: &mut Model<F>, data: &Dataset<F>, desk: &mut Desk<F>) -> Result<()> {
-        let mut rows = std::mem::take(&mut desk.rows);
+    pub fn step(
+        &mut self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
+        let mut rows = std::mem::take(&mut workspace.rows);
         rows.clear();
         rows.extend_from_slice(self.sampler.next_batch(data).rows);
-        let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, desk);
-        desk.rows = rows;
+        let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, workspace);
+        workspace.rows = rows;
         stepped
     }
 
-    fn step_on(&mut self, model: &mut Model<F>, batch: &Batch<'_, F>, desk: &mut Desk<F>) -> Result<()> {
+    fn step_on(
+        &mut self,
+        model: &mut Model<F>,
+        batch: &Batch<'_, F>,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
         let (needs, draw) = (self.balancing.needs(), self.draw());
-        self.gradient(model, batch, desk)?;
-        self.update(model, desk)?;
+        self.gradient(model, batch, workspace)?;
+        self.update(model, workspace)?;
         if needs.losses_after_step {
-            model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut desk.trace)?;
-            self.balancing.after_step(self.history.n_steps(), model, &desk.trace)?;
+            model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut workspace.trace)?;
+            self.balancing.after_step(self.history.n_steps(), model, &workspace.trace)?;
         }
         if self.sampler.epoch_finished() {
             self.balancing.end_epoch();
@@ -349,7 +360,7 @@ impl<F: Scalar> Run<F> {
     }
 
     /// The first half of a step: forward, the weights of the tasks, backward. The gradient of `batch` is in the
-    /// [`Desk`] then, laid out like θ, its losses and weights in the history. A batch of more rows than are worked on at
+    /// [`Workspace`] then, laid out like θ, its losses and weights in the history. A batch of more rows than are worked on at
     /// once is summed over its parts ([`Trainer::accumulate`]).
     ///
     /// ```
@@ -358,12 +369,12 @@ impl<F: Scalar> Run<F> {
     /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
     /// let mut run = Trainer::new(Sgd::new(0.1)).batch_size(64).steps(1).start(&model, &data)?;
-    /// let mut desk = run.desk(&model, None);
+    /// let mut workspace = run.workspace(&model, None);
     /// let before = model.parameters().to_vec();
-    /// run.gradient(&model, &data.all(), &mut desk)?;
-    /// desk.gradient_mut().iter_mut().for_each(|g| *g *= 0.5);         // look at it, or change it
-    /// run.update(&mut model, &mut desk)?;
-    /// for ((after, before), g) in model.parameters().iter().zip(&before).zip(desk.gradient()) {
+    /// run.gradient(&model, &data.all(), &mut workspace)?;
+    /// workspace.gradient_mut().iter_mut().for_each(|g| *g *= 0.5);         // look at it, or change it
+    /// run.update(&mut model, &mut workspace)?;
+    /// for ((after, before), g) in model.parameters().iter().zip(&before).zip(workspace.gradient()) {
     ///     assert!((after - (before - 0.1 * g)).abs() < 1e-15);
     /// }
     /// # Ok::<(), polytask::Error>(())
@@ -372,8 +383,13 @@ impl<F: Scalar> Run<F> {
     /// # Errors
     /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
     /// [`ErrorKind::Value`] if a loss is not finite.
-    pub fn gradient(&mut self, model: &Model<F>, batch: &Batch<'_, F>, desk: &mut Desk<F>) -> Result<()> {
-        let Desk { trace, gradient, accumulation, state, .. } = desk;
+    pub fn gradient(
+        &mut self,
+        model: &Model<F>,
+        batch: &Batch<'_, F>,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
+        let Workspace { trace, gradient, accumulation, state, .. } = workspace;
         let (rows, draw) = (self.rows_at_once, self.draw());
         state.copy_from_slice(model.state());
         if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
@@ -401,15 +417,19 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// The second half of a step: moves θ along the gradient in the [`Desk`], by the optimiser's rule.
+    /// The second half of a step: moves θ along the gradient in the [`Workspace`], by the optimiser's rule.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if the learning rate of the step is not a number of at least 0; [`ErrorKind::Value`] if the
     /// gradient or what would come of the step is not finite. θ, running state and moments are then as they were.
-    pub fn update(&mut self, model: &mut Model<F>, desk: &mut Desk<F>) -> Result<()> {
+    pub fn update(&mut self, model: &mut Model<F>, workspace: &mut Workspace<F>) -> Result<()> {
         check_rate(self.optimizer.learning_rate(), &self.history)?;
-        self.optimizer.checked_step_on(Some(&mut desk.trace.pool), model.parameters_mut(), &desk.gradient)?;
-        model.state_mut().copy_from_slice(&desk.state);
+        self.optimizer.checked_step_on(
+            Some(&mut workspace.trace.pool),
+            model.parameters_mut(),
+            &workspace.gradient,
+        )?;
+        model.state_mut().copy_from_slice(&workspace.state);
         Ok(())
     }
 
@@ -426,9 +446,9 @@ impl<F: Scalar> Run<F> {
     /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
     /// let mut run = Trainer::new(Adam::new(0.01)).start(&model, &train)?;
-    /// let mut desk = run.desk(&model, Some(&held_out));
-    /// run.step(&mut model, &train, &mut desk)?;
-    /// let report = run.validate(&model, &held_out, &mut desk)?;        // in the middle of an epoch
+    /// let mut workspace = run.workspace(&model, Some(&held_out));
+    /// run.step(&mut model, &train, &mut workspace)?;
+    /// let report = run.validate(&model, &held_out, &mut workspace)?;        // in the middle of an epoch
     /// assert!(report.is_none() && run.history().validations()[0].step == 1);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -439,15 +459,16 @@ impl<F: Scalar> Run<F> {
         &mut self,
         model: &Model<F>,
         validation: &Dataset<F>,
-        desk: &mut Desk<F>,
+        workspace: &mut Workspace<F>,
     ) -> Result<Option<Report>> {
-        let (losses, report) = match self.audience.reads_report() {
+        let (losses, report) = match self.callbacks.reads_report() {
             true => {
                 let report = model.evaluate(validation)?;
                 (report.tasks().iter().map(TaskReport::loss_if_any).collect(), Some(report))
             }
             false => {
-                let trace = desk.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
+                let trace =
+                    workspace.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
                 let losses = model.mean_losses(validation, trace, |_, _| {})?;
                 (losses.into_iter().map(|loss| loss.map(|loss| loss.mean)).collect(), None)
             }
@@ -507,8 +528,8 @@ impl<F: Scalar> Run<F> {
     /// let trainer = Trainer::new(Adam::new(0.01)).steps(5);
     /// assert!(trainer.start(&model, &data)?.balancer().is_none());
     /// let mut run = trainer.balance(Uncertainty::new()).start(&model, &data)?;
-    /// let mut desk = run.desk(&model, None);
-    /// run.step(&mut model, &data, &mut desk)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// run.step(&mut model, &data, &mut workspace)?;
     /// let weights = &run.balancer().expect("it was set").last().shared;
     /// assert_eq!(run.history().weights().row(0).to_vec(), *weights);
     /// # Ok::<(), polytask::Error>(())

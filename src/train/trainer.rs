@@ -45,7 +45,7 @@ pub struct Trainer {
     pub(super) shuffles: bool,
     pub(super) threads: Option<usize>,
     #[cfg(feature = "persist")]
-    pub(super) keeping: super::checkpoint::Keeping,
+    pub(super) keeping: super::checkpoint::CheckpointPolicy,
     pub(super) accumulation: usize,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
 }
@@ -159,8 +159,8 @@ impl Trainer {
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
     /// let trainer = Trainer::new(Sgd::new(0.5)).clip_norm(0.01).schedule(Schedule::steps(1, 0.5));
     /// let (mut run, before) = (trainer.start(&model, &data)?, model.parameters().to_vec());
-    /// let mut desk = run.desk(&model, None);
-    /// run.step(&mut model, &data, &mut desk)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// run.step(&mut model, &data, &mut workspace)?;
     /// let step: Vec<f64> = model.parameters().iter().zip(&before).map(|(new, old)| new - old).collect();
     /// assert!((global_norm(&step) - 0.5 * 0.01).abs() < 1e-12); // learning rate × largest norm
     /// assert_eq!(run.optimizer().learning_rate(), 0.25);               // of the next step, by the schedule
@@ -278,11 +278,12 @@ impl Trainer {
     ///
     /// ```
     /// use polytask::prelude::*;
-    /// use polytask::train::callback::{Budget, Flow, each_step};
+    /// use std::ops::ControlFlow;
+    /// use polytask::train::callback::{Budget, each_step};
     ///
     /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
-    /// let at_nine = each_step(|at| if at.step == 9 { Flow::Stop } else { Flow::Continue });
+    /// let at_nine = each_step(|at| if at.step == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
     /// let trainer = Trainer::new(Adam::new(0.01)).callback(at_nine).callback(Budget::steps(7));
     /// for _ in 0..2 {
     ///     let history = trainer.fit(&mut model, &data)?;               // anew each time
@@ -374,9 +375,9 @@ impl Trainer {
         self.keeping.check(validation.is_some())?;
         let mut run = self.begin(model, data)?;
         model.fit_scaling(data)?;
-        let mut desk = run.desk(model, validation);
+        let mut workspace = run.workspace(model, validation);
         while !run.is_finished() {
-            run.advance(model, data, validation, &mut desk)?;
+            run.advance(model, data, validation, &mut workspace)?;
             #[cfg(feature = "persist")]
             self.keeping.after_step(&run, model)?;
         }

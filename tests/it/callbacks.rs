@@ -6,10 +6,11 @@ use std::time::Duration;
 use polytask::optim::{Plateau, Sgd};
 use polytask::prelude::*;
 use polytask::train::callback::{
-    AnyModel, Budget, Callback, Controls, EarlyStopping, Event, Flow, FreezeConverged, Log, ReduceOnPlateau,
-    TaskSchedule, Watch, each_step,
+    AnyModel, Budget, Callback, Controls, EarlyStopping, Event, FreezeConverged, Log, Monitor,
+    ReduceOnPlateau, TaskSchedule, each_step,
 };
 use polytask::train::{History, Progress, Validation};
+use std::ops::ControlFlow;
 
 fn arm(rows: usize, seed: u64) -> Dataset<f64> {
     datasets::robot_arm(rows, 0.05, seed)
@@ -39,14 +40,14 @@ impl Callback for Diary {
         "diary"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> polytask::Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> polytask::Result<ControlFlow<()>> {
         let mut diary = self.0.lock().expect("one thread");
         diary.0.push(event);
         let AnyModel::F64(model) = at.model else { panic!("a model over f64") };
         if event == Event::Validation {
             diary.1.push(model.parameters().to_vec());
         }
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -66,16 +67,16 @@ fn early_stopping_brings_back_the_best_of_what_it_watches() {
     let (train, held_out) = arm(60, 1).split(0.6, 1).unwrap();
     let weighted = |losses: &[f64]| losses[0] + 0.5 * losses[1];
     for (watch, value) in [
-        (Watch::Total, weighted as fn(&[f64]) -> f64),
-        (Watch::task("elbow"), |losses: &[f64]| losses[1]),
+        (Monitor::Total, weighted as fn(&[f64]) -> f64),
+        (Monitor::task("elbow"), |losses: &[f64]| losses[1]),
         // R² falls with the loss of a task that is learnt by squared error.
-        (Watch::metric("shoulder", "r2"), |losses: &[f64]| losses[0]),
-        (Watch::metric("shoulder", "rmse"), |losses: &[f64]| losses[0]),
+        (Monitor::metric("shoulder", "r2"), |losses: &[f64]| losses[0]),
+        (Monitor::metric("shoulder", "rmse"), |losses: &[f64]| losses[0]),
     ] {
         let diary = Diary::default();
         let trainer = Trainer::new(Adam::new(0.03))
             .epochs(4_000)
-            .callback(EarlyStopping::new().patience(15).watch(watch.clone()))
+            .callback(EarlyStopping::new().patience(15).monitor(watch.clone()))
             .callback(diary.clone());
         let mut model = model(&train);
         let history = trainer.fit_validated(&mut model, &train, &held_out).unwrap();
@@ -105,7 +106,7 @@ fn the_best_is_back_when_the_steps_are_used_up_too() {
 fn callbacks_that_only_look_change_no_bit() {
     let (train, held_out) = arm(100, 1).split(0.7, 1).unwrap();
     let plain = Trainer::new(AdamW::new(0.01)).epochs(5);
-    let watched = plain.clone().callback(Diary::default()).callback(each_step(|_| Flow::Continue));
+    let watched = plain.clone().callback(Diary::default()).callback(each_step(|_| ControlFlow::Continue(())));
     let fit = |trainer: &Trainer| {
         let mut model = model(&train);
         trainer.fit_validated(&mut model, &train, &held_out).unwrap();
@@ -124,11 +125,16 @@ fn a_frozen_task_teaches_nothing_more() {
         fn name(&self) -> &'static str {
             "freeze_at"
         }
-        fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> polytask::Result<Flow> {
+        fn on(
+            &mut self,
+            event: Event,
+            at: &Progress<'_>,
+            controls: &mut Controls,
+        ) -> polytask::Result<ControlFlow<()>> {
             if event == Event::Step && at.step == self.0 {
                 controls.freeze(1);
             }
-            Ok(Flow::Continue)
+            Ok(ControlFlow::Continue(()))
         }
     }
     let data = arm(64, 2);
@@ -162,9 +168,9 @@ fn budgets_plateaus_and_schedules_of_weights() {
     let trainer = Trainer::new(Sgd::new(0.01)).epochs(4).callback(ReduceOnPlateau::new(plateau));
     let mut one = model(&train);
     let mut run = trainer.start(&one, &train).unwrap();
-    let mut desk = run.desk(&one, Some(&held_out));
+    let mut workspace = run.workspace(&one, Some(&held_out));
     while !run.is_finished() {
-        run.advance(&mut one, &train, Some(&held_out), &mut desk).unwrap();
+        run.advance(&mut one, &train, Some(&held_out), &mut workspace).unwrap();
     }
     assert_eq!(run.optimizer().learning_rate(), 0.01 * 0.5_f64.powi(3), "the first validation is the best");
 
@@ -225,8 +231,8 @@ fn a_log_is_plain_lines_and_faults_are_errors() {
         ("min_delta", fit(adam().callback(EarlyStopping::new().min_delta(f64::NAN)))),
         ("fit_validated", unvalidated(adam().callback(EarlyStopping::new()))),
         ("fit_validated", unvalidated(adam().callback(FreezeConverged::new()))),
-        ("found wrist", fit(adam().callback(EarlyStopping::new().watch(Watch::task("wrist"))))),
-        ("found auc", fit(adam().callback(EarlyStopping::new().watch(Watch::metric("elbow", "auc"))))),
+        ("found wrist", fit(adam().callback(EarlyStopping::new().monitor(Monitor::task("wrist"))))),
+        ("found auc", fit(adam().callback(EarlyStopping::new().monitor(Monitor::metric("elbow", "auc"))))),
         ("found wrist", fit(adam().callback(TaskSchedule::new("wrist", Schedule::constant())))),
         ("factor", fit(adam().callback(ReduceOnPlateau::new(Plateau::new().factor(2.0))))),
         ("log: expected a line after at least 1", fit(adam().callback(Log::new().every_steps(0)))),

@@ -123,8 +123,8 @@ fn a_scale_of_the_learning_rate_goes_on() -> Result<()> {
     let mut model = build::<f32>();
     model.fit_scaling(&data)?;
     let mut run = trainer.start(&model, &data)?;
-    let mut desk = run.desk(&model, None);
-    run.step(&mut model, &data, &mut desk)?;
+    let mut workspace = run.workspace(&model, None);
+    run.step(&mut model, &data, &mut workspace)?;
     run.optimizer_mut().scale_learning_rate(0.3);
     run.save(&model, &path)?;
     let resumed = trainer.resume(&mut build::<f32>(), &data, &path)?;

@@ -9,8 +9,9 @@ use polytask::ndarray::Array2;
 use polytask::optim::{Optimizer, Rule, RuleSettings, Step, UpdateRule, global_norm};
 use polytask::prelude::*;
 use polytask::train::Checkpoints;
-use polytask::train::callback::{Budget, EarlyStopping, Flow, Interrupt, each_step};
+use polytask::train::callback::{Budget, EarlyStopping, Interrupt, each_step};
 use polytask::{ErrorKind, Scalar};
+use std::ops::ControlFlow;
 
 /// Features of which one is so large that its gradients overflow `f32` though the losses do not.
 fn overflowing() -> Dataset<f32> {
@@ -149,7 +150,8 @@ fn a_training_that_has_ended_stays_so() {
     }
     assert_eq!(fit("budget", trainer().callback(Budget::steps(9))), 9, "more is there to be used");
 
-    let at_five = || each_step(|at| if at.step == 5 { Flow::Stop } else { Flow::Continue });
+    let at_five =
+        || each_step(|at| if at.step == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
     for _ in 0..3 {
         assert_eq!(fit("function", trainer().callback(at_five())), 5);
     }

@@ -24,10 +24,11 @@ use polytask::optim::{Plateau, Rule};
 use polytask::prelude::*;
 use polytask::train::History;
 use polytask::train::callback::{
-    Budget, EarlyStopping, Flow, FreezeConverged, Log, ReduceOnPlateau, TaskSchedule, Watch, each_step,
+    Budget, EarlyStopping, FreezeConverged, Log, Monitor, ReduceOnPlateau, TaskSchedule, each_step,
 };
 use polytask::{GramianScope, ModelBuilder, Result, Scalar};
 use serde_json::Value;
+use std::ops::ControlFlow;
 
 /// Rows of features: 0 to 3 in steps of 0.3.
 fn features<F: Scalar>(rows: usize, columns: usize) -> Array2<F> {
@@ -212,13 +213,13 @@ fn trainings() -> Vec<(&'static str, Trainer)> {
         (
             "callbacks",
             adam()
-                .callback(EarlyStopping::new().watch(Watch::metric("a", "r2")).patience(50))
+                .callback(EarlyStopping::new().monitor(Monitor::metric("a", "r2")).patience(50))
                 .callback(ReduceOnPlateau::new(Plateau::new().factor(0.5).patience(0).threshold(0.9)))
                 .callback(FreezeConverged::new().patience(1).min_delta(1e9))
                 .callback(TaskSchedule::new("b", Schedule::exponential(0.9)))
                 .callback(Budget::steps(6))
                 .callback(Log::new().to(std::io::sink()))
-                .callback(each_step(|_| Flow::Continue)),
+                .callback(each_step(|_| ControlFlow::Continue(()))),
         ),
         ("representation", adam().balance(GradNorm::new()).balance_over(GramianScope::Representation)),
         ("sketch", adam().balance(GradNorm::new()).balance_over(GramianScope::Sketch { sums: 2, seed: 1 })),

@@ -246,9 +246,9 @@ fn checkpoints() {
         let mut trained = model();
         let mut run = trainer.start(&trained, &data).expect("a run");
         trained.fit_scaling(&data).expect("data");
-        let mut desk = run.desk(&trained, None);
+        let mut workspace = run.workspace(&trained, None);
         for _ in 0..4 {
-            run.step(&mut trained, &data, &mut desk).expect("a step");
+            run.step(&mut trained, &data, &mut workspace).expect("a step");
         }
         run.save(&trained, &path).expect("a checkpoint");
         let file = fs::read(&path).expect("a checkpoint");
@@ -256,9 +256,9 @@ fn checkpoints() {
             |path| {
                 let mut model = model();
                 let Ok(mut run) = trainer.resume(&mut model, &data, path) else { return false };
-                let mut desk = run.desk(&model, None);
+                let mut workspace = run.workspace(&model, None);
                 // The numbers may be nonsense, and a step may say so.
-                (0..2).all(|_| run.is_finished() || run.step(&mut model, &data, &mut desk).is_ok());
+                (0..2).all(|_| run.is_finished() || run.step(&mut model, &data, &mut workspace).is_ok());
                 true
             },
             "checkpoint",

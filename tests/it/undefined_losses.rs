@@ -8,9 +8,10 @@ use polytask::optim::Plateau;
 use polytask::plot;
 use polytask::prelude::*;
 use polytask::train::callback::{
-    EarlyStopping, Flow, FreezeConverged, Log, ReduceOnPlateau, TaskSchedule, Watch, each_step,
+    EarlyStopping, FreezeConverged, Log, Monitor, ReduceOnPlateau, TaskSchedule, each_step,
 };
 use polytask::train::{Checkpoints, History};
+use std::ops::ControlFlow;
 
 /// The robot arm, with the labels of `elbow` only in rows that `keeps` them.
 fn arm(rows: usize, keeps: impl Fn(usize) -> bool) -> Dataset<f64> {
@@ -53,13 +54,13 @@ fn a_task_without_labels_to_validate_on_is_no_perfect_task() {
 
     let watching = |callback: &dyn Fn(Trainer) -> Trainer| fit(callback(trainer()), &validation).unwrap_err();
     for (error, place) in [
-        (watching(&|t| t.callback(EarlyStopping::new().watch(Watch::task("elbow")))), "early stopping"),
+        (watching(&|t| t.callback(EarlyStopping::new().monitor(Monitor::task("elbow")))), "early stopping"),
         (
-            watching(&|t| t.callback(EarlyStopping::new().watch(Watch::metric("elbow", "r2")))),
+            watching(&|t| t.callback(EarlyStopping::new().monitor(Monitor::metric("elbow", "r2")))),
             "early stopping",
         ),
         (
-            watching(&|t| t.callback(ReduceOnPlateau::new(Plateau::new()).watch(Watch::task("elbow")))),
+            watching(&|t| t.callback(ReduceOnPlateau::new(Plateau::new()).monitor(Monitor::task("elbow")))),
             "plateau",
         ),
         (watching(&|t| t.callback(FreezeConverged::new())), "freezing of tasks"),
@@ -68,7 +69,7 @@ fn a_task_without_labels_to_validate_on_is_no_perfect_task() {
         assert!(text.starts_with(&format!("{place}, first validation, ")), "{text}");
         assert!(text.contains("task \"elbow\""), "{text}");
     }
-    let text = watching(&|t| t.callback(EarlyStopping::new().watch(Watch::task("elbow")))).to_string();
+    let text = watching(&|t| t.callback(EarlyStopping::new().monitor(Monitor::task("elbow")))).to_string();
     assert!(text.contains("no label of it with a weight above 0"), "{text}");
 }
 
@@ -107,7 +108,7 @@ fn a_loss_that_is_not_a_number_is_never_the_best() {
     let (mut model, train, extreme) = gaussian(true);
     let (_, _, usual) = gaussian(false);
     let trainer = Trainer::new(Sgd::new(1e-3)).batch_size(16).epochs(5);
-    for stopping in [EarlyStopping::new(), EarlyStopping::new().watch(Watch::task("shoulder"))] {
+    for stopping in [EarlyStopping::new(), EarlyStopping::new().monitor(Monitor::task("shoulder"))] {
         let stopping = trainer.clone().callback(stopping);
         let error = stopping.fit_validated(&mut model.clone(), &train, &extreme).unwrap_err().to_string();
         assert!(error.starts_with("early stopping, first validation, loss of task \"shoulder\""), "{error}");
@@ -115,10 +116,10 @@ fn a_loss_that_is_not_a_number_is_never_the_best() {
     }
 
     let mut run = trainer.callback(EarlyStopping::new()).start(&model, &train).unwrap();
-    let mut desk = run.desk(&model, Some(&usual));
+    let mut workspace = run.workspace(&model, Some(&usual));
     while !run.is_finished() {
         let validation = if run.history().validations().is_empty() { &usual } else { &extreme };
-        run.advance(&mut model, &train, Some(validation), &mut desk).unwrap();
+        run.advance(&mut model, &train, Some(validation), &mut workspace).unwrap();
     }
     let history = run.finish(&mut model).unwrap();
     assert_eq!(history.restored_step(), Some(4), "the first validation was the only one");
@@ -151,7 +152,7 @@ fn batches_without_labels_leave_no_loss_of_zero_behind() {
     let notes = std::sync::Arc::clone(&seen);
     let note = each_step(move |at| {
         notes.lock().unwrap().push(at.losses[1]);
-        Flow::Continue
+        ControlFlow::Continue(())
     });
     let mut model = model();
     let trainer = trainer().epochs(1).callback(Log::new().to(to).every_steps(1)).callback(note);
@@ -206,16 +207,16 @@ fn what_is_undefined_is_so_after_a_resume() {
     let (data, validation) = (arm(64, |row| row < 32), arm(32, |_| false));
     let (mut straight, mut resumed) = (model(), model());
     let mut run = trainer().start(&straight, &data).unwrap();
-    let mut desk = run.desk(&straight, Some(&validation));
+    let mut workspace = run.workspace(&straight, Some(&validation));
     while !run.is_finished() {
-        run.advance(&mut straight, &data, Some(&validation), &mut desk).unwrap();
+        run.advance(&mut straight, &data, Some(&validation), &mut workspace).unwrap();
         if run.history().n_steps() == 7 {
             run.save(&straight, &path).unwrap();
         }
     }
     let mut run_again = trainer().resume(&mut resumed, &data, &path).unwrap();
     while !run_again.is_finished() {
-        run_again.advance(&mut resumed, &data, Some(&validation), &mut desk).unwrap();
+        run_again.advance(&mut resumed, &data, Some(&validation), &mut workspace).unwrap();
     }
     assert_eq!(straight.parameters(), resumed.parameters());
     assert_eq!(format!("{:?}", run.history()), format!("{:?}", run_again.history()));
@@ -234,7 +235,7 @@ fn a_task_without_a_loss_cannot_be_watched_or_scheduled() {
         .build::<f64>()
         .unwrap();
     let fit = |trainer: Trainer| trainer.epochs(2).fit_validated(&mut model.clone(), &data, &data);
-    let stopping = trainer().callback(EarlyStopping::new().watch(Watch::task("buy")));
+    let stopping = trainer().callback(EarlyStopping::new().monitor(Monitor::task("buy")));
     let schedule = trainer().callback(TaskSchedule::new("buy", Schedule::exponential(0.5)));
     for (trainer, place) in [(stopping, "early stopping"), (schedule, "schedule of a task's weight")] {
         let error = fit(trainer).unwrap_err().to_string();

@@ -4,7 +4,8 @@
 use std::process::Command;
 
 use polytask::prelude::*;
-use polytask::train::callback::{Flow, Interrupt, each_step};
+use polytask::train::callback::{Interrupt, each_step};
+use std::ops::ControlFlow;
 
 /// Says to a child that it is one.
 const CHILD: &str = "POLYTASK_INTERRUPT_CHILD";
@@ -41,7 +42,7 @@ fn ctrl_c_ends_a_training_cleanly() {
             let id = std::process::id().to_string();
             assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
         }
-        Flow::Continue
+        ControlFlow::Continue(())
     });
     let adam = || Trainer::new(Adam::new(0.01));
     let endless = adam().steps(u64::MAX / 2).callback(press).callback(Interrupt::on_ctrl_c().unwrap());

@@ -12,7 +12,7 @@ const MUTUAL: &[(&str, &str)] = &[
     ("src/loss/listwise.rs", "src/loss/spec.rs"),
     ("src/train/accumulation.rs", "src/train/run.rs"),
     ("src/train/callback.rs", "src/train/run.rs"),
-    ("src/train/callback/audience.rs", "src/train/run.rs"),
+    ("src/train/callback/callbacks.rs", "src/train/run.rs"),
     ("src/train/checkpoint.rs", "src/train/trainer.rs"),
     ("src/train/run.rs", "src/train/trainer.rs"),
 ];

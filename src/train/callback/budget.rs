@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 use crate::Result;
+use std::ops::ControlFlow;
 
 /// Ends a training after a given time or number of steps, whichever comes first.
 ///
@@ -65,11 +66,11 @@ impl Budget {
 
 impl Budget {
     /// Whether there is something left; a training that is resumed with nothing left stays ended.
-    fn flow(&self, at: &Progress<'_>) -> Flow {
+    fn flow(&self, at: &Progress<'_>) -> ControlFlow<()> {
         let used = self.seconds.get(1).copied().unwrap_or(0.0);
         let is_over = self.time.is_some_and(|time| used >= time.as_secs_f64())
             || self.steps.is_some_and(|steps| at.step >= steps);
-        if is_over && at.step > 0 { Flow::Stop } else { Flow::Continue }
+        if is_over && at.step > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -82,7 +83,7 @@ impl Callback for Budget {
         true
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
             Event::Start => {
                 let before = self.seconds.get(1).copied().unwrap_or(0.0);
@@ -96,7 +97,7 @@ impl Callback for Budget {
                 }
                 Ok(self.flow(at))
             }
-            Event::Validation | Event::Epoch | Event::End => Ok(Flow::Continue),
+            Event::Validation | Event::Epoch | Event::End => Ok(ControlFlow::Continue(())),
         }
     }
 

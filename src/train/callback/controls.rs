@@ -70,7 +70,8 @@ impl Controls {
     /// ```
     /// use polytask::prelude::*;
     /// use polytask::train::Progress;
-    /// use polytask::train::callback::{Callback, Controls, Event, Flow};
+    /// use std::ops::ControlFlow;
+    /// use polytask::train::callback::{Callback, Controls, Event};
     ///
     /// /// Gives the model the θ that it had after three steps.
     /// #[derive(Clone, Debug)]
@@ -78,13 +79,13 @@ impl Controls {
     ///
     /// impl Callback for BackToThree {
     ///     fn name(&self) -> &'static str { "back_to_three" }
-    ///     fn on(&mut self, event: Event, at: &Progress<'_>, ask: &mut Controls) -> polytask::Result<Flow> {
+    ///     fn on(&mut self, event: Event, at: &Progress<'_>, ask: &mut Controls) -> polytask::Result<ControlFlow<()>> {
     ///         match event {
     ///             Event::Step if at.step == 3 => ask.keep_parameters(),
     ///             Event::End => ask.restore_parameters(),
     ///             _ => {}
     ///         }
-    ///         Ok(Flow::Continue)
+    ///         Ok(ControlFlow::Continue(()))
     ///     }
     /// }
     /// # let data = datasets::robot_arm::<f32>(64, 0.05, 1);

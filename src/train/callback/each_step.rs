@@ -3,17 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 use crate::Result;
+use std::ops::ControlFlow;
 
 /// A function that sees every step: made by [`each_step`].
 ///
 /// ```
 /// use polytask::prelude::*;
-/// use polytask::train::callback::{EachStep, Flow, each_step};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::{EachStep, each_step};
 ///
 /// fn stop_below(bound: f64) -> EachStep {
-///     each_step(move |at| if at.losses[0] < bound { Flow::Stop } else { Flow::Continue })
+///     each_step(move |at| if at.losses[0] < bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 /// }
 ///
 /// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
@@ -23,7 +25,7 @@ use crate::Result;
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct EachStep(Arc<dyn Fn(&Progress<'_>) -> Flow + Send + Sync>);
+pub struct EachStep(Arc<dyn Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync>);
 
 /// Shows every step's progress to `see`, which says whether to go on.
 ///
@@ -32,7 +34,8 @@ pub struct EachStep(Arc<dyn Fn(&Progress<'_>) -> Flow + Send + Sync>);
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// use polytask::prelude::*;
-/// use polytask::train::callback::{Flow, each_step};
+/// use std::ops::ControlFlow;
+/// use polytask::train::callback::each_step;
 ///
 /// let data = datasets::robot_arm::<f32>(300, 0.05, 1);
 /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
@@ -40,13 +43,13 @@ pub struct EachStep(Arc<dyn Fn(&Progress<'_>) -> Flow + Send + Sync>);
 /// let seen = Arc::clone(&last);
 /// let watcher = each_step(move |progress| {
 ///     seen.store(progress.step, Ordering::Relaxed);
-///     Flow::Continue
+///     ControlFlow::Continue(())
 /// });
 /// Trainer::new(Adam::new(0.01)).steps(20).callback(watcher).fit(&mut model, &data)?;
 /// assert_eq!(last.load(Ordering::Relaxed), 20);
 /// # Ok::<(), polytask::Error>(())
 /// ```
-pub fn each_step(see: impl Fn(&Progress<'_>) -> Flow + Send + Sync + 'static) -> EachStep {
+pub fn each_step(see: impl Fn(&Progress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> EachStep {
     EachStep(Arc::new(see))
 }
 
@@ -55,8 +58,8 @@ impl Callback for EachStep {
         "each_step"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
-        Ok(if event == Event::Step { (self.0)(at) } else { Flow::Continue })
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
+        Ok(if event == Event::Step { (self.0)(at) } else { ControlFlow::Continue(()) })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Stopping when the validation gets no better, with the best θ brought back.
 
-use super::{Callback, Controls, Event, Flow, Progress, Watch};
+use super::{Callback, Controls, Event, Monitor, Progress};
 use crate::{Error, ErrorKind, Result};
+use std::ops::ControlFlow;
 
 /// Ends a training whose validation has not got better for a while, and gives the model the θ of its best
 /// validation.
@@ -16,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```
 /// use polytask::prelude::*;
-/// use polytask::train::callback::{EarlyStopping, Watch};
+/// use polytask::train::callback::{EarlyStopping, Monitor};
 ///
 /// let (train, held_out) = datasets::robot_arm::<f32>(300, 0.05, 1).split(0.7, 1)?;
 /// let mut model = Model::builder(10)
@@ -24,7 +25,7 @@ use crate::{Error, ErrorKind, Result};
 ///     .task(Task::regression("shoulder"))
 ///     .task(Task::regression("elbow"))
 ///     .build::<f32>()?;
-/// let stopping = EarlyStopping::new().patience(3).watch(Watch::metric("elbow", "r2"));
+/// let stopping = EarlyStopping::new().patience(3).monitor(Monitor::metric("elbow", "r2"));
 /// let history = Trainer::new(Adam::new(0.02))
 ///     .epochs(1_000)
 ///     .callback(stopping)
@@ -35,7 +36,7 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
-    watch: Watch,
+    monitor: Monitor,
     patience: u64,
     min_delta: f64,
     /// The best value, and how many validations since then were not better; empty before the first.
@@ -44,7 +45,7 @@ pub struct EarlyStopping {
 
 impl Default for EarlyStopping {
     fn default() -> Self {
-        Self { watch: Watch::Total, patience: 10, min_delta: 0.0, best: Vec::new() }
+        Self { monitor: Monitor::Total, patience: 10, min_delta: 0.0, best: Vec::new() }
     }
 }
 
@@ -56,8 +57,8 @@ impl EarlyStopping {
 
     /// What is monitored (default: the weighted total of the losses).
     #[must_use]
-    pub fn watch(self, watch: Watch) -> Self {
-        Self { watch, ..self }
+    pub fn monitor(self, monitor: Monitor) -> Self {
+        Self { monitor, ..self }
     }
 
     /// How many validations in a row may fail to be better: at least 1.
@@ -95,16 +96,16 @@ impl Callback for EarlyStopping {
         true
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
             Event::Start => {
                 check_patience("early stopping", self.patience, self.min_delta)?;
-                self.watch.check("early stopping", at)?;
+                self.monitor.check("early stopping", at)?;
             }
             Event::Validation => {
                 let value = match self.best.is_empty() {
-                    true => self.watch.first_value("early stopping", at)?,
-                    false => self.watch.value("early stopping", at)?,
+                    true => self.monitor.first_value("early stopping", at)?,
+                    false => self.monitor.value("early stopping", at)?,
                 };
                 if improves(&mut self.best, value, self.min_delta) {
                     controls.keep_parameters();
@@ -115,11 +116,11 @@ impl Callback for EarlyStopping {
         }
         // At the start too: a training that has stopped stays so when it is taken up from its checkpoint.
         let is_over = self.best.get(1).is_some_and(|&worse| worse >= self.patience as f64);
-        Ok(if is_over { Flow::Stop } else { Flow::Continue })
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn reads_report(&self) -> bool {
-        self.watch.reads_report()
+        self.monitor.reads_report()
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

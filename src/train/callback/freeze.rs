@@ -1,9 +1,10 @@
 //! Freezing tasks that have converged.
 
 use super::early_stopping::{check_patience, improves};
-use super::watch::undefined_loss;
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::monitor::undefined_loss;
+use super::{Callback, Controls, Event, Progress};
 use crate::Result;
+use std::ops::ControlFlow;
 
 /// Gives a task weight 0 from when its validation loss has not got better for a while; the others go on. When all are
 /// frozen the training ends.
@@ -89,11 +90,11 @@ impl Callback for FreezeConverged {
         true
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
             Event::Start => {
                 check_patience("freezing of tasks", self.patience, self.min_delta)?;
-                super::Watch::Total.check("freezing of tasks", at)?;
+                super::Monitor::Total.check("freezing of tasks", at)?;
             }
             Event::Validation => {
                 let n_tasks = at.tasks.len();
@@ -123,7 +124,7 @@ impl Callback for FreezeConverged {
         // At the start too: a training that has stopped stays so when it is taken up from its checkpoint.
         let is_over =
             !self.best.is_empty() && (0..at.tasks.len()).all(|k| controls.is_frozen(k) || !is_watched(k, at));
-        Ok(if is_over { Flow::Stop } else { Flow::Continue })
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

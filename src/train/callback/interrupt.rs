@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 use crate::Result;
 #[cfg(feature = "ctrlc")]
 use crate::{Error, ErrorKind};
+use std::ops::ControlFlow;
 
 /// Ends a training after the step under way when a flag is raised, with the model so far.
 ///
@@ -106,14 +107,14 @@ impl Callback for Interrupt {
         true
     }
 
-    fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
-            Event::Step if self.0.load(Ordering::Relaxed) => Ok(Flow::Stop),
+            Event::Step if self.0.load(Ordering::Relaxed) => Ok(ControlFlow::Break(())),
             Event::End => {
                 self.0.store(false, Ordering::Relaxed);
-                Ok(Flow::Continue)
+                Ok(ControlFlow::Continue(()))
             }
-            _ => Ok(Flow::Continue),
+            _ => Ok(ControlFlow::Continue(())),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 use crate::{Error, ErrorKind, Result};
+use std::ops::ControlFlow;
 
 /// Writes a line now and then: where the training stands, the mean loss of each task since the last line, and the
 /// validation's losses.
@@ -141,7 +142,7 @@ impl Callback for Log {
         "log"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         let is_due = match (event, self.every) {
             (Event::Start, Every::Epochs(0) | Every::Steps(0)) => {
                 return Err(Error::new(ErrorKind::Setting, "log", "a line after at least 1", 0));
@@ -169,7 +170,7 @@ impl Callback for Log {
         } else if event == Event::End {
             self.write("ended at ", at)?;
         }
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

@@ -3,8 +3,9 @@
 use indicatif::ProgressStyle;
 
 use super::log::list;
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 use crate::Result;
+use std::ops::ControlFlow;
 
 /// A bar on the terminal with the time left and the tasks' losses; nothing where standard error is no terminal
 /// (there a [`Log`](super::Log) is better).
@@ -34,7 +35,7 @@ impl Callback for ProgressBar {
         "progress_bar"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         if event == Event::Start {
             let bar = indicatif::ProgressBar::new(at.n_steps);
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {wide_msg}");
@@ -43,7 +44,9 @@ impl Callback for ProgressBar {
             bar.reset_eta();
             self.0 = Some(bar);
         }
-        let Some(bar) = self.0.as_ref().filter(|bar| !bar.is_hidden()) else { return Ok(Flow::Continue) };
+        let Some(bar) = self.0.as_ref().filter(|bar| !bar.is_hidden()) else {
+            return Ok(ControlFlow::Continue(()));
+        };
         match event {
             Event::Step => bar.set_position(at.step),
             Event::Epoch => {
@@ -56,6 +59,6 @@ impl Callback for ProgressBar {
             Event::End => bar.abandon(),
             Event::Start | Event::Validation => {}
         }
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 }

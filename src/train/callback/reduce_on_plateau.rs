@@ -1,8 +1,9 @@
 //! Lowering the learning rate when the validation stands still.
 
-use super::{Callback, Controls, Event, Flow, Progress, Watch};
+use super::{Callback, Controls, Event, Monitor, Progress};
 use crate::Result;
 use crate::optim::{Plateau, PlateauState};
+use std::ops::ControlFlow;
 
 /// Multiplies the learning rate by a factor when the validation has not got better for a while: a
 /// [`Plateau`] that is shown every validation. What is undefined is never better, and an error at the first validation.
@@ -17,9 +18,9 @@ use crate::optim::{Plateau, PlateauState};
 /// let reduce = ReduceOnPlateau::new(Plateau::new().factor(0.5).patience(2));
 /// let trainer = Trainer::new(Adam::new(0.1)).epochs(60).callback(reduce);
 /// let mut run = trainer.start(&model, &train)?;
-/// let mut desk = run.desk(&model, Some(&held_out));
+/// let mut workspace = run.workspace(&model, Some(&held_out));
 /// while !run.is_finished() {
-///     run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+///     run.advance(&mut model, &train, Some(&held_out), &mut workspace)?;
 /// }
 /// assert!(run.optimizer().learning_rate() < 0.1);
 /// # Ok::<(), polytask::Error>(())
@@ -27,7 +28,7 @@ use crate::optim::{Plateau, PlateauState};
 #[derive(Clone, Debug)]
 pub struct ReduceOnPlateau {
     plateau: Plateau,
-    watch: Watch,
+    monitor: Monitor,
     /// Best, waited and scale of the plateau; empty before the first validation.
     memory: Vec<f64>,
 }
@@ -35,7 +36,7 @@ pub struct ReduceOnPlateau {
 impl ReduceOnPlateau {
     /// The plateau's settings; it begins anew in each training.
     pub fn new(plateau: Plateau) -> Self {
-        Self { plateau, watch: Watch::Total, memory: Vec::new() }
+        Self { plateau, monitor: Monitor::Total, memory: Vec::new() }
     }
 
     /// What is monitored (default: the weighted total of the losses).
@@ -43,18 +44,18 @@ impl ReduceOnPlateau {
     /// ```
     /// use polytask::optim::Plateau;
     /// use polytask::prelude::*;
-    /// use polytask::train::callback::{ReduceOnPlateau, Watch};
+    /// use polytask::train::callback::{ReduceOnPlateau, Monitor};
     ///
     /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
     /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
     /// let fit = |task: &str| -> polytask::Result<f64> {
     ///     let plateau = Plateau::new().factor(0.5).patience(0).threshold(0.99); // by 99 %
-    ///     let reduce = ReduceOnPlateau::new(plateau).watch(Watch::task(task));
+    ///     let reduce = ReduceOnPlateau::new(plateau).monitor(Monitor::task(task));
     ///     let mut model = builder.build::<f32>()?;
     ///     let mut run = Trainer::new(Adam::new(1.0)).epochs(3).callback(reduce).start(&model, &train)?;
-    ///     let mut desk = run.desk(&model, Some(&held_out));
+    ///     let mut workspace = run.workspace(&model, Some(&held_out));
     ///     while !run.is_finished() {
-    ///         run.advance(&mut model, &train, Some(&held_out), &mut desk)?;
+    ///         run.advance(&mut model, &train, Some(&held_out), &mut workspace)?;
     ///     }
     ///     Ok(run.optimizer().learning_rate())
     /// };
@@ -63,8 +64,8 @@ impl ReduceOnPlateau {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     #[must_use]
-    pub fn watch(self, watch: Watch) -> Self {
-        Self { watch, ..self }
+    pub fn monitor(self, monitor: Monitor) -> Self {
+        Self { monitor, ..self }
     }
 }
 
@@ -73,16 +74,16 @@ impl Callback for ReduceOnPlateau {
         "reduce_on_plateau"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
             Event::Start => {
                 self.plateau.check()?;
-                self.watch.check("plateau", at)?;
+                self.monitor.check("plateau", at)?;
             }
             Event::Validation => {
                 let value = match self.memory.is_empty() {
-                    true => self.watch.first_value("plateau", at)?,
-                    false => self.watch.value("plateau", at)?,
+                    true => self.monitor.first_value("plateau", at)?,
+                    false => self.monitor.value("plateau", at)?,
                 };
                 let state = match self.memory[..] {
                     [best, waited, scale] => PlateauState { best, waited: waited as u64, scale },
@@ -95,11 +96,11 @@ impl Callback for ReduceOnPlateau {
             }
             Event::Step | Event::Epoch | Event::End => {}
         }
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 
     fn reads_report(&self) -> bool {
-        self.watch.reads_report()
+        self.monitor.reads_report()
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {

@@ -1,9 +1,10 @@
 //! The weight of a task as a function of the step.
 
-use super::watch::task_with_loss;
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::monitor::task_with_loss;
+use super::{Callback, Controls, Event, Progress};
 use crate::optim::Schedule;
 use crate::{Error, ErrorKind, Result};
+use std::ops::ControlFlow;
 
 /// Multiplies a task's own weight by a schedule's factor, step by step: an auxiliary task that fades out, or one that
 /// sets in late.
@@ -42,7 +43,7 @@ impl Callback for TaskSchedule {
         "task_schedule"
     }
 
-    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<Flow> {
+    fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>> {
         if event == Event::Start {
             self.schedule.check()?;
             self.index = task_with_loss(&self.task, "schedule of a task's weight", at)?;
@@ -55,6 +56,6 @@ impl Callback for TaskSchedule {
             }
             controls.scale_task(self.index, factor);
         }
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 }

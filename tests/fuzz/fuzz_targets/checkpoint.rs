@@ -43,9 +43,9 @@ fn files() -> &'static [(Trainer, Vec<u8>)] {
             let mut trained = model();
             let mut run = trainer.start(&trained, data()).expect("a run");
             trained.fit_scaling(data()).expect("data");
-            let mut desk = run.desk(&trained, None);
+            let mut workspace = run.workspace(&trained, None);
             for _ in 0..4 {
-                run.step(&mut trained, data(), &mut desk).expect("a step");
+                run.step(&mut trained, data(), &mut workspace).expect("a step");
             }
             run.save(&trained, &path).expect("a checkpoint");
             (trainer, std::fs::read(&path).expect("a checkpoint"))
@@ -61,9 +61,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     std::fs::write(&path, wrapped::inside(rest, || whole.clone())).expect("a file");
     let mut model = model();
     let Ok(mut run) = trainer.resume(&mut model, data(), &path) else { return };
-    let mut desk = run.desk(&model, None);
+    let mut workspace = run.workspace(&model, None);
     for _ in 0..2 {
-        if run.is_finished() || run.step(&mut model, data(), &mut desk).is_err() {
+        if run.is_finished() || run.step(&mut model, data(), &mut workspace).is_err() {
             return;
         }
     }

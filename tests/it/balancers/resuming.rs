@@ -42,12 +42,12 @@ fn go_on(
     mut at_stop: impl FnMut(u64, &Run<f32>, &Model<f32>),
 ) -> Run<f32> {
     let (data, validation) = (arm(), arm());
-    let mut desk = run.desk(model, Some(&validation));
+    let mut workspace = run.workspace(model, Some(&validation));
     assert!(!run.is_finished(), "{trainer:?}");
     while !run.is_finished() {
-        run.step(model, &data, &mut desk).expect("a step");
+        run.step(model, &data, &mut workspace).expect("a step");
         if run.ends_epoch() {
-            run.validate(model, &validation, &mut desk).expect("a validation");
+            run.validate(model, &validation, &mut workspace).expect("a validation");
         }
         let step = run.history().n_steps();
         if STOPS.contains(&step) {

@@ -24,10 +24,10 @@ fn main() -> polytask::Result<()> {
         mode => panic!("no mode named {mode:?}"),
     };
     let run = trainer.start(&model, &data)?;
-    let desk = run.desk(&model, None);
+    let workspace = run.workspace(&model, None);
     serve(
-        (model.clone(), run, desk),
-        |(model, run, desk)| run.step(model, &data, desk).expect("a finite loss"),
+        (model.clone(), run, workspace),
+        |(model, run, workspace)| run.step(model, &data, workspace).expect("a finite loss"),
         |(model, ..)| {
             let mut trace = model.trace(workload.batch);
             model.forward(&data.all(), &mut trace).expect("a batch that fits");

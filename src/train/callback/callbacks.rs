@@ -1,15 +1,16 @@
 //! The callbacks of a run, and what they have asked for.
 
-use super::{Callback, Controls, Event, Flow, Progress};
+use super::{Callback, Controls, Event, Progress};
 #[cfg(any(test, feature = "persist"))]
 use crate::balance::State;
 #[cfg(any(test, feature = "persist"))]
 use crate::{Error, ErrorKind};
 use crate::{Result, Scalar};
+use std::ops::ControlFlow;
 
 /// The callbacks of one run with their controls and the θ they have kept.
 #[derive(Debug)]
-pub(in crate::train) struct Audience<F> {
+pub(in crate::train) struct Callbacks<F> {
     callbacks: Vec<Box<dyn Callback>>,
     controls: Controls,
     /// The θ that was kept last, behind it the running state of the layers, and after how many steps; empty if none was.
@@ -17,7 +18,7 @@ pub(in crate::train) struct Audience<F> {
     kept_at: Option<u64>,
 }
 
-impl<F: Scalar> Audience<F> {
+impl<F: Scalar> Callbacks<F> {
     /// Fresh copies of `callbacks` for a training of `n_tasks` tasks.
     pub(in crate::train) fn new(callbacks: &[Box<dyn Callback>], n_tasks: usize) -> Self {
         let mut callbacks = callbacks.to_vec();
@@ -25,7 +26,7 @@ impl<F: Scalar> Audience<F> {
         Self { callbacks, controls: Controls::new(n_tasks), kept: Vec::new(), kept_at: None }
     }
 
-    /// Whether nobody listens.
+    /// Whether there are none.
     pub(in crate::train) fn is_empty(&self) -> bool {
         self.callbacks.is_empty()
     }
@@ -46,8 +47,8 @@ impl<F: Scalar> Audience<F> {
         self.callbacks.iter().any(|callback| callback.name() == name && callback.resumes())
     }
 
-    /// Tells everybody; the name of the first who wants to stop.
-    pub(in crate::train) fn tell(
+    /// Notifies every callback; the name of the first who wants to stop.
+    pub(in crate::train) fn notify(
         &mut self,
         event: Event,
         at: &Progress<'_>,
@@ -56,7 +57,7 @@ impl<F: Scalar> Audience<F> {
         let mut stopped_by = None;
         for callback in &mut self.callbacks {
             let flow = callback.on(event, at, &mut self.controls)?;
-            if flow == Flow::Stop && stopped_by.is_none() {
+            if flow == ControlFlow::Break(()) && stopped_by.is_none() {
                 stopped_by = Some(callback.name());
             }
         }
@@ -76,12 +77,12 @@ impl<F: Scalar> Audience<F> {
 
     /// What a checkpoint holds: for each callback its name and lists, the controls, and the kept θ with its step.
     #[cfg(any(test, feature = "persist"))]
-    pub(in crate::train) fn state(&self) -> AudienceState<F> {
+    pub(in crate::train) fn state(&self) -> CallbacksState<F> {
         let lists = |callback: &dyn Callback| {
             let mut copy = callback.boxed();
             copy.state().into_iter().map(|(name, list)| (name.to_owned(), list.clone())).collect()
         };
-        AudienceState {
+        CallbacksState {
             callbacks: self.callbacks.iter().map(|c| (c.name().to_owned(), lists(&**c))).collect(),
             controls: self.controls.state(),
             kept: self.kept_at.map(|step| (step, self.kept.clone())),
@@ -90,7 +91,7 @@ impl<F: Scalar> Audience<F> {
 
     /// Takes up what [`state`](Self::state) gave, with the same callbacks and as many numbers of θ and state.
     #[cfg(any(test, feature = "persist"))]
-    pub(in crate::train) fn restore(&mut self, state: &AudienceState<F>, n_numbers: usize) -> Result<()> {
+    pub(in crate::train) fn restore(&mut self, state: &CallbacksState<F>, n_numbers: usize) -> Result<()> {
         let found: Vec<&str> = state.callbacks.iter().map(|(name, _)| name.as_str()).collect();
         let own: Vec<&str> = self.callbacks.iter().map(|callback| callback.name()).collect();
         let fault = |expected: String, found: String| {
@@ -127,7 +128,7 @@ impl<F: Scalar> Audience<F> {
 /// A copy of all that the callbacks of a run carry from event to event.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg(any(test, feature = "persist"))]
-pub(in crate::train) struct AudienceState<F> {
+pub(in crate::train) struct CallbacksState<F> {
     /// The name of each callback, and its lists by name.
     pub(in crate::train) callbacks: Vec<(String, State)>,
     /// As [`Controls::state`].
@@ -146,12 +147,12 @@ mod tests {
     #[test]
     fn what_callbacks_carry_is_handed_out_and_taken_back() {
         let model = Model::builder(2).task(Task::regression("a")).build::<f32>().unwrap();
-        let callbacks: [Box<dyn Callback>; 3] = [
+        let settings: [Box<dyn Callback>; 3] = [
             Box::new(EarlyStopping::new().patience(2)),
             Box::new(Budget::steps(9)),
             Box::new(Log::new().to(std::io::sink())),
         ];
-        let tell = |audience: &mut Audience<f32>, event, step, loss| {
+        let notify = |callbacks: &mut Callbacks<f32>, event, step, loss| {
             let (tasks, validation) = (["a".to_owned()], Validation::new(step, vec![Some(loss)], &[1.0]));
             let at = Progress {
                 step,
@@ -166,34 +167,34 @@ mod tests {
                 report: None,
                 model: AnyModel::of(&model),
             };
-            audience.tell(event, &at, [&[step as f32], &[0.0]]).unwrap()
+            callbacks.notify(event, &at, [&[step as f32], &[0.0]]).unwrap()
         };
-        let mut audience = Audience::new(&callbacks, 1);
+        let mut callbacks = Callbacks::new(&settings, 1);
         for (step, loss) in [(1, 3.0), (2, 1.0), (3, 2.0)] {
-            assert_eq!(tell(&mut audience, Event::Step, step, loss), None);
-            assert_eq!(tell(&mut audience, Event::Validation, step, loss), None);
+            assert_eq!(notify(&mut callbacks, Event::Step, step, loss), None);
+            assert_eq!(notify(&mut callbacks, Event::Validation, step, loss), None);
         }
-        let state = audience.state();
+        let state = callbacks.state();
         assert_eq!(state.kept, Some((2, vec![2.0, 0.0])));
 
-        let mut resumed = Audience::new(&callbacks, 1);
+        let mut resumed = Callbacks::new(&settings, 1);
         resumed.restore(&state, 2).unwrap();
         assert_eq!(resumed.state(), state);
         assert_eq!(
-            tell(&mut resumed, Event::Validation, 4, 5.0),
+            notify(&mut resumed, Event::Validation, 4, 5.0),
             Some("early_stopping"),
             "the second in vain"
         );
-        tell(&mut resumed, Event::End, 4, 5.0);
+        notify(&mut resumed, Event::End, 4, 5.0);
         assert_eq!(resumed.restored(), Some((2, &[2.0, 0.0][..])));
 
-        let mut others = Audience::<f32>::new(&callbacks[..2], 1);
+        let mut others = Callbacks::<f32>::new(&settings[..2], 1);
         assert!(others.restore(&state, 2).is_err(), "other callbacks");
-        let mut fresh = Audience::<f32>::new(&callbacks, 1);
+        let mut fresh = Callbacks::<f32>::new(&settings, 1);
         assert!(fresh.restore(&state, 3).is_err(), "another θ");
         let mut torn = state.clone();
         torn.callbacks[0].1.clear();
         assert!(fresh.restore(&torn, 2).is_err(), "lists that are missing");
-        assert_eq!(fresh.state(), Audience::new(&callbacks, 1).state(), "failures change nothing");
+        assert_eq!(fresh.state(), Callbacks::new(&settings, 1).state(), "failures change nothing");
     }
 }

@@ -9,19 +9,19 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```
 /// use polytask::prelude::*;
-/// use polytask::train::callback::{EarlyStopping, Watch};
+/// use polytask::train::callback::{EarlyStopping, Monitor};
 ///
 /// let (train, test) = datasets::robot_arm::<f64>(200, 0.05, 1).split(0.8, 1)?;
 /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
 /// let mut model = builder.standardize().build::<f64>()?;
-/// let stop = EarlyStopping::new().watch(Watch::metric("elbow", "r2")).patience(2);
+/// let stop = EarlyStopping::new().monitor(Monitor::metric("elbow", "r2")).patience(2);
 /// let trainer = Trainer::new(Adam::new(0.05)).epochs(100).callback(stop);
 /// let history = trainer.fit_validated(&mut model, &train, &test)?;
 /// assert!(history.stopped_by().is_some()); // the elbow got no better
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Watch {
+pub enum Monitor {
     /// [`Validation::total`]: `Σ wₖ Lₖ` with the tasks' own weights, over the tasks that have labels in the validation
     /// data; the smaller the better.
     Total,
@@ -31,16 +31,16 @@ pub enum Watch {
     Metric(String, String),
 }
 
-impl Watch {
+impl Monitor {
     /// The loss of a task.
     ///
     /// ```
     /// use polytask::prelude::*;
-    /// use polytask::train::callback::{EarlyStopping, Watch};
+    /// use polytask::train::callback::{EarlyStopping, Monitor};
     ///
     /// let (train, held_out) = datasets::robot_arm::<f64>(100, 0.05, 1).split(0.8, 1)?;
     /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
-    /// let stopping = |task: &str| EarlyStopping::new().watch(Watch::task(task));
+    /// let stopping = |task: &str| EarlyStopping::new().monitor(Monitor::task(task));
     /// let trainer = Trainer::new(Adam::new(0.05)).epochs(2);
     /// trainer.clone().callback(stopping("elbow")).fit_validated(&mut model, &train, &held_out)?;
     /// let trainer = trainer.callback(stopping("wrist"));
