@@ -36,6 +36,7 @@ pub(super) fn is_coarse<F: Scalar>(numbers: &[f64]) -> bool {
 }
 
 /// A number to subtract from a column that is coarse in `f32`: its smallest, if all become small enough by that.
+#[cfg(feature = "csv")]
 pub(super) fn base(numbers: &[f64]) -> Option<f64> {
     let smallest = numbers.iter().copied().fold(f64::INFINITY, f64::min);
     let is_better = || !is_coarse::<f32>(&numbers.iter().map(|x| x - smallest).collect::<Vec<_>>());

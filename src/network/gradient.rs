@@ -109,11 +109,11 @@ impl<F: Scalar> Network<F> {
         let carrier = self.carrier(weights);
         let last = self.advance(pass, trace, Wanted::Sum(weights, carrier));
         let (shared, own) = match (carrier, last) {
-            (Carrier::TaskGradients, _) => (Shared::OfTaskGradients, Own::InTheDeltas),
-            (_, Some(Move::SumLanes(_))) => (Shared::OfLanes, Own::Weights),
-            (_, Some(Move::SumAtHeads(_))) => (Shared::OfTheSum, Own::Weights),
-            _ if !self.products.is_empty() => (Shared::OfTheSum, Own::InTheDeltas),
-            _ => (Shared::OfTheSum, Own::PerShared),
+            (Carrier::TaskGradients, _) => (Shared::TaskGradients, Own::InTheDeltas),
+            (_, Some(Move::SumLanes(_))) => (Shared::Lanes, Own::Weights),
+            (_, Some(Move::SumAtHeads(_))) => (Shared::Sum, Own::Weights),
+            _ if !self.products.is_empty() => (Shared::Sum, Own::InTheDeltas),
+            _ => (Shared::Sum, Own::PerShared),
         };
         SumSources { weights, shared, own }
     }
@@ -146,12 +146,12 @@ impl<F: Scalar> Network<F> {
         let (piece, chunks, weights) = (&self.pieces[i], trace.chunks, from.weights);
         let Some(head) = piece.owner else {
             return match from.shared {
-                Shared::OfTheSum => self.sharing.gradient(chunks, 0, piece, gradient),
-                Shared::OfLanes => match trace.comparison.kept(i) {
+                Shared::Sum => self.sharing.gradient(chunks, 0, piece, gradient),
+                Shared::Lanes => match trace.comparison.kept(i) {
                     Some(rows) => kernel::weighted_sum(rows, &weights.shared, gradient),
                     None => self.sharing.gradient(chunks, self.n_tasks(), piece, gradient),
                 },
-                Shared::OfTaskGradients => {
+                Shared::TaskGradients => {
                     gradient.fill(F::ZERO);
                     let rows = trace.task_gradients.rows.chunks_exact(self.layout().n_shared());
                     for (row, &w) in rows.zip(&weights.shared) {
@@ -210,11 +210,11 @@ struct SumSources<'w> {
 #[derive(Clone, Copy)]
 enum Shared {
     /// The deltas of the weighted sum.
-    OfTheSum,
+    Sum,
     /// The lanes' sum, or the tasks' gradients that were kept while they were compared.
-    OfLanes,
+    Lanes,
     /// The tasks' gradients.
-    OfTaskGradients,
+    TaskGradients,
 }
 
 /// Where the weight of what is a task's own is.

@@ -122,7 +122,7 @@ fn wrapped_methods_are_called_by_the_name_of_the_method() {
 #[test]
 fn a_loss_known_to_be_negative_is_refused_at_the_start() {
     let (data, model) = (table(), model(Task::new("visits", Loss::gaussian())));
-    let message = |trainer: Trainer| trainer.start(&model, &data).err().expect("refused").to_string();
+    let message = |trainer: Trainer| trainer.start(&model, &data).expect_err("refused").to_string();
     for method in for_losses_of_0_or_more() {
         let error = message(trainer().balance(method.clone()));
         let expected = format!(
@@ -155,7 +155,7 @@ fn the_first_negative_loss_ends_the_training() {
     let untrained = model(Task::new("visits", Loss::custom(Shifted)).columns(["height"]));
     let run = |trainer: Trainer| {
         let mut model = untrained.clone();
-        let error = trainer.fit(&mut model, &data).err().expect("refused").to_string();
+        let error = trainer.fit(&mut model, &data).expect_err("refused").to_string();
         assert_eq!(model.parameters(), untrained.parameters());
         error
     };

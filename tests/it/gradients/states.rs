@@ -147,7 +147,7 @@ impl Case {
                 };
                 near(&found, &expected)
             }
-            Call::TaskGradients => near(self.model.task_gradients(trace), &shared),
+            Call::TaskGradients => near(self.model.task_gradients(trace), shared),
             Call::Equal | Call::Different | Call::OwnAlone => {
                 let (weights, mut found) = (self.weights(call), vec![f64::NAN; self.model.n_parameters()]);
                 self.model.backward(trace, &weights, &mut found);
