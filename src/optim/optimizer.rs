@@ -200,7 +200,7 @@ impl<F: Scalar> Optimizer<F> {
     /// adam.checked_step(&mut theta, &[0.5, 0.5])?;
     /// let (before, moments) = (theta, adam.moments().map(<[f32]>::to_vec));
     /// assert!(adam.checked_step(&mut theta, &[0.5, f32::NAN]).is_err());
-    /// assert!(adam.checked_step(&mut theta, &[0.5, 1e20]).is_err());  // its square is beyond f32
+    /// assert!(adam.checked_step(&mut theta, &[0.5, 1e22]).is_err());  // its moment is beyond f32
     /// assert_eq!((theta, adam.moments().map(<[f32]>::to_vec), adam.count()), (before, moments, 1));
     /// # Ok::<(), polytask::Error>(())
     /// ```
