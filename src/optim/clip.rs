@@ -119,32 +119,40 @@ impl<F: Scalar, const N: usize> SimdLoop for LargestOf<'_, F, N> {
     type Output = [f64; N];
     #[inline(always)]
     fn run(self) -> [f64; N] {
-        const LANES: usize = 16;
-        self.slices.map(|numbers| {
-            let (rows, rest) = numbers.as_chunks::<LANES>();
-            // 0 · x is 0 for every x but those that are not finite.
-            let (mut largest, mut nothing) = ([F::ZERO; LANES], [F::ZERO; LANES]);
-            for row in rows {
-                for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(row) {
-                    let magnitude = x.abs();
-                    *largest = if magnitude > *largest { magnitude } else { *largest };
-                    *nothing += F::ZERO * x;
-                }
-            }
-            for (lane, &x) in rest.iter().enumerate() {
-                let magnitude = x.abs();
-                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
-                nothing[lane] += F::ZERO * x;
-            }
-            let mut all = F::ZERO;
-            let mut poison = F::ZERO;
-            for (&largest, &nothing) in largest.iter().zip(&nothing) {
-                all = if largest > all { largest } else { all };
-                poison += nothing;
-            }
-            (all + poison).to_f64()
-        })
+        let mut found = [0.0; N];
+        for (found, numbers) in found.iter_mut().zip(self.slices) {
+            *found = largest(numbers);
+        }
+        found
     }
+}
+
+/// The largest magnitude; NaN where a number is not finite. Always inlined, or it would miss the instructions of the loop
+/// that it is part of.
+#[inline(always)]
+fn largest<F: Scalar>(numbers: &[F]) -> f64 {
+    const LANES: usize = 16;
+    let (rows, rest) = numbers.as_chunks::<LANES>();
+    // 0 · x is 0 for every x but those that are not finite.
+    let (mut largest, mut nothing) = ([F::ZERO; LANES], [F::ZERO; LANES]);
+    for row in rows {
+        for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(row) {
+            let magnitude = x.abs();
+            *largest = if magnitude > *largest { magnitude } else { *largest };
+            *nothing += F::ZERO * x;
+        }
+    }
+    for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(rest) {
+        let magnitude = x.abs();
+        *largest = if magnitude > *largest { magnitude } else { *largest };
+        *nothing += F::ZERO * x;
+    }
+    let (mut all, mut poison) = (F::ZERO, F::ZERO);
+    for (&largest, &nothing) in largest.iter().zip(&nothing) {
+        all = if largest > all { largest } else { all };
+        poison += nothing;
+    }
+    (all + poison).to_f64()
 }
 
 /// What a gradient of this norm is multiplied by.
