@@ -13,9 +13,8 @@ use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 
 /// How to train: the optimiser, how many rows a step learns from, how many steps there are.
 ///
-/// Settings only: it can be cloned and used for as many models as one likes. Batches of 32 and 1000 steps if
-/// nothing else is said; all processors; data shuffled anew in every epoch, with the generator seeded by
-/// [`seed`](Self::seed).
+/// Settings only: it can be cloned and used for any number of models. Defaults: batches of 32, 1000 steps, all
+/// processors, data shuffled anew in every epoch with the generator seeded by [`seed`](Self::seed).
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -201,8 +200,7 @@ impl Trainer {
         self
     }
 
-    /// Over what the gradients are compared where the method needs their Gramian: all shared parameters if
-    /// nothing is said.
+    /// What the gradients are compared over where the method needs their Gramian (default: all shared parameters).
     ///
     /// ```
     /// use polytask::balance::UpGrad;
