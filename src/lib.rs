@@ -1,5 +1,5 @@
-//! Multi-task learning on the CPU of one machine: one network for several targets of a table, with every derivative
-//! written by hand and checked.
+//! Multi-task learning on the CPU of one machine: one neural network predicts several columns of a table, and
+//! every derivative in it is written by hand and checked.
 //!
 //! ```
 //! use polytask::prelude::*;
@@ -9,53 +9,61 @@
 //!
 //! let mut model = Model::builder(train.n_features())
 //!     .trunk([Layer::dense(32, Activation::Relu)]) // shared by both tasks
-//!     .task(Task::regression("shoulder")) // a head each
+//!     .task(Task::regression("shoulder")) // each task has a head of its own
 //!     .task(Task::regression("elbow"))
 //!     .standardize()
 //!     .build::<f32>()?;
 //! let history = Trainer::new(Adam::new(0.01)).batch_size(32).epochs(30).fit(&mut model, &train)?;
 //!
 //! let report = model.evaluate(&test)?;
-//! println!("{report}"); // loss, rmse, mae and r2 of each task
+//! println!("{report}"); // a table: loss, rmse, mae and r2 of each task
 //! assert!(report["elbow"].score("r2") > Some(0.8), "{report}");
 //! let predicted = model.predict(test.features())?;
-//! assert_eq!(predicted["elbow"].dim(), (100, 1)); // rows × width of the task
+//! assert_eq!(predicted["elbow"].dim(), (100, 1)); // rows × outputs of the task
 //! # assert_eq!(history.tasks(), ["shoulder", "elbow"]);
 //! # Ok::<(), polytask::Error>(())
 //! ```
 //!
 //! # The types you meet
 //!
-//! [`Dataset`](data::Dataset) is a table: features and targets by row, with names, weights and groups where there are
-//! any. It comes from two arrays, from a CSV file ([`data::csv`], feature `csv`), from NumPy's files ([`data::npy`]), or
-//! from a built-in problem ([`data::datasets`]). A label that is NaN is missing: it counts for nothing.
+//! A [`Dataset`](data::Dataset) is a table of features and targets, one example per row, with column names and,
+//! if you have them, row weights and groups of rows that belong together (for ranking, those of one query). It
+//! comes from two arrays, from a CSV file ([`data::csv`], feature `csv`), from NumPy files ([`data::npy`]), or
+//! from a built-in problem ([`data::datasets`]). A label of NaN is missing: it adds nothing to the loss or to
+//! any metric.
 //!
-//! [`Task`] is one thing to predict: a quantity, a count, yes or no, a class, an ordered class, a ranking, or the product
-//! of two tasks. It has a name, a [loss](loss::Loss), metrics, a weight, and layers of its own if you want some.
+//! A [`Task`] is one thing to predict: a quantity, a count, a yes or no, a class, an ordered class, a ranking,
+//! or the product of two other tasks' probabilities. It has a name, a [loss](loss::Loss), metrics, a weight in
+//! the total loss, and hidden layers of its own if you want some.
 //!
-//! [`Layer`] and [`Sharing`] say what the tasks have in common: one trunk for all, a trunk for each, or a form of your
-//! own. They are settings without numbers; one set of them makes the `f32` network and its `f64` twin.
+//! [`Layer`] and [`Sharing`] describe the network: its layers, and which of them the tasks share (one trunk for
+//! all tasks, one for each, or a sharing form of your own). They hold no parameters, so the same description
+//! builds an `f32` network or an `f64` one.
 //!
-//! [`Model`] is a network with its parameters, which lie in one flat vector with a table of contents ([`Layout`]). It
-//! predicts, evaluates, checks its own gradients ([`Model::check_gradients`]), saves itself and loads ([`Model::save`],
-//! feature `persist`), and serves any number of threads ([`Model::predict_into`]).
+//! A [`Model`] is the network with its parameters, which are stored in one flat vector; a [`Layout`] says which
+//! slice of it belongs to which layer. A model predicts, evaluates itself on data, checks its own gradients
+//! ([`Model::check_gradients`]), and is saved and loaded ([`Model::save`], feature `persist`). Any number of
+//! threads can predict with it at the same time ([`Model::predict_into`]).
 //!
-//! [`Trainer`] is the settings of a training: optimiser, batch size, steps, schedule, [balancing method](balance),
-//! [callbacks](train::callback), checkpoints, seed. It can be used again and from several threads. [`Trainer::start`]
-//! gives a [`Run`](train::Run), which takes one step at a time.
+//! A [`Trainer`] holds the settings for training: optimiser, batch size, number of steps, learning-rate
+//! schedule, [balancing method](balance), [callbacks](train::callback), checkpoints, seed. One trainer can
+//! train any number of models. For a loop of your own, [`Trainer::start`] gives a [`Run`](train::Run), which
+//! takes one step at a time.
 //!
-//! [`History`](train::History) is what happened: losses and weights of each task by step, lengths and cosines of task
-//! gradients where a method looked at them, validations, and what stopped the training. [Plots](plot) and CSV are
-//! made from it.
+//! A [`History`](train::History) records what happened in training: each task's loss and weight at each step,
+//! validation losses, what stopped the training, and, if the balancing method computed them, the norms of the
+//! task gradients and the cosines between them. It can be [plotted](plot) or written to CSV.
 //!
-//! [`Report`] is how good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
-//! Printed, it is a table; read by a program, `report["price"].score("r2")`.
+//! A [`Report`] says how good a model is on a data set: each task's loss and metrics, and the number of labels
+//! behind them. It prints as a table; in code, write `report["price"].score("r2")`.
 //!
-//! [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and [`MultiTaskClassifier`](estimator::MultiTaskClassifier) are
-//! the short way: two lines from two arrays to the average of several networks, with defaults that were measured.
+//! [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and
+//! [`MultiTaskClassifier`](estimator::MultiTaskClassifier) are the short way, as in scikit-learn: two lines
+//! from two arrays to predictions, which are the mean over several networks. Their defaults were chosen by
+//! measurement.
 //!
-//! Whatever is wrong with data, settings or files is an [`Error`] that says where, what was expected, what was found, and
-//! what to do.
+//! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
+//! expected, what was found, and what to do about it.
 //!
 //! # Features
 //!
@@ -64,19 +72,22 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `csv` | reads CSV files, text columns included: [`data::csv`] |
-//! | `npz` | reads NumPy's archives: [`data::npz`] |
+//! | `npz` | reads NumPy archives: [`data::npz`] |
 //! | `persist` | saves models, estimators, checkpoints: [`Model::save`], [`train::Checkpoints`] |
 //! | `progress` | a progress bar: [`train::callback::ProgressBar`] |
-//! | `ctrlc` | ends a training on Ctrl-C: [`train::callback::Interrupt::on_ctrl_c`] |
+//! | `ctrlc` | Ctrl-C ends training cleanly: [`train::callback::Interrupt::on_ctrl_c`] |
 //!
 //! # Where next
 //!
-//! - Tasks that pull apart: [`balance`], more than two dozen methods that weight losses or combine task gradients.
-//! - Your own layer, loss, sharing form, metric, method, optimiser or callback: each family's module begins with its
-//!   contract and an example ([`layer`], [`loss`], [`sharing`], [`metric`], [`balance`], [`optim`], [`train::callback`]).
-//! - Checking a backward pass you wrote yourself: [`gradcheck`].
-//! - One step by hand, from `forward` to the optimiser: [`Model::forward`], [`Model::backward`].
-//! - The repository has a book that derives every formula (`docs/book`) and programs to start from (`docs/examples`).
+//! - Tasks that conflict: [`balance`] has more than two dozen methods that weight losses or combine task
+//!   gradients.
+//! - A layer, loss, sharing form, metric, balancing method, optimiser or callback of your own: the module of
+//!   each begins with the contract to fulfil and an example ([`layer`], [`loss`], [`sharing`], [`metric`],
+//!   [`balance`], [`optim`], [`train::callback`]).
+//! - Checking a backward pass that you wrote yourself: [`gradcheck`].
+//! - A training step written out, from `forward` to the optimiser: [`Model::forward`], [`Model::backward`].
+//! - The repository also has a book that derives every formula (`docs/book`), and example programs
+//!   (`docs/examples`).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -127,7 +138,7 @@ pub use sharing::Sharing;
 pub use task::Task;
 pub use train::Trainer;
 
-/// What a program that trains a model names: `use polytask::prelude::*`.
+/// What most programs that train a model need: `use polytask::prelude::*`.
 pub mod prelude {
     pub use crate::data::{Dataset, datasets};
     pub use crate::estimator::{MultiTaskClassifier, MultiTaskRegressor};

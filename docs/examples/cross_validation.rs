@@ -113,6 +113,9 @@ fn predict(train: &Dataset<f32>, test: &Dataset<f32>, seed: u64) -> polytask::Re
     let trainer = Trainer::new(AdamW::new(LEARNING_RATE).weight_decay(WEIGHT_DECAY))
         .schedule(Schedule::cosine(steps, 0.0));
     trainer.batch_size(32).steps(steps).seed(seed).fit(&mut model, train)?;
+    for warning in model.warnings_on(test)? {
+        eprintln!("fold {seed}: {warning}");
+    }
 
     let mut predicted = Array2::zeros((test.n_rows(), test.n_targets()));
     for (k, (_, column)) in model.predict(test.features())?.iter().enumerate() {

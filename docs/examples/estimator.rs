@@ -49,10 +49,17 @@ pub fn line(
 ) -> polytask::Result<String> {
     let mut of_mean = vec![0.0; data.n_targets()];
     let (mut of_one, mut of_all) = (of_mean.clone(), of_mean.clone());
+    let mut warnings = Vec::new();
     let begin = Instant::now();
     for fold in data.fold_rows(FOLDS, seed)? {
         let (train, test) = (data.select(&fold.train), data.select(&fold.test));
         let model = settings.fit_table(&train)?;
+        for warning in model.warnings() {
+            if !warnings.contains(&warning) {
+                eprintln!("{name}: {warning}");
+                warnings.push(warning);
+            }
+        }
         let means: Vec<f32> = train.targets().columns().into_iter().map(mean).collect();
         let mean = Array2::from_shape_fn(test.targets().dim(), |(_, k)| means[k]);
         let first = model.members()[0].predict(test.features())?;

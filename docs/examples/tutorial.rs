@@ -5,7 +5,7 @@
 //! cargo run --release --example tutorial -- --csv table.csv --targets heating,cooling
 //! ```
 //! The second form learns the named columns of your own table from all others: text becomes categories, gaps
-//! are filled, columns are standardised. Both draw how each task learned to `target/learning-curves.svg`.
+//! are filled, columns are standardised. Both draw the learning curve of each task to `target/learning-curves.svg`.
 
 use polytask::data::csv::CsvReader;
 use polytask::plot;
@@ -41,6 +41,9 @@ fn main() -> polytask::Result<()> {
     for (k, task) in on_test.tasks().iter().enumerate() {
         println!("Loss{}: {:.4}", k + 1, task.loss);
     }
+    for warning in on_test.warnings() {
+        eprintln!("warning: {warning}");
+    }
     match std::fs::create_dir_all("target")
         .and_then(|()| std::fs::write(CURVES, plot::learning_curves(&history)))
     {
@@ -50,7 +53,7 @@ fn main() -> polytask::Result<()> {
     Ok(())
 }
 
-/// The robot arm, or the table that the command line names, and whether it is that.
+/// The robot arm or the table named on the command line, and whether it is the latter.
 fn table() -> polytask::Result<(Dataset<f32>, bool)> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {

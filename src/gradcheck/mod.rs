@@ -1,4 +1,8 @@
-//! A gradient checker: does a derivative written by hand agree with the function it belongs to?
+//! A gradient checker: does a gradient written by hand agree with the function it belongs to?
+//!
+//! [`check`] takes a point θ and a function that returns the loss at a point and, when [`Probe::gradient`] asks
+//! for it, writes the gradient. The checker moves θ and compares what happens to the loss with the gradient.
+//! Here the last derivative is wrong by a factor of 2, and the report says so:
 //!
 //! ```
 //! use polytask::{Layout, gradcheck};
@@ -24,19 +28,26 @@
 //! assert!(report.to_string().contains("shift[0]: by hand -4.5000, numeric -2.2500"), "{report}");
 //! ```
 //!
-//! It checks any function of a flat slice: a whole network, one layer, a loss, or a derivative with respect to an input. The
-//! gradient by hand is compared with central differences of the loss:
+//! It checks any function of a flat slice: a whole network, one layer, a loss, or a derivative with respect to
+//! an input. For a [`Model`](crate::Model) there is a call that does it all,
+//! [`Model::check_gradients`](crate::Model::check_gradients). The gradient is compared with central differences
+//! of the loss, `(L(θ + h v) − L(θ − h v)) / 2h`:
 //!
-//! - **entry by entry** up to 2000 entries; beyond that along **random directions**, block by block, so that the cost grows
-//!   with the number of blocks, not of parameters;
-//! - on one smooth piece: if a function records its decisions ([`Probe::kink`], [`Probe::branch`]), no difference is taken
-//!   across a kink; where θ itself lies on kinks, what looks wrong is checked again at a point beside it;
-//! - with an estimate of the error of each difference, so the verdict is [`Pass`](Verdict::Pass),
-//!   [`Fail`](Verdict::Fail) or [`Inconclusive`](Verdict::Inconclusive), and never a pass that proves nothing.
+//! - Up to 2000 entries of θ, the difference is taken **entry by entry**. Beyond that, it is taken along a few
+//!   **random directions** for each block of θ, so that the cost grows with the number of blocks, not of
+//!   parameters.
+//! - No difference is taken across a kink, such as ReLU's at 0, where there is no derivative. For that the
+//!   function must report its kinks and branches ([`Probe::kink`], [`Probe::branch`]). If θ itself is on a
+//!   kink, whatever looks wrong is checked again at a point nearby.
+//! - The error of each difference is estimated too. So there are three verdicts: [`Pass`](Verdict::Pass),
+//!   [`Fail`](Verdict::Fail), and [`Inconclusive`](Verdict::Inconclusive) where the numbers show neither. A
+//!   check that tested nothing does not pass.
 //!
-//! A failure names the block, an entry, and a likely cause if one fits.
+//! When a check fails, the report names the block, an entry of it, and a likely cause if the numbers suggest
+//! one.
 //!
-//! Finite differences need `f64`. To check an `f32` gradient, check the same code in `f64`, then [`compare`] the two.
+//! Finite differences are only accurate enough in `f64`. To check an `f32` gradient, check the same code in
+//! `f64`, then [`compare`] the two gradients.
 
 use std::time::Instant;
 
@@ -68,30 +79,30 @@ use subject::Subject;
 #[doc = include_str!("../../docs/book/src/check-your-own-backward.md")]
 mod book {}
 
-/// Up to this many entries, each is differenced by default.
+/// By default, up to this many entries are checked one by one.
 const EVERY_UP_TO: usize = 2000;
-/// Directions per block by default. Two keep the cost at 8 losses a block; the bound on what they miss is
-/// in [`BlockReport::miss_probability`].
+/// Random directions per block by default. Two cost 8 evaluations of the loss per block;
+/// [`BlockReport::miss_probability`] bounds the probability that they miss a mistake.
 const DIRECTIONS: usize = 2;
 
 /// Sets up a check of `function` at `theta`; [`Check::run`] runs it.
 ///
-/// `function` returns the loss at the point it is given, and writes the gradient if [`Probe::gradient`] asks for it. It is
-/// called many times and must always compute the same loss.
+/// `function` returns the loss at the point it is given, and writes the gradient when [`Probe::gradient`] asks
+/// for it. It is called many times and must be deterministic: the same point, the same loss.
 ///
-/// Choose `theta` at random, biases too: with biases of zero, rectifiers lie exactly on their kinks, and the check is
-/// inconclusive. [`off_kinks`](Check::off_kinks) checks beside such a θ.
+/// Choose `theta` at random, including the biases: with biases of zero, ReLUs can be exactly on their kinks,
+/// and the check is inconclusive. [`off_kinks`](Check::off_kinks) checks at a point beside such a θ.
 pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(theta: &[F], function: L) -> Check<'_, F, L> {
     Check { theta, function, layout: None, settings: Settings::new::<F>() }
 }
 
-/// A gradient check that has not run yet: its settings, all optional, and [`run`](Self::run).
+/// A gradient check that is set up but has not run yet. All settings are optional; [`run`](Self::run) runs it.
 ///
 /// ```
 /// use polytask::Layout;
 /// use polytask::gradcheck::{self, Probe};
 ///
-/// // L = ½ (a² + b²), the derivative with respect to b doubled.
+/// // L = ½ (a² + b²); the derivative with respect to b is twice what it should be.
 /// fn squares(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
 ///     if let Some(gradient) = probe.gradient() {
 ///         gradient.copy_from_slice(&[theta[0], 2.0 * theta[1]]);
@@ -116,10 +127,10 @@ pub struct Check<'t, F, L> {
 }
 
 impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
-    /// The layout of θ: entries are reported by its names, and each random direction stays within one block.
+    /// Gives the checker the layout of θ: it reports entries by name, and checks block by block.
     ///
     /// # Panics
-    /// If the layout is of another length than θ.
+    /// If the layout has not as many entries as θ.
     #[track_caller]
     pub fn named(mut self, layout: &Layout) -> Self {
         let (n, named) = (self.theta.len(), layout.len());
@@ -128,13 +139,14 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Checks only the block of that name, or all blocks whose names begin with it.
+    /// Checks only the block of this name or, if there is none, all blocks whose names begin with it.
     pub fn only(mut self, block: &str) -> Self {
         self.settings.only = Some(block.to_owned());
         self
     }
 
-    /// Which derivatives are compared; default: [`Coverage::Auto`].
+    /// Which derivatives to compare: every entry, a sample of them, or random directions. Default:
+    /// [`Coverage::Auto`].
     ///
     /// ```
     /// # use polytask::gradcheck::{self, Coverage, Probe};
@@ -160,7 +172,7 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// The seed of the random directions and entries; default: 0.
+    /// The seed for choosing random directions and entries. Default: 0.
     ///
     /// ```
     /// # use polytask::gradcheck::{self, Coverage, Probe};
@@ -180,8 +192,9 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// The tolerated difference, relative to the norm of a block's gradient (for an entry: to the larger
-    /// of the entry and the root mean square of its block). Default: 64 √ε, which is 1e-6 in `f64`.
+    /// The largest relative difference that passes. It is relative to the norm of the block's gradient or, for
+    /// a single entry, to the larger of the entry and the root mean square of its block. Default: 64 √ε, which
+    /// is about 1e-6 in `f64`.
     ///
     /// ```
     /// # use polytask::gradcheck::{self, Probe};
@@ -204,7 +217,8 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// The number of examples in the batch, so that a sum where there should be a mean, or the reverse, is recognised.
+    /// The number of examples in the batch. The checker needs it to recognise a gradient that is summed over
+    /// the batch where it should be averaged, or the reverse.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Cause, Probe};
@@ -231,8 +245,9 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Lets a block pass if its whole gradient is 0, by hand and numerically, as with a task without labels or a bias before a
-    /// normalisation. By default such a block makes the check inconclusive, since nothing was tested.
+    /// Lets a block pass if its whole gradient is 0, both as written and numerically. That is correct for, say,
+    /// the head of a task without labels, or a bias before a normalisation. By default such a block makes the
+    /// check inconclusive, because nothing was tested.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Probe, Verdict};
@@ -252,7 +267,8 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Lets the block of that name pass if its whole gradient is 0, as [`allow_zero`](Self::allow_zero) does for all blocks.
+    /// Lets one block, by name, pass if its whole gradient is 0; [`allow_zero`](Self::allow_zero) does so for
+    /// all blocks.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Probe};
@@ -275,16 +291,16 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// Checks at a point beside θ that is not on a kink: each entry of θ is moved at random by about a thousandth of the root
-    /// mean square of θ. Of eight such points, the one farthest from its kinks is used.
+    /// Checks at a point near θ that is not on a kink: each entry of θ is moved at random by about a thousandth
+    /// of the root mean square of θ. Of eight such points, the one farthest from any kink is used.
     ///
-    /// Use it if θ lies on kinks, where there is no derivative to compare with. A new network often does: its biases are 0, so a
-    /// row of zeros puts every rectifier of the first layer on its kink.
+    /// Use it if θ is on a kink, where there is no derivative to compare with. A new network often is: its
+    /// biases are 0, so a row of zeros puts every ReLU of the first layer on its kink.
     ///
     /// ```
     /// use polytask::gradcheck::{self, Probe, Verdict};
     ///
-    /// // L = max(θ, 0) − max(−θ, 0) = θ, by two rectifiers, the derivative of each 0 at 0.
+    /// // L = max(θ, 0) − max(−θ, 0) = θ: two ReLUs, whose derivatives at 0 are set to 0.
     /// fn two_rectifiers(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
     ///     let z = [theta[0], -theta[0]];
     ///     z.into_iter().for_each(|z| probe.kink(z));

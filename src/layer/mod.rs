@@ -1,19 +1,25 @@
-//! Layers: the pieces a trunk or a head is made of, forward and backward side by side.
+//! Layers, of which trunks and heads are made: forward and backward side by side.
 //!
-//! A [`Layer`] is a setting: what to build. A [`BuiltLayer`] knows where its parameters lie in θ (blocks) and
-//! where its activations lie in a chunk (activation blocks), and holds no numbers itself. So one built layer serves any θ, any
-//! number of threads, and the gradient checker.
+//! A [`Layer`] describes what to build, such as ten ReLU units. Building it gives a [`BuiltLayer`], which knows
+//! where its parameters are in the parameter vector θ (as a [`Block`](crate::Block)) and where its inputs and
+//! outputs are in the memory for activations (as an [`ActivationBlock`]). It stores only these addresses, never
+//! the numbers. So the same built layer works with any θ and on any number of threads, and the gradient checker
+//! can call it with a θ that it has moved.
 //!
-//! Backward is in two steps, because deltas flow through the rows of a batch and gradients sum over them:
+//! A batch is processed in [`Chunk`]s of rows, so that several threads can work on it. The backward pass has
+//! two parts, because deltas (derivatives with respect to activations) belong to single rows, and gradients are
+//! sums over all rows:
 //!
 //! ```text
 //! propagate   ∂L/∂output → ∂L/∂input, chunk by chunk; leaves in the output's delta what `gradient` reads
-//! gradient    ∂L/∂θ of the layer, from values and deltas of all chunks; writes every entry once
+//! gradient    ∂L/∂θ of the layer, from the values and deltas of all chunks; writes every entry once
 //! ```
-//! Both are linear in the delta. With one delta lane per task, `propagate` moves all of them in one product.
+//! Both are linear in the delta. Usually the tasks' deltas are added up before they reach the trunk. Where a
+//! method needs the gradient of each task, the delta of each task has memory of its own, a *lane*, and
+//! `propagate` handles all lanes in one matrix product.
 //!
-//! A layer of your own is settings ([`BuildLayer`]) and what they build. Here each feature is multiplied by a
-//! factor:
+//! To write a layer of your own, implement [`BuildLayer`] for its settings and [`BuiltLayer`] for what they
+//! build. This one multiplies each feature by a learned factor:
 //!
 //! ```
 //! use std::ops::Range;
@@ -99,7 +105,7 @@ pub use propagation::{InputDelta, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
 
-/// A layer to build.
+/// The description of a layer.
 ///
 /// ```
 /// use polytask::{Activation, Init, Layer, layer::Dense};
@@ -115,7 +121,7 @@ use crate::{Result, Scalar};
 pub enum Layer {
     /// `y = φ(x W + b)`.
     Dense(Dense),
-    /// In training, each number is zero with some probability.
+    /// In training, sets each activation to zero with some probability.
     Dropout(Dropout),
     /// A layer of your own.
     #[cfg_attr(feature = "persist", serde(skip))]
@@ -128,14 +134,14 @@ impl Layer {
         Self::Dense(Dense::new(width, activation))
     }
 
-    /// Dropout: in training each number of each row is zero with probability `p`, at least 0 and below 1, and the others
-    /// are divided by 1 − p; nothing happens in prediction.
+    /// Dropout: in training, each activation of each row is set to zero with probability `p` (at least 0, below
+    /// 1), and the others are divided by 1 − p. In prediction, it does nothing.
     pub fn dropout(p: f64) -> Self {
         Self::Dropout(Dropout::new(p))
     }
 
-    /// A layer of your own: whatever implements [`BuildLayer`] for both scalars, as in [the module's
-    /// example](self). A file cannot hold it.
+    /// A layer of your own: any type that implements [`BuildLayer`] for `f32` and for `f64`, as in [the
+    /// module's example](self). It cannot be saved to a file.
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
     }
@@ -152,10 +158,10 @@ impl Layer {
     }
 }
 
-/// An affine map inside a layer, `Z = X W + 1 bᵀ`, for a batch of B rows.
+/// The affine map of a layer, `Z = X W + 1 bᵀ`, for a batch of B rows: see [`BuiltLayer::affine`].
 ///
-/// With the deltas `Dₖ = ∂Lₖ/∂Z` (B × out) of K tasks, the gradients are `∇ₖ = Xᵀ Dₖ` for W and `1ᵀ Dₖ` for b, and
-/// their inner products need no gradient at all:
+/// With the deltas `Dₖ = ∂Lₖ/∂Z` (B × out) of K tasks, the gradients are `∇ₖ = Xᵀ Dₖ` for W and `1ᵀ Dₖ` for b.
+/// Their inner products, the entries of the Gramian, can be computed without forming them:
 ///
 /// ```text
 /// ⟨∇ₖ, ∇ₗ⟩ = ⟨Xᵀ Dₖ, Xᵀ Dₗ⟩ + ⟨1ᵀ Dₖ, 1ᵀ Dₗ⟩ = ⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩
@@ -185,68 +191,71 @@ impl Layer {
 pub struct Affine {
     /// X, B × in.
     pub input: ActivationBlock,
-    /// Whose deltas are ∂Lₖ/∂Z after `propagate`, B × out.
+    /// The activations whose deltas are ∂Lₖ/∂Z after `propagate`, B × out.
     pub output: ActivationBlock,
-    /// Where W (in × out) and behind it b, if there is one, lie in θ: whole [`pieces`](BuiltLayer::pieces).
+    /// The range of θ that holds W (in × out) and then b, if there is one. It consists of whole
+    /// [`pieces`](BuiltLayer::pieces).
     pub range: Range<usize>,
     /// Whether there is a b.
     pub has_bias: bool,
 }
 
-/// A layer with its addresses, over one scalar type.
+/// A built layer: the addresses of its parameters and activations, for one scalar type.
 ///
 /// # Contract
-/// 1. `forward` writes every number of the output that belongs to a row in use.
-/// 2. After `propagate`, the deltas of the layer's own activations are what `gradient` reads; it does not see θ,
-///    which may be changing by then.
-/// 3. `gradient` writes every entry of its piece, once, and sums chunks in order, so that the bits do not
-///    depend on who computes which piece.
+/// 1. `forward` writes the whole output of every row in use.
+/// 2. `propagate` leaves in the deltas of the layer's own activations all that `gradient` needs. `gradient` is
+///    not given θ, because the optimiser may already be changing it.
+/// 3. `gradient` writes every entry of its piece exactly once and sums over the chunks in order, so that the
+///    result is the same to the last bit whichever thread computes which piece.
 pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
-    /// The activations that the layer writes.
+    /// Where the layer writes its output.
     fn output(&self) -> ActivationBlock;
 
-    /// Computes the output of the rows of a chunk from its input.
+    /// Computes the output of a chunk of rows from its input.
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>);
 
-    /// Computes ∂L/∂input of the rows of a chunk from ∂L/∂output, and sends it where `to` says
-    /// ([`Propagation::target`] or [`Propagation::entrywise`]). The pass is that of `forward`.
+    /// Computes ∂L/∂input of a chunk of rows from ∂L/∂output, and writes or adds it as `to` says
+    /// ([`Propagation::target`] or [`Propagation::entrywise`]). `pass` is the one that `forward` was given.
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);
 
-    /// The pieces of θ whose gradients can be computed apart: neighbouring ranges that cover the layer's
-    /// parameters. Their size depends on shapes alone.
+    /// The pieces of θ whose gradients can be computed independently, for example on different threads:
+    /// adjacent ranges that together cover the layer's parameters. They may depend only on shapes, not on the
+    /// number of threads.
     fn pieces(&self) -> Vec<Range<usize>>;
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
 
-    /// Updates the layer's [running state](BuildContext::state) from what `forward` computed, after a training step has
-    /// been taken. Predictions and gradient checks never call it.
+    /// Updates the layer's [running state](BuildContext::state), such as running means, from what `forward`
+    /// computed. It is called after each training step, never by predictions or gradient checks.
     fn update_state(&self, _chunks: &[Chunk<F>], _state: &mut [F]) {}
 
-    /// Where the layer's matrices lie, if its parameters are those of an affine map. This is optional: it saves work
-    /// where the tasks' gradients are compared.
+    /// The layer's [`Affine`] map, if its parameters are the W and b of one. This is optional: with it, the
+    /// Gramian of the tasks' gradients is cheaper to compute.
     fn affine(&self) -> Option<Affine> {
         None
     }
 
-    /// Reports which side of each of the layer's kinks the rows of a chunk are on, with the distance to the
-    /// kink, after `forward`. The default reports none.
+    /// Reports to the gradient checker, after `forward`, on which side of each kink of the layer the rows of a
+    /// chunk are, and how far from it. The default is for a layer without kinks.
     fn branches(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, _record: &mut dyn FnMut(i64, f64)) {}
 }
 
-/// What makes a [`BuiltLayer`]; implement it over every `F: Scalar` for a layer of your own. [The
-/// module](self) has one in full, and so has the book's page *Check your own backward*, with what a mistake
-/// looks like.
+/// Builds a [`BuiltLayer`] from settings. For a layer of your own, implement it for every `F: Scalar`. [The
+/// module's example](self) is complete; the book's page *Check your own backward* has another, and shows how
+/// the gradient checker reports a mistake in it.
 pub trait BuildLayer<F: Scalar> {
-    /// Takes the addresses that the layer needs.
+    /// Reserves blocks of parameters and activations for the layer in `context`, and returns the layer built on
+    /// them.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the layer is outside its range.
     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>>;
 }
 
-/// A layer of your own, for either scalar. You do not implement this trait: whatever implements
-/// [`BuildLayer`] for `f32` and for `f64` has it.
+/// A layer of your own, for `f32` and `f64`. Do not implement this trait yourself: every type that implements
+/// [`BuildLayer`] for both has it.
 ///
 /// ```
 /// use polytask::layer::{CustomLayer, Dense};
@@ -261,7 +270,7 @@ pub trait BuildLayer<F: Scalar> {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 pub trait CustomLayer: Debug + Send + Sync {
-    /// Builds for the scalar of that name, as a `Box<dyn BuiltLayer<_>>` in a box.
+    /// Builds the layer for the scalar type of that name: a boxed `Box<dyn BuiltLayer<_>>`.
     #[doc(hidden)]
     fn build_for(&self, scalar: &str, context: &mut BuildContext<'_>) -> Result<Box<dyn Any>>;
 }

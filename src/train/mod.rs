@@ -1,7 +1,10 @@
-//! Training: settings, the run they start, and what it leaves behind.
+//! Training: the settings ([`Trainer`]), a training run in progress ([`Run`]), and the record of it
+//! ([`History`]).
 //!
-//! A [`Trainer`] is settings only. [`Trainer::start`] makes a [`Run`]: everything that changes from step to step
-//! besides the model itself. `fit` is a run taken to its end.
+//! A [`Trainer`] holds settings only and never changes. [`Trainer::start`] begins a [`Run`], which holds
+//! everything that changes from step to step except the model: the state of the optimiser and of the balancing
+//! method, the position in the data, the history so far. [`Trainer::fit`] starts a run and takes all its steps;
+//! take them yourself with [`Run::step`] if something else should happen in between.
 
 mod accumulation;
 mod balancing;

@@ -1,4 +1,4 @@
-//! The settings of a training.
+//! The settings for training.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use crate::kernel::MOST_THREADS;
 use crate::optim::{Rule, Schedule};
 use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 
-/// How to train: the optimiser, how many rows a step learns from, how many steps there are.
+/// How to train a model: which optimiser, how many rows per step, how many steps, and more.
 ///
-/// Settings only: it can be cloned and used for any number of models. Defaults: batches of 32, 1000 steps, all
-/// processors, data shuffled anew in every epoch with the generator seeded by [`seed`](Self::seed).
+/// A trainer holds settings only, so it can be cloned and used for any number of models. Defaults: batches of
+/// 32 rows, 1000 steps, all processors, and rows shuffled anew in every epoch, with the seed
+/// [`seed`](Self::seed).
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -49,7 +50,7 @@ pub struct Trainer {
     pub(super) callbacks: Vec<Box<dyn Callback>>,
 }
 
-/// How the tasks are weighed.
+/// How the tasks are weighted.
 #[derive(Clone, Debug)]
 pub(super) enum Method {
     /// By their own weights alone.
@@ -58,7 +59,7 @@ pub(super) enum Method {
     Aggregate(Box<dyn Aggregate>),
 }
 
-/// When a training ends.
+/// When training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Steps(u64),
@@ -66,7 +67,7 @@ pub(super) enum Length {
 }
 
 impl Trainer {
-    /// Settings with an optimiser rule, such as `Adam::new(0.01)`.
+    /// A trainer with this optimiser, such as `Adam::new(0.01)`, and defaults for everything else.
     pub fn new(rule: impl Rule + 'static) -> Self {
         Self {
             rule: Arc::new(rule),
@@ -86,29 +87,28 @@ impl Trainer {
         }
     }
 
-    /// The number of rows in a batch, at least 1 (default: 32); more than the data has means all of
-    /// them.
+    /// The number of rows in a batch, at least 1 (default: 32). If the data has fewer, a batch is all of them.
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;
         self
     }
 
-    /// Trains for this number of steps.
+    /// Trains for this number of steps (default: 1000). Replaces [`epochs`](Self::epochs).
     #[must_use]
     pub fn steps(mut self, steps: u64) -> Self {
         self.length = Length::Steps(steps);
         self
     }
 
-    /// Trains for this number of passes over the data.
+    /// Trains for this number of passes over the data. Replaces [`steps`](Self::steps).
     #[must_use]
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.length = Length::Epochs(epochs);
         self
     }
 
-    /// The seed for the order of the batches (default: 0).
+    /// The seed for shuffling the rows, and for dropout (default: 0).
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -132,22 +132,22 @@ impl Trainer {
         self
     }
 
-    /// Takes the rows in the order of the data instead of shuffling them: step s uses the batch of rows
-    /// `batch size · s` on, beginning again at the end.
+    /// Takes the rows in the order of the data instead of shuffling them: step s uses the rows from
+    /// `batch size · s` on, starting over when the data ends.
     #[must_use]
     pub fn in_order(mut self) -> Self {
         self.shuffles = false;
         self
     }
 
-    /// How the learning rate changes from step to step.
+    /// How the learning rate changes from step to step (default: not at all).
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = Some(schedule);
         self
     }
 
-    /// Scales a gradient down to this norm, above 0, if it is longer: see
+    /// Clips the gradient: if its norm is larger than `max_norm` (above 0), scales it down to that norm. See
     /// [`global_norm`](crate::optim::global_norm).
     ///
     /// ```
@@ -162,7 +162,7 @@ impl Trainer {
     /// run.step(&mut model, &data, &mut workspace)?;
     /// let step: Vec<f64> = model.parameters().iter().zip(&before).map(|(new, old)| new - old).collect();
     /// assert!((global_norm(&step) - 0.5 * 0.01).abs() < 1e-12); // learning rate × largest norm
-    /// assert_eq!(run.optimizer().learning_rate(), 0.25);               // of the next step, by the schedule
+    /// assert_eq!(run.optimizer().learning_rate(), 0.25);               // of the next step: the schedule has halved it
     /// # Ok::<(), polytask::Error>(())
     /// ```
     #[must_use]
@@ -171,12 +171,12 @@ impl Trainer {
         self
     }
 
-    /// Lets a method weigh the tasks anew in every step; without one they have their own weights
-    /// ([`Task::weight`](crate::Task::weight)) throughout.
+    /// Lets a [balancing method](crate::balance) choose the weights of the tasks' losses in every step. By
+    /// default they are the tasks' own weights ([`Task::weight`](crate::Task::weight)) throughout.
     ///
-    /// A task's own weight wₖ composes with every method: what is balanced are the losses `wₖ Lₖ`
-    /// ([`Balancer::scale_losses`](crate::balance::Balancer::scale_losses)). Each run starts with a fresh copy of
-    /// the method.
+    /// Own weights wₖ work together with any method: it balances the losses `wₖ Lₖ` instead of `Lₖ`
+    /// ([`Balancer::scale_losses`](crate::balance::Balancer::scale_losses)). Each run starts with a fresh copy
+    /// of the method.
     ///
     /// ```
     /// use polytask::balance::UpGrad;
@@ -200,7 +200,8 @@ impl Trainer {
         self
     }
 
-    /// What the gradients are compared over where the method needs their Gramian (default: all shared parameters).
+    /// What the Gramian of the task gradients is computed over, for a method that needs it (default: all shared
+    /// parameters). The other [scopes](GramianScope) make a step cheaper.
     ///
     /// ```
     /// use polytask::balance::UpGrad;
@@ -214,9 +215,9 @@ impl Trainer {
     /// let exact = trainer.clone().fit(&mut model.clone(), &data)?;
     /// let trainer = trainer.balance_over(GramianScope::Representation);
     /// let cheap = trainer.fit(&mut model, &data)?;
-    /// assert_ne!(exact.gradient_norms(), cheap.gradient_norms());      // over other numbers
+    /// assert_ne!(exact.gradient_norms(), cheap.gradient_norms());      // of other gradients
     /// let trainer = trainer.balance_over(GramianScope::LastSharedLayer);
-    /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data).is_err()); // no trunk, no such layer
+    /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data).is_err()); // without a trunk there is no such layer
     /// # Ok::<(), polytask::Error>(())
     /// ```
     #[must_use]
@@ -225,9 +226,9 @@ impl Trainer {
         self
     }
 
-    /// Lets a method make the direction of the shared parameters from the gradients of all tasks, in every step.
-    /// It takes the place of a [`balance`](Self::balance), and the other way round; tasks' own weights compose
-    /// with it in the same way.
+    /// Lets a method combine the gradients of all tasks into one gradient for the shared parameters, in every
+    /// step. Few methods need this; most choose weights ([`balance`](Self::balance)). Of the two settings, the
+    /// last call counts. The tasks' own weights work together with it in the same way.
     ///
     /// ```
     /// use polytask::balance::GradDrop;
@@ -250,8 +251,8 @@ impl Trainer {
         self
     }
 
-    /// The number of threads that work on a step (default: all processors). Small steps are done by one thread all the
-    /// same. The result does not depend on it, to the bit.
+    /// The number of threads that work on a step (default: all processors). A step too small to share uses one
+    /// thread anyway. The result is the same for any number, to the last bit.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -272,7 +273,8 @@ impl Trainer {
         self
     }
 
-    /// Adds a [callback](super::callback): early stopping, a log, a budget. Each run starts with a fresh copy of it.
+    /// Adds a [callback](super::callback), such as early stopping, a log, or a budget. Each run starts with a
+    /// fresh copy of it.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -284,7 +286,7 @@ impl Trainer {
     /// let at_nine = each_step(|at| if at.step == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
     /// let trainer = Trainer::new(Adam::new(0.01)).callback(at_nine).callback(Budget::steps(7));
     /// for _ in 0..2 {
-    ///     let history = trainer.fit(&mut model, &data)?;               // anew each time
+    ///     let history = trainer.fit(&mut model, &data)?;               // each run counts from 0
     ///     assert_eq!((history.n_steps(), history.stopped_by()), (7, Some("budget")));
     /// }
     /// # Ok::<(), polytask::Error>(())
@@ -295,17 +297,19 @@ impl Trainer {
         self
     }
 
-    /// Learns in each step from `batches` batches, of which one at a time is in memory.
+    /// Gradient accumulation: each step sums the gradients of `batches` batches, of which only one at a time is
+    /// in memory.
     ///
-    /// The step is that of one batch of `batches` × [batch size](Self::batch_size) rows, up to rounding: the loss of
-    /// task k is the mean over the labels of all its parts, however they are spread,
+    /// Up to rounding, a step is the same as with one batch of `batches` × [batch size](Self::batch_size) rows.
+    /// The loss of task k is the mean over all its labels in the step, however many of them each part b has:
     ///
     /// ```text
     /// Lₖ = Σ_b (N_bk / Nₖ) L_bk        N_bk: weight of the labels present in part b,  Nₖ = Σ_b N_bk
     /// ∇  = Σ_b Σₖ wₖ (N_bk / Nₖ) ∇L_bk
     /// ```
-    /// and not the mean of the parts' means. Steps, epochs and history count these steps. It goes with the tasks'
-    /// own weights and schedules of them; a balancing method needs the whole batch at once.
+    /// which is not the mean of the parts' means. Steps, epochs and the history count these whole steps. It
+    /// works with the tasks' own weights and with a schedule of them, but not with a balancing method, which
+    /// needs the whole batch at once.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -327,18 +331,19 @@ impl Trainer {
         self
     }
 
-    /// Trains `model` on `data` to the end and returns what happened.
+    /// Trains `model` on `data` until the last step, or until a callback stops it, and returns the history.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if a setting is outside its range; the errors of [`Run::step`] if the data does
-    /// not fit the model, or a loss or its gradient stops being finite; those of callbacks; `ErrorKind::File`
-    /// if a checkpoint cannot be written or read. After a loss that is not finite the model has the
-    /// parameters from before that step.
+    /// - [`ErrorKind::Setting`] if a setting is outside its range.
+    /// - The errors of [`Run::step`] if the data does not fit the model, or a loss or a gradient is no longer
+    ///   finite. The model then has the parameters from before that step.
+    /// - The errors of callbacks.
+    /// - `ErrorKind::File` if a checkpoint cannot be written or read.
     pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
         F::fit(self, model, data, None)
     }
 
-    /// Like [`fit`](Self::fit), and evaluates the losses on `validation` after every epoch.
+    /// Like [`fit`](Self::fit), and also evaluates the losses on `validation` after every epoch.
     ///
     /// ```
     /// use polytask::prelude::*;
