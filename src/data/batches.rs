@@ -302,6 +302,29 @@ impl<F: Scalar> Batches<'_, F> {
 }
 
 impl<F: Scalar> Dataset<F> {
+    /// A batch of the given rows.
+    ///
+    /// # Panics
+    /// If it contains a row that does not exist.
+    #[track_caller]
+    pub fn batch<'a>(&'a self, rows: &'a [usize]) -> Batch<'a, F> {
+        self.check_rows(rows);
+        Batch { dataset: self, rows }
+    }
+
+    /// The batch of all rows, in order.
+    ///
+    /// ```
+    /// # use polytask::data::Dataset;
+    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+    /// assert_eq!(data.all().rows, [0, 1, 2]);
+    /// assert_eq!(data.batch(&[2, 0]).rows, [2, 0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn all(&self) -> Batch<'_, F> {
+        Batch { dataset: self, rows: self.all_rows() }
+    }
+
     /// One pass over the table in batches of `batch_size` rows, shuffled by `seed`: the first epoch of
     /// [`Sampler::shuffled`]. The first batch tells whether the batch size is one: see
     /// [`Batches::next_batch`].

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::{Batch, Names, names, resolution};
+use super::{Names, names, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A table: one row per example, named feature columns and named target columns.
@@ -404,31 +404,13 @@ impl<F: Scalar> Dataset<F> {
         }
     }
 
-    /// A batch of the given rows.
-    ///
-    /// # Panics
-    /// If it contains a row that does not exist.
-    #[track_caller]
-    pub fn batch<'a>(&'a self, rows: &'a [usize]) -> Batch<'a, F> {
-        self.check_rows(rows);
-        Batch { dataset: self, rows }
-    }
-
-    /// The batch of all rows, in order.
-    ///
-    /// ```
-    /// # use polytask::data::Dataset;
-    /// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
-    /// assert_eq!(data.all().rows, [0, 1, 2]);
-    /// assert_eq!(data.batch(&[2, 0]).rows, [2, 0]);
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    pub fn all(&self) -> Batch<'_, F> {
-        Batch { dataset: self, rows: self.all_rows.get_or_init(|| (0..self.n_rows()).collect()) }
+    /// 0, 1, 2 …, one number per row.
+    pub(super) fn all_rows(&self) -> &[usize] {
+        self.all_rows.get_or_init(|| (0..self.n_rows()).collect())
     }
 
     #[track_caller]
-    fn check_rows(&self, rows: &[usize]) {
+    pub(super) fn check_rows(&self, rows: &[usize]) {
         if let Some(row) = rows.iter().find(|&&row| row >= self.n_rows()) {
             panic!("row {row} of a table of {} rows", self.n_rows());
         }

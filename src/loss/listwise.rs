@@ -33,8 +33,35 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use super::lists::{List, check_lists, over_lists, total};
 use super::logistic::sigmoid;
 use super::pairs::{check_relevance, gain, ideal_dcg};
-use super::{Kind, Labels, ListTarget, LossFunction};
+use super::{Kind, Labels, LossFunction};
 use crate::{Result, Scalar};
+
+/// How [`Loss::ListNet`](super::Loss::ListNet) makes a distribution over the items of a list from their labels.
+///
+/// ```
+/// use ndarray::{Array2, array};
+/// use polytask::loss::{Labels, ListTarget, Loss};
+///
+/// let targets = array![[1.0], [3.0]];
+/// let scores = [array![[1.0], [3.0]], array![[0.0], [3.0_f64.ln()]]];
+/// for (target, scores) in [ListTarget::Softmax, ListTarget::Proportion].into_iter().zip(scores) {
+///     let (loss, mut delta) = (Loss::ListNet { target }.build::<f64>()?, Array2::ones((2, 1)));
+///     loss.value_and_delta(scores.view(), &Labels::new(targets.view()), delta.view_mut());
+///     assert!(delta.iter().all(|d| d.abs() < 1e-12)); // softmax y is the distribution: nothing to learn
+/// }
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
+#[non_exhaustive]
+pub enum ListTarget {
+    /// `softmax t`, for labels that are any finite numbers (Cao et al. 2007).
+    #[default]
+    Softmax,
+    /// `t / Σ t`, for labels that are 0 or more (TensorFlow Ranking's `SoftmaxLoss`).
+    Proportion,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ListNet {

@@ -101,10 +101,11 @@ mod regression;
 mod spec;
 
 pub use labels::Labels;
+pub use listwise::ListTarget;
 pub(crate) use logistic::softmax;
 pub use parts::check_parts;
 pub use regression::MeanSquaredError;
-pub use spec::{CustomLoss, ListTarget, Loss};
+pub use spec::{CustomLoss, Loss};
 
 /// A loss: its value and its delta, over either scalar type.
 ///

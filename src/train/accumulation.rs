@@ -7,9 +7,9 @@
 //! which are loss and gradient of the whole batch, because each loss is a mean over its labels. The Nₖ must be known
 //! before the first backward, so the labels of all parts are looked at first: that costs no forward.
 
-use super::run::check_losses;
-use super::trainer::Method;
-use super::{History, Trainer};
+use super::History;
+use super::checks::check_losses;
+use super::trainer::{Method, Trainer};
 use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Sampler};
 use crate::layer::{Draw, Mode};

@@ -43,7 +43,6 @@ mod progress_bar;
 mod reduce_on_plateau;
 mod task_schedule;
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 
@@ -65,8 +64,9 @@ pub use progress_bar::ProgressBar;
 pub use reduce_on_plateau::ReduceOnPlateau;
 pub use task_schedule::TaskSchedule;
 
-use super::Progress;
-use crate::{Model, Result, Scalar, Task};
+pub use super::progress::AnyModel;
+use super::progress::Progress;
+use crate::Result;
 
 /// What is told of a training as it goes.
 ///
@@ -163,6 +163,7 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// Training begins, or goes on from a checkpoint; no step has been taken since.
     Start,
@@ -174,52 +175,6 @@ pub enum Event {
     Epoch,
     /// Training has ended, for whatever reason but an error.
     End,
-}
-
-/// The model under training, over whichever scalar it is: settings carry no scalar type, and callbacks are settings.
-///
-/// ```
-/// use polytask::optim::global_norm;
-/// use polytask::prelude::*;
-/// use std::ops::ControlFlow;
-/// use polytask::train::callback::{AnyModel, each_step};
-///
-/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
-/// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
-/// let bounded = each_step(|at| {
-///     let length = match at.model {
-///         AnyModel::F32(model) => global_norm(model.parameters()),
-///         AnyModel::F64(model) => global_norm(model.parameters()),
-///     };
-///     if length > 5.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-/// });
-/// let history = Trainer::new(Sgd::new(1.0)).callback(bounded).fit(&mut model, &data)?;
-/// assert_eq!(history.stopped_by(), Some("each_step"));             // the steps were too long
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub enum AnyModel<'a> {
-    /// A model over `f32`.
-    F32(&'a Model<f32>),
-    /// A model over `f64`.
-    F64(&'a Model<f64>),
-}
-
-impl<'a> AnyModel<'a> {
-    pub(super) fn of<F: Scalar>(model: &'a Model<F>) -> Self {
-        let any: &dyn Any = model;
-        match any.downcast_ref() {
-            Some(model) => Self::F32(model),
-            None => Self::F64(any.downcast_ref().expect("θ is made of f32 or f64")),
-        }
-    }
-
-    pub(super) fn tasks(self) -> &'a [Task] {
-        match self {
-            Self::F32(model) => model.tasks(),
-            Self::F64(model) => model.tasks(),
-        }
-    }
 }
 
 /// Copies a callback whose type is hidden. Every callback that is `Clone` has it.

@@ -11,13 +11,19 @@ mod balancing;
 pub mod callback;
 #[cfg(feature = "persist")]
 mod checkpoint;
+mod checks;
+mod fit;
 mod history;
 mod history_files;
+mod progress;
+#[cfg(feature = "persist")]
+mod resume;
 mod run;
 mod trainer;
 
 #[cfg(feature = "persist")]
 pub use checkpoint::Checkpoints;
 pub use history::{History, Validation};
-pub use run::{Progress, Run, Workspace};
+pub use progress::Progress;
+pub use run::{Run, Workspace};
 pub use trainer::Trainer;

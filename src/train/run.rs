@@ -1,17 +1,19 @@
 //! A training under way.
 
+use super::History;
 use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
-use super::callback::{AnyModel, Callbacks, Event};
+use super::callback::{Callbacks, Event};
+use super::checks::{check_losses, check_rate};
+use super::progress::{AnyModel, Progress};
 use super::trainer::{Length, Trainer};
-use super::{History, Validation};
 use crate::balance::Balancer;
 use crate::data::{Batch, Dataset, Sampler};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::Optimizer;
 use crate::report::{Report, TaskReport, evaluation_rows};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
+use crate::{Model, Result, Scalar, Trace};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
 /// the tasks, the position in the data, the history.
@@ -103,52 +105,6 @@ impl<F: Scalar> Workspace<F> {
     }
 }
 
-/// Where a training stands after a step.
-///
-/// ```
-/// use polytask::prelude::*;
-/// use polytask::train::Progress;
-/// use std::ops::ControlFlow;
-/// use polytask::train::callback::each_step;
-///
-/// let data = datasets::robot_arm::<f32>(64, 0.05, 1);
-/// let mut model = Model::builder(10).task(Task::regression("elbow").weight(0.5)).build::<f32>()?;
-/// let half = |at: &Progress<'_>| {
-///     let is_plain = at.tasks == ["elbow"] && at.weights == at.own_weights && !at.is_validated;
-///     if is_plain && at.losses[0] > 0.0 && 2 * at.step >= at.n_steps { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-/// };
-/// let history = Trainer::new(Adam::new(0.01)).steps(10).callback(each_step(half)).fit(&mut model, &data)?;
-/// assert_eq!(history.n_steps(), 5);
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
-    /// How many steps were taken.
-    pub step: u64,
-    /// How many steps there will be.
-    pub n_steps: u64,
-    /// How many passes over the data were finished.
-    pub epoch: u64,
-    /// The names of the tasks.
-    pub tasks: &'a [String],
-    /// The unweighted loss of each task on the last batch, before the update; NaN where the batch has no label for
-    /// the task, or no step was taken yet. (A loss that is not a number ends the training.)
-    pub losses: &'a [f64],
-    /// The weight of each task in the last step, as in [`History::weights`].
-    pub weights: &'a [f64],
-    /// The tasks' own weights ([`Task::weight`](crate::Task::weight)).
-    pub own_weights: &'a [f64],
-    /// Whether there is validation data.
-    pub is_validated: bool,
-    /// The last validation, if there was one.
-    pub validation: Option<&'a Validation>,
-    /// At [`Event::Validation`] the judgement of the validation data, if a callback
-    /// [reads it](super::callback::Callback::reads_report).
-    pub report: Option<&'a Report>,
-    /// The model as it is now.
-    pub model: AnyModel<'a>,
-}
-
 impl<F: Scalar> Run<F> {
     pub(super) fn new(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<Self> {
         model.check_trainable(data)?;
@@ -188,7 +144,7 @@ impl<F: Scalar> Run<F> {
             length: trainer.length,
             threads: trainer.threads,
             #[cfg(feature = "persist")]
-            settings: trainer.settings_to_keep(data),
+            settings: trainer.settings_to_keep(data.n_rows()),
         })
     }
 
@@ -381,8 +337,8 @@ impl<F: Scalar> Run<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`], [`ErrorKind::Name`] or [`ErrorKind::Value`] if the data does not fit the model;
-    /// [`ErrorKind::Value`] if a loss is not finite.
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape), [`Name`](crate::ErrorKind::Name) or
+    /// [`Value`](crate::ErrorKind::Value) if the data does not fit the model; `Value` if a loss is not finite.
     pub fn gradient(
         &mut self,
         model: &Model<F>,
@@ -420,8 +376,9 @@ impl<F: Scalar> Run<F> {
     /// The second half of a step: moves θ along the gradient in the [`Workspace`], by the optimiser's rule.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if the learning rate of the step is not a number of at least 0; [`ErrorKind::Value`] if the
-    /// gradient or what would come of the step is not finite. θ, running state and moments are then as they were.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the learning rate of the step is not a number of at least 0;
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if the gradient or what would come of the step is not finite.
+    /// θ, running state and moments are then as they were.
     pub fn update(&mut self, model: &mut Model<F>, workspace: &mut Workspace<F>) -> Result<()> {
         check_rate(self.optimizer.learning_rate(), &self.history)?;
         self.optimizer.checked_step_on(
@@ -545,21 +502,4 @@ impl<F: Scalar> Run<F> {
     pub fn history(&self) -> &History {
         &self.history
     }
-}
-
-/// Schedules of the crate are checked before a training begins; one of the caller's own is known step by step.
-fn check_rate(rate: f64, history: &History) -> Result<()> {
-    if rate.is_finite() && rate >= 0.0 {
-        return Ok(());
-    }
-    let place = format!("learning rate of step {}", history.n_steps());
-    Err(Error::new(ErrorKind::Setting, place, "a number, at least 0", rate)
-        .advise("the factors of a schedule must be finite and not negative"))
-}
-
-pub(super) fn check_losses(losses: &[f64], history: &History) -> Result<()> {
-    let Some(k) = losses.iter().position(|loss| !loss.is_finite()) else { return Ok(()) };
-    let place = format!("loss of task {:?} at step {}", history.tasks()[k], history.n_steps() + 1);
-    Err(Error::new(ErrorKind::Value, place, "a finite number", losses[k])
-        .advise("lower the learning rate, clip the gradient, or standardise the data"))
 }

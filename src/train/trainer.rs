@@ -1,15 +1,17 @@
 //! The settings for training.
 
 use std::fmt;
+#[cfg(feature = "persist")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::callback::Callback;
-use super::{History, Run};
+#[cfg(feature = "persist")]
+use super::checkpoint::Checkpoints;
 use crate::balance::{Aggregate, Balance};
-use crate::data::Dataset;
 use crate::kernel::MOST_THREADS;
 use crate::optim::{Rule, Schedule};
-use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
+use crate::{Error, ErrorKind, GramianScope, Result};
 
 /// How to train a model: which optimiser, how many rows per step, how many steps, and more.
 ///
@@ -45,7 +47,9 @@ pub struct Trainer {
     pub(super) shuffles: bool,
     pub(super) threads: Option<usize>,
     #[cfg(feature = "persist")]
-    pub(super) keeping: super::checkpoint::CheckpointPolicy,
+    pub(super) checkpoints: Option<Checkpoints>,
+    #[cfg(feature = "persist")]
+    pub(super) resume_from: Option<PathBuf>,
     pub(super) accumulation: usize,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
 }
@@ -81,7 +85,9 @@ impl Trainer {
             shuffles: true,
             threads: None,
             #[cfg(feature = "persist")]
-            keeping: Default::default(),
+            checkpoints: None,
+            #[cfg(feature = "persist")]
+            resume_from: None,
             accumulation: 1,
             callbacks: Vec::new(),
         }
@@ -331,81 +337,25 @@ impl Trainer {
         self
     }
 
-    /// Trains `model` on `data` until the last step, or until a callback stops it, and returns the history.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::Setting`] if a setting is outside its range.
-    /// - The errors of [`Run::step`] if the data does not fit the model, or a loss or a gradient is no longer
-    ///   finite. The model then has the parameters from before that step.
-    /// - The errors of callbacks.
-    /// - `ErrorKind::File` if a checkpoint cannot be written or read.
-    pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
-        F::fit(self, model, data, None)
+    /// Saves the training while it goes on.
+    #[cfg(feature = "persist")]
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
     }
 
-    /// Like [`fit`](Self::fit), and also evaluates the losses on `validation` after every epoch.
-    ///
-    /// ```
-    /// use polytask::prelude::*;
-    ///
-    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
-    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
-    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(3);
-    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
-    /// assert_eq!(history.validations().iter().map(|v| v.step).collect::<Vec<_>>(), [4, 8, 12]);
-    /// assert_eq!(history.validations()[2].losses, [Some(model.evaluate(&held_out)?["elbow"].loss)]);
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`fit`](Self::fit).
-    pub fn fit_validated<F: Scalar>(
-        &self,
-        model: &mut Model<F>,
-        data: &Dataset<F>,
-        validation: &Dataset<F>,
-    ) -> Result<History> {
-        F::fit(self, model, data, Some(validation))
+    /// Takes up the training whose [`Checkpoints`] are in `folder`, at the newest that is whole, with model, history
+    /// and all; begins at the beginning if there is none. So a program that was killed is simply run again.
+    #[cfg(feature = "persist")]
+    #[must_use]
+    pub fn resume_from(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.resume_from = Some(folder.into());
+        self
     }
 
-    pub(crate) fn run<F: Scalar>(
-        &self,
-        model: &mut Model<F>,
-        data: &Dataset<F>,
-        validation: Option<&Dataset<F>>,
-    ) -> Result<History> {
-        #[cfg(feature = "persist")]
-        self.keeping.check(validation.is_some())?;
-        let mut run = self.begin(model, data)?;
-        model.fit_scaling(data)?;
-        let mut workspace = run.workspace(model, validation);
-        while !run.is_finished() {
-            run.advance(model, data, validation, &mut workspace)?;
-            #[cfg(feature = "persist")]
-            self.keeping.after_step(&run, model)?;
-        }
-        run.end(model, validation.is_some())
-    }
-
-    /// Starts a run, or resumes the one given to [`resume_from`](Self::resume_from).
-    fn begin<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
-        #[cfg(feature = "persist")]
-        if let Some(run) = self.newest(model, data)? {
-            return Ok(run);
-        }
-        self.start(model, data)
-    }
-
-    /// Checks the settings and begins a run, without taking a step.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Setting`] if a setting is outside its range; [`ErrorKind::Shape`], [`ErrorKind::Name`] or
-    /// [`ErrorKind::Value`] if the data does not fit the model, or has no label for a task with a loss.
-    pub fn start<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
-        F::start(self, model, data)
-    }
-
-    pub(crate) fn start_here<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
+    /// Whether the settings are in their ranges.
+    pub(super) fn check(&self) -> Result<()> {
         if self.batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));
         }
@@ -415,11 +365,30 @@ impl Trainer {
                 .advise("as many as the machine has processors, or leave them unset"));
         }
         match self.length {
-            Length::Steps(0) => return Err(Error::new(ErrorKind::Setting, "steps", "at least 1", 0)),
-            Length::Epochs(0) => return Err(Error::new(ErrorKind::Setting, "epochs", "at least 1", 0)),
-            _ => {}
+            Length::Steps(0) => Err(Error::new(ErrorKind::Setting, "steps", "at least 1", 0)),
+            Length::Epochs(0) => Err(Error::new(ErrorKind::Setting, "epochs", "at least 1", 0)),
+            _ => Ok(()),
         }
-        Run::new(self, model, data)
+    }
+
+    /// The settings that change what a step does, by name.
+    #[cfg(feature = "persist")]
+    pub(super) fn settings_to_keep(&self, n_rows: usize) -> std::collections::BTreeMap<String, String> {
+        let rule = self.rule.settings().into_iter();
+        let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
+        let others = [
+            ("optimiser", self.rule.name().to_owned()),
+            ("schedule", format!("{:?}", self.schedule)),
+            ("largest norm", format!("{:?}", self.clip_norm)),
+            ("balance", format!("{:?}", self.method)),
+            ("balance over", format!("{:?}", self.over)),
+            ("batch size", self.batch_size.to_string()),
+            ("batches in a step", self.accumulation.to_string()),
+            ("seed", self.seed.to_string()),
+            ("shuffles", self.shuffles.to_string()),
+            ("rows of the data", n_rows.to_string()),
+        ];
+        rule.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
     }
 }
 

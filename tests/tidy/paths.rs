@@ -8,13 +8,6 @@ use super::{assert_none, code, files};
 const MUTUAL: &[(&str, &str)] = &[
     // Stays: the scalar's calls of the engine are a trait that it must name, and they are for scalars.
     ("src/compiled.rs", "src/scalar.rs"),
-    ("src/data/batches.rs", "src/data/dataset.rs"),
-    ("src/loss/listwise.rs", "src/loss/spec.rs"),
-    ("src/train/accumulation.rs", "src/train/run.rs"),
-    ("src/train/callback.rs", "src/train/run.rs"),
-    ("src/train/callback/callbacks.rs", "src/train/run.rs"),
-    ("src/train/checkpoint.rs", "src/train/trainer.rs"),
-    ("src/train/run.rs", "src/train/trainer.rs"),
 ];
 
 /// The modules of the crate: their files, and where the names come from that each takes in.

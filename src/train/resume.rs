@@ -1,0 +1,277 @@
+//! What of a run is in a file, and how the run is taken up: a training that was stopped, or killed, goes on as if it
+//! never had been.
+//!
+//! The file is that of a model with the state of its [`Run`] beside the parameters, so
+//! [`Model::load`] reads one as well:
+//!
+//! ```text
+//! run.optimizer.0, .1        the moments of the rule            count of steps, scale of the learning rate
+//! run.balance.0 …            the lists of Balance::state        their names
+//! run.history.losses …       what happened so far               steps of the validations
+//! run.last, .last_weights    the last step's losses and weights
+//! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists; which had ended it
+//! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
+//!                            and state that one of them keeps
+//!                            epoch and position in it: the order of an epoch is a function of seed and epoch
+//! ```
+//! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
+//! person's own cannot be written down, and the trainer at hand has them all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::callback::CallbacksState;
+use super::checkpoint::{Checkpoints, steps_in};
+use super::run::Run;
+use super::trainer::Trainer;
+use crate::balance::State;
+use crate::data::Dataset;
+use crate::persist::{Reader, Writer, bytes_of};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
+
+impl Trainer {
+    /// Takes up the training that [`Run::save`] saved: fills `model`, which was built as it was then, and gives the
+    /// run. On the same `data` the steps that follow have the bits they would have had without the stop.
+    ///
+    /// The number of steps or epochs and the number of threads may be others than they were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
+    /// setting is not what it was, which the message names; those of [`start`](Self::start) if model or data
+    /// do not fit. Nothing is changed then.
+    pub fn resume<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        path: impl AsRef<Path>,
+    ) -> Result<Run<F>> {
+        let path = path.as_ref();
+        let bytes = bytes_of(path)?;
+        Reader::new(&bytes)
+            .and_then(|reader| self.resume_at(model, data, &reader))
+            .map_err(|error| error.within(path.display()))
+    }
+
+    /// The run to take up, if there is any.
+    pub(super) fn newest<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+    ) -> Result<Option<Run<F>>> {
+        let Some(folder) = &self.resume_from else { return Ok(None) };
+        let mut fault = None;
+        for (_, path) in steps_in(folder).iter().rev() {
+            let place = |error: Error| error.within(path.display());
+            let bytes = bytes_of(path)?;
+            match Reader::new(&bytes) {
+                Ok(reader) => return self.resume_at(model, data, &reader).map(Some).map_err(place),
+                // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
+                Err(error) => fault = fault.or(Some(place(error))),
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
+
+    fn resume_at<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        reader: &Reader<'_>,
+    ) -> Result<Run<F>> {
+        if !reader.has_section("run") {
+            return Err(Error::new(ErrorKind::File, "header", "a checkpoint of a training", "a model alone")
+                .advise("load the model and fit it"));
+        }
+        model.check_described_in(reader)?;
+        let mut run = self.start(model, data)?;
+        run.read(model.n_parameters() + model.state().len(), reader)?;
+        model.read_weights(reader)?;
+        Ok(run)
+    }
+}
+
+/// The part of a run's state that is in the text of the header.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counts {
+    settings: BTreeMap<String, String>,
+    optimizer_steps: u64,
+    learning_rate_scale: f64,
+    epoch: u64,
+    position: usize,
+    balance: Vec<String>,
+    callbacks: Vec<(String, Vec<String>)>,
+    kept_at: Option<u64>,
+    /// The callback that had ended the training.
+    #[serde(default)]
+    stopped_by: Option<String>,
+}
+
+impl<F: Scalar> Run<F> {
+    /// Saves the model and all that this run has beside it to one file, from which [`Trainer::resume`] goes on,
+    /// bit for bit. The old file is kept until the new one is whole ([`Model::save`]).
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(200, 0.05, 1);
+    /// let trainer = Trainer::new(Adam::new(0.01)).steps(20);
+    /// let build = || Model::builder(10).task(Task::regression("elbow")).build::<f32>();
+    /// # let path = std::env::temp_dir().join(format!("polytask-run-{}.safetensors", std::process::id()));
+    /// let mut model = build()?;
+    /// let mut run = trainer.start(&model, &data)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// for step in 0..20 {
+    ///     if step == 13 {
+    ///         run.save(&model, &path)?;
+    ///     }
+    ///     run.step(&mut model, &data, &mut workspace)?;
+    /// }
+    ///
+    /// let mut resumed = build()?;
+    /// let mut run = trainer.resume(&mut resumed, &data, &path)?;
+    /// while !run.is_finished() {
+    ///     run.step(&mut resumed, &data, &mut workspace)?;
+    /// }
+    /// assert_eq!(resumed.parameters(), model.parameters());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if a parameter is not a finite number, [`ErrorKind::File`] if the file cannot be
+    /// written.
+    pub fn save(&self, model: &Model<F>, path: impl AsRef<Path>) -> Result<()> {
+        self.written(model)?.save(path.as_ref())
+    }
+
+    /// Saves a checkpoint if it is time for one.
+    pub(super) fn keep(&self, model: &Model<F>, checkpoints: &Checkpoints) -> Result<()> {
+        let is_due = self.is_finished() || checkpoints.is_due(self.history.n_steps(), self.ends_epoch());
+        let is_best = checkpoints.is_best(&self.history, &self.own_weights)?;
+        if !(is_due || is_best) {
+            return Ok(());
+        }
+        let file = self.written(model)?;
+        if is_best {
+            checkpoints.save_best(&file)?;
+        }
+        if is_due {
+            checkpoints.save_step(self.history.n_steps(), &file)?;
+        }
+        Ok(())
+    }
+
+    fn written(&self, model: &Model<F>) -> Result<Writer> {
+        let mut writer = Writer::new()?;
+        model.write(&mut writer)?;
+        self.write(&mut writer)?;
+        Ok(writer)
+    }
+
+    fn write(&self, writer: &mut Writer) -> Result<()> {
+        let (state, called) = (self.balancing.state(), self.callbacks.state());
+        let names = |state: &State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        writer.section(
+            "run",
+            &Counts {
+                settings: self.settings.clone(),
+                optimizer_steps: self.optimizer.count(),
+                learning_rate_scale: self.optimizer.learning_rate_scale(),
+                epoch: self.sampler.epoch(),
+                position: self.sampler.position(),
+                balance: names(&state),
+                callbacks: called
+                    .callbacks
+                    .iter()
+                    .map(|(name, state)| (name.clone(), names(state)))
+                    .collect(),
+                kept_at: called.kept.as_ref().map(|kept| kept.0),
+                stopped_by: self.history.stopped_by().map(str::to_owned),
+            },
+        )?;
+        for (i, moment) in self.optimizer.moments().iter().enumerate() {
+            if let Some(at) = moment.iter().position(|x| !x.is_finite()) {
+                let place = format!("moment {i} of the optimiser, number {at}");
+                return Err(Error::new(ErrorKind::Value, place, "a finite number", moment[at]));
+            }
+            writer.tensor(format!("run.optimizer.{i}"), &[moment.len()], moment)?;
+        }
+        for (i, (_, list)) in state.iter().enumerate() {
+            writer.tensor(format!("run.balance.{i}"), &[list.len()], list)?;
+        }
+        for (i, (_, state)) in called.callbacks.iter().enumerate() {
+            for (j, (_, list)) in state.iter().enumerate() {
+                writer.tensor(format!("run.callbacks.{i}.{j}"), &[list.len()], list)?;
+            }
+        }
+        writer.tensor("run.controls", &[called.controls.len()], &called.controls)?;
+        if let Some((_, kept)) = &called.kept {
+            writer.tensor("run.kept", &[kept.len()], kept)?;
+        }
+        writer.tensor("run.last", &[self.last.len()], &self.last)?;
+        writer.tensor("run.last_weights", &[self.last_weights.len()], &self.last_weights)?;
+        self.history.write(writer)
+    }
+
+    /// Brings a run that has just begun to where the one in the file was.
+    fn read(&mut self, n_kept: usize, reader: &Reader<'_>) -> Result<()> {
+        let counts: Counts = reader.section("run")?;
+        self.check_settings(&counts.settings)?;
+        let moments = self.optimizer.moments();
+        let read = |i: usize| reader.tensor::<F>(&format!("run.optimizer.{i}"), &[moments[i].len()]);
+        let (first, second) = (read(0)?, read(1)?);
+        self.optimizer.restore([&first, &second], counts.optimizer_steps)?;
+        let scale = counts.learning_rate_scale;
+        if !(scale.is_finite() && scale > 0.0) {
+            let place = "scale of the learning rate";
+            return Err(Error::new(ErrorKind::File, place, "a finite number above 0", scale));
+        }
+        self.optimizer.scale_learning_rate(scale);
+        self.balancing.restore(&lists(&counts.balance, "run.balance", reader)?)?;
+        self.callbacks.restore(&callbacks(&counts, n_kept, reader)?, n_kept)?;
+        // No training gets near; the epoch after the last must be a number too.
+        if counts.epoch > 1 << 53 {
+            return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
+        }
+        self.sampler.seek(counts.epoch, counts.position)?;
+        self.last = reader.tensor("run.last", &[self.last.len()])?;
+        self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
+        self.history.read(reader, &self.own_weights)?;
+        if let Some(name) = counts.stopped_by.filter(|name| !self.callbacks.resumes(name)) {
+            self.history.stop(&name);
+        }
+        Ok(())
+    }
+
+    fn check_settings(&self, saved: &BTreeMap<String, String>) -> Result<()> {
+        let none = "nothing".to_owned();
+        for name in saved.keys().chain(self.settings.keys()) {
+            let (then, now) = (saved.get(name).unwrap_or(&none), self.settings.get(name).unwrap_or(&none));
+            if then != now {
+                return Err(Error::new(ErrorKind::Setting, name, format!("{then}, as it was"), now)
+                    .advise("to go on with other settings, load the model and fit it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lists of these names, which are in the file by number.
+fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {
+    let list = |(i, name): (usize, &String)| Ok((name.clone(), reader.list(&format!("{at}.{i}"))?));
+    names.iter().enumerate().map(list).collect()
+}
+
+/// What the callbacks carried.
+fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> Result<CallbacksState<F>> {
+    let state = |(i, (name, names)): (usize, &(String, Vec<String>))| {
+        Ok((name.clone(), lists(names, &format!("run.callbacks.{i}"), reader)?))
+    };
+    let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_kept])?));
+    Ok(CallbacksState {
+        callbacks: counts.callbacks.iter().enumerate().map(state).collect::<Result<_>>()?,
+        controls: reader.list("run.controls")?,
+        kept: counts.kept_at.map(kept).transpose()?,
+    })
+}
