@@ -38,6 +38,7 @@ pub enum Mode {
 /// assert_eq!(draw.from_row(3).generator(0, 2).next_u32(), first); // row 5 is row 2 of the part that begins at 3
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Draw {
     /// The seed of the training.
     pub seed: u64,
@@ -86,6 +87,7 @@ impl Draw {
 /// assert_eq!((pass.at(&moved).theta, pass.at(&moved).draw), (&moved[..], pass.draw));
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Pass<'a, F> {
     /// The parameters.
     pub theta: &'a [F],

@@ -21,6 +21,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Monitor {
     /// [`Validation::total`]: `Σ wₖ Lₖ` with the tasks' own weights, over the tasks that have labels in the validation
     /// data; the smaller the better.
