@@ -40,6 +40,7 @@ mod sweep;
 mod trace;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -60,6 +61,7 @@ use product::Product;
 pub use scope::GramianScope;
 use stage::Stage;
 pub use trace::Trace;
+use trace::TraceShape;
 use trace::rows_mut;
 
 /// A sharing form and one head per task, over one scalar type: the description of a model.
@@ -113,6 +115,8 @@ use trace::rows_mut;
 #[derive(Debug)]
 pub struct Network<F: Scalar> {
     layouts: Layouts,
+    /// What all traces made by this network share.
+    trace_shape: Arc<TraceShape>,
     input: ActivationBlock,
     sharing: Box<dyn BuiltSharing<F>>,
     objectives: Vec<Objective<F>>,
@@ -196,7 +200,22 @@ impl<F: Scalar> Network<F> {
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
         });
         let common = reads.map(|reads| reads.activations);
-        Ok(Self { layouts, input, sharing, objectives, heads, fused, products, pieces, cuts, affine, common })
+        let widths = objectives.iter().map(|task| (task.output_width, task.target_width)).collect();
+        let trace_shape = Arc::new(TraceShape { activations: layouts.activations.clone(), widths });
+        Ok(Self {
+            layouts,
+            trace_shape,
+            input,
+            sharing,
+            objectives,
+            heads,
+            fused,
+            products,
+            pieces,
+            cuts,
+            affine,
+            common,
+        })
     }
 
     /// The table of contents of θ.
@@ -260,12 +279,7 @@ impl<F: Scalar> Network<F> {
     }
 
     pub(crate) fn trace_here(&self, batch_size: usize) -> Trace<F> {
-        let widths: Vec<_> = self
-            .objectives
-            .iter()
-            .map(|objective| (objective.output_width, objective.target_width))
-            .collect();
-        let mut trace = Trace::new(&self.layouts.activations, &widths, batch_size);
+        let mut trace = Trace::new(&self.trace_shape, batch_size);
         if !self.products.is_empty() {
             trace.tasks.iter_mut().for_each(|task| task.seed = task.delta.clone());
         }

@@ -93,9 +93,30 @@ pub trait Scalar:
 }
 
 pub(crate) mod sealed {
-    pub trait Sealed: crate::kernel::Native + crate::compiled::Compiled {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    pub trait Sealed: crate::kernel::Native + crate::compiled::Compiled {
+        /// |x| as an integer, in the order of the magnitudes: infinity above all numbers, NaN above infinity.
+        type MagnitudeBits: Copy + Ord + Default;
+        fn magnitude_bits(self) -> Self::MagnitudeBits;
+        fn from_magnitude_bits(bits: Self::MagnitudeBits) -> Self;
+    }
+
+    macro_rules! sealed {
+        ($float:ident, $bits:ident, $unsigned:ident) => {
+            impl Sealed for $float {
+                type MagnitudeBits = $bits;
+                #[inline(always)]
+                fn magnitude_bits(self) -> $bits {
+                    self.to_bits() as $bits & $bits::MAX
+                }
+                #[inline(always)]
+                fn from_magnitude_bits(bits: $bits) -> Self {
+                    $float::from_bits(bits as $unsigned)
+                }
+            }
+        };
+    }
+    sealed!(f32, i32, u32);
+    sealed!(f64, i64, u64);
 }
 
 macro_rules! scalar {

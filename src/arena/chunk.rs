@@ -80,11 +80,6 @@ impl<F: Scalar> Chunks<F> {
         }
     }
 
-    /// The activations of a row.
-    pub(crate) fn layout(&self) -> &ActivationLayout {
-        &self.layout
-    }
-
     /// How many chunks a batch has at most, and how many rows one of them has.
     pub(crate) fn most(&self) -> (usize, usize) {
         (self.all.len(), self.chunk_rows)

@@ -140,7 +140,17 @@ impl fmt::Display for Dual {
     }
 }
 
-impl Sealed for Dual {}
+impl Sealed for Dual {
+    type MagnitudeBits = i64;
+
+    fn magnitude_bits(self) -> i64 {
+        self.value.magnitude_bits()
+    }
+
+    fn from_magnitude_bits(bits: i64) -> Self {
+        Self::constant(f64::from_magnitude_bits(bits))
+    }
+}
 
 /// Dual numbers go the portable way on every path.
 impl crate::kernel::Native for Dual {}

@@ -45,13 +45,19 @@ impl<F: Number> GemvDot<F> {
         // SAFETY: the caller's promise; rows i to i + 4 are below m, as are those that stand in for missing ones.
         unsafe {
             let mask = V::mask(last);
-            let down = [0, a.down, 2 * a.down, 3 * a.down];
+            let down = [a.down, 2 * a.down, 3 * a.down];
             for i in (0..m).step_by(4) {
                 let first = a.ptr.offset(i as isize * a.down);
+                // Rows that stand in for missing ones: the last.
+                let left = (m - 1 - i) as isize;
+                let [one, two, three] = if left >= 3 {
+                    down
+                } else {
+                    [left.min(1) * a.down, left.min(2) * a.down, left * a.down]
+                };
                 let mut rows = [[V::zero(); R]; 4];
-                for (row, registers) in rows.iter_mut().enumerate() {
-                    // Rows that stand in for missing ones: the last.
-                    *registers = load_row(first.offset(down[row.min(m - 1 - i)]), mask);
+                for (registers, down) in rows.iter_mut().zip([0, one, two, three]) {
+                    *registers = load_row(first.offset(down), mask);
                 }
                 for j in 0..n {
                     let column: [V; R] = load_row(b.at(0, j), mask);
@@ -98,43 +104,54 @@ impl<F: Number> GemvDot<F> {
 
     /// Writes up to four entries of a column of `c`, from a row on.
     #[inline(always)]
-    unsafe fn put(&self, row: usize, column: usize, mut sums: [F; 4]) {
-        let Gemm { m, start, epilogue, c, c_down, c_across, .. } = self.0;
+    unsafe fn put(&self, row: usize, column: usize, sums: [F; 4]) {
+        let Gemm { m, start, c, c_down, c_across, .. } = self.0;
         // SAFETY: the caller's promise: entries of c below m, one after the other where `c_down` is 1.
         unsafe {
             let c = c.offset(row as isize * c_down + column as isize * c_across);
-            let n = (m - row).min(4);
-            let all_together = c_down == 1 && n == 4;
+            if c_down == 1 && row + 4 <= m {
+                let c = c.cast::<[F; 4]>();
+                *c = self.finished(match start {
+                    Accumulate::Write => sums,
+                    Accumulate::Bias(bias) => added([*bias.add(column); 4], sums),
+                    Accumulate::Add => added(*c, sums),
+                });
+                return;
+            }
             let mut starts = [F::zero(); 4];
-            match start {
-                Accumulate::Write => {}
-                Accumulate::Bias(bias) => starts = [*bias.add(column); 4],
-                Accumulate::Add if all_together => starts = *c.cast::<[F; 4]>(),
-                Accumulate::Add => {
-                    for (i, start) in starts.iter_mut().enumerate().take(n) {
-                        *start = *c.offset(i as isize * c_down);
-                    }
+            for (i, start_of) in starts.iter_mut().enumerate().take(m - row) {
+                match start {
+                    Accumulate::Write => {}
+                    Accumulate::Bias(bias) => *start_of = *bias.add(column),
+                    Accumulate::Add => *start_of = *c.offset(i as isize * c_down),
                 }
             }
-            if !matches!(start, Accumulate::Write) {
-                for (sum, start) in sums.iter_mut().zip(starts) {
-                    *sum = start + *sum;
-                }
-            }
-            if epilogue == Epilogue::Relu {
-                for sum in &mut sums {
-                    *sum = if *sum < F::zero() { F::zero() } else { *sum };
-                }
-            }
-            if all_together {
-                *c.cast::<[F; 4]>() = sums;
-            } else {
-                for (i, &sum) in sums.iter().enumerate().take(n) {
-                    *c.offset(i as isize * c_down) = sum;
-                }
+            let sums = if matches!(start, Accumulate::Write) { sums } else { added(starts, sums) };
+            for (i, sum) in self.finished(sums).into_iter().enumerate().take(m - row) {
+                *c.offset(i as isize * c_down) = sum;
             }
         }
     }
+
+    /// Four sums after the epilogue.
+    #[inline(always)]
+    fn finished(&self, sums: [F; 4]) -> [F; 4] {
+        match self.0.epilogue {
+            Epilogue::None => sums,
+            Epilogue::Relu => [relu(sums[0]), relu(sums[1]), relu(sums[2]), relu(sums[3])],
+        }
+    }
+}
+
+/// Entry by entry, and not in a loop: a loop over a small array goes through memory.
+#[inline(always)]
+fn added<F: Number>(a: [F; 4], b: [F; 4]) -> [F; 4] {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+}
+
+#[inline(always)]
+fn relu<F: Number>(x: F) -> F {
+    if x < F::zero() { F::zero() } else { x }
 }
 
 /// The dot products of four rows with a column, side by side, because each alone would wait for its own sums.

@@ -6,6 +6,8 @@
 //! labels, loss and delta. Label counts, example weights and ranking groups therefore never meet the
 //! border of a chunk.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use super::comparison::{Comparison, Form, TaskGradients};
@@ -43,6 +45,7 @@ use crate::loss::Labels;
 /// ```
 #[derive(Debug)]
 pub struct Trace<F: Scalar> {
+    pub(super) shape: Arc<TraceShape>,
     pub(crate) chunks: Chunks<F>,
     pub(crate) tasks: Vec<TaskTrace<F>>,
     pub(crate) examples: Examples<F>,
@@ -57,6 +60,15 @@ pub struct Trace<F: Scalar> {
     pub(crate) labelled: Vec<bool>,
     pub(crate) pool: ThreadPool,
     pub(crate) keeps_input_delta: bool,
+}
+
+/// What a trace must have in common with a network to be of use to it.
+#[derive(Debug, PartialEq)]
+pub(super) struct TraceShape {
+    /// The activations of the layers.
+    pub(super) activations: ActivationLayout,
+    /// Per task, how wide outputs and targets are.
+    pub(super) widths: Vec<(usize, usize)>,
 }
 
 /// What the pieces of a gradient are computed from, by any thread.
@@ -92,7 +104,8 @@ pub(crate) struct Examples<F> {
 }
 
 impl<F: Scalar> Trace<F> {
-    pub(crate) fn new(layout: &ActivationLayout, widths: &[(usize, usize)], batch_size: usize) -> Self {
+    pub(super) fn new(shape: &Arc<TraceShape>, batch_size: usize) -> Self {
+        let TraceShape { activations, widths } = &**shape;
         let matrix = |width| Array2::zeros((batch_size, width));
         let tasks = widths.iter().map(|&(outputs, targets)| TaskTrace {
             outputs: matrix(outputs),
@@ -101,7 +114,8 @@ impl<F: Scalar> Trace<F> {
             seed: matrix(0),
         });
         Self {
-            chunks: Chunks::new(layout, batch_size),
+            shape: Arc::clone(shape),
+            chunks: Chunks::new(activations, batch_size),
             tasks: tasks.collect(),
             examples: Examples {
                 n: 0,
@@ -155,12 +169,6 @@ impl<F: Scalar> Trace<F> {
     pub fn gramian_form(mut self, form: Form) -> Self {
         self.comparison.form = Some(form);
         self
-    }
-
-    /// The activations of the layers, and per task how wide outputs and targets are: what a trace must have in common with a
-    /// network to be of use to it.
-    pub(crate) fn shape(&self) -> (&ActivationLayout, impl Iterator<Item = (usize, usize)>) {
-        (self.chunks.layout(), self.tasks.iter().map(|task| (task.outputs.ncols(), task.targets.ncols())))
     }
 
     /// The largest batch that fits.

@@ -131,28 +131,13 @@ impl<F: Scalar, const N: usize> SimdLoop for LargestOf<'_, F, N> {
 /// that it is part of.
 #[inline(always)]
 fn largest<F: Scalar>(numbers: &[F]) -> f64 {
-    const LANES: usize = 16;
-    let (rows, rest) = numbers.as_chunks::<LANES>();
-    // 0 · x is 0 for every x but those that are not finite.
-    let (mut largest, mut nothing) = ([F::ZERO; LANES], [F::ZERO; LANES]);
-    for row in rows {
-        for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(row) {
-            let magnitude = x.abs();
-            *largest = if magnitude > *largest { magnitude } else { *largest };
-            *nothing += F::ZERO * x;
-        }
+    // Integers, because what is not finite is above all that is, and comparing them is one instruction.
+    let mut bits = F::MagnitudeBits::default();
+    for x in numbers {
+        bits = bits.max(x.magnitude_bits());
     }
-    for ((largest, nothing), &x) in largest.iter_mut().zip(&mut nothing).zip(rest) {
-        let magnitude = x.abs();
-        *largest = if magnitude > *largest { magnitude } else { *largest };
-        *nothing += F::ZERO * x;
-    }
-    let (mut all, mut poison) = (F::ZERO, F::ZERO);
-    for (&largest, &nothing) in largest.iter().zip(&nothing) {
-        all = if largest > all { largest } else { all };
-        poison += nothing;
-    }
-    (all + poison).to_f64()
+    let largest = F::from_magnitude_bits(bits);
+    if largest.is_finite() { largest.to_f64() } else { f64::NAN }
 }
 
 /// What a gradient of this norm is multiplied by.
