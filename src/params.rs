@@ -1,8 +1,8 @@
-//! One flat vector θ holds every parameter; a [`Layout`] is its table of contents.
+//! One flat vector θ holds all parameters; a [`Layout`] is its table of contents.
 //!
-//! The gradient, the optimiser's moments, a checkpoint and a row of the task Jacobian are slices laid
-//! out like θ. So an optimiser is one loop, clipping is a norm and a scale, and a gradient check
-//! perturbs `theta[i]` and prints `trunk.0.weight[2, 5]`.
+//! The gradient and the moments of the optimiser have the same layout as θ, and so has a row of the task
+//! Jacobian, as far as the shared parameters. So an optimiser is one loop, clipping is a norm and a factor, and
+//! a gradient check moves `theta[i]` and reports `trunk.0.weight[2, 5]`.
 //!
 //! ```text
 //! θ = [ shared by all tasks | owned by one task inside the sharing form | heads ]
@@ -18,7 +18,7 @@ use crate::kernel;
 
 /// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
 ///
-/// A bias is a block of one row. Only a [`Layout`] makes blocks, so offsets are written down nowhere else.
+/// A bias is a block of one row. Only a [`Layout`] makes blocks, so an offset cannot be wrong.
 ///
 /// ```
 /// use ndarray::array;
@@ -41,23 +41,23 @@ pub struct Block {
 }
 
 impl Block {
-    /// Rows and columns.
+    /// The number of rows and of columns.
     pub fn shape(self) -> (usize, usize) {
         (self.rows, self.cols)
     }
 
-    /// How many numbers the block holds.
+    /// The number of entries.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(self) -> usize {
         self.rows.saturating_mul(self.cols)
     }
 
-    /// Where the block lies in θ.
+    /// The range of θ that the block takes.
     pub fn range(self) -> Range<usize> {
         self.offset..self.offset + self.len()
     }
 
-    /// The block's matrix inside a slice laid out like θ.
+    /// The block as a matrix: a view into a slice laid out like θ.
     ///
     /// # Panics
     /// If `theta` is too short to hold the block.
@@ -66,7 +66,7 @@ impl Block {
         kernel::matrix(&theta[self.range()], self.rows, self.cols, self.cols)
     }
 
-    /// The block's matrix, to write, inside a slice laid out like θ.
+    /// The block as a mutable matrix: a view into a slice laid out like θ.
     ///
     /// # Panics
     /// If `theta` is too short to hold the block.
@@ -76,7 +76,7 @@ impl Block {
     }
 }
 
-/// The table of contents of θ: named blocks, shared ones first.
+/// The table of contents of θ: named blocks, those shared by all tasks first.
 ///
 /// ```
 /// use polytask::Layout;
@@ -102,53 +102,53 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// An empty table.
+    /// A layout without blocks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a block of `rows × cols` behind the last one and returns its address.
+    /// Adds a block of `rows × cols` after the last one, and returns its address.
     ///
     /// # Panics
-    /// If a block of that name is there already.
+    /// If there already is a block of that name.
     #[track_caller]
     pub fn push(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> Block {
         let name = name.into();
-        assert!(self.block(&name).is_none(), "a block named {name} is in the layout already");
+        assert!(self.block(&name).is_none(), "the layout already has a block named {name}");
         let block = Block { offset: self.len, rows, cols };
-        // What cannot be addressed is told apart from what fits by whoever builds the network.
+        // Whoever builds a network checks that its length can be addressed at all.
         self.len = self.len.saturating_add(block.len());
         self.entries.push((name, block));
         block
     }
 
-    /// Says that all blocks so far are shared by every task, and that those to come are not.
+    /// Marks all blocks so far as shared by all tasks, and those that follow as not.
     ///
     /// # Panics
-    /// If it was called before.
+    /// If it has been called before.
     #[track_caller]
     pub fn end_shared(&mut self) {
-        assert!(self.n_shared.is_none(), "the shared prefix was ended before");
+        assert!(self.n_shared.is_none(), "end_shared was called twice");
         self.n_shared = Some(self.len);
     }
 
-    /// How many numbers θ holds.
+    /// The length of θ.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether θ holds nothing.
+    /// Whether θ is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many numbers at the front of θ are shared by all tasks: all, unless
-    /// [`end_shared`](Self::end_shared) said otherwise.
+    /// How many parameters all tasks share. They come first in θ. Without [`end_shared`](Self::end_shared), it
+    /// is all of them.
     pub fn n_shared(&self) -> usize {
         self.n_shared.unwrap_or(self.len)
     }
 
-    /// Names and addresses, in the order of θ.
+    /// The blocks with their names, in the order of θ.
     ///
     /// ```
     /// use polytask::Layout;
@@ -164,12 +164,12 @@ impl Layout {
         self.entries.iter().map(|(name, block)| (name.as_str(), *block))
     }
 
-    /// The block of that name.
+    /// The block of that name, if there is one.
     pub fn block(&self, name: &str) -> Option<Block> {
         self.entries.iter().find(|(n, _)| n == name).map(|(_, block)| *block)
     }
 
-    /// The name of `theta[index]` for a person: `trunk.0.weight[2, 5]`, or `trunk.0.bias[5]`.
+    /// The name of the parameter `theta[index]` in messages: `trunk.0.weight[2, 5]`, or `trunk.0.bias[5]`.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len).

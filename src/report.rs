@@ -1,4 +1,4 @@
-//! Judging a model over all its tasks.
+//! Evaluating a model: the loss and the metrics of each task on a data set.
 
 mod table;
 
@@ -12,9 +12,10 @@ use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trace, Warning};
 
-/// How good a model is on a data set: for each task its loss, its metrics, and how many labels they are of.
+/// How good a model is on a data set: for each task its loss, its metrics, and the number of labels they come
+/// from.
 ///
-/// Printed, it is a table of at most 100 columns; read by a program, `report["price"].loss`.
+/// It prints as a table at most 100 characters wide. In code, write `report["price"].loss`.
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -33,7 +34,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trace, Warning};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// With weights of the tasks:
+/// With task weights:
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -79,20 +80,23 @@ pub struct Report {
 pub struct TaskReport {
     /// The task's name.
     pub name: String,
-    /// The unweighted loss as the network learns it, a mean over labels of [`label_weight`](Self::label_weight)
-    /// in all. NaN, printed as `none`, if that is 0; with labels NaN is what it says: outputs are beyond the range
-    /// of the scalar type.
+    /// The unweighted loss that the network is trained on, averaged over labels with a total weight of
+    /// [`label_weight`](Self::label_weight). If that is 0, the loss is NaN and printed as `none`. If it is not,
+    /// NaN means that outputs were beyond the range of the scalar type.
     pub loss: f64,
-    /// The weight of the labels that the loss is a mean over: without example weights their number, for most losses. 0
-    /// if the data has no label with a weight above 0, or the task has no loss.
+    /// The total weight of the labels that the loss is averaged over: for most losses their number, unless rows
+    /// have weights. 0 if the data has no label with a weight above 0, or the task has no loss.
     pub label_weight: f64,
-    /// Whether the loss is of standardised targets. Metrics are always on the scale of the targets.
+    /// Whether the loss is that of standardised targets. Metrics are always on the original scale of the
+    /// targets.
     pub is_standardized: bool,
-    /// The task's metrics. Of a task of several target columns, each is the mean over the columns.
+    /// The task's metrics. For a task with several target columns, each is the mean over the columns.
     pub scores: Vec<Score>,
-    /// How often each class was decided to be which; of one target column of yes or no or of classes only.
+    /// Which class was taken for which, and how often. Only for a task with one target column, of yes or no or
+    /// of classes.
     pub confusion: Option<ConfusionMatrix>,
-    /// How many labels all this is of, over all the task's target columns: those present in rows of a weight above 0.
+    /// The number of labels behind these numbers, in all target columns of the task: those present in rows of
+    /// weight above 0.
     pub n_labels: usize,
 }
 
@@ -102,30 +106,32 @@ impl Report {
         &self.tasks
     }
 
-    /// How many rows the data has.
+    /// The number of rows in the data.
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }
 
-    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over the tasks of a weight above 0 that have one
-    /// ([`TaskReport::label_weight`] above 0): printed, it says over how many where that is not all. NaN, printed as
-    /// undefined, if there is no such task, or where outputs are beyond the range of the scalar type.
+    /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over those tasks with a weight above 0 that have a
+    /// loss ([`TaskReport::label_weight`] above 0). If some tasks have none, the printed table says how many
+    /// were added up. NaN, printed as undefined, if there is no such task, or if outputs were beyond the range
+    /// of the scalar type.
     pub fn total_loss(&self) -> f64 {
         self.total
     }
 
-    /// What to know of the model and the data before the numbers are trusted; printed beneath the table.
+    /// What you should know about the model and the data before you trust the numbers. It is printed below the
+    /// table.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// The report of the task of that name.
+    /// The report of the task of that name, if there is one.
     pub fn get(&self, task: &str) -> Option<&TaskReport> {
         self.tasks.iter().find(|report| report.name == task)
     }
 
-    /// The weighted mean of chosen metrics, each said as `(task, metric, weight)`: one number to compare
-    /// models by. What is undefined is left out.
+    /// The weighted mean of some metrics, each given as `(task, metric, weight)`: a single number to compare
+    /// models by. Undefined metrics are left out.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -144,7 +150,7 @@ impl Report {
     ///
     /// # Errors
     /// [`ErrorKind::Name`] if there is no such task or metric; [`ErrorKind::Setting`] if a weight is negative
-    /// or not finite, or of some metrics higher is better and of others lower.
+    /// or not finite, or if higher is better for some of the metrics and lower for others.
     pub fn average(&self, terms: &[(&str, &str, f64)]) -> Result<Score> {
         let chosen: Result<Vec<(&Score, f64)>> = (terms.iter())
             .map(|&(task, metric, weight)| {
@@ -165,13 +171,13 @@ impl Report {
 }
 
 impl TaskReport {
-    /// The loss, if there was a label to have one of.
+    /// The loss; `None` without labels.
     pub(crate) fn loss_if_any(&self) -> Option<f64> {
         (self.label_weight > 0.0).then_some(self.loss)
     }
 
-    /// The value of the metric of that name (`"r2"`, `"roc_auc"`); `None` where it is undefined or was not
-    /// asked for.
+    /// The value of the metric of that name, such as `"r2"` or `"roc_auc"`. `None` if it is undefined or not
+    /// among the task's metrics.
     pub fn score(&self, metric: &str) -> Option<f64> {
         self.scores.iter().find(|score| score.name == metric)?.value
     }
@@ -192,20 +198,22 @@ impl Index<&str> for Report {
 }
 
 impl<F: Scalar> Model<F> {
-    /// Judges the model on a data set, over all its rows: the loss of each task, and the metrics of its kind and
-    /// those that were added to it. The network sees about a thousand rows at a time, whole query groups always; the
-    /// numbers are those of all rows together, areas under curves included. (To a ranking loss a table without groups
-    /// is a list for every thousand rows; to the metrics, one list.)
+    /// Evaluates the model on a data set: the loss of each task, the default metrics for its kind, and those
+    /// added to it.
+    ///
+    /// The network processes about a thousand rows at a time, but never divides a query group, and metrics such
+    /// as the area under a curve are computed over all rows together. (If a ranking task has no groups, its
+    /// loss takes each thousand rows as one list, and its metrics take all rows as one list.)
     ///
     /// ```text
-    /// quantities     rmse, mae, r2; of predicted quantiles, the pinball loss of each as well
-    /// yes or no      accuracy, f1, roc_auc, average_precision; of several columns all but the last
+    /// quantities     rmse, mae, r2; for predicted quantiles also the pinball loss of each
+    /// yes or no      accuracy, f1, roc_auc, average_precision; without the last if there are several columns
     /// classes        accuracy, f1_macro, log_loss
     /// ranking        ndcg@10, mrr
     /// ```
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), if the data set does not fit the model.
+    /// Those of [`forward`](Self::forward) if the data does not fit the model.
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
         F::evaluate(self, data)
     }
@@ -269,8 +277,8 @@ impl<F: Scalar> Model<F> {
         Ok(Report { tasks, n_rows: data.n_rows(), total, n_in_total, warnings })
     }
 
-    /// The loss of each task over a whole data set, batch by batch, or nothing if the task has no loss or no
-    /// label; `visit` is shown each batch's rows and trace.
+    /// The loss of each task over a whole data set, computed batch by batch; `None` for a task without a loss
+    /// or without labels. `visit` is called with the rows and the trace of each batch.
     pub(crate) fn mean_losses(
         &self,
         data: &Dataset<F>,
@@ -284,7 +292,7 @@ impl<F: Scalar> Model<F> {
             self.forward_at(&self.pass(Mode::Predict), &batch, trace)?;
             for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
                 let total = self.network().loss(k).total(&trace.labels(k));
-                // Nothing times a loss that is not a number would not be nothing.
+                // 0 times NaN would be NaN.
                 if total > 0.0 {
                     sums[k] += total * trace.losses()[k];
                     totals[k] += total;
@@ -297,29 +305,30 @@ impl<F: Scalar> Model<F> {
     }
 }
 
-/// The loss of one task over a data set in which it has labels.
+/// The loss of a task over a data set that has labels for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MeanLoss {
-    /// Not a number where outputs are beyond the range of the scalar type.
+    /// NaN if outputs were beyond the range of the scalar type.
     pub(crate) mean: f64,
-    /// The weight of the labels that it is a mean over, above 0.
+    /// The total weight of the labels that it is averaged over, above 0.
     pub(crate) label_weight: f64,
 }
 
-/// `Σ wₖ Lₖ` of losses with their weights, over those that are there and have a weight above 0; `None` if none is.
+/// `Σ wₖ Lₖ` over the losses that are defined and have a weight above 0; `None` if there are none.
 pub(crate) fn weighted_total(losses: impl Iterator<Item = (Option<f64>, f64)>) -> Option<f64> {
     let weighted =
         losses.filter(|(_, weight)| *weight > 0.0).filter_map(|(loss, weight)| Some(weight * loss?));
     weighted.fold(None, |total, loss| Some(total.unwrap_or(0.0) + loss))
 }
 
-/// How many rows are evaluated at once: the largest query group too must not be cut.
+/// How many rows are evaluated at once: enough that even the largest query group is not divided.
 pub(crate) fn evaluation_rows<F: Scalar>(data: &Dataset<F>) -> usize {
     crate::model::PREDICTION_ROWS.max(data.largest_group()).min(data.n_rows())
 }
 
-/// The metric of those prediction columns that it is about: of quantities, those that estimate the quantity
-/// itself; of classes and rankings, those of each target column by itself, averaged where it is defined.
+/// The metric, evaluated on the prediction columns it applies to. For quantities, these are the columns that
+/// estimate the quantity itself. For classes and rankings, each target column is evaluated alone, and the
+/// defined values are averaged.
 fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Score {
     let n_targets = labels.targets.ncols();
     match kind {
@@ -340,7 +349,7 @@ fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: 
     }
 }
 
-/// Of the decisions on one target column of yes or no or of classes.
+/// The confusion matrix of a task with one target column, of yes or no or of classes.
 fn confusion(
     kind: Kind,
     predictions: ArrayView2<'_, f64>,
@@ -354,14 +363,14 @@ fn confusion(
     }
 }
 
-/// How many labels are present in rows that count.
+/// The number of labels in rows of weight above 0.
 fn n_labels(labels: &Labels<'_, f64>) -> usize {
     let rows = labels.targets.rows().into_iter().enumerate();
     let counting = rows.filter(|&(row, _)| labels.weight(row) > 0.0);
     counting.map(|(_, row)| row.iter().filter(|t| !t.is_nan()).count()).sum()
 }
 
-/// The metrics that people expect for a task of that kind.
+/// The metrics that are usual for a task of this kind.
 fn default_metrics(kind: Kind, n_targets: usize) -> Vec<Metric> {
     match kind {
         Kind::Quantity { .. } => vec![Metric::RootMeanSquaredError, Metric::MeanAbsoluteError, Metric::R2],

@@ -1,7 +1,7 @@
-//! NumPy's files of one array (`.npy`): the way from and to Python without a detour through text.
+//! NumPy array files (`.npy`): data from and to Python without a detour through text.
 //!
 //! ```text
-//! \x93NUMPY  major minor  header length (u16, from version 2 on u32, little-endian)
+//! \x93NUMPY  major minor  header length (u16; u32 from version 2 on; little-endian)
 //! {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }      a Python literal, padded with spaces
 //! the numbers
 //! ```
@@ -17,10 +17,10 @@ use crate::{Error, ErrorKind, Result, Scalar};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Reads the array of a file as a matrix; an array of one dimension becomes a matrix of one column.
+/// Reads an array file as a matrix; a one-dimensional array becomes a matrix of one column.
 ///
-/// Numbers may be floating-point of 4 or 8 bytes, whole of 1 to 8 bytes, or truth values, in either byte order and
-/// either array order; they are rounded to `F`.
+/// The array may hold floats of 4 or 8 bytes, integers of 1 to 8 bytes, or booleans, in either byte order, and
+/// in row-major or column-major order. Numbers are rounded to `F`.
 ///
 /// ```
 /// use polytask::data::{Dataset, npy};
@@ -39,8 +39,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::File`] if the file cannot be read, is not such a file, or holds other things than numbers;
-/// [`ErrorKind::Shape`] if its array has no or more than two dimensions.
+/// [`ErrorKind::File`] if the file cannot be read, is not an array file, or holds anything but numbers;
+/// [`ErrorKind::Shape`] if its array has not one or two dimensions.
 pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
     let path = path.as_ref();
     let place = path.display().to_string();
@@ -50,8 +50,8 @@ pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
     parse(&bytes).map_err(|error| error.within(place))
 }
 
-/// Writes a matrix as `rows × columns` little-endian numbers of its own type, row after row: what
-/// `numpy.load` reads.
+/// Writes a matrix as an array file, which `numpy.load` reads: `rows × columns` little-endian numbers of the
+/// matrix's own type, in row-major order.
 ///
 /// ```
 /// use polytask::data::npy;
@@ -139,7 +139,7 @@ fn header(bytes: &[u8]) -> Result<(&str, &[u8])> {
     }
 }
 
-/// What stands after `'key':` in the header.
+/// The rest of the header after `'key':`.
 fn literal<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     let (_, value) = header.split_once(&format!("'{key}':"))?;
     Some(value.trim_start())
@@ -170,7 +170,7 @@ fn shape(header: &str) -> Result<(usize, usize)> {
     }
 }
 
-/// How many bytes a number has, and what they mean.
+/// The size of a number in bytes, and the function that decodes it.
 type NumberType = (usize, fn(&[u8]) -> f64);
 
 fn number_type(header: &str) -> Result<NumberType> {

@@ -1,16 +1,16 @@
-//! NumPy's files of several arrays (`.npz`; feature `npz`): a zip archive with one `.npy` file per array, as
-//! `numpy.savez` and `numpy.savez_compressed` write it.
+//! NumPy archives of several arrays (`.npz`; feature `npz`): a zip archive with one `.npy` file per array, as
+//! written by `numpy.savez` and `numpy.savez_compressed`.
 //!
-//! An array is unpacked when it is asked for, and three things keep what a file makes a reader do in bounds:
+//! An array is unpacked when it is asked for. A damaged or malicious file must not exhaust the memory, so:
 //!
-//! - no number in the archive is trusted: an array that claims to unpack to more than 1032 times its packed size, which
-//!   is DEFLATE's largest factor, is refused at once; memory is taken as bytes come out, and checksum and length must be
-//!   those of the archive at the end;
-//! - an array that unpacks to more than a limit is refused ([`Archive::most_bytes`], default: 1 GiB);
-//! - arrays are unpacked one at a time, so that many small entries cannot add up to one large.
+//! - No number in the archive is trusted. An array that claims to unpack to more than 1032 times its packed
+//!   size, the most that DEFLATE can do, is refused at once. Memory is allocated only as bytes are unpacked,
+//!   and in the end length and checksum must agree with the archive.
+//! - An array larger than a limit is refused ([`Archive::most_bytes`], default: 1 GiB).
+//! - Arrays are unpacked one at a time, so many small entries do not add up.
 //!
-//! Source: the format is described in NumPy's `numpy.savez` and PKWARE's APPNOTE; the crates `rawzip` and `flate2` read
-//! the archive and unpack.
+//! Source: NumPy's `numpy.savez` and PKWARE's APPNOTE describe the format. The crate `rawzip` reads the
+//! archive, and `flate2` unpacks.
 
 use std::fs;
 use std::io::Read;
@@ -23,10 +23,10 @@ use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceAr
 use super::{names, npy};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// The most that a byte of DEFLATE can unpack to: 258 bytes for a quarter of it.
+/// The most bytes that one byte of DEFLATE can unpack to: 258 for every two bits.
 const LARGEST_FACTOR: u64 = 1032;
 
-/// A file of named arrays.
+/// An archive of named arrays.
 ///
 /// ```no_run
 /// use polytask::data::{Dataset, npz::Archive};
@@ -37,7 +37,7 @@ const LARGEST_FACTOR: u64 = 1032;
 /// ```
 #[derive(Debug)]
 pub struct Archive {
-    /// What the file is called in messages.
+    /// The name of the file in error messages.
     place: String,
     zip: ZipSliceArchive<Vec<u8>>,
     names: Vec<String>,
@@ -49,8 +49,8 @@ impl Archive {
     /// Reads a file and finds the names in it; nothing is unpacked yet.
     ///
     /// # Errors
-    /// [`ErrorKind::File`] if the file cannot be read or is no zip archive, [`ErrorKind::Name`] if two of its
-    /// arrays have one name.
+    /// [`ErrorKind::File`] if the file cannot be read or is not a zip archive, [`ErrorKind::Name`] if two
+    /// arrays have the same name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let place = path.display().to_string();
@@ -60,7 +60,7 @@ impl Archive {
         Self::from_bytes(bytes, &place)
     }
 
-    /// [`open`](Self::open) for the bytes of a file; `name` stands for the file in messages.
+    /// Like [`open`](Self::open), for a file that is already in memory; error messages call it `name`.
     ///
     /// ```
     /// use polytask::data::npz::Archive;
@@ -77,7 +77,7 @@ impl Archive {
     /// ```
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for reading.
+    /// Those of [`open`](Self::open), except for a file that cannot be read.
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
         let place = name.to_owned();
         let broken =
@@ -104,7 +104,8 @@ impl Archive {
         Ok(Self { place, zip, names: arrays, entries: found, most_bytes: 1 << 30 })
     }
 
-    /// How many bytes an array may unpack to (default: 1 GiB). A small file can unpack to a thousand times its size.
+    /// The most bytes that an array may unpack to (default: 1 GiB). A small file can unpack to a thousand times
+    /// its size.
     ///
     /// ```
     /// # use polytask::data::npz::Archive;
@@ -162,7 +163,7 @@ impl Archive {
         };
         let entry = self.zip.get_entry(wayfinder).map_err(|cause| broken(cause.into()))?;
         let mut bytes = Vec::new();
-        // One byte more than there should be, so that a stream that goes on is found out.
+        // One byte more than there should be, to notice a stream that is too long.
         let done = match method {
             CompressionMethod::STORE => {
                 entry.verifying_reader(entry.data()).take(unpacked + 1).read_to_end(&mut bytes)

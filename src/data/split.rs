@@ -1,4 +1,4 @@
-//! Parts of a table for training and testing: a split in two or three, or k folds; by groups, or stratified.
+//! Splitting a table for training and testing: in two, in three, or into k folds; by groups, or stratified.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -7,7 +7,7 @@ use super::Dataset;
 use super::batches::{members, shuffle};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// One way to cut a table for cross-validation, as row indices in ascending order.
+/// One fold of cross-validation, as row indices in ascending order.
 ///
 /// ```
 /// use polytask::data::{Dataset, Fold};
@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 ///     assert_eq!((train.len(), test.len()), (3, 1));
 ///     let mut rows = [train, test].concat();
 ///     rows.sort();
-///     assert_eq!(rows, [0, 1, 2, 3]); // each row is on one side
+///     assert_eq!(rows, [0, 1, 2, 3]); // each row is in one of the two
 /// }
 /// # Ok::<(), polytask::Error>(())
 /// ```
@@ -26,15 +26,16 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub struct Fold {
     /// The rows to train on.
     pub train: Vec<usize>,
-    /// The rows to test on: a k-th of the table.
+    /// The rows to test on: one k-th of the table.
     pub test: Vec<usize>,
 }
 
 impl<F: Scalar> Dataset<F> {
-    /// Cuts the table in two at random: about `share` of the rows, and the rest.
+    /// Splits the table in two at random: about `share` of the rows, and the rest.
     ///
-    /// The number of rows is rounded to the nearest; each part has at least one. Where rows have groups, each
-    /// group goes to one part whole, and the first part takes groups while that brings it nearer to its share.
+    /// The number of rows is rounded to the nearest integer, and each part gets at least one row. If the rows
+    /// have groups, groups are not divided: the first part takes whole groups as long as that brings it nearer
+    /// to its share.
     ///
     /// ```
     /// use polytask::data::Dataset;
@@ -46,8 +47,8 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if `share` is not between 0 and 1, [`ErrorKind::Shape`] if there are not at
-    /// least two rows, or groups, to part.
+    /// [`ErrorKind::Setting`] if `share` is not between 0 and 1, [`ErrorKind::Shape`] if there are fewer than
+    /// two rows, or two groups.
     pub fn split(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
         F::split(self, share, seed)
     }
@@ -60,10 +61,10 @@ impl<F: Scalar> Dataset<F> {
         Ok((self.select(&units[..cut].concat()), self.select(&units[cut..].concat())))
     }
 
-    /// Cuts the table in three at random: about `shares[0]` of the rows to train on, `shares[1]` to choose settings
-    /// by, and the rest to test on.
+    /// Splits the table in three at random: about `shares[0]` of the rows for training, `shares[1]` for
+    /// validation, and the rest for testing.
     ///
-    /// Rounding and groups as in [`split`](Self::split).
+    /// Rounding and groups are as in [`split`](Self::split).
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -76,10 +77,10 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if the shares are not above 0 with a sum below 1, [`ErrorKind::Shape`] if there
-    /// are not at least three rows, or groups, to part.
+    /// are fewer than three rows, or three groups.
     pub fn split_three(&self, shares: [f64; 2], seed: u64) -> Result<(Self, Self, Self)> {
         let [first, second] = shares;
-        // NaN is neither.
+        // NaN fails every comparison.
         if !(first > 0.0 && second > 0.0 && first + second < 1.0) {
             return Err(Error::new(
                 ErrorKind::Setting,
@@ -96,11 +97,10 @@ impl<F: Scalar> Dataset<F> {
         Ok((part(&units[..one]), part(&units[one..two]), part(&units[two..])))
     }
 
-    /// Cuts the table in two at random such that both parts have their fair share of the values of the target column
-    /// `target`: of each class, or of each tenth of the numbers, to within one row. Rows whose label is missing are
-    /// shared out too.
-    ///
-    /// A target of at most 20 different labels is one of classes.
+    /// Splits the table in two at random, stratified by the target column `target`: both parts get their fair
+    /// share of each class, to within one row. A target with more than 20 different labels is not treated as
+    /// classes; its numbers are divided into ten strata of about equal size, and both parts get their share of
+    /// each. Rows without a label are a stratum of their own.
     ///
     /// ```
     /// use polytask::data::Dataset;
@@ -110,7 +110,7 @@ impl<F: Scalar> Dataset<F> {
     /// let (train, test) = data.stratified_split(0.8, "y0", 42)?;
     /// assert_eq!((train.targets().sum(), test.targets().sum()), (8.0, 2.0));
     ///
-    /// // In three: the rest is cut again.
+    /// // In three parts: the rest is split again.
     /// let (train, rest) = data.stratified_split(0.5, "y0", 42)?;
     /// let (validation, test) = rest.stratified_split(0.5, "y0", 42)?;
     /// assert_eq!([&train, &validation, &test].map(|part| part.n_rows()), [20, 10, 10]);
@@ -119,12 +119,12 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// # Errors
     /// As [`split`](Self::split); [`ErrorKind::Name`] if there is no target column `target`;
-    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both kept whole and stratified.
     pub fn stratified_split(&self, share: f64, target: &str, seed: u64) -> Result<(Self, Self)> {
         check_share(share)?;
         let units = self.stratified_units("a stratified split", target, seed)?;
         self.check_units("a split", &units, 2)?;
-        // Row i is of the first part where the running count i · share goes past another half.
+        // Row i goes to the first part if the running count i · share, rounded, increases with it.
         let count = |i: usize| (i as f64 * share + 0.5) as usize;
         let (mut first, mut second): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
         for (i, unit) in units.iter().enumerate() {
@@ -139,8 +139,8 @@ impl<F: Scalar> Dataset<F> {
         Ok((self.select(&first), self.select(&second)))
     }
 
-    /// Where to cut `units` from `start` on such that the first piece has about `share` of all rows; at least one unit
-    /// is in it and at least `left` are behind it.
+    /// Where to cut `units[start..]` so that the first piece has about `share` of all rows. It has at least one
+    /// unit, and at least `left` units come after it.
     fn cut(&self, units: &[Vec<usize>], start: usize, share: f64, left: usize) -> usize {
         let wanted = share * self.n_rows() as f64;
         let mut taken = units[start].len();
@@ -174,8 +174,8 @@ impl<F: Scalar> Dataset<F> {
 
     /// The rows of k-fold cross-validation: every row is tested in exactly one fold.
     ///
-    /// Folds differ by at most one row. Where rows have groups, each group is tested whole, and folds are as
-    /// even as dealing the largest groups first makes them.
+    /// Folds differ by at most one row. If the rows have groups, each group is in one fold as a whole; to make
+    /// the folds even, groups are dealt out from the largest to the smallest, each to the smallest fold.
     ///
     /// ```
     /// use polytask::data::Dataset;
@@ -188,17 +188,16 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if `k` is less than 2, [`ErrorKind::Shape`] if there are fewer than `k` rows,
-    /// or groups.
+    /// [`ErrorKind::Setting`] if `k` is less than 2, [`ErrorKind::Shape`] if there are fewer than `k` rows or
+    /// groups.
     pub fn fold_rows(&self, k: usize, seed: u64) -> Result<Vec<Fold>> {
         let mut units = self.shuffled_units(seed);
         units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
         self.deal(units, k)
     }
 
-    /// The rows of k-fold cross-validation in which every fold has its fair share of the values of the target
-    /// column `target`: of each class, or of each tenth of the numbers. Rows whose label is missing are spread
-    /// evenly too. A target of at most 20 different labels is one of classes.
+    /// The rows of k-fold cross-validation, stratified by the target column `target`: every fold gets its fair
+    /// share of each stratum. The strata are those of [`stratified_split`](Self::stratified_split).
     ///
     /// ```
     /// use polytask::data::Dataset;
@@ -214,14 +213,13 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// # Errors
     /// As [`fold_rows`](Self::fold_rows); [`ErrorKind::Name`] if there is no target column `target`; and
-    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both whole and evenly spread.
+    /// [`ErrorKind::Setting`] if rows have groups, which cannot be both kept whole and stratified.
     pub fn stratified_fold_rows(&self, k: usize, target: &str, seed: u64) -> Result<Vec<Fold>> {
         let units = self.stratified_units("stratified folds", target, seed)?;
         self.deal(units, k)
     }
 
-    /// The rows in random order within each class, or tenth, of a target; one stratum after the other, missing labels
-    /// last.
+    /// The rows stratum by stratum, in random order within each; rows without a label come last.
     fn stratified_units(&self, place: &str, target: &str, seed: u64) -> Result<Vec<Vec<usize>>> {
         let column = self.names().target(target)?;
         if self.groups().is_some() {
@@ -246,7 +244,7 @@ impl<F: Scalar> Dataset<F> {
         Ok(units)
     }
 
-    /// What must stay together, in random order: the rows of each group, or else each row by itself.
+    /// The units that must not be divided, in random order: the groups, or single rows if there are none.
     fn shuffled_units(&self, seed: u64) -> Vec<Vec<usize>> {
         let mut units = match self.groups() {
             Some(groups) => members(groups),
@@ -288,7 +286,7 @@ impl<F: Scalar> Dataset<F> {
     }
 }
 
-/// A target of more different labels is a quantity, of which each tenth is a stratum.
+/// A target with more different labels than this is a quantity, whose strata are its tenths.
 const CLASSES: usize = 20;
 const TENTHS: usize = 10;
 

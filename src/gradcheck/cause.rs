@@ -1,10 +1,10 @@
-//! Why a gradient is wrong: explanations are fitted to what was observed.
+//! Looks for the cause of a wrong gradient: possible explanations are fitted to the observations.
 //!
-//! An observation is a direction `v` with the numeric derivative along it. A cause predicts the true gradient
-//! as `a + c·u` (or `c·u`) from the gradient by hand `a` and some vector `u`: a task's gradient, θ, the
-//! transposed block. `c` is fitted over all observations of a block by least squares; the cause stands if it leaves
-//! less than 1e-4 of the difference unexplained. What no fit explains is narrowed down by which blocks, rows
-//! and columns are right.
+//! An observation is a direction `v` with the numeric derivative along it. Each possible cause predicts the
+//! true gradient as `a + c·u`, or as `c·u`, from the gradient by hand `a` and some vector `u`: a task's
+//! gradient, θ, or the transposed block. The number `c` is fitted to all observations of a block by least
+//! squares, and the cause is accepted if it leaves less than 1e-4 of the difference unexplained. If no fit
+//! explains the difference, the blocks, rows and columns that are right help to narrow the cause down.
 
 use super::block::BlockResult;
 use super::direction::ThetaDirection;
@@ -13,7 +13,7 @@ use super::report::{Cause, Coverage, Verdict};
 use super::subject::Function;
 use crate::Scalar;
 
-/// Fills in the causes of every result that failed.
+/// Fills in the causes of every block that failed.
 pub(super) fn explain<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, F, L>,
     blocks: &[BlockRef<'_>],
@@ -32,7 +32,8 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
             causes.extend(confined(examiner, &blocks[at], &results[at]));
         }
         if causes.is_empty() {
-            // The last block of a layer is nearest to the loss; inputs, which belong to none, may lie behind it in θ.
+            // The last block of a layer is the one nearest to the loss. Inputs belong to no layer and may come
+            // after it in θ.
             let behind = (at + 1..results.len()).rev().find(|&other| {
                 failed(&results[other])
                     && layer(&blocks[other]).is_some_and(|other| Some(other) != layer(&blocks[at]))
@@ -44,8 +45,8 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     }
 }
 
-/// Whether what block `from` holds may be used on the way from `block` to the loss, as far as the tasks tell: it may not
-/// where it serves a task that `block` does not, as another task's head.
+/// Whether block `from` may lie on the way from `block` to the loss, judging by the tasks they serve. It cannot
+/// if it serves a task that `block` does not, as the head of another task does.
 fn may_feed(block: &BlockRef<'_>, from: &BlockRef<'_>, tasks: &[(String, Vec<f64>)]) -> bool {
     let serves = |block: &BlockRef<'_>, part: &[f64]| part[block.block.range()].iter().any(|g| *g != 0.0);
     let fits = |part: &[f64]| !serves(from, part) || serves(block, part);
@@ -53,12 +54,12 @@ fn may_feed(block: &BlockRef<'_>, from: &BlockRef<'_>, tasks: &[(String, Vec<f64
     !is_served(block) || !is_served(from) || tasks.iter().all(|(_, part)| fits(part))
 }
 
-/// Whether a fitted number is `expected`, but for the error of the differences.
+/// Whether a fitted number is `expected`, up to the error of the differences.
 fn is(fitted: f64, expected: f64) -> bool {
     (fitted - expected).abs() <= 1e-4 * expected.abs()
 }
 
-/// The cause that a special factor betrays.
+/// The cause that a characteristic factor points to, such as −1 to a wrong sign.
 fn canonical(factor: f64, batch: Option<usize>) -> Option<Cause> {
     if let Some(batch) = batch.filter(|&batch| batch > 2) {
         if is(factor, batch as f64) {
@@ -76,15 +77,15 @@ fn canonical(factor: f64, batch: Option<usize>) -> Option<Cause> {
     }
 }
 
-/// The coefficients of `target = c₀ v·u₀ + c₁ v·u₁ + ..` over all observations by least squares, if they explain the
-/// differences.
+/// The least-squares coefficients of `target = c₀ v·u₀ + c₁ v·u₁ + ..` over all observations; `None` if they do
+/// not explain the differences.
 fn fit<const N: usize>(
     observations: &[Observation],
     target: impl Fn(&Observation) -> f64,
     vectors: [&[f64]; N],
 ) -> Option<[f64; N]> {
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-    // Gram–Schmidt on the columns, each kept with the combination of vectors that it is.
+    // Gram–Schmidt on the columns. With each goes the combination of vectors that gives it.
     let mut rest: Vec<f64> = observations.iter().map(target).collect();
     let mut coefficients = [0.0; N];
     let mut basis: Vec<(Vec<f64>, [f64; N])> = Vec::new();
@@ -128,7 +129,7 @@ fn fitted<F: Scalar, L: Function<F>>(
     if let Some(cause) = factor.and_then(|c| canonical(c, batch)) {
         return vec![cause];
     }
-    // With as many unknowns as equations anything fits.
+    // With as many unknowns as equations, everything would fit.
     if equations < 2 {
         return Vec::new();
     }
@@ -149,15 +150,15 @@ fn fitted<F: Scalar, L: Function<F>>(
     factor.map(Cause::Factor).into_iter().collect()
 }
 
-/// The task whose part of the gradient is wrong or wrongly counted, if one task's is; and whether the parts come from
-/// the same code as the gradient by hand, as they do if they add up to it.
+/// The task whose part of the gradient is wrong or counted wrongly, if it is that of one task; and whether the
+/// parts add up to the gradient by hand, so that they come from the same code.
 fn blamed_task<F: Scalar, L: Function<F>>(
     examiner: &Examiner<'_, F, L>,
     block: &BlockRef<'_>,
     observations: &[Observation],
     tasks: &[(String, Vec<f64>)],
 ) -> Option<(Cause, bool)> {
-    // A lone task is the whole gradient, and then a missing factor is the plainer explanation.
+    // The gradient of a single task is the whole gradient, and then a wrong factor is the simpler explanation.
     if tasks.len() < 2 {
         return None;
     }
@@ -169,8 +170,9 @@ fn blamed_task<F: Scalar, L: Function<F>>(
     let add_up = norm(&mut apart) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
     let mut times = tasks.iter().filter_map(|(task, part)| {
         let [c] = fit(observations, Observation::residual, [part])?;
-        // The true gradient is by hand + c part. If the part is right, it is in the gradient 1 − c times; if it is as
-        // wrong there as here, in truth it is 1 + c times as large.
+        // The true gradient is the one by hand plus c times the part. If the part itself is right, the gradient
+        // by hand has it 1 − c times; if it comes from the same wrong code, the true part is 1 + c times as
+        // large.
         Some((task, if add_up { 1.0 / (1.0 + c) } else { 1.0 - c }))
     });
     let cause = |(task, times): (&String, f64)| match task.clone() {
@@ -190,7 +192,7 @@ fn blamed_task<F: Scalar, L: Function<F>>(
     Some((Cause::TaskMissing { task: task.clone() }, add_up))
 }
 
-/// A vector laid out like θ, the rows and columns of one block exchanged; none for a block of one row or column.
+/// A vector laid out like θ with one block transposed; `None` for a block of one row or column.
 fn transposed(block: &BlockRef<'_>, vector: &[f64]) -> Option<Vec<f64>> {
     let (rows, cols) = block.block.shape();
     let entries = &vector[block.block.range()];
@@ -201,7 +203,7 @@ fn transposed(block: &BlockRef<'_>, vector: &[f64]) -> Option<Vec<f64>> {
     (rows > 1 && cols > 1).then_some(turned)
 }
 
-/// The same again beside a correct weight decay, which the mistake does not reach.
+/// The same causes again, in a gradient that also has a term of weight decay, which is correct.
 fn fitted_beside_decay<F: Scalar, L: Function<F>>(
     examiner: &Examiner<'_, F, L>,
     block: &BlockRef<'_>,
@@ -226,7 +228,7 @@ fn fitted_beside_decay<F: Scalar, L: Function<F>>(
     transposed.is_some_and(|[c, ..]| is(c, 1.0)).then_some(Cause::Transposed)
 }
 
-/// Whether all of the difference sits in the entry, row or column of the worst entry.
+/// The cause that the whole difference is in a single entry, row or column, that of the worst entry.
 fn confined<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, F, L>,
     block: &BlockRef<'_>,
@@ -236,7 +238,7 @@ fn confined<F: Scalar, L: Function<F>>(
     let (rows, cols) = block.block.shape();
     let at = worst.index - block.block.range().start;
     let (row, column) = (at / cols, at % cols);
-    // A part that is all of the block tells nothing.
+    // If that part is the whole block, this says nothing.
     let confined_to = |cause: Cause, part: usize| (part < rows * cols).then_some(cause);
     if let Coverage::Directions(_) = examiner.settings.coverage {
         let loudest = result
@@ -260,7 +262,7 @@ fn confined<F: Scalar, L: Function<F>>(
         }
         let (may_be_row, may_be_column) = match result.lines {
             Some(lines) => (lines.row == Some(row), lines.column == Some(column)),
-            // Most often it is neither, which one question tells.
+            // Most often it is neither, and one difference is enough to find that out.
             None => {
                 let may_be = holds_all(&|i| i / cols == row || i % cols == column);
                 (may_be, may_be)
@@ -294,12 +296,12 @@ fn confined<F: Scalar, L: Function<F>>(
     None
 }
 
-/// The layer that a block is of: `trunk.0` of `trunk.0.weight`.
+/// The layer that a block belongs to: `trunk.0` for `trunk.0.weight`.
 fn layer<'a>(block: &BlockRef<'a>) -> Option<&'a str> {
     block.name.rsplit_once('.').map(|(layer, _)| layer)
 }
 
-/// What follows from the blocks that are right.
+/// The cause that follows from which neighbouring blocks are right.
 fn structural<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, F, L>,
     blocks: &[BlockRef<'_>],
@@ -334,7 +336,7 @@ fn structural<F: Scalar, L: Function<F>>(
     Some(behind.map_or(Cause::Delta, |block| Cause::Follows { block: blocks[block].name.to_owned() }))
 }
 
-/// Whether units are off by hand and on in truth, or the other way round.
+/// Whether some units are off in the gradient by hand and on in the numeric one, or the reverse.
 fn mask<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, F, L>,
     weight: &BlockRef<'_>,

@@ -1,15 +1,18 @@
-//! Where in a block that failed is the gradient wrong? An entry is found with as few losses as may be.
+//! Finds an entry where the gradient is wrong, in a block that failed, with as few evaluations of the loss as
+//! possible.
 //!
-//! The residual along a direction, numeric − by hand, is a sum over the entries. Let it be `d`, and `d′` that of the same
-//! direction with each entry multiplied by its row's number. If one row alone is wrong, `d′ = row · d`; and so for
-//! columns. So two more differences find a single wrong entry, row or column of a block of any size:
+//! The residual along a direction, numeric − by hand, is a sum over the entries. Let `d` be the residual along
+//! some direction, `d′` along the same direction with each component multiplied by the index of its row, and
+//! `d″` with each multiplied by the index of its column. If only one row is wrong, `d′ = row · d`; likewise for
+//! columns. So two more differences find a single wrong entry, row or column in a block of any size:
 //!
 //! ```text
-//! row = d′ / d, if that is a whole number          column = d″ / d, if that is a whole number
+//! row = d′ / d, if that is an integer              column = d″ / d, if that is an integer
 //! ```
 //!
-//! What is wrong in several places has its centre somewhere between or beyond them. Then the range is halved, towards the
-//! half with the larger residual, one difference each time as the other half has the rest.
+//! If several entries are wrong, the quotients give some point between or beyond them. Then the range is
+//! halved, and the half with the larger residual is searched further. That takes one difference each time,
+//! because the residual of the other half is what remains.
 
 use std::ops::Range;
 
@@ -19,18 +22,18 @@ use super::report::Verdict;
 use super::subject::Function;
 use crate::Scalar;
 
-/// How often rows and columns are asked for in one search: at first, and when halving has set wrong entries apart.
+/// How often one search tries the quotients: at the start, and when halving has separated wrong entries.
 const QUESTIONS: usize = 3;
 
-/// The one row and the one column that may hold all that is wrong in a block.
+/// The single row and the single column that may contain all wrong entries of a block.
 #[derive(Clone, Copy)]
 pub(super) struct Lines {
     pub row: Option<usize>,
     pub column: Option<usize>,
 }
 
-/// An entry at which the gradient is wrong, differenced, from a direction through all of `block` that failed; and the
-/// lines of the block that may hold all that is wrong, if it has lines.
+/// Starts from a direction through all of `block` that failed. Returns the observation of an entry where the
+/// gradient is wrong, and the lines that may contain all wrong entries, unless the block is a vector.
 pub(super) fn search<F: Scalar, L: Function<F>>(
     examiner: &mut Examiner<'_, F, L>,
     block: &BlockRef<'_>,
@@ -72,7 +75,8 @@ pub(super) fn search<F: Scalar, L: Function<F>>(
 }
 
 impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
-    /// The row and the column of what is wrong along the direction, if they are one row and one column.
+    /// The row and the column of the wrong entries along the direction, if they are all in one row or one
+    /// column.
     fn lines(&mut self, block: &BlockRef<'_>, direction: &ThetaDirection, residual: f64, step: f64) -> Lines {
         let width = width(block);
         let first = direction.start - block.block.range().start;
@@ -83,12 +87,14 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
         Lines { row, column }
     }
 
-    /// The wrong entry, if it is alone in the direction's range; or one of the wrong row or column.
+    /// The entry that is wrong if it is the only one in the range of the direction, or one of the wrong row or
+    /// column.
     fn suspect(&self, block: &BlockRef<'_>, direction: &ThetaDirection, lines: Lines) -> Option<usize> {
         let ((rows, columns), range, width) = (block.block.shape(), block.block.range(), width(block));
         let is_vector = rows == 1 || columns == 1;
         let by_hand = &self.gradient[range.clone()];
-        // A wrong row may be right where it is 0 in truth: least likely where the rest of the column is large.
+        // An entry of a wrong row can be right by chance, if its true value is 0. That is least likely in a
+        // column whose entries are large.
         let liveliest = |n: usize, number: &dyn Fn(usize) -> usize| {
             let mut squares = vec![0.0; n];
             by_hand.iter().enumerate().for_each(|(i, g)| squares[number(i)] += g * g);
@@ -104,8 +110,8 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
         direction.range().contains(&index).then_some(index)
     }
 
-    /// The number among `numbers` of all that is wrong along the direction, if it is one number; `number` is that of
-    /// the i-th component.
+    /// The index among `numbers` (of rows, or of columns) that all wrong entries along the direction have in
+    /// common, if there is one. `number(i)` is the index of the i-th component.
     fn number(
         &mut self,
         direction: &ThetaDirection,
@@ -118,7 +124,7 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
         if last == 0 {
             return Some(numbers.start);
         }
-        // Weights from 0 to 1, not to `last`, make steps as long as those of the direction.
+        // Weights from 0 to 1 rather than to `last`, so that steps are as long as along the direction itself.
         let rising = direction.weighted(|i| (number(i) - numbers.start) as f64 / last as f64);
         let centre = self.residual(&rising, step) / residual * last as f64;
         let nearest = centre.round();
@@ -127,8 +133,8 @@ impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
     }
 }
 
-/// How many entries a row has. A vector is read as a square, so that a place in it has two short numbers and not a long
-/// one.
+/// The number of entries in a row. A vector is treated as a square matrix, so that a place in it is two small
+/// indices instead of a large one.
 fn width(block: &BlockRef<'_>) -> usize {
     match block.block.shape() {
         (1, n) | (n, 1) => (n as f64).sqrt().ceil() as usize,

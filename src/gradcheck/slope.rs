@@ -1,13 +1,14 @@
-//! The numeric derivative along a line through θ, with what it may be wrong by.
+//! The numeric derivative along a line through θ, and a bound on its error.
 //!
 //! ```text
 //! D(h) = (L(θ + h v) − L(θ − h v)) / 2h  =  v·∇L + c h² + O(h⁴)  ±  σ/(√2 h)
 //! R    = (4 D(h/2) − D(h)) / 3           =  v·∇L        + O(h⁴)  ±  1.9 σ/h
 //! ```
 //!
-//! σ is the noise of one loss. R is Richardson's extrapolation; |R − D(h/2)| is the error of D(h/2), and so a
-//! generous bound on that of R. Too large a step shows as a gap between D(h) and D(h/2) and is made smaller;
-//! so is a step whose ends do not lie on the same smooth piece as θ. With too small a step noise rules.
+//! σ is the rounding noise in one value of the loss. R is Richardson's extrapolation. |R − D(h/2)| estimates
+//! the error of D(h/2), and so is a generous bound on that of R. If the step is too large, D(h) and D(h/2)
+//! differ, and it is made smaller; the same is done if one end of the step is across a kink from θ. If the step
+//! is too small, noise dominates.
 
 use super::direction::ThetaDirection;
 use super::subject::{Function, Subject};
@@ -16,39 +17,41 @@ use crate::Scalar;
 /// A numeric derivative along a direction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slope {
-    /// The derivative, extrapolated.
+    /// The extrapolated derivative.
     pub value: f64,
-    /// Bound on the error of the formula.
+    /// A bound on the truncation error of the formula.
     pub truncation: f64,
-    /// Standard error from the noise of the loss.
+    /// The standard error that comes from the noise in the loss.
     pub roundoff: f64,
     /// The step h.
     pub step: f64,
-    /// By how much the slopes of the two sides differ over a step h, and over h/2.
+    /// The difference between the slopes on the two sides of θ, over a step h and over h/2.
     pub jumps: [f64; 2],
-    /// Whether even the smallest step left the smooth piece that θ lies on.
+    /// Whether even the smallest step crossed a kink.
     pub crossed: bool,
 }
 
 impl Slope {
-    /// What the value may be wrong by.
+    /// A bound on the error of the value.
     pub fn error(&self) -> f64 {
         4.0 * (self.truncation + self.roundoff)
     }
 
-    /// Whether the two sides differ by as much at half the step: a kink at θ itself, not curvature.
+    /// Whether the slopes on the two sides differ as much at half the step. Then θ is on a kink; with
+    /// curvature, the difference would halve.
     pub fn kinked(&self) -> bool {
         let [jump, half] = self.jumps;
         half > 0.75 * jump && half > 8.0 * self.roundoff
     }
 }
 
-/// How many powers of ten the step may shrink, and how many it may grow.
+/// By how many powers of ten the step may shrink, and by how many it may grow.
 const SHRINK: i32 = 4;
 const GROW: i32 = 3;
 
 impl<F: Scalar, L: Function<F>> Subject<F, L> {
-    /// The derivative along `direction`, to `wanted` (relative to itself or to `scale`) if it can be had.
+    /// The derivative along `direction`, if possible to the accuracy `wanted`, relative to the larger of itself
+    /// and `scale`.
     pub fn slope(&mut self, direction: &ThetaDirection, start: f64, wanted: f64, scale: f64) -> Slope {
         let (smallest, largest) = (start * 10.0_f64.powi(-SHRINK), start * 10.0_f64.powi(GROW));
         let mut best: Option<Slope> = None;
@@ -82,8 +85,8 @@ impl<F: Scalar, L: Function<F>> Subject<F, L> {
         }
     }
 
-    /// One central difference, its step made smaller while it crosses a kink. Half the losses of [`slope`](Self::slope),
-    /// but the error of the formula is not known: 0 stands in its place.
+    /// One central difference, whose step is made smaller while it crosses a kink. It takes half the losses of
+    /// [`slope`](Self::slope), but the truncation error is unknown and is given as 0.
     pub fn central(&mut self, direction: &ThetaDirection, mut step: f64) -> Slope {
         let smallest = step * 10.0_f64.powi(-SHRINK);
         loop {
@@ -97,7 +100,8 @@ impl<F: Scalar, L: Function<F>> Subject<F, L> {
         }
     }
 
-    /// The quotients at `step` and half of it; `None` if an end lies on another smooth piece than θ.
+    /// The central differences at `step` and at half of it, combined; `None` if one of their ends is across a
+    /// kink from θ, unless `crossing` allows that.
     fn quotients(&mut self, direction: &ThetaDirection, step: f64, crossing: bool) -> Option<Slope> {
         let mut ends = [0.0; 4];
         let mut crossed = false;

@@ -1,17 +1,17 @@
-//! Overlap of bounding boxes.
+//! Metric of bounding boxes: intersection over union (IoU).
 //!
 //! ```text
 //! IoU = |A ∩ B| / |A ∪ B|,  |A ∪ B| = |A| + |B| − |A ∩ B|      value = Σ w IoU / Σ w
 //! ```
-//! A box is `x_min, y_min, x_max, y_max`. A box whose maximum lies below its minimum is empty: its area is 0, and
-//! two empty boxes have IoU 0. Jaccard's index; as a metric of boxes: Everingham et al., "The PASCAL visual object
-//! classes challenge", IJCV 88 (2010).
+//! A box is `x_min, y_min, x_max, y_max`. A box with a maximum below its minimum is empty: its area is 0, and
+//! two empty boxes have IoU 0. IoU is Jaccard's index; as a metric of boxes: Everingham et al., "The PASCAL
+//! visual object classes challenge", IJCV 88 (2010).
 
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::loss::Labels;
 
-/// A row with any coordinate missing has no label.
+/// The mean IoU. A row counts as without a label if any of its coordinates is missing.
 pub(super) fn mean_iou(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64> {
     let (mut sum, mut total) = (0.0, 0.0);
     for (row, (prediction, target)) in predictions.rows().into_iter().zip(labels.targets.rows()).enumerate() {

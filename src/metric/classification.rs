@@ -1,15 +1,16 @@
 //! Metrics of decisions: yes or no, or one of C classes.
 //!
-//! Probabilities become decisions first: yes above ½, or the most probable class, the first of equals. All but
-//! top-k follow from three counts per class, in weight:
+//! First, probabilities are turned into decisions: yes if above ½, or the most probable class (the first, if
+//! several are). All metrics but top-k follow from three weighted counts for each class:
 //!
 //! ```text
-//! hits: of the class and decided so (TP)      decided: decided so (TP + FP)      truth: of the class (TP + FN)
+//! hits: of the class and recognised (TP)      decided: decided to be it (TP + FP)      truth: of the class (TP + FN)
 //! accuracy  Σ hits / Σ truth                  balanced accuracy  mean over c with truth > 0 of hits / truth
 //! precision hits / decided        recall hits / truth        F1 2 hits / (decided + truth)        0/0 = 0
 //! ```
-//! Definitions and corners as in scikit-learn, except that the accuracy of several yes/no columns is the mean over
-//! the columns (scikit-learn asks for whole rows to be right, which a missing label would make meaningless).
+//! Definitions and special cases are those of scikit-learn, with one exception: the accuracy of several yes/no
+//! columns is the mean over the columns. (scikit-learn counts rows in which all columns are right, which has no
+//! meaning for a row with a missing label.)
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 use super::examples::{self, mean};
 use crate::loss::Labels;
 
-/// Over which classes precision, recall and F1 are taken.
+/// How precision, recall and F1 are averaged over the classes.
 ///
 /// ```
 /// use ndarray::array;
@@ -38,13 +39,13 @@ use crate::loss::Labels;
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Average {
-    /// Of the class *yes*, or class 1 of two.
+    /// Not averaged: the value for the class *yes*, or for class 1 of two.
     Binary,
-    /// The mean over the classes that occur in the truth or among the decisions. With several yes/no columns, the
-    /// mean over the columns of the class *yes*.
+    /// The mean over the classes that occur among the labels or the decisions. With several yes/no columns, the
+    /// mean over the columns of the value for *yes*.
     Macro,
-    /// Of the summed counts of all classes, which for one of C classes is the accuracy. With several yes/no columns,
-    /// of the summed counts of the class *yes*.
+    /// From the sums of the counts over all classes; for one of C classes, this is the accuracy. With several
+    /// yes/no columns, from the sums of the counts for *yes*.
     Micro,
 }
 
@@ -58,7 +59,7 @@ impl Average {
     }
 }
 
-/// How many rows of each class were decided to be of each class.
+/// A confusion matrix: for each class, how many of its rows were decided to be of which class.
 ///
 /// ```
 /// use ndarray::array;
@@ -80,9 +81,9 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// Counts the labelled rows of one yes/no column (`n × 1` probabilities of yes; two classes) or of C classes
-    /// (`n × C` probabilities). `None` if a prediction for a labelled row is not finite or a target is not a class.
-    /// Without any labelled row all counts are 0.
+    /// Counts the labelled rows of one yes/no column (`n × 1` probabilities of yes; two classes) or of C
+    /// classes (`n × C` probabilities). `None` if a prediction for a labelled row is not finite, or a target is
+    /// not a class. Without labelled rows, all counts are 0.
     ///
     /// # Panics
     /// If the shapes do not fit, or there are several target columns.
@@ -101,7 +102,7 @@ impl ConfusionMatrix {
         Some(Self { counts })
     }
 
-    /// The counts, `true class × decided class`, in weight.
+    /// The counts, `true class × decided class`, weighted by the rows' weights.
     pub fn counts(&self) -> ArrayView2<'_, f64> {
         self.counts.view()
     }
@@ -183,7 +184,7 @@ pub(super) fn top_k_accuracy(
     (total > 0.0).then(|| hits / total)
 }
 
-/// The mean of `of` over the classes that `average` names, or `of` their sum.
+/// The mean of `of` over the classes that `average` asks for, or `of` the sum of their counts.
 fn averaged(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -206,7 +207,7 @@ fn averaged(
     }
 }
 
-/// The weight of the rows of a class, of those decided to be of it, and of those that are both.
+/// The weights of the rows of a class, of those decided to be of it, and of those that are both.
 #[derive(Clone, Copy, Default)]
 struct Count {
     hits: f64,
@@ -244,8 +245,8 @@ fn total(counts: &[Count]) -> f64 {
     counts.iter().map(|c| c.truth).sum()
 }
 
-/// The counts per class of each question put to the model that has any label. A question is which of C classes, or
-/// for each yes/no column whether no (class 0) or yes (class 1).
+/// The counts per class, for each question that has a label. There is one question in a task of C classes,
+/// which class it is; in a task of yes/no columns there is one for each column, no (class 0) or yes (class 1).
 fn labelled_counts(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<Vec<Vec<Count>>> {
     let n_classes = if is_one_of_classes(predictions, labels) { predictions.ncols() } else { 2 };
     let mut questions = vec![vec![Count::default(); n_classes]; labels.targets.ncols()];
@@ -293,18 +294,18 @@ fn for_each_decision(
     Some(())
 }
 
-/// The first of the largest.
+/// The index of the largest; the first, if several are.
 fn most_probable(row: ArrayView1<'_, f64>) -> usize {
     (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best })
 }
 
-/// Whether the outputs are the probabilities of the classes of one target column; if not, each is the probability
-/// of yes for its own column.
+/// Whether the outputs are the probabilities of the classes of a single target column. Otherwise, each output
+/// is the probability of yes for its own column.
 pub(super) fn is_one_of_classes(predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> bool {
     predictions.ncols() > labels.targets.ncols()
 }
 
-/// Whether every label that counts is 0 or 1.
+/// Whether all labels in rows of weight above 0 are 0 or 1.
 pub(super) fn is_yes_or_no(labels: &Labels<'_, f64>) -> bool {
     let counts = |&(row, _): &(usize, _)| labels.weight(row) > 0.0;
     let mut rows = labels.targets.rows().into_iter().enumerate().filter(counts);

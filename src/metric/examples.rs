@@ -1,10 +1,10 @@
-//! The labelled examples a metric is taken over: what is missing, and what weighs nothing, is dropped here.
+//! The labelled examples that a metric is computed from: missing labels and rows of weight 0 are dropped here.
 
 use ndarray::ArrayView2;
 
 use crate::loss::Labels;
 
-/// One labelled value of one target column; its weight is positive.
+/// One label of one target column, with its prediction and a positive weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Example {
     pub prediction: f64,
@@ -12,7 +12,7 @@ pub(super) struct Example {
     pub weight: f64,
 }
 
-/// One row labelled with a class; its weight is positive.
+/// One row labelled with a class, with a positive weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClassExample {
     pub row: usize,
@@ -20,7 +20,7 @@ pub(super) struct ClassExample {
     pub weight: f64,
 }
 
-/// The labelled examples of one target column. `None` if a number among them is not finite.
+/// The labelled examples of one target column; `None` if any of their numbers is not finite.
 pub(super) fn column(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -41,8 +41,8 @@ pub(super) fn column(
     Some(examples)
 }
 
-/// The rows labelled with a class, where the classes are the columns of `predictions`. `None` if a prediction
-/// for them is not finite or a target is not the index of a class.
+/// The rows labelled with a class; the classes are the columns of `predictions`. `None` if one of their
+/// predictions is not finite, or a target is not the index of a class.
 pub(super) fn classes(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -62,7 +62,7 @@ pub(super) fn classes(
     Some(examples)
 }
 
-/// The mean over the columns of `metric(column, examples)`, of those where it is defined.
+/// The mean of `metric(column, examples)` over the columns where it is defined.
 pub(super) fn mean_over_columns(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -75,12 +75,12 @@ pub(super) fn mean_over_columns(
     mean(&values)
 }
 
-/// The mean; `None` of nothing.
+/// The mean; `None` without values.
 pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// `Σ w f / Σ w` over the examples; `None` of none.
+/// `Σ w f / Σ w` over the examples; `None` without examples.
 pub(super) fn weighted_mean(examples: &[Example], f: impl Fn(&Example) -> f64) -> Option<f64> {
     let (mut sum, mut total) = (0.0, 0.0);
     for example in examples {

@@ -1,31 +1,32 @@
-//! Metrics: how good predictions are, in numbers that people report.
+//! Metrics: numbers that say how good predictions are.
 //!
-//! A [`Metric`] is a description without a scalar type, to be written into the settings of a task. It is
-//! evaluated in `f64`, over all rows of a data set at once: an area under a curve is not the mean of the
-//! areas of batches. What the predictions are depends on the kind of metric:
+//! A [`Metric`] is a setting of a task. It is evaluated in `f64`, over all rows of a data set at once, because
+//! an area under a curve, for example, is not the mean of the areas in batches. What it expects as predictions
+//! and targets depends on the kind of task:
 //!
 //! ```text
 //! kind             predictions                        targets
 //! quantities       n × t  quantities                  n × t  quantities
 //! yes/no           n × t  probability of yes          n × t  0 or 1       (t > 1: multi-label)
 //! one of C ≥ 2     n × C  probability of each class   n × 1  class index
-//! ranking          n × 1  score, higher is earlier    n × 1  relevance ≥ 0, lists given by the groups
+//! ranking          n × 1  score, highest first        n × 1  relevance ≥ 0; each group is a list
 //! boxes            n × 4  x_min y_min x_max y_max     n × 4  the same
 //! ```
 //!
 //! The same rules hold for all of them:
-//! - A missing label (NaN) is left out, and so is a row of weight 0. What was predicted there does not matter.
-//! - A row of weight 2 counts as the same row twice. Where rows form lists, a list weighs as much as its mean
-//!   row.
-//! - With several target columns the value is the mean over the columns, of those where it is defined. (A loss is
-//!   averaged over all entries present, which is the same number only if no label is missing.)
-//! - The value is finite, or `None`: the metric is undefined there. That is so if there is no label at all, if a
+//! - A missing label (NaN) is left out, and so is a row of weight 0. What was predicted for it does not matter.
+//! - A row of weight 2 counts like two equal rows. If rows form lists, the weight of a list is the mean weight
+//!   of its rows.
+//! - With several target columns, the value is the mean over those columns where it is defined. (A loss is
+//!   averaged over all labels together, which gives the same number only if none is missing.)
+//! - The value is finite, or it is `None`: undefined. It is undefined if there is no label at all, if a
 //!   prediction for a labelled row is not finite, if a target is infinite or not of the kind in the table, and
-//!   where the formula divides by 0: R² and explained variance of targets that are all equal (a single row, for
-//!   one), the area under the ROC curve of a single class. Where a corner has a value by convention (the precision of a
-//!   model that never says yes is 0), it is scikit-learn's, and the metric says so.
+//!   where the formula divides by 0: R² and explained variance if all targets are equal (as in a single row),
+//!   the area under the ROC curve if there is only one class. Some such cases have a value by convention, for
+//!   example a precision of 0 for a model that never says yes. Then we use scikit-learn's, and the metric's
+//!   description names it.
 //!
-//! Where they come from, beside scikit-learn:
+//! Sources, besides scikit-learn:
 //!
 //! ```text
 //! rrmse            E. Spyromitros-Xioufis et al., "Multi-target regression via input space expansion",
@@ -78,9 +79,9 @@ pub use ranking::Gain;
 pub use score::{Direction, Score};
 pub use tasks::{Delta, delta_m_drop, delta_m_gain, mean_rank, weighted_average};
 
-/// A metric: which number says how good the predictions of a task are.
+/// A metric: a number that says how good the predictions of a task are.
 ///
-/// Two metrics are equal if their settings are; two custom ones if they are the same object.
+/// Two metrics are equal if their settings are equal; two custom metrics are equal if they are the same object.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
@@ -88,21 +89,22 @@ pub use tasks::{Delta, delta_m_drop, delta_m_gain, mean_rank, weighted_average};
 pub enum Metric {
     /// Mean squared error, `Σ w (y − t)² / Σ w`.
     MeanSquaredError,
-    /// Root mean squared error, `√(Σ w (y − t)² / Σ w)`; the mean over columns is of the roots.
+    /// Root mean squared error, `√(Σ w (y − t)² / Σ w)`. For several columns, the roots are averaged.
     RootMeanSquaredError,
     /// Mean absolute error, `Σ w |y − t| / Σ w`.
     MeanAbsoluteError,
     /// Largest absolute error, `max |y − t|`, over all columns.
     MaxError,
-    /// Coefficient of determination, `1 − Σ w (y − t)² / Σ w (t − t̄)²`, where t̄ is the mean of the targets
-    /// evaluated. Undefined where all targets are equal, which a single row's are.
+    /// Coefficient of determination, `1 − Σ w (y − t)² / Σ w (t − t̄)²`, where t̄ is the mean of these targets.
+    /// Undefined if all targets are equal, as they are with a single row.
     R2,
-    /// Explained variance, `1 − Var(t − y) / Var(t)`: R² that forgives a constant offset. Undefined where R² is.
+    /// Explained variance, `1 − Var(t − y) / Var(t)`: like R², but it ignores a constant offset. Undefined
+    /// where R² is.
     ExplainedVariance,
     /// Relative root mean squared error (RRMSE), `√(Σ w (y − t)² / Σ w (t̄ − t)²)`, where t̄ is the mean of the
     /// *training* targets. The mean over the target columns is the aRRMSE of Spyromitros-Xioufis et al. (2016).
     ///
-    /// 1 is what predicting the training mean would reach. Undefined where all targets equal that mean. See
+    /// Predicting the training mean for every row gives 1. Undefined if all targets equal that mean. See
     /// [`relative_to`](Metric::relative_to).
     RelativeRootMeanSquaredError {
         /// The mean of the training targets, one per column.
@@ -110,50 +112,54 @@ pub enum Metric {
     },
     /// Pinball loss of a predicted quantile, `Σ w max(q (t − y), (q − 1)(t − y)) / Σ w`.
     Pinball {
-        /// Which quantile is predicted, between 0 and 1.
+        /// The quantile that is predicted, between 0 and 1.
         quantile: f64,
     },
-    /// Share of right decisions: yes above probability ½, or the most probable class, the first of equals.
+    /// Share of correct decisions: yes if its probability is above ½, or the most probable class (the first, if
+    /// several are).
     Accuracy,
-    /// Mean over the classes that occur of the share of their rows that is recognised.
+    /// Mean recall over the classes that occur: for each, the share of its rows that are recognised.
     BalancedAccuracy,
-    /// Share of the rows whose class is among the `k` most probable; of equals the lower index comes first, so
-    /// that `k = 1` is accuracy.
+    /// Share of the rows whose class is among the `k` most probable. Of equally probable classes the one with
+    /// the lower index comes first, so `k = 1` is accuracy.
     TopKAccuracy {
         /// How many guesses are allowed, at least 1 and at most the number of classes.
         k: usize,
     },
-    /// Share of the yeses that are right, `TP / (TP + FP)`; 0 if there is none.
+    /// Share of the predicted yeses that are right, `TP / (TP + FP)`; 0 if none is predicted.
     Precision(Average),
-    /// Share of what is yes that is found, `TP / (TP + FN)`; 0 if there is none.
+    /// Share of the true yeses that are found, `TP / (TP + FN)`; 0 if there are none.
     Recall(Average),
-    /// Harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`; 0 if there is neither.
+    /// Harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`; 0 if there are no yeses, predicted or
+    /// true.
     F1(Average),
-    /// Mean negative logarithm of the probability given to what is true, which is clipped to `[ε, 1 − ε]`,
-    /// ε = 2⁻⁵². Undefined for numbers outside 0 to 1.
+    /// Mean negative logarithm of the probability predicted for the true class, clipped to `[ε, 1 − ε]` with ε
+    /// = 2⁻⁵². Undefined if a prediction is not between 0 and 1.
     LogLoss,
     /// Brier score: mean squared distance of the probabilities from the truth, `(p − t)²` for yes/no and two
-    /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2). Undefined for numbers outside 0 to 1.
+    /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2). Undefined if a prediction is not
+    /// between 0 and 1.
     Brier,
-    /// Area under the ROC curve: the probability that a positive row is ranked above a negative one, equals
-    /// counting half. For more than two classes, the mean over the classes that occur of class against rest.
+    /// Area under the ROC curve: the probability that a positive row has a higher score than a negative one,
+    /// where equal scores count half. For more than two classes, one class against the rest, averaged over the
+    /// classes that occur.
     RocAuc,
     /// Average precision, `Σ_j (R_j − R_{j−1}) P_j` over the distinct thresholds; 0 if no row is positive. For
-    /// more than two classes, the mean over the classes that occur of class against rest.
+    /// more than two classes, one class against the rest, averaged over the classes that occur.
     AveragePrecision,
-    /// Normalised discounted cumulative gain of each list, averaged over the lists of two rows and more; 0 for a list
-    /// without anything relevant.
+    /// Normalised discounted cumulative gain of each list, averaged over the lists of two or more rows; 0 for a
+    /// list without relevant rows.
     Ndcg {
-        /// How many of the first places count; all of them if `None`.
+        /// How many places count, from the first; all of them if `None`.
         k: Option<usize>,
-        /// What a relevance is worth.
+        /// The gain that a relevance is worth.
         gain: Gain,
     },
-    /// Average precision of each list, averaged over the lists; relevant is what has relevance > 0. 0 for a list
-    /// without anything relevant.
+    /// Average precision of each list, averaged over the lists. Rows with relevance > 0 are relevant; 0 for a
+    /// list without relevant rows.
     MeanAveragePrecision,
-    /// One over the place of the first relevant row of each list, averaged over the lists; 0 for a list without
-    /// anything relevant.
+    /// The reciprocal rank, 1 / (place of the first relevant row), of each list, averaged over the lists; 0 for
+    /// a list without relevant rows.
     MeanReciprocalRank,
     /// Intersection over union of the predicted and the true box, averaged over the rows.
     MeanIou,
@@ -198,7 +204,7 @@ pub enum Metric {
 /// assert_eq!(metric.evaluate(predictions.view(), &Labels::new(targets.view())), Some(0.5));
 /// ```
 pub trait MetricFunction: Debug + Send + Sync {
-    /// The name in reports, in the manner of `roc_auc`.
+    /// The name in reports, such as `roc_auc`.
     fn name(&self) -> String;
 
     /// Whether a higher or a lower value is better.
@@ -207,17 +213,17 @@ pub trait MetricFunction: Debug + Send + Sync {
     /// Whether the metric fits a head with `output_width` outputs and `target_width` target columns.
     ///
     /// # Errors
-    /// Says what it would fit. By default every width fits.
+    /// If it does not; the message should say what it would fit. By default, every width fits.
     fn check(&self, _output_width: usize, _target_width: usize) -> Result<()> {
         Ok(())
     }
 
     /// The value for `predictions` (`n × output width`); `None` if it is undefined. A value that is not finite
-    /// is taken as undefined too.
+    /// counts as undefined too.
     fn evaluate(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64>;
 }
 
-/// Two are equal if they are the same object.
+/// Two functions are equal if they are the same object.
 impl PartialEq for dyn MetricFunction {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::addr_eq(self, other)
@@ -225,8 +231,8 @@ impl PartialEq for dyn MetricFunction {
 }
 
 impl Metric {
-    /// The value for `predictions` (`n × output width`) against `labels`; `None` where the metric is undefined.
-    /// Never NaN, never infinite.
+    /// The value for `predictions` (`n × output width`) and `labels`; `None` if the metric is undefined. It is
+    /// never NaN or infinite.
     ///
     /// # Panics
     /// If the shapes do not fit each other or the metric; see [`check`](Metric::check).
@@ -266,7 +272,7 @@ impl Metric {
         value.filter(|value| value.is_finite())
     }
 
-    /// The value together with the metric's name and direction, as a line of a report.
+    /// The value together with the metric's name and direction, as reports have it.
     ///
     /// # Panics
     /// As [`evaluate`](Metric::evaluate).
@@ -304,8 +310,8 @@ impl Metric {
         }
     }
 
-    /// The name in reports: `rmse`, `f1_macro`, `ndcg@10`. Metrics of different settings have different names,
-    /// except for the training means of `rrmse`.
+    /// The name in reports: `rmse`, `f1_macro`, `ndcg@10`. Metrics with different settings have different
+    /// names, except that the name of `rrmse` does not show its training means.
     pub fn name(&self) -> String {
         match self {
             Metric::MeanSquaredError => "mse".into(),
@@ -336,12 +342,12 @@ impl Metric {
         }
     }
 
-    /// Whether the metric's settings are possible and fit a head with `output_width` outputs and `target_width`
-    /// target columns.
+    /// Checks that the metric's settings are valid and that it fits a head with `output_width` outputs and
+    /// `target_width` target columns.
     ///
     /// # Errors
-    /// [`ErrorKind::Shape`] for widths, [`ErrorKind::Setting`] for settings that the metric does not take; it
-    /// says which it takes.
+    /// [`ErrorKind::Shape`] if the widths do not fit, [`ErrorKind::Setting`] if a setting is not valid. The
+    /// message says what would fit.
     ///
     /// ```
     /// use polytask::metric::{Average, Metric};
@@ -409,8 +415,8 @@ impl Metric {
         }
     }
 
-    /// The relative root mean squared error with the mean of these training labels, by the weights of their rows,
-    /// to compare with. A column without a label has no mean, and the metric is undefined there.
+    /// The relative root mean squared error, relative to the mean of these training labels, weighted by their
+    /// rows' weights. A column without labels has no mean, and the metric is undefined there.
     ///
     /// ```
     /// use ndarray::array;

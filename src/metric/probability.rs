@@ -1,13 +1,13 @@
-//! Metrics of probabilities themselves: proper scores, best in expectation for the true probabilities.
+//! Metrics of probabilities: proper scoring rules, whose expectation is best for the true probabilities.
 //!
 //! ```text
 //!            yes/no                                one of C
 //! log loss   −(t ln p + (1 − t) ln(1 − p))         −ln p_t
 //! Brier      (p − t)²                              Σ_c (p_c − [c = t])², halved for C = 2
 //! ```
-//! p is clipped to [ε, 1 − ε], ε = 2⁻⁵², in the log loss. A number outside [0, 1] is no probability: its score is NaN,
-//! and so the whole value undefined. Both as in scikit-learn. Brier, "Verification of
-//! forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
+//! For the log loss, p is clipped to [ε, 1 − ε], ε = 2⁻⁵². A number outside [0, 1] is not a probability: its
+//! score is NaN, which makes the whole value undefined. Both metrics are as in scikit-learn. Brier,
+//! "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
 
 use ndarray::{ArrayView1, ArrayView2};
 

@@ -1,9 +1,10 @@
-//! Metrics of lists: rows of one group, sorted by their scores.
+//! Metrics of ranked lists: the rows of a group, sorted by their scores.
 //!
-//! A list is the labelled rows of one group id; without groups all rows are one list. Its value is that of the
-//! order of falling scores, and where scores are equal, *the mean over all orders of the equal rows*: the value
-//! does not hang on the order of the rows, and a model that gives everything the same score earns what a shuffle
-//! would. For tie group j of m rows at places g + 1 .. g + m, with r relevant rows in it and R before it:
+//! A list consists of the labelled rows with the same group id; without groups, all rows are one list. It is
+//! sorted by score, highest first. Where scores are equal, the value is *the mean over all orders of these
+//! rows*. So it does not depend on the order of the rows in the table, and a model that gives every row the
+//! same score gets what a random order would get on average. For tie group j, m rows with equal scores at
+//! places g + 1 .. g + m, with r relevant rows in it and R before it:
 //!
 //! ```text
 //! DCG@k  Σ_j (mean gain of the group) · Σ_{place ≤ k} 1 / log₂(place + 1)      NDCG = DCG / DCG of the best order
@@ -12,8 +13,9 @@
 //!        Pr₁ = r/m,   Prᵢ₊₁ = Prᵢ (m − i − r + 1) / (m − i)
 //! ```
 //! A row is relevant if its label is above 0; a negative label has no meaning and makes the metric undefined. A
-//! list without anything relevant has value 0, as in scikit-learn. A list of one row has no NDCG, as in scikit-learn:
-//! whatever its score, it would be 1. Lists are averaged with the mean weight of their rows.
+//! list without relevant rows has the value 0, as in scikit-learn. A list of one row has no NDCG, as in
+//! scikit-learn, since it would be 1 for any score. In the mean over lists, each has the mean weight of its
+//! rows.
 //!
 //! DCG: Järvelin and Kekäläinen, ACM TOIS 20 (2002); exponential gain: Burges et al., ICML 2005. Ties: McSherry and
 //! Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR
@@ -24,7 +26,7 @@ use ndarray::ArrayView2;
 use super::examples::Example;
 use crate::loss::Labels;
 
-/// What a relevance l is worth in [`Metric::Ndcg`](super::Metric::Ndcg).
+/// The gain of a row with relevance l in [`Metric::Ndcg`](super::Metric::Ndcg).
 ///
 /// ```
 /// use ndarray::array;
@@ -43,7 +45,7 @@ use crate::loss::Labels;
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 pub enum Gain {
-    /// `2^l − 1`, usual in learning to rank.
+    /// `2^l − 1`, which is usual in learning to rank.
     #[default]
     Exponential,
     /// `l`, as in scikit-learn.
@@ -100,7 +102,7 @@ pub(super) fn mean_average_precision(
         let (mut sum, mut place, mut relevant) = (0.0, 0, 0.0);
         for ties in tie_groups(list) {
             let (m, r) = (ties.len() as f64, n_relevant(ties) as f64);
-            // How many more relevant rows each place further back in the group has before it, on average.
+            // How many more relevant rows, on average, come before each next place in the group.
             let step = if ties.len() > 1 { (r - 1.0) / (m - 1.0) } else { 0.0 };
             let precisions =
                 (0..ties.len()).map(|i| (relevant + 1.0 + i as f64 * step) / (place + i + 1) as f64);
@@ -136,7 +138,7 @@ pub(super) fn mean_reciprocal_rank(
     })
 }
 
-/// The weighted mean of `metric(rows of the list, best score first)` over the lists that have it.
+/// The weighted mean of `metric(rows of the list, highest score first)` over the lists where it is defined.
 fn mean_over_lists(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -175,7 +177,7 @@ fn n_relevant(rows: &[Example]) -> usize {
     rows.iter().filter(|e| e.target > 0.0).count()
 }
 
-/// `Σ 1 / log₂(i + 2)` over the places `from..to`, counted from 0, that are among the first `k`.
+/// `Σ 1 / log₂(i + 2)` over those places i in `from..to`, counted from 0, that are among the first `k`.
 fn discounts(from: usize, to: usize, k: usize) -> f64 {
     (from..to.min(k)).map(|i| 1.0 / ((i + 2) as f64).log2()).sum()
 }

@@ -1,16 +1,17 @@
-//! Metrics of predicted quantities, column by column.
+//! Metrics of predicted quantities, computed column by column.
 //!
 //! ```text
 //! mse   Σ w (y − t)² / Σ w                    rmse  √mse                mae  Σ w |y − t| / Σ w
-//! r2    1 − Σ w (y − t)² / Σ w (t − t̄)²       t̄ the mean of the targets evaluated
+//! r2    1 − Σ w (y − t)² / Σ w (t − t̄)²       t̄ the mean of these targets
 //! rrmse √(Σ w (y − t)² / Σ w (t̄ − t)²)        t̄ the mean of the training targets
 //! explained variance   1 − Var(t − y) / Var(t)
 //! pinball              Σ w max(q (t − y), (q − 1)(t − y)) / Σ w
 //! ```
-//! R² and explained variance divide by the spread of the targets, so of targets that are all equal they are undefined.
-//! (scikit-learn answers 1 or 0 there; with `force_finite=False`, NaN or −∞.) RRMSE and its mean over targets, aRRMSE: Spyromitros-Xioufis, Tsoumakas, Groves
-//! and Vlahavas, "Multi-target regression via input space expansion", Machine Learning 104 (2016). Pinball:
-//! Koenker and Bassett, "Regression quantiles", Econometrica 46 (1978).
+//! R² and explained variance divide by the variance of the targets, so they are undefined if all targets are
+//! equal. (scikit-learn returns 1 or 0 there; with `force_finite=False`, NaN or −∞.) RRMSE and its mean over
+//! targets, aRRMSE: Spyromitros-Xioufis, Tsoumakas, Groves and Vlahavas, "Multi-target regression via input
+//! space expansion", Machine Learning 104 (2016). Pinball: Koenker and Bassett, "Regression quantiles",
+//! Econometrica 46 (1978).
 
 use ndarray::ArrayView2;
 
@@ -91,10 +92,10 @@ pub(super) fn pinball(
 pub(super) fn column_means(labels: &Labels<'_, f64>) -> Vec<f64> {
     (0..labels.targets.ncols())
         .map(|j| {
-            // The targets stand in for the predictions, which play no part in the mean.
+            // The targets take the place of predictions, which are not used for the mean.
             let examples = examples::column(labels.targets, labels, j).unwrap_or_default();
             match examples.first() {
-                // The rounded mean of equal numbers need not be that number.
+                // The computed mean of equal numbers need not be exactly that number.
                 Some(first) if is_constant(&examples, |e| e.target) => first.target,
                 _ => weighted_mean(&examples, |e| e.target).unwrap_or(f64::NAN),
             }
@@ -119,8 +120,8 @@ fn variance(examples: &[Example], f: impl Fn(&Example) -> f64) -> Option<f64> {
     weighted_mean(examples, |e| square(f(e) - mean))
 }
 
-/// Whether all are equal, as one or none are. Asked of the numbers themselves: the rounded variance of equal
-/// numbers need not be 0.
+/// Whether all targets are equal, which is true of one or none. The numbers themselves are compared, because
+/// the computed variance of equal numbers need not be exactly 0.
 fn is_constant(examples: &[Example], f: impl Fn(&Example) -> f64) -> bool {
     examples.windows(2).all(|pair| f(&pair[0]) == f(&pair[1]))
 }

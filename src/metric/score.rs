@@ -1,4 +1,4 @@
-//! A metric's value as it stands in a report, and which of two values is better.
+//! A metric's value with its name, as in a report, and which of two values is better.
 
 use std::fmt;
 
@@ -34,12 +34,12 @@ impl Direction {
         }
     }
 
-    /// The factor that makes higher better: 1, or −1 where lower is better.
+    /// The factor after which higher is better: 1, or −1 if lower is better.
     ///
     /// ```
     /// use polytask::metric::Direction;
     ///
-    /// let (reached, baseline) = (0.75, 1.0); // an error that has fallen by a quarter
+    /// let (reached, baseline) = (0.75, 1.0); // the error fell by a quarter
     /// assert_eq!(Direction::LowerIsBetter.sign() * (reached - baseline) / baseline, 0.25);
     /// assert_eq!(Direction::HigherIsBetter.sign(), 1.0);
     /// ```

@@ -1,7 +1,7 @@
-//! One number for several tasks: averages, improvement over single-task baselines (Δm), mean rank.
+//! One number for several tasks: weighted average, improvement over single-task baselines (Δm), mean rank.
 //!
-//! Δm is published with two signs. With M the value reached, B the baseline's, and s = 1 where higher is better
-//! and −1 where lower is:
+//! Papers define Δm with either sign. Let M be the value that was reached, B the value of the baseline, and s =
+//! 1 if higher is better and −1 if lower is:
 //!
 //! ```text
 //! gain   Δm = 100 / K · Σ_k 1/M_k · Σ_m s (M − B) / |B|     mean over tasks;     positive is better
@@ -11,14 +11,15 @@
 //!   task; with several, Lin and Zhang, "LibMTL", JMLR 24 (2023).
 //! - Drop: Navon et al., ICML 2022 (Nash-MTL); Liu et al., NeurIPS 2023 (FAMO).
 //!
-//! The published formulas divide by B. `|B|` is the same for positive baselines, and keeps better better where the
-//! baseline is negative, as an R² can be. A comparison is undefined if the baseline is 0 or either value is
-//! undefined; it is then left out of the mean, and [`Delta::left_out`] says how many were.
+//! The published formulas divide by B instead of `|B|`. That is the same for a positive baseline, but for a
+//! negative one, as R² can be, it would turn an improvement into a loss. A comparison is undefined if the
+//! baseline is 0 or one of the two values is undefined. It is then left out of the mean, and
+//! [`Delta::left_out`] counts it.
 
 use super::score::{Direction, Score};
 use crate::{Error, ErrorKind, Result};
 
-/// A relative improvement over baselines, and what it rests on.
+/// A relative improvement over baselines, with the number of comparisons behind it.
 ///
 /// ```
 /// use polytask::metric::{Delta, Direction, Score, delta_m_gain};
@@ -37,7 +38,7 @@ pub struct Delta {
     pub percent: Option<f64>,
     /// How many metrics were compared.
     pub compared: usize,
-    /// How many metrics were left out, because the baseline is 0 or a value is undefined.
+    /// How many metrics were left out because the baseline is 0 or a value is undefined.
     pub left_out: usize,
 }
 
@@ -46,14 +47,14 @@ pub struct Delta {
 /// ```text
 /// Δm = 100 / K · Σ_k 1/M_k · Σ_m s (M − B) / |B|        s = 1 where higher is better, else −1
 /// ```
-/// M is the value reached, B the baseline's. K.-K. Maninis, I. Radosavovic and I. Kokkinos, CVPR 2019, with
-/// one metric per task; with several, B. Lin and Y. Zhang, "LibMTL", JMLR 24, 2023.
+/// M is the value that was reached, B that of the baseline. K.-K. Maninis, I. Radosavovic and I. Kokkinos, CVPR
+/// 2019, with one metric per task; with several, B. Lin and Y. Zhang, "LibMTL", JMLR 24, 2023.
 ///
-/// `reached` and `baseline` hold the scores of each task, in the same order and under the same names. A task without
-/// a defined comparison is left out.
+/// `reached` and `baseline` hold the scores of each task, in the same order and with the same names. A task
+/// without any defined comparison is left out.
 ///
 /// # Errors
-/// [`ErrorKind::Shape`] if there are not as many tasks or metrics in both, [`ErrorKind::Name`] if names or
+/// [`ErrorKind::Shape`] if the numbers of tasks or of metrics differ, [`ErrorKind::Name`] if names or
 /// directions differ.
 ///
 /// ```
@@ -83,7 +84,7 @@ pub fn delta_m_gain<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<
 /// ```text
 /// Δm = −100 / n · Σ_m s (M − B) / |B|                   n metrics in all
 /// ```
-/// The other symbols are those of [`delta_m_gain`], which has an example of both. A. Navon et al.,
+/// The other symbols are explained at [`delta_m_gain`], which has an example of both. A. Navon et al.,
 /// "Multi-task learning as a bargaining game", ICML 2022; B. Liu et al., "FAMO", NeurIPS 2023.
 ///
 /// # Errors
@@ -93,12 +94,12 @@ pub fn delta_m_drop<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<
     Ok(delta(&gains, mean_of_defined(&gains.concat()).map(|gain| -100.0 * gain)))
 }
 
-/// The mean of scores by weight, `Σ w v / Σ w`, as one score called `average`: one number to stop early by. A score
-/// that is undefined or of weight 0 is left out; if none is left, the average is undefined.
+/// The weighted mean of scores, `Σ w v / Σ w`, as a score called `average`: one number, for early stopping for
+/// example. A score that is undefined or has weight 0 is left out. If none remains, the average is undefined.
 ///
 /// # Errors
-/// [`ErrorKind::Setting`] if a weight is negative or not finite, or the directions differ: the mean of an
-/// error and an accuracy has no better end.
+/// [`ErrorKind::Setting`] if a weight is negative or not finite, or if the directions differ: for the mean of
+/// an error and an accuracy, neither higher nor lower would be better.
 ///
 /// ```
 /// use polytask::metric::{Direction, Score, weighted_average};
@@ -116,7 +117,7 @@ pub fn weighted_average(terms: &[(&Score, f64)]) -> Result<Score> {
         if score.direction != direction {
             let (expected, found) = (format!("{direction:?}"), format!("{:?}", score.direction));
             return Err(Error::new(ErrorKind::Setting, place(), expected, found)
-                .advise("average the improvements over a baseline instead, see delta_m_gain"));
+                .advise("average the improvements over a baseline instead: see delta_m_gain"));
         }
         if !(*weight >= 0.0 && weight.is_finite()) {
             return Err(Error::new(ErrorKind::Setting, place(), "a finite weight of at least 0", weight));
@@ -129,15 +130,14 @@ pub fn weighted_average(terms: &[(&Score, f64)]) -> Result<Score> {
     Ok(Score { name: "average".into(), value: (total > 0.0).then(|| sum / total), direction })
 }
 
-/// The mean rank of each method over the metrics: 1 is the best on every metric. Methods of equal value share the
-/// mean of their places.
+/// The mean rank of each method over the metrics. A method that is best in every metric has 1; methods with
+/// equal values share the mean of their ranks.
 ///
-/// `methods` holds the scores of each method, in the same order and under the same names. A metric that is undefined
-/// for any method is left out for all; `None` if no metric is left.
+/// `methods` holds the scores of each method, in the same order and with the same names. A metric that is
+/// undefined for any method is left out for all. The result is `None` if no metric remains.
 ///
 /// # Errors
-/// [`ErrorKind::Shape`] if the methods have not as many metrics, [`ErrorKind::Name`] if names or directions
-/// differ.
+/// [`ErrorKind::Shape`] if the numbers of metrics differ, [`ErrorKind::Name`] if names or directions differ.
 ///
 /// ```
 /// use polytask::metric::{Direction, Score, mean_rank};
@@ -173,7 +173,7 @@ pub fn mean_rank<S: AsRef<[Score]>>(methods: &[S]) -> Result<Option<Vec<f64>>> {
     Ok((n_metrics > 0).then(|| sums.into_iter().map(|sum| sum / f64::from(n_metrics)).collect()))
 }
 
-/// `s (M − B) / |B|` of every metric of every task; `None` where it is undefined.
+/// `s (M − B) / |B|` for every metric of every task; `None` where it is undefined.
 fn relative_gains<S: AsRef<[Score]>>(reached: &[S], baseline: &[S]) -> Result<Vec<Vec<Option<f64>>>> {
     if reached.len() != baseline.len() {
         let (expected, found) = (format!("{} tasks", reached.len()), baseline.len());

@@ -1,14 +1,15 @@
-//! Metrics of scores over all thresholds at once.
+//! Metrics of scores that consider all thresholds at once: ROC AUC and average precision.
 //!
-//! Rows are sorted by score, best first, and rows of equal score pass a threshold together. With the weight of
-//! positives and negatives of tie group j, `p_j` and `n_j`, and of all groups up to it, `P_j` and `N_j`:
+//! Rows are sorted by score, highest first; rows with equal scores form a *tie group*, which passes a threshold
+//! together. Let `p_j` and `n_j` be the weights of positives and negatives in tie group j, and `P_j` and `N_j`
+//! those in all groups up to and including j, and `P` and `N` those in all groups:
 //!
 //! ```text
-//! ROC AUC            Σ_j n_j (P_{j−1} + p_j / 2) / (P N)        no value if P = 0 or N = 0
+//! ROC AUC            Σ_j n_j (P_{j−1} + p_j / 2) / (P N)        undefined if P = 0 or N = 0
 //! average precision  Σ_j (p_j / P) · P_j / (P_j + N_j)          0 if P = 0
 //! ```
-//! The first is the Mann-Whitney statistic and equals the trapezoids under the ROC curve (Hanley and McNeil, 1982).
-//! Both in O(n log n), and equal to scikit-learn's, ties and weights included.
+//! The first is the Mann-Whitney statistic, which equals the area under the ROC curve by the trapezoidal rule
+//! (Hanley and McNeil, 1982). Both take O(n log n), and equal scikit-learn's, also with ties and weights.
 
 use ndarray::ArrayView2;
 
@@ -40,8 +41,8 @@ pub(super) fn average_precision(predictions: ArrayView2<'_, f64>, labels: &Label
     })
 }
 
-/// The mean of `area(tie groups)` over the yes/no columns, or over the classes that occur, each against the rest.
-/// Of two classes only the second is asked for: the first is its mirror image.
+/// The mean of `area(tie groups)` over the yes/no columns, or over the classes that occur, each against the
+/// rest. With two classes, only the second against the first: the other way round is the mirror image.
 fn one_against_rest(
     predictions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
@@ -71,7 +72,7 @@ fn one_against_rest(
     mean(&classes.filter_map(against_rest).collect::<Vec<_>>())
 }
 
-/// The weight of positives and of negatives at each distinct score, best score first.
+/// The weights of positives and of negatives at each distinct score, highest first.
 fn tie_groups(mut examples: Vec<Example>) -> Vec<(f64, f64)> {
     examples.sort_by(|a, b| b.prediction.total_cmp(&a.prediction));
     let weight_of = |group: &[Example], target: f64| -> f64 {

@@ -1,15 +1,15 @@
-//! A report as a table for people.
+//! A report printed as a table.
 //!
-//! Tasks with the same metrics stand below each other, and an arrow beside a metric says which way is better.
+//! Tasks with the same metrics share a header, and an arrow beside a metric says which direction is better.
 
 use std::fmt;
 
 use super::{Report, TaskReport};
 use crate::metric::{Direction, Score};
 
-/// How wide a table may be.
+/// The largest width of a table.
 const WIDTH: usize = 100;
-/// How wide names may be.
+/// The largest width of a name.
 const NAME: usize = 28;
 
 impl fmt::Display for Report {
@@ -47,7 +47,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The tasks by their metrics, in the order in which each set of metrics comes first.
+    /// The tasks grouped by their metrics, in order of first appearance.
     fn alike(&self) -> Vec<Vec<&TaskReport>> {
         let mut groups: Vec<Vec<&TaskReport>> = Vec::new();
         let names =
@@ -76,7 +76,7 @@ impl Column {
     }
 }
 
-/// The columns of some tasks, as many in a line as fit beside names of that width.
+/// The columns of a group of tasks, divided into lines that fit beside names of that width.
 fn lines(tasks: &[&TaskReport], name_width: usize) -> Vec<Vec<Column>> {
     let mut columns = vec![
         Column::new("labels".into(), tasks.iter().map(|task| task.n_labels.to_string())),
@@ -117,7 +117,8 @@ fn loss(task: &TaskReport) -> String {
     }
 }
 
-/// Four decimals, or, where they would show less than three digits or a very long number, a power of ten.
+/// With four decimals, or in scientific notation where those would show fewer than three digits or a very long
+/// number.
 fn number(x: f64) -> String {
     let plain = x == 0.0 || (0.01..1e5).contains(&x.abs());
     if plain { format!("{x:.4}") } else { format!("{x:.3e}") }

@@ -68,9 +68,9 @@ fn a_file_of_every_kind_of_column_is_read_as_told() {
         [
             "id        left out by the settings",
             "speed     feature, numbers with mean 9.833333; 1 missing",
-            "material  a feature for each text of `brass`, `steel`, `tin`",
-            "coolant   a feature for each text of `oil`, `water`; 1 missing",
-            "note      left out: no cell is filled",
+            "material  texts, a feature for each of `brass`, `steel`, `tin`",
+            "coolant   texts, a feature for each of `oil`, `water`; 1 missing",
+            "note      left out: every cell is empty",
             "torque    target; 1 missing",
             "worn      target, with the classes `no`, `yes`; 1 missing",
             "trust     weights",

@@ -1,4 +1,4 @@
-//! What each column of a file was found to be, and the reading of files in that way.
+//! How each column of a file is read: found from one file, applied to others.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,10 +12,11 @@ use super::{CsvReader, Table, Target};
 use crate::data::{Dataset, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// How the columns of a file are read, fitted by [`CsvReader`]; it reads other files into the same features.
+/// How the columns of a file are read. [`CsvReader`] fits an encoding to one file; the encoding then reads
+/// other files into the same features.
 ///
-/// Printed, it is a report: one line per column. Columns are found by name, so their order in the next file does
-/// not matter, and columns that the fitted file did not have are skipped.
+/// It prints as a report with one line per column. Columns are found by name, so their order in the other file
+/// does not matter, and columns that the fitted file did not have are skipped.
 ///
 /// ```
 /// use polytask::data::csv::CsvReader;
@@ -57,9 +58,9 @@ pub struct Encoding {
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Column {
-    /// Its name in the header.
+    /// The column's name in the header.
     pub name: String,
-    /// What it holds.
+    /// What the column holds.
     pub content: Content,
 }
 
@@ -82,36 +83,36 @@ pub struct Column {
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 #[non_exhaustive]
 pub enum Content {
-    /// A feature: numbers.
+    /// Numbers: one feature.
     Numbers {
-        /// The mean of the numbers, which takes the place of empty cells.
+        /// The mean of the numbers, which replaces empty cells.
         mean: f64,
-        /// Whether all numbers are the same, so that the column carries no information.
+        /// Whether all numbers are equal, so that the column carries no information.
         constant: bool,
-        /// How many cells were empty. If any, there is a feature `name_missing`.
+        /// How many cells were empty. If any were, there is a second feature, `name_missing`.
         missing: usize,
-        /// What is subtracted from every number, 0 in most columns: the smallest, if `f32` could not tell the numbers
-        /// apart as they are, such as seconds since 1970.
+        /// What is subtracted from every number. Usually it is 0; it is the smallest number if `f32` could not
+        /// tell the numbers apart otherwise, such as seconds since 1970.
         #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
         base: f64,
     },
-    /// Features: one per text.
+    /// Texts: one-hot features, one per text.
     Texts {
-        /// The texts, sorted; as numbers, if all of them are.
+        /// The texts, sorted; if all of them are numbers, sorted as numbers.
         categories: Vec<String>,
-        /// How many cells were empty. If any, there is a feature `name_missing`.
+        /// How many cells were empty. If any were, there is another feature, `name_missing`.
         missing: usize,
     },
-    /// No features: not one cell is filled.
+    /// Nothing, so no feature: every cell is empty.
     Empty,
-    /// No features: left out by the settings.
+    /// No feature: the settings leave the column out.
     Ignored,
-    /// A target: numbers.
+    /// A target of numbers.
     Target {
         /// How many labels were missing.
         missing: usize,
     },
-    /// A target: classes.
+    /// A target of classes.
     Classes {
         /// The texts of the classes 0, 1, 2 …
         classes: Vec<String>,
@@ -130,12 +131,12 @@ fn is_zero(x: &f64) -> bool {
 }
 
 impl Encoding {
-    /// What each column of the fitted file holds, in the order of that file.
+    /// The columns of the fitted file, in its order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// The names of the features that the columns become.
+    /// The names of the features, in order.
     pub fn feature_names(&self) -> Vec<String> {
         self.columns.iter().flat_map(Column::features).collect()
     }
@@ -147,7 +148,7 @@ impl Encoding {
     /// let file = "area,kind,price\n500,barn,3\n600,house,4\n";
     /// let reader = CsvReader::new().targets(["price"]).class_targets(["kind"]);
     /// let (data, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
-    /// assert_eq!(encoding.target_names(), ["price", "kind"]); // as the settings name them
+    /// assert_eq!(encoding.target_names(), ["price", "kind"]); // in the order of the settings
     /// assert_eq!(encoding.target_names(), data.target_names());
     /// assert_eq!(encoding.classes("kind"), Some(&["barn".to_owned(), "house".to_owned()][..]));
     /// assert_eq!(encoding.classes("price"), None);
@@ -157,8 +158,9 @@ impl Encoding {
         self.reader.targets.iter().map(|target| target.name.clone()).collect()
     }
 
-    /// The same encoding, tolerant of surprises: a text that the fitted file did not have counts as no category, and an
-    /// empty cell in a column that had none counts as the mean, or as no category. Without this, both are errors.
+    /// The same encoding, but tolerant of what the fitted file did not have: an unknown text becomes no
+    /// category (all its one-hot features are 0), and an empty cell in a column without empty cells becomes the
+    /// mean or no category. By default, both are errors.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -175,7 +177,7 @@ impl Encoding {
         self
     }
 
-    /// Reads a file with the columns of the fitted one.
+    /// Reads another file with the columns of the fitted one.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -192,13 +194,13 @@ impl Encoding {
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read or is not a table, [`ErrorKind::Name`] if a column is
-    /// missing, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names
-    /// file, line and column.
+    /// missing, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names the
+    /// file, the line and the column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
         self.apply(&Table::read(path, self.reader.delimiter)?)
     }
 
-    /// Reads from any source; `name` stands for the file in messages.
+    /// Reads from any source; error messages call it `name`.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -206,17 +208,17 @@ impl Encoding {
         self.apply(&self.table_from(source, name)?)
     }
 
-    /// The text of another file with the same separator, for [`apply`](Self::apply) or
+    /// Reads another file with the same separator as text, to pass to [`apply`](Self::apply) or
     /// [`features`](Self::features).
     ///
     /// # Errors
-    /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column's
-    /// name is empty or there twice.
+    /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column name
+    /// is empty or there twice.
     pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
         Table::read_from(source, name, self.reader.delimiter)
     }
 
-    /// The data of a table.
+    /// Converts a table to data: features, targets, weights and groups.
     ///
     /// ```
     /// use polytask::data::csv::{CsvReader, Table};
@@ -228,7 +230,7 @@ impl Encoding {
     /// assert_eq!(data.feature_row(2), [612.0]);
     /// assert!(data.target_row(1)[0].is_nan());
     /// let next = encoding.table_from("area\n700\n".as_bytes(), "next.csv")?;
-    /// assert!(encoding.apply::<f32>(&next).is_err()); // a table without its targets has features only
+    /// assert!(encoding.apply::<f32>(&next).is_err()); // without its target column, only the features can be read
     /// assert_eq!(encoding.features::<f32>(&next)?, ndarray::array![[700.0]]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -271,8 +273,8 @@ impl Encoding {
         Ok(data)
     }
 
-    /// The features of a table, `rows × features`. Targets, weights and groups need not be there: this is for
-    /// predicting.
+    /// Converts only the features of a table, `rows × features`. Target, weight and group columns may be
+    /// absent, as they are when you want predictions.
     ///
     /// # Errors
     /// [`ErrorKind::Name`] if a feature column is missing, [`ErrorKind::Value`] if a cell does not hold
@@ -295,7 +297,7 @@ impl Encoding {
         Ok(features)
     }
 
-    /// The texts of the classes 0, 1, 2 … of the target column `name`, if it holds classes.
+    /// The texts of the classes 0, 1, 2 … of the target column `name`; `None` if it is not a target of classes.
     pub fn classes(&self, name: &str) -> Option<&[String]> {
         let column = self.columns.iter().find(|column| column.name == name)?;
         match &column.content {
@@ -304,9 +306,10 @@ impl Encoding {
         }
     }
 
-    /// Fails unless the columns become features of exactly these names, and the settings are about columns that are
-    /// there: what a fitted encoding is, and one from a file may not be. No name is put together, because those of a
-    /// file made on purpose could be longer than the file many times over.
+    /// Fails unless the columns become features of exactly these names and every target in the settings is one
+    /// of the columns. That is true of a fitted encoding, but may not be of one read from a file. The names are
+    /// compared piece by piece and never put together, because in a malicious file they could be many times
+    /// longer than the file.
     pub(crate) fn check(&self, features: &[String]) -> Result<()> {
         let mut names = features.iter();
         let mut next_is = |parts: [&str; 3]| {
@@ -328,7 +331,7 @@ impl Encoding {
             if missing > 0 { next_is([&column.name, "_missing", ""]) } else { Some(()) }
         };
         if let Some(column) = self.columns.iter().find(|&column| fits(column).is_none()) {
-            let expected = format!("features of the names of the model's {}", features.len());
+            let expected = format!("the names of the model's {} features", features.len());
             return Err(Error::new(
                 ErrorKind::Name,
                 "encoding",
@@ -370,7 +373,7 @@ impl Encoding {
                 None => {
                     return Err(cells
                         .unknown(row, text, categories)
-                        .advise("`Encoding::lenient` reads an unknown text as no category"));
+                        .advise("`Encoding::lenient` accepts it, as no category"));
                 }
             },
             (Content::Texts { missing, .. }, None) => self.mark_missing(cells, row, *missing, features)?,
@@ -379,7 +382,8 @@ impl Encoding {
         Ok(())
     }
 
-    /// Sets the last feature of a column, `name_missing`, which is there if cells were `missing` when fitted.
+    /// Sets the last feature of a column, `name_missing`, which exists if cells were `missing` in the fitted
+    /// file.
     fn mark_missing<F: Scalar>(
         &self,
         cells: &Cells<'_>,
@@ -394,10 +398,10 @@ impl Encoding {
             return Err(Error::new(
                 ErrorKind::Value,
                 cells.place(row),
-                "a filled cell, as in every row that the encoding was fitted on",
+                "a filled cell, as in all rows that the encoding was fitted to",
                 "an empty cell",
             )
-            .advise("`Encoding::lenient` reads it as the mean, or as no category"));
+            .advise("`Encoding::lenient` accepts it, as the mean or as no category"));
         }
         Ok(())
     }
@@ -445,7 +449,7 @@ impl Column {
     }
 }
 
-/// One column of a table, in which some texts count as empty.
+/// One column of a table, where the texts in `missing` count as empty.
 pub(super) struct Cells<'a> {
     table: &'a Table,
     column: usize,
@@ -457,7 +461,7 @@ impl<'a> Cells<'a> {
         Ok(Self { table, column: table.column(name)?, missing })
     }
 
-    /// The text of a cell, if it is filled.
+    /// The text of a cell; `None` if it is empty.
     pub(super) fn get(&self, row: usize) -> Option<&'a str> {
         let text = self.table.cell(row, self.column);
         (!text.is_empty() && !self.missing.iter().any(|missing| missing == text)).then_some(text)
@@ -483,8 +487,9 @@ impl<'a> Cells<'a> {
             Some(Ok(number)) if number.is_finite() => {
                 Err(wrong(&format!("a number within the range of {}", F::NAME)))
             }
-            Some(Ok(_)) => Err(wrong("a finite number")
-                .advise("leave the cell empty if it is missing, or name the text in `CsvReader::missing`")),
+            Some(Ok(_)) => Err(wrong("a finite number").advise(
+                "if the value is missing, leave the cell empty or add its text to `CsvReader::missing`",
+            )),
             Some(Err(_)) | None => Err(wrong("a number")),
         }
     }
@@ -495,7 +500,7 @@ impl<'a> Cells<'a> {
         Error::new(
             ErrorKind::Value,
             self.place(row),
-            format!("one of the texts that the encoding was fitted on: {}{more}", quoted(shown)),
+            format!("one of the texts that the encoding was fitted to: {}{more}", quoted(shown)),
             format!("`{text}`"),
         )
     }
@@ -547,12 +552,12 @@ impl fmt::Display for Content {
             Self::Numbers { mean, constant: false, missing, base } => {
                 write!(f, "feature, numbers with mean {mean:.6}")?;
                 if *base != 0.0 {
-                    write!(f, ", each less {base}")?;
+                    write!(f, ", minus {base}")?;
                 }
                 *missing
             }
             Self::Texts { categories, missing } => {
-                write!(f, "a feature for each text of {}", quoted(categories))?;
+                write!(f, "texts, a feature for each of {}", quoted(categories))?;
                 *missing
             }
             Self::Target { missing } => {
@@ -563,7 +568,7 @@ impl fmt::Display for Content {
                 write!(f, "target, with the classes {}", quoted(classes))?;
                 *missing
             }
-            Self::Empty => return write!(f, "left out: no cell is filled"),
+            Self::Empty => return write!(f, "left out: every cell is empty"),
             Self::Ignored => return write!(f, "left out by the settings"),
             Self::Weights => return write!(f, "weights"),
             Self::Groups => return write!(f, "groups"),

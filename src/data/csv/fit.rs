@@ -1,11 +1,11 @@
-//! Finding out what each column of a file holds.
+//! Finds out what each column of a file holds.
 
 use super::encoding::Cells;
 use super::{Column, Content, CsvReader, Encoding, Table};
 use crate::data::resolution;
 use crate::{Error, ErrorKind, Result};
 
-/// The encoding of `table` under the settings of `reader`, found from the given rows.
+/// The encoding of `table` with the settings of `reader`, fitted to the given rows.
 pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Encoding> {
     check_roles(reader, table)?;
     let columns = table
@@ -23,12 +23,12 @@ pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<E
             "at least one filled column that is a feature",
             "none",
         )
-        .advise("every column is a target, a weight, a group, left out or empty"));
+        .advise("all columns are targets, weights, groups, left out, or empty"));
     }
     Ok(Encoding { reader: reader.clone(), columns, lenient: false })
 }
 
-/// Fails unless each column named in the settings is there and has one role.
+/// Fails unless each column named in the settings exists and has only one role.
 fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
     let mut roles: Vec<(usize, &str)> = Vec::new();
     let named = (reader.targets.iter().map(|target| (&target.name, "a target")))
@@ -42,7 +42,7 @@ fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Setting,
                 table.column_place(column),
-                "one role in the settings",
+                "only one role in the settings",
                 format!("two: {other}, and {role}"),
             ));
         }
@@ -62,7 +62,9 @@ fn content(reader: &CsvReader, name: &String, cells: &Cells<'_>, rows: &[usize])
         }
         for &row in rows.iter().filter(|&&row| cells.get(row).is_some()) {
             cells.number::<f64>(row).map_err(|error| match cells.get(row).map(str::parse::<f64>) {
-                Some(Err(_)) => error.advise("name a target of texts in `CsvReader::class_targets`"),
+                Some(Err(_)) => {
+                    error.advise("if the target is a class, name it in `CsvReader::class_targets` instead")
+                }
                 _ => error,
             })?;
         }
@@ -104,13 +106,14 @@ fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content>
         .collect::<Result<Vec<_>>>()?;
     let count = numbers.len() as f64;
     let constant = numbers.iter().all(|&x| x == numbers[0]);
-    // Divided before they are summed, so that no sum overflows.
+    // Divided before they are summed, so that the sum does not overflow.
     let mean = if constant { numbers[0] } else { numbers.iter().map(|x| x / count).sum() };
     let base = resolution::base(&numbers).unwrap_or(0.0);
     Ok(Content::Numbers { mean, constant, missing, base })
 }
 
-/// Whether the filled cells are texts, not numbers. A mixture is an error: most likely one of the two is a slip.
+/// Whether the filled cells are texts rather than numbers. A mixture is an error, since it is most likely a
+/// slip.
 fn holds_texts(cells: &Cells<'_>, rows: &[usize]) -> Result<bool> {
     let filled = || rows.iter().copied().filter_map(|row| Some((row, cells.get(row)?)));
     let number = |text: &str| text.parse::<f64>().ok();
@@ -143,11 +146,11 @@ fn holds_texts(cells: &Cells<'_>, rows: &[usize]) -> Result<bool> {
         format!("`{text}`"),
     )
     .advise(
-        "mend the cell; or name its text in `CsvReader::missing`; or name the column in `CsvReader::categorical`",
+        "correct the cell, or add its text to `CsvReader::missing`, or the column to `CsvReader::categorical`",
     ))
 }
 
-/// The different texts of the filled cells, sorted; by size, if all of them are numbers.
+/// The different texts of the filled cells, sorted; if all of them are numbers, sorted as numbers.
 fn texts(cells: &Cells<'_>, rows: &[usize]) -> Vec<String> {
     let mut texts: Vec<&str> = rows.iter().filter_map(|&row| cells.get(row)).collect();
     texts.sort_unstable();

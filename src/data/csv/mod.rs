@@ -1,24 +1,25 @@
-//! CSV files (feature `csv`): from text to a [`Dataset`], and the same way again for the next file.
+//! CSV files (feature `csv`): from text to a [`Dataset`], and from later files to the same columns.
 //!
 //! ```text
-//! file ──▶ Table (text) ── fit ──▶ Encoding (what each column is) ── apply ──▶ Dataset
+//! file ──▶ Table (text) ── fit ──▶ Encoding (how each column is read) ── apply ──▶ Dataset
 //!                                      │
 //!                     next file ───────┴── apply ──▶ Dataset with the same columns
 //! ```
 //!
 //! | a column of the file | becomes |
 //! |---|---|
-//! | numbers | one feature of its name; empty cells hold the mean of the others |
-//! | … too close together for `f32`, such as seconds since 1970 | the same, less the smallest of them |
-//! | texts | one feature `name=text` per text, 1 where it stands and 0 elsewhere; texts sorted |
-//! | … with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
-//! | no cell filled | nothing |
-//! | a target | one target; an empty cell is a missing label (NaN) |
-//! | a class target | one target: the index of the text among the sorted texts |
+//! | numbers | one feature with the column's name; empty cells get the mean of the others |
+//! | … too close together for `f32`, such as seconds since 1970 | the same, with the smallest of them subtracted |
+//! | texts | one-hot features: one feature `name=text` for each text, in sorted order |
+//! | numbers or texts with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
+//! | nothing: every cell is empty | no feature |
+//! | a target | one target; empty cells are missing labels (NaN) |
+//! | a class target | one target: the class, which is the index of the text among the sorted texts |
 //!
-//! The means and the texts are fitted: they come from the rows passed to [`CsvReader::fit`]. If you fit on a
-//! whole file and split it afterwards, a little of the test rows leaks into training. Where that matters, fit on the
-//! training rows only, with [`CsvReader::fit_rows`], or on a separate training file.
+//! The means and the lists of texts are fitted, to all rows of the table unless you choose. If you fit them to
+//! a whole file and split it afterwards, a little information about the test rows leaks into training. Where
+//! that matters, fit them to the training rows only, with [`CsvReader::fit_rows`], or to a separate training
+//! file.
 
 mod encoding;
 mod fit;
@@ -57,7 +58,8 @@ use crate::{Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// A file is comma-separated UTF-8 text whose first line names the columns. Spaces around a cell are ignored.
+/// The file must be UTF-8 text, separated by commas unless [`delimiter`](Self::delimiter) says otherwise, and
+/// its first line must name the columns. Spaces around a cell are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", default, deny_unknown_fields))]
@@ -83,7 +85,8 @@ struct Target {
 }
 
 impl Default for CsvReader {
-    /// No targets; comma-separated; only empty cells are missing; at most 100 texts in a column.
+    /// No targets, comma-separated; only empty cells are missing, and a column may have at most 100 different
+    /// texts.
     fn default() -> Self {
         Self {
             targets: Vec::new(),
@@ -104,14 +107,14 @@ impl CsvReader {
         Self::default()
     }
 
-    /// Columns of numbers that are targets, in addition to those named before.
+    /// Names the columns of numbers that are targets. Further calls add more.
     pub fn targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: false }));
         self
     }
 
-    /// Columns of texts that are targets, in addition to those named before: a class is the index of its text
-    /// among the texts of the column, sorted.
+    /// Names the columns of texts that are targets, each text a class. Further calls add more. The number of a
+    /// class is the index of its text among the sorted texts of the column.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -128,14 +131,15 @@ impl CsvReader {
         self
     }
 
-    /// The column that holds the weight of each row: a number, at least 0.
-    /// [`group_column`](Self::group_column) shows it.
+    /// Names the column that holds the weights of the rows: numbers of at least 0. There is an example at
+    /// [`group_column`](Self::group_column).
     pub fn weights_column(mut self, name: impl Into<String>) -> Self {
         self.weights = Some(name.into());
         self
     }
 
-    /// The column that says which rows belong together: any text. Groups are numbered as they appear.
+    /// Names the column that says which rows belong together: rows with the same text are a group. Groups are
+    /// numbered in order of appearance.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -152,23 +156,23 @@ impl CsvReader {
         self
     }
 
-    /// Feature columns to be read as texts although they hold numbers, such as postal codes.
+    /// Names feature columns to read as texts although they hold numbers, such as postal codes.
     pub fn categorical(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.categorical.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Columns to leave out.
+    /// Names columns to leave out.
     pub fn ignore(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.ignored.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Texts that mean the same as an empty cell, such as `NA` or `?`.
+    /// Texts that count as an empty cell, such as `NA` or `?`.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
-    /// // Semicolons, an unknown number as `?`, a code that is no quantity, a column not to learn from.
+    /// // Cells separated by semicolons, `?` for an unknown number, a code made of digits, a column to leave out.
     /// let file = "zone;area;note\n8001;514;sold\n8002;?;new\n8001;612;sold\n";
     /// let reader = CsvReader::new().delimiter(b';').missing(["?", "NA"]);
     /// let reader = reader.categorical(["zone"]).ignore(["note"]);
@@ -188,8 +192,8 @@ impl CsvReader {
         self
     }
 
-    /// How many different texts a feature column may hold (default: 100). A column with more is most likely a name or a
-    /// note, which cannot be turned into features.
+    /// The most different texts that a feature column may hold (default: 100). A column with more most likely
+    /// holds names or notes, which one-hot features are of no use for, so it is an error.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
@@ -205,7 +209,7 @@ impl CsvReader {
         self
     }
 
-    /// Reads a file: its data, and how each column was read.
+    /// Reads a file. Returns the data, and the encoding that says how each column was read.
     ///
     /// ```
     /// use polytask::data::csv::CsvReader;
@@ -221,13 +225,13 @@ impl CsvReader {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read or is not a table, and as
-    /// [`fit`](Self::fit). The message names file, line and column.
+    /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read or is not a table, and the errors
+    /// of [`fit`](Self::fit). The message names the file, the line and the column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<(Dataset<F>, Encoding)> {
         self.encode(&Table::read(path, self.delimiter)?)
     }
 
-    /// Reads from any source; `name` stands for the file in messages.
+    /// Reads from any source; error messages call it `name`.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -240,20 +244,20 @@ impl CsvReader {
         Ok((encoding.apply(table)?, encoding))
     }
 
-    /// Finds out what each column of `table` is, from all rows.
+    /// Finds out what each column of `table` holds, from all rows.
     ///
     /// # Errors
     /// [`ErrorKind::Name`](crate::ErrorKind::Name) if a column named in the settings is not there,
-    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if one has two roles in them,
-    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a cell does not hold what its column should, a target
-    /// has no label or a column too many texts, and [`ErrorKind::File`](crate::ErrorKind::File) if no feature
-    /// is left.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the settings give it two roles,
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a cell does not hold what its column should, if a
+    /// target has no label or if a column has too many texts, and [`ErrorKind::File`](crate::ErrorKind::File)
+    /// if no feature is left.
     pub fn fit(&self, table: &Table) -> Result<Encoding> {
         self.fit_rows(table, &(0..table.n_rows()).collect::<Vec<_>>())
     }
 
-    /// Finds out what each column of `table` is, from the given rows only: the training rows, so that nothing of
-    /// the others gets into the means and the lists of texts.
+    /// Finds out what each column of `table` holds, from the given rows only. Give it the training rows, so
+    /// that the means and the lists of texts know nothing of the test rows.
     ///
     /// ```
     /// use polytask::data::csv::{Content, CsvReader, Table};
@@ -263,7 +267,7 @@ impl CsvReader {
     ///     Content::Numbers { mean, .. } => Ok::<_, polytask::Error>(mean),
     ///     _ => unreachable!("a column of numbers"),
     /// };
-    /// assert_eq!(mean(&[0, 1])?, 550.0); // the last row is to test on
+    /// assert_eq!(mean(&[0, 1])?, 550.0); // the last row is for testing
     /// assert_eq!(mean(&[0, 1, 2])?, 700.0);
     /// assert_eq!(CsvReader::new().fit(&table)?, CsvReader::new().fit_rows(&table, &[0, 1, 2])?);
     /// # Ok::<(), polytask::Error>(())
@@ -273,7 +277,7 @@ impl CsvReader {
     /// As [`fit`](Self::fit).
     ///
     /// # Panics
-    /// If there is no such row.
+    /// If one of the rows does not exist.
     #[track_caller]
     pub fn fit_rows(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
         fit::fit(self, table, rows)

@@ -1,4 +1,4 @@
-//! A CSV file as text: a header, and cells that are known to form a table.
+//! A CSV file as text: a header, and rows that all have as many cells as the header.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +9,7 @@ use ::csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 use super::super::names;
 use crate::{Error, ErrorKind, Result};
 
-/// The cells of a file, not yet interpreted.
+/// The cells of a file as text, not yet interpreted.
 ///
 /// ```
 /// use polytask::data::csv::Table;
@@ -25,12 +25,12 @@ pub struct Table {
     source: String,
     names: Vec<String>,
     rows: Vec<StringRecord>,
-    /// On which line of the file each row begins.
+    /// The line of the file on which each row begins.
     lines: Vec<usize>,
 }
 
 impl Table {
-    /// The file at `path`, whose cells are separated by `delimiter`.
+    /// Reads the file at `path`, whose cells are separated by `delimiter`.
     ///
     /// ```
     /// # use polytask::data::csv::Table;
@@ -44,8 +44,8 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::File`] if the file cannot be read, is not UTF-8, has no header or no rows, or a line has
-    /// not one cell per column; [`ErrorKind::Name`] if it names a column twice or not at all.
+    /// [`ErrorKind::File`] if the file cannot be read, is not UTF-8, has no header or no rows, or has a line
+    /// without exactly one cell for each column; [`ErrorKind::Name`] if a column name is empty or there twice.
     pub fn read(path: impl AsRef<Path>, delimiter: u8) -> Result<Self> {
         let path = path.as_ref();
         let source = path.display().to_string();
@@ -53,14 +53,14 @@ impl Table {
         Self::read_from(file, &source, delimiter)
     }
 
-    /// The same from any source; `name` stands for the file in messages.
+    /// Reads from any source; error messages call it `name`.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_from(mut source: impl Read, name: &str, delimiter: u8) -> Result<Self> {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).map_err(|cause| unreadable(name, cause))?;
-        // Lengths are checked here, for the sake of the message.
+        // The number of cells is checked here rather than by the reader, for a better message.
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -93,8 +93,8 @@ impl Table {
                     record.len(),
                 )
                 .advise(
-                    "a text that holds a separator or a line break must stand in double quotes; if cells are separated by \
-                     something else, `CsvReader::delimiter` says so",
+                    "put a text that contains a separator or a line break in double quotes; if the cells are separated by \
+                     something else, set `CsvReader::delimiter`",
                 ));
             }
             rows.push(utf8(record, name, line, &names)?);
@@ -111,7 +111,7 @@ impl Table {
         &self.names
     }
 
-    /// How many rows there are below the header: at least one.
+    /// The number of rows below the header, at least one.
     pub fn n_rows(&self) -> usize {
         self.rows.len()
     }
@@ -119,7 +119,7 @@ impl Table {
     /// The text of one cell, without spaces around it.
     ///
     /// # Panics
-    /// If there is no such cell.
+    /// If the cell does not exist.
     #[track_caller]
     pub fn cell(&self, row: usize, column: usize) -> &str {
         &self.rows[row][column]
@@ -128,17 +128,17 @@ impl Table {
     /// The index of the column called `name`.
     ///
     /// # Errors
-    /// [`ErrorKind::Name`] if there is none; the message lists the names nearest to it.
+    /// [`ErrorKind::Name`] if there is none; the message lists the most similar names.
     pub fn column(&self, name: &str) -> Result<usize> {
         names::find(format!("{}, line 1", self.source), &self.names, name)
     }
 
-    /// Where a cell stands, as messages say it.
+    /// The place of a cell, for error messages.
     pub(super) fn place(&self, row: usize, column: usize) -> String {
         format!("{}, line {}, column `{}`", self.source, self.lines[row], self.names[column])
     }
 
-    /// Where a column stands, as messages say it.
+    /// The place of a column, for error messages.
     pub(super) fn column_place(&self, column: usize) -> String {
         format!("{}, column `{}`", self.source, self.names[column])
     }
@@ -156,7 +156,7 @@ struct LineNumbering<'a> {
 }
 
 impl LineNumbering<'_> {
-    /// The line on which `record`, which comes after those asked for before, begins.
+    /// The line on which `record` begins. Records must be asked for in the order of the file.
     fn line_of(&mut self, record: &ByteRecord) -> usize {
         let end_of_last = record.position().map_or(0, |position| position.byte() as usize);
         let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');

@@ -1,9 +1,9 @@
-//! Four kinds of task on one table, with labels missing.
+//! Four kinds of task on one table, with missing labels.
 //!
-//! Eight normal features hide three quantities that all tasks share:
+//! The labels depend on three hidden quantities, computed from eight normal features, which all tasks share:
 //!
 //! ```text
-//! a = tanh(x₀ − x₁ + x₂ / 2)        b = sin(x₃ + x₄ / 2)        c = |x₅| − √(2/π)        x₆, x₇ say nothing
+//! a = tanh(x₀ − x₁ + x₂ / 2)        b = sin(x₃ + x₄ / 2)        c = |x₅| − √(2/π)        x₆, x₇ are not used
 //!
 //! value      = 2 a + b − c + 0.1 ε                                    a number
 //! accepted   = 1 with probability 1 / (1 + e^(−3 a − 2 b)), else 0    yes or no
@@ -11,8 +11,8 @@
 //! relevance  = how many of −1, 0, 1 are below b + c + s + 0.2 ε       0 to 3, to be ranked within a query
 //! ```
 //!
-//! A query has 4 to 12 rows and a strictness s ~ N(0, 1) of its own, which no feature tells: the order of its rows
-//! can be learnt, the size of their relevance cannot. The problem is this crate's own.
+//! A query has 4 to 12 rows and a strictness s ~ N(0, 1) of its own, on which no feature depends: the order of
+//! its rows can be learnt, the size of their relevance cannot. The problem was made for this crate.
 
 use super::{Draws, check_rows, table};
 use crate::Scalar;
@@ -20,8 +20,8 @@ use crate::data::Dataset;
 
 const FEATURES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 
-/// One regression (`value`), one yes or no (`accepted`), one of five classes (`grade`) and one ranking within queries
-/// (`relevance`), of which a share `missing` of the labels is missing at random.
+/// Four tasks on the same rows: a regression (`value`), a yes or no (`accepted`), one of five classes (`grade`)
+/// and a ranking within queries (`relevance`). A share `missing` of the labels is missing at random.
 ///
 /// ```text
 /// a = tanh(x₀ − x₁ + x₂ / 2)        b = sin(x₃ + x₄ / 2)        c = |x₅| − √(2/π)        x ~ N(0, I₈)
@@ -32,9 +32,10 @@ const FEATURES: [&str; 8] = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"];
 /// relevance  = how many of −1, 0, 1 are below b + c + s + 0.2 ε
 /// ```
 ///
-/// The groups of the table are queries of 4 to 12 rows, each with a hidden s ~ N(0, 1); the last one takes the rows
-/// that are left, and a single row, which could not be ranked, is counted to the query before (with an s of its own, so
-/// that a short table is the beginning of a long one). Each label is missing independently of all others.
+/// The groups of the table are queries of 4 to 12 rows, each with a hidden s ~ N(0, 1). The last query has the
+/// rows that are left. If that is a single row, which could not be ranked, it belongs to the query before it
+/// (with an s of its own, so that a short table equals the first rows of a longer one). Labels are missing
+/// independently of each other.
 ///
 /// ```
 /// use polytask::data::datasets;

@@ -1,16 +1,16 @@
-//! Regressions that are as much alike as one says: the synthetic data of Ma, Zhao, Yi, Chen, Hong and Chi,
-//! "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts", KDD 2018, section 3.2,
-//! for two tasks; here for any number.
+//! Regressions of chosen similarity: the synthetic data of Ma, Zhao, Yi, Chen, Hong and Chi, "Modeling Task
+//! Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts", KDD 2018, section 3.2. There it is
+//! for two tasks, here for any number.
 //!
 //! ```text
 //! x  ~ N(0, I_d)
 //! yₖ = zₖ + Σᵢ₌₁¹⁰ sin(i zₖ + (i − 1)²) + noise · ε         zₖ = wₖᵀ x,  ε ~ N(0, 1)
 //! ```
 //!
-//! The paper leaves the amplitudes and phases of the sines open; i and (i − 1)² for i = 1 … 10 are those of the
-//! code that its authors published. Weights of length 1 with the wanted cosine p between any two come from
-//! orthonormal u₁ … u_K and the Cholesky factor L of their Gram matrix, which has 1 on the diagonal and p elsewhere:
-//! wₖ = Σⱼ Lₖⱼ uⱼ. For two tasks this is the paper's w₁ = u₁, w₂ = p u₁ + √(1 − p²) u₂.
+//! The paper does not give the frequencies and phases of the sines; i and (i − 1)² for i = 1 … 10 are from the
+//! code that its authors published. We need weights of norm 1 with cosine p between any two. Their Gram matrix
+//! has 1 on the diagonal and p elsewhere; with its Cholesky factor L and orthonormal u₁ … u_K, they are wₖ = Σⱼ
+//! Lₖⱼ uⱼ. For two tasks this gives the paper's w₁ = u₁, w₂ = p u₁ + √(1 − p²) u₂.
 
 use ndarray::{Array1, Array2};
 
@@ -18,19 +18,20 @@ use super::{Draws, check_noise, check_rows, named};
 use crate::Scalar;
 use crate::data::Dataset;
 
-/// How many sines a target is made of.
+/// The number of sines in a target.
 const SINES: i32 = 10;
 
-/// `n_tasks` regressions on `n_features` normal features, whose weight vectors have the given `cosine` between any
-/// two of them: 1 makes the tasks the same up to noise, 0 unrelated.
+/// `n_tasks` regressions on `n_features` normal features. Each task has a weight vector, and `cosine` is the
+/// cosine between any two of them: with 1 the tasks are the same up to noise, with 0 they are unrelated.
 ///
 /// ```text
 /// yₖ = zₖ + Σᵢ₌₁¹⁰ sin(i zₖ + (i − 1)²) + noise · ε         zₖ = wₖᵀ x,  |wₖ| = 1,  wⱼᵀ wₖ = cosine
 /// ```
 ///
-/// Targets are called `task0, task1, …`. The weights are drawn from the seed, so split one table to train and to
-/// test. Source: Ma et al., "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts",
-/// KDD 2018, with noise 0.01 and cosines 0.5, 0.9 and 1 for 100 features.
+/// The targets are called `task0, task1, …`. Another seed draws other weights, so for training and testing
+/// split one table instead of making two. Source: Ma et al., "Modeling Task Relationships in Multi-task
+/// Learning with Multi-gate Mixture-of-Experts", KDD 2018, with noise 0.01 and cosines 0.5, 0.9 and 1 for 100
+/// features.
 ///
 /// ```
 /// use polytask::data::datasets;
@@ -40,8 +41,8 @@ const SINES: i32 = 10;
 /// ```
 ///
 /// # Panics
-/// If `n` or `n_tasks` is 0, there are more tasks than features, `noise` is negative or not finite, or the cosine is
-/// not between −1 / (n_tasks − 1), the smallest value possible for that many vectors, and 1.
+/// If `n` or `n_tasks` is 0, if there are more tasks than features, if `noise` is negative or not finite, or if
+/// `cosine` is above 1 or below −1 / (n_tasks − 1), the smallest that is possible between that many vectors.
 #[track_caller]
 pub fn related_tasks<F: Scalar>(
     n: usize,
@@ -55,12 +56,12 @@ pub fn related_tasks<F: Scalar>(
     check_noise(noise);
     assert!(
         (1..=n_features).contains(&n_tasks),
-        "{n_tasks} tasks on {n_features} features; 1 to as many are possible"
+        "{n_tasks} tasks on {n_features} features; there must be at least 1 task, and at most one for each feature"
     );
     let least = if n_tasks > 1 { -1.0 / (n_tasks - 1) as f64 } else { -1.0 };
     assert!(
         (least..=1.0).contains(&cosine),
-        "cosine {cosine}; for {n_tasks} tasks it is between {least} and 1"
+        "cosine {cosine}; for {n_tasks} tasks it must be between {least} and 1"
     );
 
     let mut draws = Draws::new(seed);

@@ -1,10 +1,10 @@
-//! Inverse dynamics of a planar arm with two links: which torques make it move so?
+//! Inverse dynamics of a planar arm with two links: which torques cause a given motion?
 //!
-//! The links are slender rods of masses m₁, m₂ (kg) and lengths l₁, l₂ (m) that turn in a vertical plane. Joint 1,
-//! the shoulder, is at the origin; q₁ (rad) is the angle of link 1 above the horizontal, q₂ that of link 2 above
-//! link 1. A rod has its centre of mass in the middle, c = l / 2, and the moment of inertia I = m l² / 12 about it.
-//! Lagrange's equations are those of the planar elbow manipulator in Spong, Hutchinson and Vidyasagar,
-//! "Robot Modeling and Control", Wiley 2006, chapter 7:
+//! The links are slender rods of masses m₁, m₂ (kg) and lengths l₁, l₂ (m) that move in a vertical plane. Joint
+//! 1, the shoulder, is at the origin; q₁ (rad) is the angle of link 1 above the horizontal, and q₂ the angle of
+//! link 2 from the direction of link 1. Each rod has its centre of mass in the middle, at c = l / 2, and the
+//! moment of inertia I = m l² / 12 about it. The equations of motion are those of the planar elbow manipulator
+//! in Spong, Hutchinson and Vidyasagar, "Robot Modeling and Control", Wiley 2006, chapter 7:
 //!
 //! ```text
 //! d₁₁ = m₁ c₁² + m₂ (l₁² + c₂² + 2 l₁ c₂ cos q₂) + I₁ + I₂
@@ -24,10 +24,10 @@ use super::{Draws, check_noise, check_rows, table};
 use crate::Scalar;
 use crate::data::Dataset;
 
-/// g, m/s².
+/// The acceleration of gravity, m/s².
 const GRAVITY: f64 = 9.81;
 
-/// The standard deviations of the noiseless torques over the states drawn, N m: measured on 4 million rows.
+/// The standard deviations of the torques without noise, in N m, measured on 4 million rows.
 const SPREAD: [f64; 2] = [3.91, 1.62];
 
 const FEATURES: [&str; 10] = [
@@ -43,7 +43,7 @@ const FEATURES: [&str; 10] = [
     "lower_length",
 ];
 
-/// Ranges of the features, in the order of [`FEATURES`]; the elbow bends one way.
+/// The ranges of the features, in the order of [`FEATURES`]. The elbow bends only one way.
 const RANGES: [(f64, f64); 10] = [
     (-FRAC_PI_2, FRAC_PI_2),
     (0.0, FRAC_PI_2),
@@ -57,10 +57,10 @@ const RANGES: [(f64, f64); 10] = [
     (0.4, 0.6),
 ];
 
-/// A two-link robot arm in the vertical plane: from its state and its build to the torques at `shoulder` and
-/// `elbow`, in N m.
+/// A two-link robot arm in the vertical plane. The features are its state, masses and lengths; the targets are
+/// the torques at its joints, `shoulder` and `elbow`, in N m.
 ///
-/// The 10 features are drawn independently, each value of its range equally likely:
+/// The 10 features are drawn independently, each uniformly from its range:
 ///
 /// ```text
 /// shoulder_angle, elbow_angle                 q₁, q₂     −π/2 … π/2, 0 … π/2   rad
@@ -79,10 +79,10 @@ const RANGES: [(f64, f64); 10] = [
 /// elbow    = d₁₂ q̈₁ + d₂₂ q̈₂ − h q̇₁² + g₂ + noise · 1.62 ε₂         ε normal, mean 0, deviation 1
 /// ```
 ///
-/// 3.91 N m and 1.62 N m are the standard deviations of the two torques, so `noise` is in units of them: 0.05
-/// leaves 0.25 % of the variance to chance. Source of the dynamics: Spong, Hutchinson and Vidyasagar, "Robot
-/// Modeling and Control", 2006, chapter 7, planar elbow manipulator. The rows of a short table are the first rows
-/// of a long one.
+/// `noise` is relative to the standard deviations of the two torques, 3.91 N m and 1.62 N m: with 0.05, the
+/// noise has 0.25 % of their variance, which no model can explain. Source of the dynamics: Spong, Hutchinson
+/// and Vidyasagar, "Robot Modeling and Control", 2006, chapter 7, planar elbow manipulator. With the same seed,
+/// a short table equals the first rows of a longer one.
 ///
 /// ```
 /// use polytask::data::datasets;
@@ -108,7 +108,7 @@ pub fn robot_arm<F: Scalar>(n: usize, noise: f64, seed: u64) -> Dataset<F> {
     })
 }
 
-/// The torques of a state, N m.
+/// The torques for a row of features, in N m.
 fn torques([q1, q2, v1, v2, a1, a2, m1, m2, l1, l2]: [f64; 10]) -> [f64; 2] {
     let (c1, c2) = (l1 / 2.0, l2 / 2.0);
     let (i1, i2) = (m1 * l1 * l1 / 12.0, m2 * l2 * l2 / 12.0);

@@ -1,16 +1,17 @@
-//! Small grey images of one shape each: which shape is it, and where?
+//! Small grey-scale images with one shape each: which shape is it, and where is it?
 //!
-//! The image is 16 × 16 pixels, background 0. The shape fills a box of 5 to 12 pixels each way that lies anywhere in
-//! the image, and has one brightness of 0.5 to 1. A pixel is as bright as the share of it that the shape covers,
-//! measured at 4 × 4 points. With u and v from −1 to 1 across and down the box, a point is inside
+//! An image has 16 × 16 pixels and the background 0. The shape fills a box, 5 to 12 pixels wide and high,
+//! anywhere in the image, and has a uniform brightness between 0.5 and 1. The value of a pixel is that
+//! brightness times the share of the pixel that the shape covers, measured at 4 × 4 points. With u and v from
+//! −1 to 1 across and down the box, a point is inside
 //!
 //! ```text
 //! 0  an ellipse      where u² + v² ≤ 1
 //! 1  a rectangle     everywhere in the box
-//! 2  a triangle      where |u| ≤ (v + 1) / 2          tip up
+//! 2  a triangle      where |u| ≤ (v + 1) / 2          apex at the top
 //! ```
 //!
-//! The problem is this crate's own.
+//! The problem was made for this crate.
 
 use ndarray::Array2;
 
@@ -20,7 +21,7 @@ use crate::data::Dataset;
 
 /// Pixels on a side.
 const SIDE: usize = 16;
-/// Points across a pixel at which coverage is measured.
+/// Coverage is measured at this many points across a pixel.
 const POINTS: usize = 4;
 
 /// Where a shape lies, in pixels from the left and the top edge.
@@ -29,13 +30,14 @@ struct Frame {
     y: [f64; 2],
 }
 
-/// Grey images of 16 × 16 pixels that show one shape: its class is the target `shape` (0 an ellipse, 1 a rectangle,
-/// 2 a triangle), and the box around it the targets `x0, y0, x1, y1`.
+/// Grey-scale images of 16 × 16 pixels that each show one shape. The target `shape` is its class (0 an ellipse,
+/// 1 a rectangle, 2 a triangle), and the targets `x0, y0, x1, y1` are the box around it.
 ///
-/// A box is measured from the left (x) and the top (y) edge, in units of the side of the image: numbers from 0 to 1
-/// with x0 < x1 and y0 < y1. The feature `pixel_r_c` is row r from the top, column c from the left, row after row;
-/// the background is 0 and a shape between 0.5 and 1, with normal noise of standard deviation `noise` added to every
-/// pixel. Sides of boxes are 5 to 12 pixels long, and lie anywhere.
+/// The box is given as fractions of the side of the image, from its left (x) and top (y) edge: numbers from 0
+/// to 1 with x0 < x1 and y0 < y1. The feature `pixel_r_c` is the pixel in row r from the top and column c from
+/// the left, and features are in row-major order. The background is 0, a shape is between 0.5 and 1, and normal
+/// noise of standard deviation `noise` is added to every pixel. Boxes are 5 to 12 pixels wide and high,
+/// anywhere in the image.
 ///
 /// ```
 /// use polytask::data::datasets;
@@ -73,7 +75,7 @@ pub fn shapes<F: Scalar>(n: usize, noise: f64, seed: u64) -> Dataset<F> {
     named(images, targets, &pixels, &["shape", "x0", "y0", "x1", "y1"])
 }
 
-/// Where a box begins and ends along one edge.
+/// The start and end of a box along one axis.
 fn side(draws: &mut Draws) -> [f64; 2] {
     let length = draws.uniform(5.0, 12.0);
     let start = draws.uniform(0.0, SIDE as f64 - length);
