@@ -1,7 +1,8 @@
-//! The network: a sharing form and one head per task, with one forward and one backward sweep.
+//! The network: a sharing form and a head for each task, its forward pass and its backward pass.
 //!
-//! A network holds addresses, never numbers: every method takes θ as a slice. So the same network serves
-//! training, many predicting threads, and the gradient checker, which hands in perturbed copies of θ.
+//! A network holds addresses, never numbers: every method takes θ as a slice. So the same network can be used
+//! for training, by many predicting threads, and by the gradient checker, which passes copies of θ that it has
+//! moved.
 //!
 //! ```text
 //! total loss   L(θ) = Σₖ wₖ Lₖ(θ)
@@ -10,19 +11,20 @@
 //! backward     wₖ δₖ → head k → its delta at the representation; the heads' deltas add up there
 //!              → sharing form; then each layer's gradient from its values and deltas
 //! ```
-//! One sweep computes the gradients of all heads and of the trunk, because backpropagation is linear in the
-//! delta: ∂L/∂θ_shared = Σₖ wₖ ∂Lₖ/∂θ_shared = backward(Σₖ wₖ δₖ). When the tasks' gradients are wanted one by one,
-//! the deltas travel in K lanes instead of being summed.
+//! One backward sweep computes the gradients of all heads and of the trunk, because backpropagation is linear
+//! in the delta: ∂L/∂θ_shared = Σₖ wₖ ∂Lₖ/∂θ_shared = backward(Σₖ wₖ δₖ). When the gradient of each task is
+//! needed, the deltas go back side by side, in K lanes, instead of being summed.
 //!
-//! Two weights belong to a task: `shared` scales what it asks of the shared parameters, `own` what it asks of
-//! its own. Where they differ the sweep carries the shared weight, and the gradient of the task's own
-//! parameters is rescaled by `own / shared` at the end.
+//! A task has two weights: `shared` multiplies its gradient for the shared parameters, `own` that for its own
+//! parameters. If they differ, the deltas are multiplied by the shared weight, and the gradient of the task's
+//! own parameters is rescaled by `own / shared` at the end.
 //!
 //! A task that is the product of two others has no head: see [`product`]. Its delta goes through the heads of
-//! its factors, so that what is a factor's own serves several losses, and no single ratio is right for it. In
-//! such a network each task's gradient is one sweep with weight 1 for that task and 0 for all others, and
-//! where the two weights differ, the shared parameters take their gradient from these and the rest take it from
-//! a sweep with the own weights. [`stage`] has the table of what follows from what.
+//! its factors, so the parameters of a factor get gradients from several losses, and no single ratio is right
+//! for them. In such a network, the gradient of each task takes one sweep, with weight 1 for that task and 0
+//! for all others. If the two weights differ, the gradient of the shared parameters is combined from these, and
+//! that of the other parameters comes from a sweep with the own weights. [`stage`] has a table of all these
+//! ways.
 
 mod comparison;
 mod costs;
@@ -64,7 +66,7 @@ pub use trace::Trace;
 use trace::TraceShape;
 use trace::rows_mut;
 
-/// A sharing form and one head per task, over one scalar type: the description of a model.
+/// A sharing form and a head for each task, for one scalar type: a model without its parameters.
 ///
 /// ```
 /// use polytask::balance::Weights;
@@ -78,7 +80,7 @@ use trace::rows_mut;
 ///     .task(Task::regression("elbow"))
 ///     .build::<f64>()?;
 /// let network = model.network();
-/// let twice: Vec<f64> = model.parameters().iter().map(|theta| 2.0 * theta).collect(); // any θ will do
+/// let twice: Vec<f64> = model.parameters().iter().map(|theta| 2.0 * theta).collect(); // works with any θ
 /// let (mut trace, mut gradient) = (network.trace(50), vec![0.0; twice.len()]);
 /// let pass = model.pass(Mode::Train).at(&twice);
 /// model.forward_at(&pass, &data.all(), &mut trace)?;
@@ -88,7 +90,7 @@ use trace::rows_mut;
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// It can be used without a model and a table:
+/// You can also use it without a model and without a table:
 ///
 /// ```
 /// use polytask::balance::Weights;
@@ -121,16 +123,16 @@ pub struct Network<F: Scalar> {
     sharing: Box<dyn BuiltSharing<F>>,
     objectives: Vec<Objective<F>>,
     heads: Vec<Head<F>>,
-    /// Which heads are computed together.
+    /// The heads that are computed together.
     fused: Vec<FusedHeads>,
-    /// In the order in which the tasks were declared: a product may be a factor of a later one.
+    /// In the order of the tasks, because a product may be a factor of a later one.
     products: Vec<Product>,
-    /// Their owners are heads; that of a piece of fused heads is the first of them.
+    /// The owner of a piece is a head; of fused heads it is the first.
     pieces: Vec<Piece>,
     cuts: Vec<Range<usize>>,
-    /// The affine maps among the shared layers.
+    /// The affine maps of the shared layers.
     affine: Vec<Affine>,
-    /// The representation, if there is one that all heads read and all of the sharing form leads to.
+    /// The representation, if there is one that all heads read and that depends on the whole sharing form.
     common: Option<ActivationBlock>,
 }
 
@@ -138,15 +140,15 @@ impl<F: Scalar> Network<F> {
     /// Builds a network for `n_features` features.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer, the sharing form or a loss
-    /// is outside its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if a product has not its two factors
-    /// before it.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of a layer, the sharing form or a loss is
+    /// outside its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if the two factors of a product do not
+    /// come before it.
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
         Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
     }
 
-    /// The same for a network of at most `most_numbers` parameters and numbers of state; nothing as long as θ is
-    /// allocated.
+    /// Like [`new`](Self::new), but with at most `most_numbers` parameters and numbers of state. It allocates
+    /// nothing as large as θ.
     pub(crate) fn within(
         most_numbers: usize,
         n_features: usize,
@@ -218,27 +220,27 @@ impl<F: Scalar> Network<F> {
         })
     }
 
-    /// The table of contents of θ.
+    /// The layout of θ.
     pub fn layout(&self) -> &Layout {
         &self.layouts.parameters
     }
 
-    /// The table of contents of the running state: what layers keep from step to step besides parameters.
+    /// The layout of the running state, which layers keep from step to step besides their parameters.
     pub fn state_layout(&self) -> &Layout {
         &self.layouts.state
     }
 
-    /// Whether a layer draws random numbers, so that a training step needs a [`Draw`](crate::layer::Draw).
+    /// Whether any layer uses random numbers, so that a training step needs a [`Draw`](crate::layer::Draw).
     pub fn draws(&self) -> bool {
         self.layouts.n_streams > 0
     }
 
-    /// How many features a row has.
+    /// The number of features.
     pub fn n_features(&self) -> usize {
         self.input.width()
     }
 
-    /// How many tasks there are.
+    /// The number of tasks.
     pub fn n_tasks(&self) -> usize {
         self.objectives.len()
     }
@@ -251,7 +253,7 @@ impl<F: Scalar> Network<F> {
         self.objectives[task].loss.as_ref()
     }
 
-    /// How many columns the targets and the predictions of a task have, in this order.
+    /// The numbers of target columns and of prediction columns of a task, in this order.
     ///
     /// # Panics
     /// If there is no such task.
@@ -259,13 +261,14 @@ impl<F: Scalar> Network<F> {
         (self.objectives[task].target_width, self.objectives[task].prediction_width)
     }
 
-    /// First values of θ, drawn block by block with ChaCha8 from `seed`. Both scalar types get the same draws.
+    /// Initial values of θ, drawn block by block with ChaCha8 from `seed`. They are the same for both scalar
+    /// types, up to rounding.
     pub fn initial(&self, seed: u64) -> Vec<F> {
         let Layouts { parameters, parameter_inits, .. } = &self.layouts;
         drawn(parameters, parameter_inits, ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// First values of the running state, drawn block by block where they are random.
+    /// Initial values of the running state.
     pub fn initial_state(&self, seed: u64) -> Vec<F> {
         let Layouts { state, state_inits, .. } = &self.layouts;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -273,7 +276,7 @@ impl<F: Scalar> Network<F> {
         drawn(state, state_inits, rng)
     }
 
-    /// Room for the activations and deltas of up to `batch_size` rows.
+    /// Allocates a trace: memory for the activations and deltas of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
         F::trace(self, batch_size)
     }
@@ -286,17 +289,17 @@ impl<F: Scalar> Network<F> {
         trace
     }
 
-    /// Whether a step on `rows` rows is long enough for a second thread to be worth waking: waking and waiting
-    /// cost about 20 µs, in which one processor does about a million multiplications and additions.
+    /// Whether a step on `rows` rows is long enough to be worth waking a second thread. Waking it and waiting
+    /// for it costs about 20 µs, in which one processor does about a million multiplications and additions.
     pub(crate) fn pays_for_threads(&self, rows: usize) -> bool {
         3 * rows * self.layout().len() > 4_000_000
     }
 
-    /// Computes the outputs of every head for the batch that `trace` has begun. `fill(first, rows)`
-    /// writes the features of the batch's rows from `first` on.
+    /// Computes the outputs of all heads for the batch that [`Trace::begin`] has begun. `fill(first, rows)`
+    /// must write the features of the batch's rows, from row `first` on, into `rows`.
     ///
     /// # Panics
-    /// If θ or the state has not its layout's length.
+    /// If θ or the state does not have the length of its layout.
     #[track_caller]
     pub fn forward(
         &self,
@@ -333,8 +336,8 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Computes each task's loss and its delta from the outputs and the labels in `trace`, which is ready
-    /// for backward then.
+    /// Computes the loss of each task and its delta from the outputs and the labels in `trace`. After that, the
+    /// trace is ready for [`backward`](Self::backward).
     pub fn losses(&self, trace: &mut Trace<F>) {
         F::losses(self, trace);
     }
@@ -350,7 +353,7 @@ impl<F: Scalar> Network<F> {
             let loss = if is_labelled {
                 objective.loss.value_and_delta(trace.outputs(k), &labels, rows)
             } else {
-                // Nothing to average over: a loss of the user's own may well divide by the total.
+                // There is nothing to average over, and a custom loss might divide by the total.
                 rows.fill(F::ZERO);
                 F::ZERO
             };
@@ -361,8 +364,8 @@ impl<F: Scalar> Network<F> {
         trace.restart(Stage::Losses);
     }
 
-    /// Reports which side of each kink the batch is on, with the distance to it, after its losses have been
-    /// computed: layer by layer, then loss by loss.
+    /// After the losses have been computed, reports on which side of each kink the batch is and how far from
+    /// it: layer by layer, then loss by loss.
     pub fn branches(&self, pass: &Pass<'_, F>, trace: &Trace<F>, record: &mut dyn FnMut(i64, f64)) {
         for chunk in trace.chunks.in_use() {
             self.sharing.branches(pass, &chunk.values, record);
@@ -377,10 +380,10 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Updates the running state of all layers, after a training step on the batch in `trace`.
+    /// Updates the running state of all layers after a training step on the batch in `trace`.
     ///
     /// # Panics
-    /// If the trace holds no forward in [`Mode::Train`], or the state has the wrong length.
+    /// If the trace does not hold a forward pass in [`Mode::Train`], or the state has the wrong length.
     #[track_caller]
     pub fn update_state(&self, trace: &Trace<F>, state: &mut [F]) {
         assert_eq!(state.len(), self.state_layout().len(), "the network's state");
@@ -395,7 +398,8 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Goes through the heads in order: through fused ones at once, if `together` says so, else one by one.
+    /// Goes through the heads in order. Fused heads are visited at once if `together` allows it, otherwise one
+    /// by one.
     fn for_heads_together(
         &self,
         together: impl Fn(&FusedHeads) -> bool,
@@ -418,7 +422,7 @@ impl<F: Scalar> Network<F> {
         assert_eq!(pass.state.len(), state, "state of a network with {state} numbers of it");
     }
 
-    /// Checks that `pass` can go back through what a forward has left.
+    /// Checks that `pass` is the one whose forward is in the trace.
     #[track_caller]
     fn check_pass(&self, pass: &Pass<'_, F>, trace: &Trace<F>) {
         self.check(pass);
@@ -427,7 +431,7 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-/// First values of the blocks of a layout.
+/// Initial values of the blocks of a layout.
 fn drawn<F: Scalar>(layout: &Layout, inits: &[(Block, Init)], mut rng: ChaCha8Rng) -> Vec<F> {
     let mut numbers = vec![F::ZERO; layout.len()];
     for &(block, init) in inits {
@@ -439,5 +443,5 @@ fn drawn<F: Scalar>(layout: &Layout, inits: &[(Block, Init)], mut rng: ChaCha8Rn
     numbers
 }
 
-/// What a machine can address in the larger scalar type.
+/// The most numbers of the larger scalar type that a machine can address.
 pub(crate) const MOST_PARAMETERS: usize = isize::MAX as usize / 8;

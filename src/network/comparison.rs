@@ -1,4 +1,5 @@
-//! Where the tasks' gradients are compared: their Gramian, the shares of work it is summed from, and their rows.
+//! Memory for comparing the tasks' gradients: their Gramian, the shares of work that it is summed from, and the
+//! gradients themselves.
 
 use std::ops::Range;
 
@@ -9,30 +10,30 @@ use crate::Scalar;
 use crate::kernel;
 use crate::sharing::Piece;
 
-/// The tasks' Gramian and the memory that it is computed in.
+/// The Gramian of the tasks' gradients, and the memory to compute it in.
 #[derive(Debug)]
 pub(super) struct Comparison<F> {
     /// `gramian[k, l] = ⟨∇ₖ, ∇ₗ⟩`.
     pub(super) gramian: Array2<f64>,
-    /// Its lower triangle, while it is computed.
+    /// Its lower triangle while it is being computed.
     lower: Vec<f64>,
-    /// Over what the Gramian of the batch is, once it has been computed.
+    /// What the Gramian of this batch was computed over; `None` before that.
     pub(super) known: Option<GramianScope>,
-    /// The pieces of work that the Gramian is summed from, and over what that would be.
+    /// The shares of work that the Gramian is summed from, and what it is over with them.
     pub(super) shares: Vec<Share<F>>,
     pub(super) shares_over: Option<GramianScope>,
-    /// The one form in which all Gramians are computed, if the choice is not to be by cost.
+    /// The form in which all Gramians are computed, if it is not to be chosen by cost.
     pub(super) form: Option<Form>,
 }
 
-/// Each task's gradient of the shared parameters.
+/// Each task's gradient with respect to the shared parameters.
 #[derive(Debug)]
 pub(super) struct TaskGradients<F> {
     /// Row k is ∇ₖ, `K × n_shared`.
     pub(super) rows: Vec<F>,
-    /// Its pieces, row after row, that can be computed apart.
+    /// The pieces of the rows, row after row, which can be computed independently.
     pub(super) cuts: Vec<Range<usize>>,
-    /// Whether the rows are those of the batch.
+    /// Whether the rows have been computed for this batch.
     pub(super) is_known: bool,
 }
 
@@ -43,13 +44,14 @@ impl<F: Scalar> Comparison<F> {
         Self { gramian, lower, known: None, shares: Vec::new(), shares_over: None, form: None }
     }
 
-    /// The tasks' gradients of a piece of θ, one after the other, if they were kept while they were compared.
+    /// The tasks' gradients with respect to a piece of θ, one after the other, if they were kept when they were
+    /// compared.
     pub(super) fn kept(&self, piece: usize) -> Option<&[F]> {
         let share = self.shares.iter().find(|share| share.work == Work::Gradients { piece })?;
         Some(&share.scratch)
     }
 
-    /// Sums the Gramian from its shares.
+    /// Adds up the Gramian from its shares.
     pub(super) fn sum_shares(&mut self, over: GramianScope) {
         let n = self.gramian.nrows();
         self.gramian.fill(0.0);
@@ -64,7 +66,7 @@ impl<F: Scalar> Comparison<F> {
         self.known = Some(over);
     }
 
-    /// The Gramian of the rows of a matrix, one row per task.
+    /// Computes the Gramian of the rows of a matrix with one row per task.
     pub(super) fn compare_rows(&mut self, rows: &[F]) {
         let n = self.gramian.nrows();
         let Self { gramian, lower, .. } = self;
@@ -82,7 +84,7 @@ impl<F> Default for TaskGradients<F> {
 }
 
 impl<F: Scalar> TaskGradients<F> {
-    /// Takes the memory for K rows of n numbers, whose pieces are `shared`.
+    /// Allocates K rows of n numbers, in the pieces `shared`.
     pub(super) fn reserve(&mut self, k: usize, n: usize, shared: &[Piece]) {
         if self.rows.len() != k * n {
             let shifted =
@@ -93,15 +95,15 @@ impl<F: Scalar> TaskGradients<F> {
     }
 }
 
-/// Part of the Gramian, with the memory to compute it in.
+/// A share of the Gramian, with the memory to compute it in.
 #[derive(Debug)]
 pub(super) struct Share<F> {
     pub(super) work: Work,
-    /// K × K; the lower triangle is used.
+    /// K × K, of which only the lower triangle is used.
     pub(super) gramian: Vec<f64>,
-    /// For a direct share the K gradients of its piece of θ, one after the other.
+    /// In a direct share: the K gradients with respect to its piece of θ, one after the other.
     pub(super) scratch: Vec<F>,
-    /// For a sketch, the inputs of its layer as they were dealt out.
+    /// In a sketch: the random sums of the inputs of its layer.
     pub(super) order: Vec<usize>,
 }
 
@@ -112,26 +114,27 @@ impl<F: Scalar> Share<F> {
     }
 }
 
-/// What a share of the Gramian is over.
+/// What a share of the Gramian is computed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// A piece of θ, by its gradients.
+    /// A piece of θ, from the tasks' gradients.
     Gradients { piece: usize },
-    /// All weights of an affine layer, by the products of a chunk's rows with all rows.
+    /// All weights of an affine layer, from the products of a chunk's rows with all rows.
     Products { layer: usize, chunk: usize },
-    /// All weights of an affine layer, by some of the random sums of its inputs.
+    /// All weights of an affine layer, from some of the random sums of its inputs.
     Sketch { layer: usize, sums: Sums },
-    /// A chunk's rows of the deltas at the representation: compared as soon as they are there.
+    /// The rows of a chunk, from the deltas at the representation. They are compared as soon as they are
+    /// computed.
     Deltas,
 }
 
-/// Some of the sums of a layer's sketch.
+/// Some of the random sums of a layer's sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sums {
-    /// The first one, and how many.
+    /// The index of the first, and how many there are.
     pub(super) first: usize,
     pub(super) n: usize,
-    /// How many the layer has.
+    /// How many the layer has in all.
     pub(super) of: usize,
 }
 
@@ -139,13 +142,14 @@ pub(super) struct Sums {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// From the gradients of all tasks.
+    /// From the gradients of the tasks.
     Direct,
-    /// From the products of the batch's rows with each other, without any gradient.
+    /// From the products of the batch's rows with each other, without computing gradients.
     Gram,
 }
 
-/// From a row of M to the next one: rows a multiple of 4096 bytes apart would fall on one another in the first cache.
+/// The distance from one row of M to the next. Rows a multiple of 4096 bytes apart would compete for the same
+/// places in the first-level cache.
 pub(super) fn row_scratch<F>(width: usize) -> usize {
     let line = 64 / size_of::<F>();
     width.next_multiple_of(line) + line

@@ -1,22 +1,24 @@
-//! What each way to the tasks' Gramian costs in one affine layer, from shapes alone.
+//! The cost of each way to compute the tasks' Gramian in an affine layer, from shapes alone.
 //!
-//! K tasks, a batch of B rows, a layer of I inputs and O outputs, m random sums of a sketch. Multiplications:
+//! With K tasks, a batch of B rows, a layer of I inputs and O outputs, and a sketch with m random sums, the
+//! multiplications are:
 //!
 //! ```text
 //! direct    K B I O                    + c (K(K+1)/2 + K) I O
 //! Gram      B² I + K B² O + B I O      + c (K(K+1)/2 + K) B O
 //! sketch    a B I + K B m O + B I O    + c K(K+1)/2 m O
 //! ```
-//! c is what a multiplication of an inner product costs, whose numbers are widened to f64; a, what the adding of an input
-//! to its sum costs. So the Gram form pays for batches smaller than about (K − 1) I O / (I + K O).
+//! c is the cost of a multiplication in an inner product, whose numbers are converted to f64, and a is the cost
+//! of adding an input to its sum. So the Gram form is cheaper for batches of fewer than about (K − 1) I O / (I
+//! + K O) rows.
 
-/// How many multiplications of a product take as long as one of an inner product: c.
+/// c: the number of multiplications in a matrix product that take as long as one in an inner product.
 const INNER_PRODUCT: f64 = 8.0;
 
-/// What the adding of one input to its sum counts as, in multiplications of a product: a.
+/// a: the number of multiplications in a matrix product that take as long as adding one input to its sum.
 const ADDING: f64 = 16.0;
 
-/// The shapes that a cost depends on.
+/// The shapes that the costs depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shapes {
     pub(super) n_tasks: usize,
@@ -34,13 +36,13 @@ fn exact(shapes: Shapes) -> [f64; 2] {
     [direct, gram]
 }
 
-/// Whether the Gram form costs less than the direct one.
+/// Whether the Gram form costs less than the direct form.
 pub(super) fn gram_is_cheaper(shapes: Shapes) -> bool {
     let [direct, gram] = exact(shapes);
     gram < direct
 }
 
-/// Whether `sums` sums cost less than either way to the exact Gramian.
+/// Whether a sketch with `sums` sums costs less than both ways to the exact Gramian.
 pub(super) fn sketch_is_cheaper(shapes: Shapes, sums: usize) -> bool {
     let [direct, gram] = exact(shapes);
     let [n, rows, inputs, outputs] = shapes.numbers();

@@ -1,4 +1,4 @@
-//! Whether a trace is one that a network can work in.
+//! Whether a trace fits a network.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::{Network, Trace};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
-    /// Fails if `trace` was made by a network of other shapes.
+    /// Fails if `trace` was made by a network with other shapes.
     pub(crate) fn check_trace(&self, trace: &Trace<F>) -> Result<()> {
         // Nearly always the trace is the network's own, and small steps feel every comparison.
         if Arc::ptr_eq(&trace.shape, &self.trace_shape) || trace.shape == self.trace_shape {

@@ -1,18 +1,18 @@
-//! Heads of one linear output each that read the same activations: together one dense layer.
+//! Heads with one linear output each that read the same activations: together they are one dense layer.
 //!
-//! The weights and the bias of such a head follow one another in θ, then come those of the next head; and so do
-//! their outputs in the arena. So K heads are matrices that lie there already:
+//! In θ, the weights of such a head are followed by its bias, and then come those of the next head; in the
+//! arena, their outputs follow one another too. So K heads together are matrices already, without copying:
 //!
 //! ```text
-//! [W b] = | w₁ᵀ b₁ |   K × (in + 1)          Y = | y₁ᵀ |   K × rows          H   rows × in, what they read
+//! [W b] = | w₁ᵀ b₁ |   K × (in + 1)          Y = | y₁ᵀ |   K × rows          H   rows × in, their common input
 //!         | w₂ᵀ b₂ |   a slice of θ              | y₂ᵀ |   of the arena
 //!
 //! forward     Y  = W Hᵀ + b 1ᵀ        K × rows
-//! propagate   dH = dYᵀ W              rows × in, what the tasks ask of H summed at once
+//! propagate   dH = dYᵀ W              rows × in, already summed over the tasks
 //! gradient    dW = dY H               K × in
 //!             db = dY 1               K × 1
 //! ```
-//! Each row of H is read once for all heads, and written once.
+//! Each row of H is read once for all heads, and each row of dH written once.
 
 use std::ops::Range;
 
@@ -22,19 +22,19 @@ use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate};
 use crate::layer::Propagation;
 
-/// Neighbouring heads that are computed together.
+/// Adjacent heads that are computed together.
 #[derive(Debug)]
 pub(super) struct FusedHeads {
     pub(super) heads: Range<usize>,
-    /// Where the weights and biases of all of them lie in θ: one piece.
+    /// The piece of θ that holds the weights and biases of all of them.
     pub(super) range: Range<usize>,
     input: ActivationBlock,
-    /// The first head's; those of the others follow.
+    /// The output of the first head; those of the others follow.
     output: ActivationBlock,
 }
 
 impl FusedHeads {
-    /// All runs of two such heads or more.
+    /// All runs of two or more such heads.
     pub(super) fn all_of<F: Scalar>(heads: &[Head<F>]) -> Vec<Self> {
         let mut runs = Vec::new();
         let mut first = 0;
@@ -54,8 +54,8 @@ impl FusedHeads {
         runs
     }
 
-    /// Whether the outputs are one product too: where a row of H stays in registers while it is multiplied with
-    /// the weights of one head after the other. Longer rows need no company.
+    /// Whether the outputs are computed as one product too. That pays if a row of H stays in registers while it
+    /// is multiplied with the weights of each head in turn; for longer rows it does not.
     pub(super) fn computes_outputs<F>(&self) -> bool {
         self.input.width() <= kernel::dot_chains::<F>()
     }
@@ -79,7 +79,7 @@ impl FusedHeads {
         kernel::product(dy.reversed_axes(), w, start, dh);
     }
 
-    /// The gradients of all the heads, one behind the other as in θ.
+    /// The gradients of all the heads, one after the other as in θ.
     pub(super) fn gradient<F: Scalar>(&self, chunks: &[Chunk<F>], gradient: &mut [F]) {
         let (n, width) = (self.heads.len(), self.input.width());
         let mut start = Accumulate::Write;
@@ -95,7 +95,7 @@ impl FusedHeads {
     }
 }
 
-/// Whether a head and the one behind it are each one linear output of the same activations, and neighbours.
+/// Whether a head and the next one are adjacent and each have one linear output of the same activations.
 fn are_alike<F: Scalar>(head: &Head<F>, next: &Head<F>) -> bool {
     head.is_one_output
         && next.is_one_output

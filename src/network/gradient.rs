@@ -1,5 +1,5 @@
-//! Gradients from the deltas that [`sweep`](super::sweep) has sent back: of the weighted sum of losses, along a given
-//! direction, of each task.
+//! Gradients from the deltas that [`sweep`](super::sweep) has propagated: of the weighted sum of losses, along
+//! a given direction, and of each task.
 
 use ndarray::{ArrayView2, s};
 
@@ -15,11 +15,11 @@ use crate::layer::Pass;
 use crate::sharing::Piece;
 
 impl<F: Scalar> Network<F> {
-    /// The gradient of `Σₖ wₖ Lₖ`, laid out like θ: every entry is written.
+    /// Computes the gradient of `Σₖ wₖ Lₖ`, laid out like θ; every entry is written.
     ///
     /// # Panics
-    /// If the losses of the batch have not been computed, or in a pass of another mode or draw, or a slice or the
-    /// weights have the wrong length.
+    /// If the losses of the batch have not been computed, if `pass` has another mode or draw than the forward
+    /// pass, or if a slice or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
         F::backward(self, pass, trace, weights, gradient);
@@ -44,7 +44,7 @@ impl<F: Scalar> Network<F> {
     /// [`with_input_gradient`](Trace::with_input_gradient).
     ///
     /// # Panics
-    /// If the trace was not made so, or there was no backward of the summed loss.
+    /// If the trace was not made that way, or no backward pass of the summed loss has been done.
     #[track_caller]
     pub fn input_gradient(&self, trace: &Trace<F>) -> ndarray::Array2<F> {
         assert!(trace.keeps_input_delta, "a trace made without an input gradient");
@@ -59,7 +59,8 @@ impl<F: Scalar> Network<F> {
     /// Each task's gradient with respect to the shared parameters, `tasks × n_shared`.
     ///
     /// # Panics
-    /// If the losses of the batch have not been computed, or in a pass of another mode or draw.
+    /// If the losses of the batch have not been computed, or if `pass` has another mode or draw than the
+    /// forward pass.
     #[track_caller]
     pub fn task_gradients<'t>(&self, pass: &Pass<'_, F>, trace: &'t mut Trace<F>) -> ArrayView2<'t, F> {
         if !trace.task_gradients.is_known {
@@ -69,12 +70,12 @@ impl<F: Scalar> Network<F> {
         ArrayView2::from_shape(shape, &trace.task_gradients.rows).expect("one row per task")
     }
 
-    /// A gradient laid out like θ whose shared part is `direction` and whose other parts are those of each task, times
-    /// its weight in `own`.
+    /// Computes a gradient, laid out like θ, whose shared part is `direction`. The part of each task's own
+    /// parameters is the gradient of the task's loss times its weight in `own`.
     ///
     /// # Panics
-    /// If the losses of the batch have not been computed, or in a pass of another mode or draw, or a slice has the wrong
-    /// length.
+    /// If the losses of the batch have not been computed, if `pass` has another mode or draw than the forward
+    /// pass, or if a slice has the wrong length.
     #[track_caller]
     pub fn backward_along(
         &self,
@@ -101,7 +102,7 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends the deltas of the weighted sum back, and says what its gradient is to be combined from.
+    /// Propagates the deltas of the weighted sum, and says what its gradient is combined from.
     #[track_caller]
     fn combine<'w>(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &'w Weights) -> SumSources<'w> {
         let n = self.n_tasks();
@@ -118,9 +119,9 @@ impl<F: Scalar> Network<F> {
         SumSources { weights, shared, own }
     }
 
-    /// What carries these weights to what is shared. One sweep cannot where a task's delta passes through the task's own
-    /// parts of the sharing form into shared ones, with a weight that is 0 only there; nor, with products, where the
-    /// shared weights are not the own ones.
+    /// How the weighted sum gets to the shared parameters. One sweep is not enough if a task's delta passes
+    /// through its own parts of the sharing form into shared ones and the shared weight is 0 but the own weight
+    /// is not; nor, with products, if shared and own weights differ.
     fn carrier(&self, weights: &Weights) -> Carrier {
         if !self.products.is_empty() {
             return match weights.shared == weights.own {
@@ -136,12 +137,12 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// The pieces of what all tasks share, which come first in θ.
+    /// The pieces of the shared parameters, which come first in θ.
     pub(super) fn shared_pieces(&self) -> &[Piece] {
         &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())]
     }
 
-    /// One piece of the gradient of a weighted sum.
+    /// Computes one piece of the gradient of a weighted sum.
     fn gradient(&self, i: usize, from: &SumSources<'_>, trace: &Known<'_, F>, gradient: &mut [F]) {
         let (piece, chunks, weights) = (&self.pieces[i], trace.chunks, from.weights);
         let Some(head) = piece.owner else {
@@ -170,7 +171,8 @@ impl<F: Scalar> Network<F> {
         self.own_gradient(piece, head, chunks, factor, gradient);
     }
 
-    /// One piece of the gradient of what belongs to a task, or to those of fused heads, times each task's factor.
+    /// Computes one piece of the gradient of the parameters of a task, or of fused heads, times each task's
+    /// factor.
     fn own_gradient(
         &self,
         piece: &Piece,
@@ -199,31 +201,31 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-/// What the gradient of a weighted sum is combined from.
+/// How the gradient of a weighted sum is put together.
 struct SumSources<'w> {
     weights: &'w Weights,
     shared: Shared,
     own: Own,
 }
 
-/// What the gradient of the shared parameters is made of.
+/// What the gradient of the shared parameters is computed from.
 #[derive(Clone, Copy)]
 enum Shared {
     /// The deltas of the weighted sum.
     Sum,
-    /// The lanes' sum, or the tasks' gradients that were kept while they were compared.
+    /// The sum of the lanes, or the tasks' gradients that were kept when they were compared.
     Lanes,
     /// The tasks' gradients.
     TaskGradients,
 }
 
-/// Where the weight of what is a task's own is.
+/// Where the weight for a task's own parameters is applied.
 #[derive(Clone, Copy)]
 enum Own {
-    /// In the deltas.
+    /// It is in the deltas already.
     InTheDeltas,
-    /// Nowhere: the deltas are those of each task's loss.
+    /// Nowhere yet: the deltas are those of each task's unweighted loss.
     Weights,
-    /// The deltas have the shared weight, or the own one where the shared one is 0.
+    /// The deltas have the shared weight, or the own weight if the shared weight is 0.
     PerShared,
 }

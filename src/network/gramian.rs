@@ -1,7 +1,7 @@
-//! The Gramian of the tasks' gradients, in whichever form costs least.
+//! The Gramian of the tasks' gradients, computed in whichever form costs least.
 //!
-//! Of an affine layer `Z = X W + 1 bᵀ` with inputs X (B × I) and task deltas Dₖ (B × O), which lie in a lane per task, there
-//! are two ways to the Gramian:
+//! For an affine layer `Z = X W + 1 bᵀ` with inputs X (B × I) and task deltas Dₖ (B × O), one lane per task,
+//! there are two ways to compute the Gramian:
 //!
 //! ```text
 //! direct    Jₖ = Xᵀ Dₖ                         K products, kept
@@ -12,9 +12,9 @@
 //!           G[k, l] += ⟨Mₗ, Dₖ⟩                because ⟨Xᵀ Dₖ, Xᵀ Dₗ⟩ = tr(Dₖᵀ X Xᵀ Dₗ)
 //!           then with the weights:  Xᵀ Σₖ wₖ Dₖ   one product
 //! ```
-//! In neither is there a second sweep once the weights are known. [`costs`] says which is cheaper. A layer that names no
-//! affine map takes the direct way. G is in f64 throughout; its error is that of the gradients, or of M, as they
-//! were computed. A third way, in [`sketch`], is cheaper and random.
+//! Neither needs a second sweep once the weights are known. [`costs`] tells which is cheaper. A layer without
+//! an affine map takes the direct way. G is accumulated in f64; its error is that of the gradients, or of M, in
+//! the scalar type. A third way, in [`sketch`], is cheaper and random.
 
 use ndarray::ArrayView2;
 
@@ -40,7 +40,7 @@ impl<F: Scalar> Network<F> {
         self.gramian_over(GramianScope::SharedParameters, pass, trace)
     }
 
-    /// The K × K Gramian of the tasks' gradients with respect to what `over` says.
+    /// The K × K Gramian of the tasks' gradients, computed over what `over` says.
     ///
     /// ```
     /// use polytask::GramianScope;
@@ -63,7 +63,7 @@ impl<F: Scalar> Network<F> {
     /// let own = vec![0.0; network.layout().n_shared()];
     /// let mut gradient = vec![1.0; model.n_parameters()];
     /// network.backward_along(&pass, &mut trace, &own, &[0.0, 0.0], &mut gradient);
-    /// assert!(gradient.iter().all(|g| *g == 0.0));                     // written everywhere
+    /// assert!(gradient.iter().all(|g| *g == 0.0));                     // every entry was written
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
@@ -83,7 +83,7 @@ impl<F: Scalar> Network<F> {
         trace.comparison.gramian.view()
     }
 
-    /// Computes the Gramian of the lanes that are there.
+    /// Computes the Gramian from the lanes of deltas.
     pub(super) fn compare(&self, over: GramianScope, trace: &mut Trace<F>) {
         self.reserve_shares(over, trace);
         let (chunks, comparison) = (trace.chunks.in_use(), &mut trace.comparison);
@@ -91,12 +91,14 @@ impl<F: Scalar> Network<F> {
         comparison.sum_shares(over);
     }
 
-    /// Whether there is something to take the Gramian over.
+    /// Checks that the Gramian can be computed over `over` in this network.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] over a representation, if there is not one that all heads read; over the last
-    /// shared layer, if the layer in front of that representation is not one with parameters; over a sketch
-    /// of no sums; over anything but all shared parameters, if a task is the product of two others.
+    /// [`ErrorKind::Setting`]
+    /// - over the representation, if there is none that all heads read;
+    /// - over the last shared layer, if the layer before that representation has no parameters;
+    /// - over a sketch without sums;
+    /// - over anything but all shared parameters, if a task is the product of two others.
     pub fn check_over(&self, over: GramianScope) -> Result<()> {
         let fault = |expected: &str, found: &str| {
             Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)
@@ -121,7 +123,8 @@ impl<F: Scalar> Network<F> {
         Ok(())
     }
 
-    /// Cuts the work on the Gramian into shares and takes the memory for them. The cut depends on shapes alone.
+    /// Divides the work on the Gramian into shares and allocates memory for them. The division depends on
+    /// shapes alone.
     pub(super) fn reserve_shares(&self, over: GramianScope, trace: &mut Trace<F>) {
         let over = over.without_draws();
         if trace.comparison.shares_over == Some(over) {
@@ -166,7 +169,7 @@ impl<F: Scalar> Network<F> {
             Some(form) => form == Form::Gram,
             None => costs::gram_is_cheaper(shapes(layer)),
         };
-        // Of layers that need no gradients of the tasks.
+        // Shares of layers that do not need the tasks' gradients.
         let (mut chosen, mut apart) = (Vec::new(), Vec::new());
         for (i, layer) in self.affine.iter().enumerate().filter(|(_, layer)| is_within(&layer.range)) {
             if let Some(sums) = sums_of(layer) {
@@ -221,8 +224,8 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-/// The Gram form of one chunk's rows: `⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩`, of which the rows of the first X and of Dₖ are the
-/// chunk's, and the other rows are those of all chunks.
+/// The Gram form for the rows of one chunk: `⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩`, where the first X and Dₖ have the rows of
+/// the chunk, and the second X and Dₗ the rows of all chunks.
 fn add_products<F: Scalar>(
     layer: &Affine,
     n: usize,

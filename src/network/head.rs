@@ -1,4 +1,4 @@
-//! The layers of a task's own, from what it reads of the sharing form to its outputs.
+//! The layers of a single task, from a representation of the sharing form to the task's outputs.
 
 use std::ops::Range;
 
@@ -9,18 +9,18 @@ use crate::layer::{Activation, BuildContext, Chain, Layer};
 use crate::sharing::Representation;
 use crate::{Result, Scalar, Task};
 
-/// The layers of a task's own that compute its outputs.
+/// The head of a task: its own layers, which compute its outputs.
 #[derive(Debug)]
 pub(super) struct Head<F> {
     pub(super) task: usize,
     pub(super) reads: Representation,
     pub(super) layers: Chain<F>,
-    /// Whether its layers are one linear layer with one output.
+    /// Whether it is one linear layer with one output.
     pub(super) is_one_output: bool,
 }
 
 impl<F: Scalar> Head<F> {
-    /// The task's own layers, then a linear layer as wide as the loss wants.
+    /// Builds the task's own layers, then a linear layer as wide as the loss needs.
     pub(super) fn build(
         k: usize,
         task: &Task,
@@ -38,15 +38,15 @@ impl<F: Scalar> Head<F> {
         Ok(Self { task: k, reads, layers, is_one_output })
     }
 
-    /// Where the parameters of all its layers lie in θ.
+    /// The range of θ that holds the parameters of all its layers.
     pub(super) fn range(&self) -> Range<usize> {
         let mut pieces = self.layers.pieces();
         let first = pieces.next().expect("a head has layers");
         first.start..pieces.last().map_or(first.end, |last| last.end)
     }
 
-    /// Writes the chunk's rows of the task's delta, times `factor`, where the head's layers expect it; where
-    /// products had something to add, of the sum that [`product::seed`](super::product::seed) has made.
+    /// Writes a chunk's rows of the task's delta, times `factor`, to where the head's layers expect it. In a
+    /// network with products, it is the sum that [`product::seed`](super::product::seed) has computed.
     pub(super) fn seed(&self, task: &TaskTrace<F>, factor: F, chunk: &mut Chunk<F>) {
         let (output, rows) = (self.layers.output(), chunk.rows());
         let (from, factor) = if task.seed.is_empty() { (&task.delta, factor) } else { (&task.seed, F::ONE) };

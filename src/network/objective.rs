@@ -1,9 +1,9 @@
-//! What the outputs of a task are compared with, and how.
+//! The loss of a task, with the widths of what it compares.
 
 use crate::loss::LossFunction;
 use crate::{Result, Scalar, Task};
 
-/// The loss of a task, and the widths that follow from it.
+/// The loss of a task, and the widths of targets and outputs that follow from it.
 #[derive(Debug)]
 pub(super) struct Objective<F> {
     pub(super) loss: Box<dyn LossFunction<F>>,

@@ -1,7 +1,7 @@
-//! A task whose probability is the product of those of two other tasks; it has outputs but no head.
+//! A task whose probability is the product of the probabilities of two other tasks. It has outputs but no head.
 //!
-//! It works on logits, so that the outputs are what any loss of logits takes, and nothing is lost where a
-//! probability is near 0 or 1. With factors of logits a and b, p = σ(a) σ(b):
+//! It is computed with logits, so that the outputs fit any loss of logits and precision is not lost when a
+//! probability is near 0 or 1. With a and b the logits of the two factors, p = σ(a) σ(b):
 //!
 //! ```text
 //! 1/p − 1 = (1 + e^−a)(1 + e^−b) − 1 = e^−a + e^−b + e^−(a+b)
@@ -9,12 +9,12 @@
 //! forward     z = ln (p / (1 − p)) = −ln (e^−a + e^−b + e^−(a+b))
 //! backward    ∂z/∂a = (e^−a + e^−(a+b)) / (e^−a + e^−b + e^−(a+b)) = (1 − σ(a)) / (1 − p)
 //! ```
-//! and alike for b. So z is minus the logarithm of a sum of three exponentials, and the slopes are sums of their
-//! shares in it (their softmax): no number overflows and no difference of near numbers is taken.
+//! and likewise for b. So z is minus the log-sum-exp of three numbers, and the derivatives are sums of entries
+//! of their softmax. Nothing overflows, and no two nearly equal numbers are subtracted.
 //!
-//! The entire-space model (ESMM: Ma et al., "Entire space multi-task model", SIGIR 2018, equations 1 to 4)
-//! has p(click and purchase) = p(click) · p(purchase | click), with losses on the first two and none on the third.
-//! A product of three is a product of a product.
+//! The entire-space model (ESMM: Ma et al., "Entire space multi-task model", SIGIR 2018, equations 1 to 4) has
+//! p(click and purchase) = p(click) · p(purchase | click), with losses on the first two and none on the third.
+//! A product of three factors is a product of a product.
 
 use ndarray::{Zip, s};
 
@@ -22,20 +22,20 @@ use super::trace::TaskTrace;
 use crate::loss::softmax;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
-/// Which task is the product of which two; both factors come before it.
+/// Which task is the product of which two others; both factors come before it.
 #[derive(Debug)]
 pub(super) struct Product {
     task: usize,
     factors: [usize; 2],
 }
 
-/// The logit of σ(a) σ(b).
+/// The logit of the product σ(a) σ(b).
 fn value<F: Scalar>(a: F, b: F) -> F {
     let (largest, ln_rest) = softmax(&[-a, -b, -a - b], &mut [F::ZERO; 3]);
     -largest - ln_rest
 }
 
-/// Its derivatives with respect to a and b.
+/// The derivatives of that logit with respect to a and b.
 fn slopes<F: Scalar>(a: F, b: F) -> [F; 2] {
     let mut share = [F::ZERO; 3];
     softmax(&[-a, -b, -a - b], &mut share);
@@ -43,7 +43,7 @@ fn slopes<F: Scalar>(a: F, b: F) -> [F; 2] {
 }
 
 impl Product {
-    /// The outputs of the product, from those of its factors, in the first `n` rows.
+    /// Computes the outputs of the product from those of its factors, for the first `n` rows.
     pub(super) fn forward<F: Scalar>(&self, tasks: &mut [TaskTrace<F>], n: usize) {
         let (before, from) = tasks.split_at_mut(self.task);
         let [a, b] = self.factors.map(|factor| before[factor].outputs.slice(s![..n, ..]));
@@ -53,7 +53,7 @@ impl Product {
             .for_each(|z, &a, &b| *z = value(a, b));
     }
 
-    /// Adds to the seeds of the factors what the product's own seed asks of them.
+    /// Propagates the seed (the weighted delta) of the product to the seeds of its factors.
     fn backward<F: Scalar>(&self, tasks: &mut [TaskTrace<F>], n: usize) {
         let (before, from) = tasks.split_at_mut(self.task);
         let asked = from[0].seed.slice(s![..n, ..]);
@@ -112,8 +112,8 @@ fn factor(tasks: &[Task], k: usize, name: &str) -> Result<usize> {
     }
 }
 
-/// Sets every task's seed to its delta times its weight, and lets the products add theirs to their factors',
-/// the last one first.
+/// Sets every task's seed to its delta times its weight, then propagates the seeds of products to their
+/// factors, beginning with the last product.
 pub(super) fn seed<F: Scalar>(
     products: &[Product],
     tasks: &mut [TaskTrace<F>],

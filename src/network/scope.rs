@@ -1,24 +1,25 @@
-//! What the Gramian of the tasks' gradients is taken over.
+//! What the Gramian of the tasks' gradients is computed over.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// What the Gramian of the tasks' gradients is taken over: a choice between exact and cheap.
+/// What the Gramian of the tasks' gradients is computed over: a choice between exact and cheap.
 ///
-/// The exact Gramian is over all parameters that the tasks share. Over fewer of them a step costs less, and a balancing
-/// method gives the weights that it would give if the rest of the shared part were not there. A sketch estimates the
-/// exact Gramian. Whatever the choice, the weights are applied to everything.
+/// The exact Gramian is over all parameters that the tasks share. Over only some of them, a step costs less,
+/// and a balancing method chooses the weights as if these were all. A sketch estimates the exact Gramian.
+/// Whatever the choice, the weights are applied to all parameters.
 ///
-/// K tasks, and what a step does besides that of a plain sum of losses:
+/// With K tasks, a step does the following, in addition to what a step on a plain sum of losses does:
 ///
 /// | over | work |
 /// |---|---|
-/// | shared parameters | K deltas instead of one through every shared layer, and their gradients or products of the batch with itself, whichever is less |
-/// | sketch | K deltas instead of one through every shared layer, and their gradients by random sums of each layer's inputs |
-/// | last shared layer | the K heads' deltas twice, and that one layer's gradients |
+/// | shared parameters | K deltas instead of one through every shared layer, and either their gradients or products of the batch's rows with each other, whichever is cheaper |
+/// | sketch | K deltas instead of one through every shared layer, and their gradients for random sums of each layer's inputs |
+/// | last shared layer | the deltas of the K heads twice, and the gradients of that layer |
 /// | representation | inner products of K matrices, `batch × width` |
 ///
-/// Another way to save time is to ask the method at every nth step only: [`Balance::every`](crate::balance::Balance::every).
+/// Another way to save time is to use the method only at every nth step:
+/// [`Balance::every`](crate::balance::Balance::every).
 ///
 /// ```
 /// use polytask::balance::Evidence;
@@ -46,31 +47,32 @@ pub enum GramianScope {
     /// All parameters that the tasks share: `⟨∂Lₖ/∂θ, ∂Lₗ/∂θ⟩`.
     #[default]
     SharedParameters,
-    /// All parameters that the tasks share, by a random sketch of their gradients: of a layer's inputs only m = `sums`
-    /// random sums are multiplied with the tasks' deltas, in the layers where that is cheaper than the exact way.
+    /// All parameters that the tasks share, by a random sketch of the gradients: instead of all inputs of a
+    /// layer, only m = `sums` random sums of them are multiplied with the tasks' deltas. This is done in the
+    /// layers where it is cheaper than the exact way.
     ///
-    /// Over the draws each entry of the Gramian is right in the mean, with a standard deviation of at most
-    /// `√(2/m) ‖∇ₖ‖ ‖∇ₗ‖`. So a cosine is known to about √(2/m), and a length to √(1/2m) of itself: 0.18 and 9 % for
-    /// 64 sums. A sketch is a Gramian too: no eigenvalue is below 0. The gradient that is combined with the weights is
-    /// exact.
+    /// Each entry of the Gramian is an unbiased estimate, with a standard deviation of at most
+    /// `√(2/m) ‖∇ₖ‖ ‖∇ₗ‖`. So the error of a cosine is about √(2/m), and the relative error of a norm √(1/2m):
+    /// 0.18 and 9 % for 64 sums. A sketch is a Gramian too: no eigenvalue is negative. The gradient that
+    /// results from the weights is exact.
     ///
-    /// The draws are those of `seed`, of which a training makes another for each step; in a loop of your own, give each
-    /// step a seed.
+    /// The random sums follow from `seed`. The trainer derives a new seed from it for each step; in a loop of
+    /// your own, give each step another seed.
     Sketch {
-        /// m, at least 1. A layer with as few inputs is not sketched.
+        /// m, at least 1. A layer with no more inputs than that is not sketched.
         sums: usize,
-        /// What the draws follow from.
+        /// The seed of the random sums.
         seed: u64,
     },
     /// The parameters of the last layer that all tasks share, as in GradNorm (Chen et al., ICML 2018).
     LastSharedLayer,
-    /// The representation that all heads read: `⟨∂Lₖ/∂h, ∂Lₗ/∂h⟩`, summed over the rows of the batch. For MGDA this is
-    /// an upper bound of the exact problem (Sener and Koltun, NeurIPS 2018, section 3.3).
+    /// The representation h that all heads read: `⟨∂Lₖ/∂h, ∂Lₗ/∂h⟩`, summed over the rows of the batch. For
+    /// MGDA this is an upper bound of the exact problem (Sener and Koltun, NeurIPS 2018, section 3.3).
     Representation,
 }
 
 impl GramianScope {
-    /// The same with the draws of a step, the same ones whenever a training comes to it.
+    /// The same scope with the seed of a step, so that the step always has the same draws, also after a resume.
     pub(crate) fn at_step(self, step: u64) -> Self {
         match self {
             Self::Sketch { sums, seed } => Self::Sketch { sums, seed: draw_of(seed, step) },
@@ -78,7 +80,7 @@ impl GramianScope {
         }
     }
 
-    /// The same whatever is drawn: what the work is cut by.
+    /// The same scope without its seed: the division of the work must not depend on it.
     pub(crate) fn without_draws(self) -> Self {
         match self {
             Self::Sketch { sums, .. } => Self::Sketch { sums, seed: 0 },
@@ -87,7 +89,7 @@ impl GramianScope {
     }
 }
 
-/// The seed of one step: a function of the seed and the number of the step alone.
+/// The seed of a step: a function of the seed and the number of the step alone.
 fn draw_of(seed: u64, step: u64) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(step);

@@ -1,25 +1,27 @@
-//! A sketch of the tasks' gradients: of a layer's inputs only random sums meet the deltas.
+//! A sketch of the tasks' gradients: only random sums of a layer's inputs are multiplied with the deltas.
 //!
-//! The inputs of an affine layer are dealt out to m sums at random, to each as many but for one, and enter them with
-//! random signs. That is a matrix Ψ (I × m) with one ±1 in each row. From the sketched inputs `X Ψ` (B × m) follow
-//! sketched gradients, m × O instead of I × O, and from these the Gramian:
+//! The inputs of an affine layer are dealt out to m sums at random, with random signs, so that the sums have
+//! equally many inputs, up to one. As a matrix, this is Ψ (I × m) with a single ±1 in each row. The sketched
+//! inputs `X Ψ` (B × m) give sketched gradients of m × O entries instead of I × O, and these give the Gramian:
 //!
 //! ```text
 //! Ĵₖ = (X Ψ)ᵀ Dₖ = Ψᵀ Jₖ          Ĝ[k, l] = ⟨Ĵₖ, Ĵₗ⟩ = Σᵢⱼ (Ψ Ψᵀ)ᵢⱼ (Jₖ Jₗᵀ)ᵢⱼ
 //! ```
-//! On the diagonal Ψ Ψᵀ is 1. Elsewhere it is ±1 where two inputs are in the same sum, with probability p ≤ 1/m, so that
-//! its mean is 0, and entries of different pairs are uncorrelated. So over all draws the mean of Ĝ is G, and with
-//! `C = Jₖ Jₗᵀ`
+//! The diagonal of Ψ Ψᵀ is 1. Its other entries are ±1 if the two inputs are in the same sum, which has
+//! probability p ≤ 1/m, and otherwise 0; so their mean is 0, and entries of different pairs are uncorrelated.
+//! Therefore the expectation of Ĝ is G, and with `C = Jₖ Jₗᵀ`
 //!
 //! ```text
 //! variance of Ĝ[k, l] = p Σ (Cᵢⱼ² + Cᵢⱼ Cⱼᵢ)  over i ≠ j   ≤ (2/m) ‖C‖²   ≤ (2/m) ‖Jₖ‖² ‖Jₗ‖²
 //! ```
-//! The draws of several layers are independent, and what is not sketched is exact, so that the same holds of the whole
-//! Gramian: a standard deviation of at most √(2/m) ‖∇ₖ‖ ‖∇ₗ‖. It is near that where the inputs of a layer have a large
-//! mean, and far below where they are spread. (Signs and sums are those of the count sketch of Charikar, Chen and
-//! Farach-Colton, Theoretical Computer Science 2004; there p is 1/m.)
+//! The draws of different layers are independent, and the layers that are not sketched are exact. So the bound
+//! holds for the whole Gramian too: a standard deviation of at most √(2/m) ‖∇ₖ‖ ‖∇ₗ‖. It is close to that if
+//! the inputs of a layer have a large mean, and far below it if they vary in many directions. (Signs and sums
+//! are those of the count sketch of Charikar, Chen and Farach-Colton, Theoretical Computer Science 2004, where
+//! p is 1/m.)
 //!
-//! A layer is sketched where that costs least, see [`costs`](super::costs); the bias, which has one input, never is.
+//! A layer is sketched if that costs least: see [`costs`](super::costs). The bias, which has only one input,
+//! never is.
 
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -31,7 +33,7 @@ use crate::arena::Chunk;
 use crate::kernel::{self, Accumulate};
 use crate::layer::Affine;
 
-/// How many sums are one piece of work at most: several threads can share a wide layer.
+/// The most sums in one share of work, so that several threads can work on a wide layer.
 const SUMS: usize = 64;
 
 /// The shares of layer `at`, sketched with the given number of sums, for n tasks and chunks of the given size.
@@ -52,14 +54,14 @@ pub(super) fn shares<F: Scalar>(
     })
 }
 
-/// What the draws of a layer follow from: each share of it draws the same.
+/// The generator of a layer's draws. Each share of the layer makes the same draws.
 pub(super) fn draws(seed: u64, layer: usize) -> ChaCha8Rng {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     draws.set_stream(layer as u64);
     draws
 }
 
-/// One share: the sketched inputs of a chunk after the other, and their products with the deltas of each task.
+/// Computes a share: chunk by chunk the sketched inputs, and their products with the deltas of each task.
 pub(super) fn add_sketch<F: Scalar>(
     layer: &Affine,
     n: usize,
@@ -75,7 +77,7 @@ pub(super) fn add_sketch<F: Scalar>(
     order.shuffle(&mut draws);
     signs.iter_mut().for_each(|sign| *sign = if draws.random() { F::ONE } else { -F::ONE });
 
-    // Of the bias there is one gradient, with the first of the sums.
+    // The gradient of the bias is computed once, with the first of the sums.
     let has_bias = layer.has_bias && sums.first == 0;
     let per_task = (sums.n + usize::from(has_bias)) * outputs;
     let (gradients, scratch) = scratch.split_at_mut(n * per_task);
@@ -107,7 +109,7 @@ pub(super) fn add_sketch<F: Scalar>(
     kernel::add_gramian(gradients, n, gramian);
 }
 
-/// The sums of one row. Input `order[p]` enters sum `p mod m`.
+/// The sums of one row. Input `order[p]` is added to sum `p mod m`.
 fn add_up<F: Scalar>(x: &[F], order: &[usize], signs: &[F], sums: Sums, sketched: &mut [F]) {
     sketched.fill(F::ZERO);
     for first in (sums.first..order.len()).step_by(sums.of) {

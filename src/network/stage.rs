@@ -1,20 +1,21 @@
-//! How far backward has come with the batch in a trace, and the way from there to what is wanted.
+//! How far the backward pass of the batch in a trace has come, and how to get from there to what is wanted.
 //!
-//! A stage says what the deltas in the chunks are. Results (the Gramian, the tasks' gradients) are kept beside it until
-//! the next forward: they follow from the losses, whatever becomes of the deltas.
+//! A stage says what the deltas in the chunks are. Results that have been computed (the Gramian, the tasks'
+//! gradients) are kept until the next forward pass, because they depend on the losses only, whatever happens to
+//! the deltas.
 //!
 //! ```text
-//! stage          deltas of the heads        deltas of what is shared
+//! stage          deltas of the heads        deltas of the shared layers
 //! Empty          no losses yet
-//! Losses         of no further use
+//! Losses         unused                     unused
 //! Summed         weighted                   the weighted sum of the tasks, in one lane
 //! AtHeads        each task's, unweighted    a lane per task at the representation that the heads read
 //! AtLastLayer    each task's, unweighted    a lane per task, through the last shared layer's activation
 //! PerTask        each task's, unweighted    a lane per task at every shared layer
 //! Compared       each task's, unweighted    as PerTask, and the shares of the Gramian hold what is combined
 //! ```
-//! [`Stage::way_to`] is the table below, and [`Network::advance`](super::Network) takes the moves; nothing else goes on
-//! from the losses. A way is one or more moves:
+//! [`Stage::way_to`] is the table below, and [`Network::advance`](super::Network) makes the moves; nothing else
+//! changes the stage of a batch with losses. A way consists of one or more moves:
 //!
 //! ```text
 //! from ↓    wanted →   weighted sum    tasks'       Gramian over      Gramian over    Gramian over all
@@ -31,25 +32,25 @@
 //! L   ToLastLayer     … as far as the last shared layer                       → AtLastLayer
 //! C   Compare         the shares of the Gramian; over all that is shared      → Compared
 //! G   TaskGradients   a row for each task
-//! +   SumLanes        the lanes summed into one more, as often as one likes
+//! +   SumLanes        the lanes summed into one more lane, any number of times
 //!     SumAtHeads      the lanes summed and sent on from the heads             → Summed
 //! ```
-//! The second way to a weighted sum is taken where one sweep cannot carry the weights: a task asks for its own parameters
-//! alone, and its delta passes through some of them into what is shared.
+//! The second way to a weighted sum is for weights that one sweep cannot carry: a task has weight 0 for the
+//! shared parameters only, and its delta passes through parameters of its own into shared ones.
 //!
-//! In a network with products of tasks a task has no lane of its own, because its delta goes through several heads. There
-//! the tasks' gradients are swept one by one, the Gramian is made of these, and so is a weighted sum whose shared weights
-//! are not the own ones.
+//! In a network with products of tasks, a task has no lane of its own, because its delta goes through several
+//! heads. There each task's gradient takes a sweep of its own. The Gramian is computed from these gradients,
+//! and so is a weighted sum whose shared weights differ from the own weights.
 
 use crate::GramianScope;
 use crate::balance::Weights;
 
-/// What the deltas of the batch in a trace are.
+/// What the deltas in a trace are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Nothing that backward could use.
+    /// Nothing that a backward pass could use.
     Empty,
-    /// Losses and their deltas at the outputs; what has been sent back, if anything, is of no further use.
+    /// Losses and their deltas at the outputs. Deltas that have been propagated before are not used any more.
     Losses,
     /// The weighted sum of the tasks' deltas at every layer.
     Summed,
@@ -59,40 +60,41 @@ pub(super) enum Stage {
     AtLastLayer,
     /// Each task's delta in a lane of its own at every shared layer.
     PerTask,
-    /// So it is, and the shares of a Gramian over all shared parameters hold what is combined.
+    /// As `PerTask`, and the shares of the Gramian over all shared parameters hold what the weighted sum is
+    /// combined from.
     Compared,
 }
 
-/// What is wanted of a batch whose losses are known.
+/// What is wanted for a batch whose losses are known.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted<'w> {
     /// The gradient of the weighted sum of losses.
     Sum(&'w Weights, Carrier),
-    /// The gradients of the parameters of each task's own, times its weight.
+    /// The gradient of each task's own parameters, times its weight.
     Own(&'w [f64]),
-    /// Each task's gradient of the shared parameters.
+    /// Each task's gradient with respect to the shared parameters.
     TaskGradients,
-    /// Their Gramian.
+    /// The Gramian of these gradients.
     Gramian(GramianScope),
 }
 
-/// What carries a weighted sum to the shared parameters.
+/// How a weighted sum gets to the shared parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier {
-    /// One sweep, if no lanes are there to be summed.
+    /// In one sweep, unless there are lanes that can be summed.
     OneSweep,
-    /// A lane per task.
+    /// In one lane per task.
     Lanes,
-    /// The tasks' gradients, in a network with products.
+    /// From the tasks' gradients, in a network with products.
     TaskGradients,
 }
 
-/// How a network keeps the tasks apart.
+/// How a network keeps the tasks' gradients apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Apart {
-    /// In one lane of deltas each.
+    /// In a lane of deltas for each task.
     InLanes,
-    /// In one sweep each, because of products of tasks.
+    /// In a sweep for each task, because there are products of tasks.
     InSweeps,
 }
 
@@ -112,7 +114,7 @@ pub(super) enum Move<'w> {
     SumAtHeads(&'w Weights),
 }
 
-/// The moves that lead somewhere, in order.
+/// A sequence of moves.
 pub(super) type Way<'w> = [Option<Move<'w>>; 3];
 
 impl Stage {
@@ -124,7 +126,7 @@ impl Stage {
     /// The way from here to what is wanted.
     ///
     /// # Panics
-    /// From a batch without losses there is none.
+    /// If the losses of the batch have not been computed.
     #[track_caller]
     pub(super) fn way_to(self, wanted: Wanted<'_>, apart: Apart) -> Way<'_> {
         use Stage::{AtHeads, Compared, Empty, PerTask};

@@ -1,7 +1,8 @@
-//! Deltas on their way back: the moves that [`Stage::way_to`](super::stage::Stage::way_to) lists.
+//! Propagation of deltas: the moves that [`Stage::way_to`](super::stage::Stage::way_to) lists.
 //!
-//! Backpropagation is linear in the delta. So the deltas of all K tasks go back through the shared layers summed, in one
-//! sweep, or side by side, each in a lane of its own; and lanes that are there are summed without another sweep.
+//! Backpropagation is linear in the delta. So the deltas of all K tasks can go back through the shared layers
+//! as one sum, or side by side, each in a lane of its own. Lanes that have been computed can be summed without
+//! another sweep.
 
 use super::comparison::{Sums, Work};
 use super::head::Head;
@@ -17,8 +18,8 @@ use crate::layer::{InputDelta, Pass, Propagation};
 use crate::sharing::Representation;
 
 impl<F: Scalar> Network<F> {
-    /// Goes from where the batch is to what is wanted, and says which move was the last: the only place where the stage
-    /// of a batch with losses changes.
+    /// Makes the moves from the current stage to what is wanted, and returns the last one. The stage of a batch
+    /// with losses changes only here.
     #[track_caller]
     pub(super) fn advance<'w>(
         &self,
@@ -79,9 +80,10 @@ impl<F: Scalar> Network<F> {
         last
     }
 
-    /// What one sweep of a weighted sum multiplies a task's delta by, and whether it goes on from the task's own layers
-    /// to what is shared. It carries the shared weight, and [`gradient`](super::gradient) rescales what is a task's own;
-    /// in a network with products, where what is one task's own serves several losses, the own one.
+    /// The factor that one sweep of a weighted sum multiplies a task's delta by, and whether the delta goes on
+    /// from the task's own layers to the shared ones. The factor is the shared weight;
+    /// [`gradient`](super::gradient) then rescales the gradient of the task's own parameters. In a network with
+    /// products, where a task's own parameters get gradients from several losses, it is the own weight.
     fn carried(&self, weights: &Weights, task: usize) -> (f64, bool) {
         match weights.shared[task] {
             _ if !self.products.is_empty() => (weights.own[task], true),
@@ -90,8 +92,8 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Sends the deltas of all tasks back to every layer, summed. `weight` says what a task's delta is
-    /// multiplied by, and whether it goes on from the task's own layers to what is shared.
+    /// Propagates the sum of all tasks' deltas to every layer. `weight` gives the factor of a task's delta, and
+    /// says whether the delta goes on from the task's own layers to the shared ones.
     fn sweep(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weight: impl Fn(usize) -> (f64, bool) + Sync) {
         if !self.products.is_empty() {
             product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
@@ -130,7 +132,8 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends each task's delta back alone, and keeps its gradient of what is shared; unless they are known.
+    /// Propagates each task's delta alone and keeps its gradient with respect to the shared parameters, unless
+    /// that is known.
     fn sweep_tasks(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) -> Stage {
         if trace.task_gradients.is_known {
             return trace.stage;
@@ -149,7 +152,7 @@ impl<F: Scalar> Network<F> {
         Stage::Losses
     }
 
-    /// Each task's gradient of what is shared, from its lane.
+    /// Computes each task's gradient with respect to the shared parameters from its lane.
     fn task_gradients_of_lanes(&self, trace: &mut Trace<F>) {
         let shared = self.shared_pieces();
         trace.task_gradients.reserve(self.n_tasks(), self.layout().n_shared(), shared);
@@ -160,7 +163,7 @@ impl<F: Scalar> Network<F> {
         kept.is_known = true;
     }
 
-    /// Sends the delta of each task back through everything, in a lane of its own.
+    /// Propagates each task's delta through all layers, in a lane of its own.
     fn sweep_lanes(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         let to = Propagation::of_lanes(self.n_tasks()).wanted(false);
         self.lanes_to_heads(pass, trace, |chunk| {
@@ -168,7 +171,7 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends the delta of each task back as far as the last shared layer's gradient needs it.
+    /// Propagates each task's delta as far as the gradient of the last shared layer needs it.
     fn lanes_to_last_layer(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         let layer = self.sharing.last_layer().expect("the network was checked for a last shared layer");
         let to = Propagation::of_lanes(self.n_tasks()).wanted(false);
@@ -177,10 +180,10 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends the delta of each task back through its head, to a lane of its own where tasks read the same; `then`
-    /// each chunk goes on.
+    /// Propagates each task's delta through its head, into a lane of its own if tasks read the same
+    /// representation. Then `then` is called for each chunk.
     fn lanes_to_heads(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, then: impl Fn(&mut Chunk<F>) + Sync) {
-        // One lane more than there are tasks, for their sum.
+        // One lane more than there are tasks, for the sum.
         trace.chunks.reserve_lanes(self.n_tasks() + 1);
         let tasks = &trace.tasks;
         trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
@@ -189,7 +192,7 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sends the delta of each task back through its head, and compares them there.
+    /// Propagates each task's delta through its head, and compares the deltas there.
     fn lanes_to_heads_and_compare(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>) {
         let n = self.n_tasks();
         self.reserve_shares(GramianScope::Representation, trace);
@@ -200,7 +203,8 @@ impl<F: Scalar> Network<F> {
         shares.iter_mut().for_each(|share| share.gramian.fill(0.0));
         trace.pool.for_each_pair_mut(chunks, shares, |_, chunk, share| {
             self.heads_to_lanes(pass, tasks, chunk);
-            // The padding is zero: it adds nothing, and without it the rows would be many short ones.
+            // The padding is zero, so it adds nothing; with it, one long row is read instead of many short
+            // ones.
             kernel::add_gramian(chunk.deltas.padded(common, 0..n), n, &mut share.gramian);
         });
         trace.comparison.sum_shares(GramianScope::Representation);
@@ -220,7 +224,7 @@ impl<F: Scalar> Network<F> {
         }
     }
 
-    /// Sums the lanes into the lane behind them, in the layers whose gradient is computed from it.
+    /// Sums the lanes into the lane after them, in the layers whose gradient is computed from it.
     fn sum_lanes(&self, trace: &mut Trace<F>, weights: &[f64]) {
         let (n, shares) = (self.n_tasks(), &trace.comparison.shares);
         trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
@@ -234,8 +238,8 @@ impl<F: Scalar> Network<F> {
         });
     }
 
-    /// Sums the lanes at the representation that all heads read, and sends the sum on to every shared layer. The first
-    /// lane is not a task's any more.
+    /// Sums the lanes at the representation that all heads read, and propagates the sum to every shared layer.
+    /// It overwrites the first lane.
     fn sum_at_heads(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &[f64]) {
         let common = self.common.expect("there is one representation that all heads read");
         let (n, to) = (self.n_tasks(), Propagation::of_lanes(1).wanted(trace.keeps_input_delta));
@@ -246,7 +250,7 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-/// The lanes of n tasks summed into the lane behind them.
+/// Sums the lanes of n tasks into the lane after them.
 fn sum_lanes_of<F: Scalar>(block: ActivationBlock, n: usize, weights: &[f64], chunk: &mut Chunk<F>) {
     let lanes = chunk.deltas.padded_mut(block, 0..n + 1);
     let (lanes, sum) = lanes.split_at_mut(lanes.len() / (n + 1) * n);

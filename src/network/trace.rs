@@ -1,10 +1,10 @@
-//! What a network knows of a batch while it is worked on.
+//! The working memory for a batch: its activations, deltas and losses.
 //!
-//! A [`Trace`] belongs to one batch at a time and is used for the next one as it is: all of its memory is taken
-//! when it is made. It holds the activations and deltas of the network's layers in chunks of rows
-//! ([`Arena`](crate::arena::Arena)), and, for the batch as a whole, what each task's loss sees: outputs,
-//! labels, loss and delta. Label counts, example weights and ranking groups therefore never meet the
-//! border of a chunk.
+//! A [`Trace`] holds one batch at a time and can be used for any number of batches, one after the other: all of
+//! its memory is allocated when it is made. Activations and deltas of the network's layers are stored in chunks
+//! of rows ([`Arena`](crate::arena::Arena)). What the loss of a task sees (outputs, labels, loss and delta) is
+//! stored for the whole batch, so that counting labels, row weights and ranking groups need not know about
+//! chunks.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::kernel::{self, ThreadPool};
 use crate::layer::{Draw, Mode, Pass};
 use crate::loss::Labels;
 
-/// Activations, deltas and losses of one batch.
+/// The activations, deltas and losses of one batch.
 ///
-/// Made by [`Model::trace`](crate::Model::trace) or [`Network::trace`](crate::Network::trace) for a largest
-/// batch size, filled by forward, read by backward.
+/// [`Model::trace`](crate::Model::trace) or [`Network::trace`](crate::Network::trace) allocates it for a
+/// largest batch size, the forward pass fills it, and the backward pass reads it.
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -52,33 +52,33 @@ pub struct Trace<F: Scalar> {
     pub(super) comparison: Comparison<F>,
     pub(super) task_gradients: TaskGradients<F>,
     pub(super) stage: Stage,
-    /// Mode and draw of the forward, which are those of its backward.
+    /// Mode and draw of the forward pass, which the backward pass must have too.
     pub(crate) mode: Mode,
     pub(crate) draw: Draw,
-    /// The unweighted loss of each task in f64, and whether the batch has a label for it.
+    /// The unweighted loss of each task in f64, and whether the batch has labels for it.
     pub(crate) losses: Vec<f64>,
     pub(crate) labelled: Vec<bool>,
     pub(crate) pool: ThreadPool,
     pub(crate) keeps_input_delta: bool,
 }
 
-/// What a trace must have in common with a network to be of use to it.
+/// What a trace and a network must have in common for the trace to fit.
 #[derive(Debug, PartialEq)]
 pub(super) struct TraceShape {
-    /// The activations of the layers.
+    /// The layout of the activations.
     pub(super) activations: ActivationLayout,
-    /// Per task, how wide outputs and targets are.
+    /// For each task, the widths of its outputs and of its targets.
     pub(super) widths: Vec<(usize, usize)>,
 }
 
-/// What the pieces of a gradient are computed from, by any thread.
+/// What any thread needs to compute pieces of a gradient.
 pub(super) struct Known<'t, F> {
     pub(super) chunks: &'t [Chunk<F>],
     pub(super) comparison: &'t Comparison<F>,
     pub(super) task_gradients: &'t TaskGradients<F>,
 }
 
-/// What one task's loss sees of a batch.
+/// What the loss of one task sees of a batch.
 #[derive(Debug)]
 pub(crate) struct TaskTrace<F> {
     /// `batch × output width`.
@@ -87,11 +87,11 @@ pub(crate) struct TaskTrace<F> {
     pub(crate) targets: Array2<F>,
     /// ∂(unweighted loss)/∂outputs.
     pub(crate) delta: Array2<F>,
-    /// In a network with products: the weighted delta, and what products add to it. Else empty.
+    /// In a network with products: the weighted delta plus what products add to it. Otherwise empty.
     pub(crate) seed: Array2<F>,
 }
 
-/// What all tasks' losses see of a batch besides the targets.
+/// What the losses of all tasks see of a batch besides the targets.
 #[derive(Debug)]
 pub(crate) struct Examples<F> {
     pub(crate) n: usize,
@@ -137,7 +137,7 @@ impl<F: Scalar> Trace<F> {
         }
     }
 
-    /// Uses `n_threads` threads from now on (default: 1); the numbers stay the same to the bit.
+    /// Uses `n_threads` threads from now on (default: 1). The results are the same to the last bit.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -156,14 +156,14 @@ impl<F: Scalar> Trace<F> {
         self
     }
 
-    /// Also computes ∂L/∂x in backward, for [`input_gradient`](crate::Network::input_gradient).
+    /// Makes the backward pass also compute ∂L/∂x, for [`input_gradient`](crate::Network::input_gradient).
     #[must_use]
     pub fn with_input_gradient(mut self) -> Self {
         self.keeps_input_delta = true;
         self
     }
 
-    /// Computes Gramians in one form, whatever the shapes: for tests and measurements.
+    /// Computes all Gramians in this form, whatever the shapes, for tests and measurements.
     #[doc(hidden)]
     #[must_use]
     pub fn gramian_form(mut self, form: Form) -> Self {
@@ -171,17 +171,17 @@ impl<F: Scalar> Trace<F> {
         self
     }
 
-    /// The largest batch that fits.
+    /// The largest batch size that fits.
     pub fn capacity(&self) -> usize {
         self.examples.capacity
     }
 
-    /// How many rows the batch has.
+    /// The number of rows in the batch.
     pub fn n_rows(&self) -> usize {
         self.examples.n
     }
 
-    /// The outputs of a task's head, `batch × output width`, after forward.
+    /// The outputs of a task, `batch × output width`, after the forward pass.
     ///
     /// # Panics
     /// If there is no such task.
@@ -197,8 +197,8 @@ impl<F: Scalar> Trace<F> {
         rows(&self.tasks[task].delta, self.examples.n)
     }
 
-    /// What a task's loss compares the outputs with, `batch × target width`, as the network learns it:
-    /// standardised where the model does that.
+    /// The labels that a task's loss compares the outputs with, `batch × target width`. They are standardised
+    /// if the model standardises its targets.
     ///
     /// ```
     /// use ndarray::array;
@@ -228,7 +228,7 @@ impl<F: Scalar> Trace<F> {
         }
     }
 
-    /// A task's targets, `batch × target width`, to write before the losses are computed.
+    /// A task's targets, `batch × target width`, to fill in before the losses are computed.
     ///
     /// # Panics
     /// If there is no such task.
@@ -241,12 +241,12 @@ impl<F: Scalar> Trace<F> {
         &self.losses
     }
 
-    /// For each task, whether the batch has a label for it.
+    /// For each task, whether the batch has labels for it.
     pub fn labelled(&self) -> &[bool] {
         &self.labelled
     }
 
-    /// The K × K Gramian of the tasks' gradients, if it has been computed of this batch.
+    /// The K × K Gramian of the tasks' gradients, if it has been computed for this batch.
     ///
     /// ```
     /// use polytask::balance::Evidence;
@@ -267,7 +267,7 @@ impl<F: Scalar> Trace<F> {
         self.comparison.known.map(|_| self.comparison.gramian.view())
     }
 
-    /// Begins a batch of `n_rows` rows, of which nothing is known yet.
+    /// Begins a new batch of `n_rows` rows and forgets the last one.
     ///
     /// ```
     /// use polytask::layer::Mode;
@@ -276,11 +276,11 @@ impl<F: Scalar> Trace<F> {
     /// let model = Model::builder(1).task(Task::regression("y")).build::<f64>()?;
     /// let (network, pass) = (model.network(), model.pass(Mode::Train));
     /// let mut trace = network.trace(4).with_input_gradient();
-    /// trace.begin(2);                                                  // rows that are in no table
+    /// trace.begin(2);                                                  // rows that do not come from a table
     /// trace.targets_mut(0).fill(0.25);
     /// network.forward(&pass, |_, rows| rows.for_each(|x| x.fill(0.0)), &mut trace);
     /// network.losses(&mut trace);
-    /// assert_eq!(trace.losses(), [0.25 * 0.25]);                       // the bias begins at 0
+    /// assert_eq!(trace.losses(), [0.25 * 0.25]);                       // the bias is 0 at first
     /// network.backward(&pass, &mut trace, &model.loss_weights(), &mut [0.0; 2]);
     /// assert_eq!(network.input_gradient(&trace).dim(), (2, 1));
     /// # Ok::<(), polytask::Error>(())
@@ -298,18 +298,19 @@ impl<F: Scalar> Trace<F> {
         self.restart(Stage::Empty);
     }
 
-    /// The pass whose forward is in the trace, to go back through it.
+    /// The pass for going back: with the mode and the draw of the forward pass in the trace.
     pub(crate) fn pass<'a>(&self, theta: &'a [F], state: &'a [F]) -> Pass<'a, F> {
         Pass::new(theta, state, self.mode).with_draw(self.draw)
     }
 
-    /// What the pieces of a gradient are computed from, and who computes them.
+    /// What pieces of a gradient are computed from, and the threads that compute them.
     pub(super) fn known(&mut self) -> (Known<'_, F>, &mut ThreadPool) {
         let Self { chunks, comparison, task_gradients, pool, .. } = self;
         (Known { chunks: chunks.in_use(), comparison, task_gradients }, pool)
     }
 
-    /// Begins again, with or without losses: nothing has been sent back, and nothing is known of the tasks' gradients.
+    /// Resets the backward pass, with or without losses: nothing has been propagated, and no task gradients are
+    /// known.
     pub(super) fn restart(&mut self, stage: Stage) {
         self.stage = stage;
         (self.comparison.known, self.task_gradients.is_known) = (None, false);
@@ -317,7 +318,7 @@ impl<F: Scalar> Trace<F> {
 }
 
 impl<F: Scalar> Examples<F> {
-    /// Copies the weights and group ids of the batch's rows, if their table has any.
+    /// Copies the weights and group ids of the batch's rows, if the table has any.
     pub(crate) fn gather(
         &mut self,
         rows: &[usize],
@@ -340,7 +341,7 @@ pub(crate) fn rows<F>(matrix: &Array2<F>, n: usize) -> ArrayView2<'_, F> {
     kernel::matrix(&numbers[..n * width], n, width, width)
 }
 
-/// The first `n` rows of a row-major matrix, to write.
+/// The first `n` rows of a row-major matrix, mutable.
 pub(crate) fn rows_mut<F>(matrix: &mut Array2<F>, n: usize) -> ArrayViewMut2<'_, F> {
     let (width, numbers) = (matrix.ncols(), matrix.as_slice_mut().expect("row-major"));
     kernel::matrix_mut(&mut numbers[..n * width], n, width, width)
