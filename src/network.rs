@@ -192,10 +192,10 @@ impl<F: Scalar> Network<F> {
         let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
         let mut end = 0;
         for cut in &cuts {
-            assert_eq!(cut.start, end, "the pieces of a network's parts must follow one another in θ");
+            assert_eq!(cut.start, end, "the pieces of layers must follow one another in θ");
             end = cut.end;
         }
-        assert_eq!(end, layouts.parameters.len(), "the pieces of a network's parts must cover θ");
+        assert_eq!(end, layouts.parameters.len(), "the pieces of layers must cover all of θ");
         let affine = sharing.affine();
         let reads = heads.first().map(|head| head.reads).filter(|reads| {
             let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
@@ -386,9 +386,13 @@ impl<F: Scalar> Network<F> {
     /// If the trace does not hold a forward pass in [`Mode::Train`], or the state has the wrong length.
     #[track_caller]
     pub fn update_state(&self, trace: &Trace<F>, state: &mut [F]) {
-        assert_eq!(state.len(), self.state_layout().len(), "the network's state");
+        assert_eq!(
+            state.len(),
+            self.state_layout().len(),
+            "the running state must have the length of its layout"
+        );
         let is_trained = trace.stage != Stage::Empty && trace.mode == Mode::Train;
-        assert!(is_trained, "state follows from the batch of a training step");
+        assert!(is_trained, "update_state needs a forward pass in Mode::Train");
         if state.is_empty() {
             return;
         }
@@ -418,8 +422,8 @@ impl<F: Scalar> Network<F> {
     #[track_caller]
     fn check(&self, pass: &Pass<'_, F>) {
         let [theta, state] = [self.layout().len(), self.state_layout().len()];
-        assert_eq!(pass.theta.len(), theta, "θ of a network with {theta} parameters");
-        assert_eq!(pass.state.len(), state, "state of a network with {state} numbers of it");
+        assert_eq!(pass.theta.len(), theta, "θ must have the network's {theta} parameters");
+        assert_eq!(pass.state.len(), state, "the running state must have the network's {state} numbers");
     }
 
     /// Checks that `pass` is the one whose forward is in the trace.
@@ -427,7 +431,7 @@ impl<F: Scalar> Network<F> {
     fn check_pass(&self, pass: &Pass<'_, F>, trace: &Trace<F>) {
         self.check(pass);
         let (forward, backward) = ((trace.mode, trace.draw), (pass.mode, pass.draw));
-        assert_eq!(forward, backward, "mode and draw of a forward and its backward");
+        assert_eq!(forward, backward, "the backward pass must have the mode and draw of its forward pass");
     }
 }
 

@@ -9,12 +9,12 @@ use crate::{Error, ErrorKind, Result, Scalar};
 impl<F: Scalar> Network<F> {
     /// Fails if `trace` was made by a network with other shapes.
     pub(crate) fn check_trace(&self, trace: &Trace<F>) -> Result<()> {
-        // Nearly always the trace is the network's own, and small steps feel every comparison.
+        // The trace is nearly always the network's own, and in a small step every comparison costs time.
         if Arc::ptr_eq(&trace.shape, &self.trace_shape) || trace.shape == self.trace_shape {
             return Ok(());
         }
         let [expected, found] =
-            [&self.trace_shape, &trace.shape].map(|shape| format!("one of {}", described(shape)));
+            [&self.trace_shape, &trace.shape].map(|shape| format!("one for {}", described(shape)));
         Err(Error::new(ErrorKind::Shape, "trace", expected, found)
             .advise("the trace was made by another model; make one with model.trace(rows)"))
     }
@@ -23,5 +23,5 @@ impl<F: Scalar> Network<F> {
 fn described(TraceShape { activations, widths }: &TraceShape) -> String {
     let widths: Vec<String> = widths.iter().map(|(outputs, _)| outputs.to_string()).collect();
     let (n, widths) = (activations.row_len(), widths.join(", "));
-    format!("a network of {n} activations a row, whose tasks have outputs of width {widths}")
+    format!("a network with {n} activations per row and tasks with outputs of width {widths}")
 }

@@ -47,8 +47,8 @@ impl<F: Scalar> Network<F> {
     /// If the trace was not made that way, or no backward pass of the summed loss has been done.
     #[track_caller]
     pub fn input_gradient(&self, trace: &Trace<F>) -> ndarray::Array2<F> {
-        assert!(trace.keeps_input_delta, "a trace made without an input gradient");
-        assert_eq!(trace.stage, Stage::Summed, "the input gradient is of a backward of the summed loss");
+        assert!(trace.keeps_input_delta, "the trace was made without Trace::with_input_gradient");
+        assert_eq!(trace.stage, Stage::Summed, "the input gradient needs a backward pass of the summed loss");
         let mut gradient = ndarray::Array2::zeros((trace.n_rows(), self.n_features()));
         for chunk in trace.chunks.in_use() {
             gradient.slice_mut(s![chunk.rows(), ..]).assign(&chunk.deltas.get(self.input));

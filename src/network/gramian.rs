@@ -101,11 +101,11 @@ impl<F: Scalar> Network<F> {
     /// - over anything but all shared parameters, if a task is the product of two others.
     pub fn check_over(&self, over: GramianScope) -> Result<()> {
         let fault = |expected: &str, found: &str| {
-            Err(Error::new(ErrorKind::Setting, "what gradients are compared over", expected, found)
-                .advise("compare them over all shared parameters"))
+            Err(Error::new(ErrorKind::Setting, "scope of the Gramian", expected, found)
+                .advise("use GramianScope::SharedParameters, which is the default"))
         };
         if over != GramianScope::SharedParameters && !self.products.is_empty() {
-            return fault("tasks with a head each", "a product of tasks");
+            return fault("tasks that each have a head", "a product of two tasks");
         }
         if let GramianScope::Sketch { sums, .. } = over {
             return match sums {
@@ -118,7 +118,7 @@ impl<F: Scalar> Network<F> {
         }
         let has_layer = || self.sharing.last_layer().is_some_and(|layer| !layer.pieces().is_empty());
         if over == GramianScope::LastSharedLayer && !has_layer() {
-            return fault("a layer with parameters in front of the heads", "none");
+            return fault("a shared layer with parameters just before the heads", "none");
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ impl Stage {
         use Stage::{AtHeads, Compared, Empty, PerTask};
         let all = GramianScope::SharedParameters;
         match (wanted, self) {
-            (_, Empty) => panic!("backward is of a batch whose losses have been computed"),
+            (_, Empty) => panic!("backward needs a batch whose losses have been computed"),
             (Wanted::Sum(weights, Carrier::TaskGradients), _) => {
                 way([Move::TaskSweeps, Move::Sweep(weights)])
             }

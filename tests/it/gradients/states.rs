@@ -196,7 +196,7 @@ impl Case {
                 Err(cause) => {
                     let said = cause.downcast_ref::<String>().expect("a panic says something");
                     let is_documented =
-                        said.contains("the input gradient is of a backward of the summed loss");
+                        said.contains("the input gradient needs a backward pass of the summed loss");
                     assert!(call == Call::InputGradient && is_documented, "{place}: {said}");
                     return;
                 }
@@ -268,7 +268,7 @@ fn an_input_gradient_follows_a_backward() {
 
 /// A loss that is not known yet cannot be sent back.
 #[test]
-#[should_panic(expected = "backward is of a batch whose losses have been computed")]
+#[should_panic(expected = "backward needs a batch whose losses have been computed")]
 fn nothing_goes_back_before_the_losses() {
     let task = Task::new("y", Loss::mean_squared_error());
     let model = Model::builder(1).task(task).build::<f64>().expect("valid settings");
