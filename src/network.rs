@@ -190,12 +190,16 @@ impl<F: Scalar> Network<F> {
             }
         }
         let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
-        let mut end = 0;
-        for cut in &cuts {
-            assert_eq!(cut.start, end, "the pieces of layers must follow one another in θ");
+        let (mut end, layout) = (0, &layouts.parameters);
+        for cut in cuts.iter().cloned().chain([layout.len()..layout.len()]) {
+            if cut.start != end {
+                let at = if end < layout.len() { layout.name_of(end) } else { "the end of θ".to_owned() };
+                panic!(
+                    "the pieces of layers must follow one another in θ and cover all of it, but none begins at {at}"
+                );
+            }
             end = cut.end;
         }
-        assert_eq!(end, layouts.parameters.len(), "the pieces of layers must cover all of θ");
         let affine = sharing.affine();
         let reads = heads.first().map(|head| head.reads).filter(|reads| {
             let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());

@@ -241,24 +241,24 @@ impl<F: Scalar> Arena<F> {
         &mut self.numbers[range]
     }
 
-    /// One block to read, another to write, and what a layer keeps of this chunk, to write.
+    /// The values of one block to read, of another to write, and what a layer keeps of this chunk, to write (of deltas:
+    /// all of the first lane).
     ///
     /// # Panics
     /// If the two are the same block.
     #[track_caller]
     pub fn pair_and_numbers(
         &mut self,
-        (read, read_lanes): (ActivationBlock, Range<usize>),
-        (write, write_lanes): (ActivationBlock, Range<usize>),
-        (numbers, lane): (ChunkNumbers, usize),
+        read: ActivationBlock,
+        write: ActivationBlock,
+        numbers: ChunkNumbers,
     ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>, &mut [F]) {
-        let (n_read, n_write) = (read_lanes.len() * self.rows, write_lanes.len() * self.rows);
-        let (from, to) = (self.range(read, read_lanes), self.range(write, write_lanes));
-        let kept = self.numbers_range(numbers, lane);
+        let (from, to, kept) =
+            (self.range(read, 0..1), self.range(write, 0..1), self.numbers_range(numbers, 0));
         let (source, target) = read_and_write(&mut self.buffer, from, to);
         (
-            kernel::matrix(source, n_read, read.width, read.stride),
-            kernel::matrix_mut(target, n_write, write.width, write.stride),
+            kernel::matrix(source, self.rows, read.width, read.stride),
+            kernel::matrix_mut(target, self.rows, write.width, write.stride),
             &mut self.numbers[kept],
         )
     }

@@ -78,15 +78,11 @@ impl BuildContext<'_> {
     /// step and that no gradient reaches. It addresses [`Pass::state`](super::Pass::state).
     ///
     /// ```
-    /// use std::ops::Range;
-    ///
     /// use polytask::arena::{ActivationBlock, Arena, Chunk, ChunkNumbers};
     /// use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
-    /// use polytask::prelude::*;
-    /// use polytask::train::Checkpoints;
-    /// use polytask::{Block, Result, Scalar};
+    /// use polytask::{Block, Result, Scalar, prelude::*, train::Checkpoints};
     ///
-    /// /// `y = x − μ`, with the means μ of the batch in training, and their running means in prediction.
+    /// /// `y = x − μ`, `dx = dy − mean(dy)` with the batch's means μ; in prediction, with their running means.
     /// #[derive(Debug)]
     /// struct Centre;
     /// #[derive(Debug)]
@@ -94,64 +90,51 @@ impl BuildContext<'_> {
     ///
     /// impl<F: Scalar> BuildLayer<F> for Centre {
     ///     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-    ///         let (input, n) = (context.input(), context.input().width());
     ///         context.couple_rows(); // a mean is of all rows
+    ///         let (input, n) = (context.input(), context.input().width());
     ///         let (output, means) = (context.activations(n), context.chunk_numbers(n));
-    ///         let running = context.state("mean", 1, n, Init::Zeros);
-    ///         Ok(Box::new(Built { input, output, means, running }))
+    ///         Ok(Box::new(Built { input, output, means, running: context.state("mean", 1, n, Init::Zeros) }))
     ///     }
     /// }
     ///
     /// impl<F: Scalar> BuiltLayer<F> for Built {
     ///     fn output(&self) -> ActivationBlock { self.output }
     ///     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
-    ///         let (x, mut y, means) =
-    ///             values.pair_and_numbers((self.input, 0..1), (self.output, 0..1), (self.means, 0));
+    ///         let (n, running) = (F::from_f64(values.rows() as f64), &pass.state[self.running.range()]);
+    ///         let (x, mut y, means) = values.pair_and_numbers(self.input, self.output, self.means);
     ///         for (j, (x, mut y)) in x.columns().into_iter().zip(y.columns_mut()).enumerate() {
-    ///             means[j] = match pass.mode {
-    ///                 Mode::Train => x.sum() / F::from_f64(x.len() as f64),
-    ///                 Mode::Predict => pass.state[self.running.range()][j],
-    ///             };
+    ///             means[j] = if pass.mode == Mode::Train { x.sum() / n } else { running[j] };
     ///             y.zip_mut_with(&x, |y, &x| *y = x - means[j]);
     ///         }
     ///     }
-    ///     /// ∂y[n, j]/∂x[i, j] = [n = i] − 1/B in training, and so dx = dy − mean(dy).
     ///     fn propagate(&self, pass: &Pass<'_, F>, _: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-    ///         for lane in 0..to.lanes {
-    ///             let mut dx = deltas.lanes_of(self.output, lane..lane + 1).to_owned();
-    ///             for mut dx in dx.columns_mut().into_iter().filter(|_| pass.mode == Mode::Train) {
-    ///                 let mean = dx.sum() / F::from_f64(dx.len() as f64);
-    ///                 dx.mapv_inplace(|dx| dx - mean);
-    ///             }
-    ///             to.send(deltas, self.input, lane, dx.view());
-    ///         }
+    ///         let n = F::from_f64(deltas.rows() as f64);
+    ///         to.columnwise(deltas, self.output, self.input, |_column, mut dx| {
+    ///             let mean = if pass.mode == Mode::Train { dx.sum() / n } else { F::ZERO };
+    ///             dx.mapv_inplace(|dy| dy - mean);
+    ///         });
     ///     }
     ///     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
     ///         let means = chunks[0].values.numbers(self.means, 0);
     ///         let running = state[self.running.range()].iter_mut();
     ///         running.zip(means).for_each(|(running, &mean)| *running += F::from_f64(0.1) * (mean - *running));
     ///     }
-    ///     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
-    ///     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
     /// }
     ///
-    /// let (data, layers) = (datasets::robot_arm::<f64>(60, 0.05, 1), [Layer::custom(Centre)]);
-    /// let builder = Model::builder(10).trunk(layers).task(Task::regression("elbow"));
-    /// let (mut whole, mut resumed) = (builder.build::<f64>()?, builder.build::<f64>()?);
-    /// let checks = whole.check_gradients(&data.batch(&[0, 1, 2, 3]))?;
-    /// assert!(checks.passed() && whole.state() == [0.0; 10], "{checks}"); // a check leaves the state alone
-    ///
+    /// let builder = Model::builder(10).trunk([Layer::custom(Centre)]).task(Task::regression("elbow"));
+    /// let (data, mut model) = (datasets::robot_arm::<f64>(60, 0.05, 1), builder.build::<f64>()?);
+    /// let checks = model.check_gradients(&data.batch(&[0, 1, 2, 3]))?; // leaves the state alone
+    /// assert!(checks.passed() && model.state() == [0.0; 10], "{checks}");
     /// # let folder = std::env::temp_dir().join(format!("polytask-state-{}", std::process::id()));
     /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).steps(8);
-    /// trainer.fit(&mut whole, &data)?;
+    /// trainer.fit(&mut model, &data)?;
     /// let kept = trainer.checkpoint(Checkpoints::new(&folder)).resume_from(&folder);
-    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // broken off
+    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // the same, broken off after 5 steps
+    /// let [mut resumed, mut loaded] = [builder.clone().seed(1).build::<f64>()?, builder.build()?];
     /// kept.fit(&mut resumed, &data)?;
-    /// assert!(resumed.state() == whole.state() && whole.state() != [0.0; 10]);
-    /// resumed.save(folder.join("model"))?; // the layer's code is not in the file, its numbers are
-    /// let mut loaded = builder.build::<f64>()?;
+    /// resumed.save(folder.join("model"))?; // the file has the layer's numbers, not its code
     /// loaded.load_weights(folder.join("model"))?;
-    /// assert_eq!((loaded.parameters(), loaded.state()), (whole.parameters(), whole.state()));
+    /// assert_eq!((loaded.parameters(), loaded.state()), (model.parameters(), model.state()));
     /// # std::fs::remove_dir_all(&folder).unwrap();
     /// # Ok::<(), polytask::Error>(())
     /// ```
@@ -184,13 +167,9 @@ impl BuildContext<'_> {
     /// [`Draw::generator`](super::Draw::generator).
     ///
     /// ```
-    /// use std::ops::Range;
-    ///
-    /// use polytask::arena::{ActivationBlock, Arena, Chunk};
+    /// use polytask::arena::{ActivationBlock, Arena};
     /// use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
-    /// use polytask::prelude::*;
-    /// use polytask::train::Checkpoints;
-    /// use polytask::{Result, Scalar};
+    /// use polytask::{Result, Scalar, prelude::*, train::Checkpoints};
     /// use rand::RngExt;
     ///
     /// /// `y = u ∘ x`, where each u is uniform in (0.5, 1.5) in training, and 1 in prediction.
@@ -228,23 +207,23 @@ impl BuildContext<'_> {
     ///         let u = values.get(self.factors);
     ///         to.entrywise(deltas, self.output, self.input, |row, column, dy| u[[row, column]] * dy);
     ///     }
-    ///     fn pieces(&self) -> Vec<Range<usize>> { Vec::new() }
-    ///     fn gradient(&self, _: &[Chunk<F>], _: usize, _: Range<usize>, _: &mut [F]) {}
     /// }
     ///
-    /// let (data, layers) = (datasets::robot_arm::<f64>(60, 0.05, 1), [Layer::custom(Noise)]);
-    /// let builder = Model::builder(10).trunk(layers).task(Task::regression("elbow"));
-    /// let (mut whole, mut resumed) = (builder.build::<f64>()?, builder.build::<f64>()?);
-    /// let checks = whole.check_gradients(&data.batch(&[0, 1, 2, 3]))?; // the factors are the same again and again
+    /// let builder = Model::builder(10).trunk([Layer::custom(Noise)]).task(Task::regression("elbow"));
+    /// let (data, mut model) = (datasets::robot_arm::<f64>(60, 0.05, 1), builder.build::<f64>()?);
+    /// let checks = model.check_gradients(&data.batch(&[0, 1, 2, 3]))?; // with the same factors throughout
     /// assert!(checks.passed(), "{checks}");
     ///
     /// # let folder = std::env::temp_dir().join(format!("polytask-draw-{}", std::process::id()));
     /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).steps(8);
-    /// trainer.fit(&mut whole, &data)?;
+    /// trainer.fit(&mut model, &data)?;
     /// let kept = trainer.checkpoint(Checkpoints::new(&folder)).resume_from(&folder);
-    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // broken off
-    /// kept.fit(&mut resumed, &data)?;
-    /// assert_eq!(resumed.parameters(), whole.parameters()); // the factors of steps 5 to 7 are those of the whole
+    /// kept.clone().steps(5).fit(&mut builder.build::<f64>()?, &data)?; // the same, broken off after 5 steps
+    /// let [mut resumed, mut loaded] = [builder.clone().seed(1).build::<f64>()?, builder.build()?];
+    /// kept.fit(&mut resumed, &data)?; // draws what was drawn without the break
+    /// resumed.save(folder.join("model"))?; // the file has the network's numbers, not the layer's code
+    /// loaded.load_weights(folder.join("model"))?;
+    /// assert_eq!(loaded.parameters(), model.parameters());
     /// # std::fs::remove_dir_all(&folder).unwrap();
     /// # Ok::<(), polytask::Error>(())
     /// ```

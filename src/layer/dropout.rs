@@ -15,12 +15,10 @@
 //! The mask is a function of (seed, step, layer, row) alone, see [`Draw`](super::Draw): number j of a row takes the
 //! row's word j, of 32 bits, and is dropped where the word is below p · 2³².
 
-use std::ops::Range;
-
 use rand::Rng;
 
 use super::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
-use crate::arena::{ActivationBlock, Arena, Chunk};
+use crate::arena::{ActivationBlock, Arena};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Settings of dropout: the probability p with which a number is zero in training.
@@ -131,10 +129,4 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDropout {
         }
         to.entrywise(deltas, self.output, self.input, |_, _, dx| dx);
     }
-
-    fn pieces(&self) -> Vec<Range<usize>> {
-        Vec::new()
-    }
-
-    fn gradient(&self, _chunks: &[Chunk<F>], _lane: usize, _piece: Range<usize>, _gradient: &mut [F]) {}
 }

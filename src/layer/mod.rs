@@ -220,12 +220,18 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);
 
     /// The pieces of θ whose gradients can be computed independently, for example on different threads:
-    /// adjacent ranges that together cover the layer's parameters. They may depend only on shapes, not on the
-    /// number of threads.
-    fn pieces(&self) -> Vec<Range<usize>>;
+    /// adjacent ranges that together cover the layer's parameters, in order. They may depend only on shapes, not
+    /// on the number of threads. The default is for a layer without parameters; if a layer has parameters that are
+    /// in no piece, building the network panics.
+    fn pieces(&self) -> Vec<Range<usize>> {
+        Vec::new()
+    }
 
-    /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.
-    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]);
+    /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks. The default is for
+    /// a layer without parameters, which is never asked.
+    fn gradient(&self, _chunks: &[Chunk<F>], _lane: usize, piece: Range<usize>, _gradient: &mut [F]) {
+        panic!("{self:?} has parameters, θ[{piece:?}], but does not implement `BuiltLayer::gradient`");
+    }
 
     /// Updates the layer's [running state](BuildContext::state), such as running means, from what `forward`
     /// computed. It is called after each training step, never by predictions or gradient checks.

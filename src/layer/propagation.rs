@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, ArrayViewMut1};
 
 use crate::Scalar;
 use crate::arena::{ActivationBlock, Arena};
@@ -110,6 +110,40 @@ impl Propagation {
                 *dx = if adds { *dx + through } else { through };
             }
         }
+    }
+
+    /// Sends the delta of `output` on to `input` after `change` has made dx of dy, in place, column by column: for a
+    /// layer whose rows depend on one another, with all of them in one chunk. `change` is given the column and its delta in
+    /// one lane, a number per row. Both blocks have the same width. Nothing is done if the input's delta is not needed.
+    ///
+    /// ```
+    /// use polytask::arena::{ActivationBlock, Arena};
+    /// use polytask::layer::Propagation;
+    /// use polytask::Scalar;
+    ///
+    /// /// Backward of `y = x − mean(x)`, with the means of the columns.
+    /// fn of_centre<F: Scalar>(x: ActivationBlock, y: ActivationBlock, deltas: &mut Arena<F>, to: Propagation) {
+    ///     to.columnwise(deltas, y, x, |_column, mut dx| {
+    ///         let mean = dx.sum() / F::from_f64(dx.len() as f64);
+    ///         dx.mapv_inplace(|dy| dy - mean);
+    ///     });
+    /// }
+    /// ```
+    pub fn columnwise<F: Scalar>(
+        self,
+        deltas: &mut Arena<F>,
+        output: ActivationBlock,
+        input: ActivationBlock,
+        change: impl Fn(usize, ArrayViewMut1<'_, F>),
+    ) {
+        if self.target::<F>().is_none() {
+            return;
+        }
+        for lane in 0..self.lanes {
+            let mut lane = deltas.lanes_of_mut(output, lane..lane + 1);
+            lane.columns_mut().into_iter().enumerate().for_each(|(j, dy)| change(j, dy));
+        }
+        self.entrywise(deltas, output, input, |_, _, dx| dx);
     }
 
     /// Sends `dx`, the input's delta for one of the lanes (`rows × width`), on to `input`, unless it is not needed.

@@ -1,10 +1,8 @@
 //! One line checks all derivatives of a model, and a mistake is found where it is: in a task, in what all share, or
 //! on the way to the inputs.
 
-use std::ops::Range;
-
 use ndarray::{ArrayView2, ArrayViewMut2};
-use polytask::arena::{ActivationBlock, Arena, Chunk};
+use polytask::arena::{ActivationBlock, Arena};
 use polytask::gradcheck::Verdict;
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use polytask::loss::{Labels, Loss, LossFunction};
@@ -44,12 +42,6 @@ impl<F: Scalar> BuiltLayer<F> for BuiltTriple {
     fn propagate(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         to.entrywise(deltas, self.output, self.input, |_, _, dy| F::from_f64(self.slope) * dy);
     }
-
-    fn pieces(&self) -> Vec<Range<usize>> {
-        Vec::new()
-    }
-
-    fn gradient(&self, _chunks: &[Chunk<F>], _lane: usize, _piece: Range<usize>, _gradient: &mut [F]) {}
 }
 
 /// `(y − t)⁴`; only with a slope of 4 is its delta right.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2};
-use polytask::arena::{ActivationBlock, Arena, Chunk};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use polytask::arena::{ActivationBlock, Arena, Chunk, ChunkNumbers};
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Chain, InputDelta, Pass, Propagation};
 use polytask::loss::{Labels, LossFunction};
 use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
-use polytask::{Block, Init, Layer, Result, Scalar};
+use polytask::{Activation, Block, Init, Layer, Model, Result, Scalar, Task};
 
 /// `y = x ∘ s`, one factor per feature.
 #[derive(Clone, Debug)]
@@ -92,14 +92,67 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSquare {
             (x[[row, column]] + x[[row, column]]) * dy
         });
     }
+}
 
-    fn pieces(&self) -> Vec<Range<usize>> {
-        Vec::new()
+/// `y = x − mean(x)`, column by column: a layer whose rows depend on one another.
+#[derive(Clone, Debug)]
+pub struct Centre;
+
+#[derive(Debug)]
+struct BuiltCentre {
+    input: ActivationBlock,
+    output: ActivationBlock,
+    means: ChunkNumbers,
+}
+
+impl<F: Scalar> BuildLayer<F> for Centre {
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        context.couple_rows();
+        let (input, n) = (context.input(), context.input().width());
+        let (output, means) = (context.activations(n), context.chunk_numbers(n));
+        Ok(Box::new(BuiltCentre { input, output, means }))
+    }
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltCentre {
+    fn output(&self) -> ActivationBlock {
+        self.output
     }
 
-    fn gradient(&self, _chunks: &[Chunk<F>], _lane: usize, piece: Range<usize>, _gradient: &mut [F]) {
-        panic!("a layer without parameters has no piece {piece:?}");
+    fn forward(&self, _pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        let n = F::from_f64(values.rows() as f64);
+        let (x, mut y, means) = values.pair_and_numbers(self.input, self.output, self.means);
+        for (x, mean) in x.columns().into_iter().zip(&mut *means) {
+            *mean = x.sum() / n;
+        }
+        y.assign(&(&x - &ArrayView1::from(&*means)));
     }
+
+    fn propagate(&self, _pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let n = F::from_f64(deltas.rows() as f64);
+        to.columnwise(deltas, self.output, self.input, |_, mut dx| {
+            let mean = dx.sum() / n;
+            dx.mapv_inplace(|dy| dy - mean);
+        });
+    }
+}
+
+/// Takes a factor for each feature and lists no piece of θ.
+#[derive(Clone, Debug)]
+struct Forgetful;
+
+impl<F: Scalar> BuildLayer<F> for Forgetful {
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+        context.parameter("factors", 1, context.input().width(), Init::Zeros);
+        Square.build(context)
+    }
+}
+
+#[test]
+#[should_panic(expected = "none begins at trunk.1.factors[0]")]
+fn parameters_without_a_piece_are_named() {
+    let layers = [Layer::dense(3, Activation::Tanh), Layer::custom(Forgetful)];
+    let _ = Model::builder(2).trunk(layers).task(Task::regression("a")).build::<f64>();
 }
 
 /// The weighted mean of (y − t)⁴ over the labels present.
