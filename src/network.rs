@@ -190,15 +190,14 @@ impl<F: Scalar> Network<F> {
             }
         }
         let cuts: Vec<_> = pieces.iter().map(|piece| piece.range.clone()).collect();
-        let (mut end, layout) = (0, &layouts.parameters);
-        for cut in cuts.iter().cloned().chain([layout.len()..layout.len()]) {
-            if cut.start != end {
-                let at = if end < layout.len() { layout.name_of(end) } else { "the end of θ".to_owned() };
-                panic!(
-                    "the pieces of layers must follow one another in θ and cover all of it, but none begins at {at}"
-                );
-            }
-            end = cut.end;
+        let layout = &layouts.parameters;
+        let starts = cuts.iter().map(|cut| cut.start).chain([layout.len()]);
+        let ends = std::iter::once(0).chain(cuts.iter().map(|cut| cut.end));
+        if let Some((_, at)) = starts.zip(ends).find(|(start, end)| start != end) {
+            let at = if at < layout.len() { layout.name_of(at) } else { "the end of θ".to_owned() };
+            panic!(
+                "the pieces of layers must follow one another in θ and cover all of it, but none begins at {at}"
+            );
         }
         let affine = sharing.affine();
         let reads = heads.first().map(|head| head.reads).filter(|reads| {

@@ -116,7 +116,6 @@ pub(super) fn avx2<L: SimdLoop>(work: L) -> L::Output {
 /// assert!(kernel::simd_level().is_available()); // what this process computes with
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum SimdLevel {
     /// What every processor of the architecture has (on x86-64: SSE2, 128 bits, no fused multiply-add).
     Portable,
