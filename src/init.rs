@@ -16,6 +16,8 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::{Error, ErrorKind, Result, Scalar};
+
 /// How a block of parameters gets its first values.
 ///
 /// A weight of `in × out` numbers has `fan_in = in` and `fan_out = out`. Normal forms are not truncated.
@@ -55,6 +57,17 @@ pub enum Init {
 }
 
 impl Init {
+    /// Fails if the first values of `what` would not be finite numbers of type F.
+    pub(crate) fn check<F: Scalar>(self, what: &str) -> Result<()> {
+        match self {
+            Self::Constant(value) if !F::from_f64(value).is_finite() => {
+                let expected = format!("a finite number within the range of {}", F::NAME);
+                Err(Error::new(ErrorKind::Setting, format!("initial value of {what}"), expected, value))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `rows × cols` first values, row-major, for a matrix that maps `rows` inputs to `cols` outputs.
     pub fn draw(self, rows: usize, cols: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
         let (fan_in, fan_out) = (rows as f64, cols as f64);

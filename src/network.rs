@@ -178,6 +178,14 @@ impl<F: Scalar> Network<F> {
             heads.push(Head::build(k, &tasks[k], &objectives[k], sharing.representation(h), &mut context)?);
         }
 
+        for (layout, inits) in
+            [(&layouts.parameters, &layouts.parameter_inits), (&layouts.state, &layouts.state_inits)]
+        {
+            // Blocks and first values are added together.
+            for ((name, _), (_, init)) in layout.blocks().zip(inits) {
+                init.check::<F>(name)?;
+            }
+        }
         let fused = FusedHeads::all_of(&heads);
         let mut pieces = sharing.pieces();
         for (h, head) in heads.iter().enumerate() {

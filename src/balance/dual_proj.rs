@@ -92,7 +92,9 @@ impl Balance for DualProj {
         self.lower.clear();
         self.lower.extend(index.iter().map(|&k| self.preference.of(k, 1.0 / n as f64)));
         weights.shared.fill(0.0);
-        self.solver.add_projection(tasks.gramian(), self.ridge, &self.lower, &mut weights.shared);
+        let g = tasks.gramian();
+        self.solver.set(g, self.ridge);
+        self.solver.add_projection(g, self.ridge, &self.lower, &mut weights.shared);
     }
 
     fn check(&self, n_tasks: usize) -> Result<()> {

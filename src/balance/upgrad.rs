@@ -94,6 +94,7 @@ impl Balance for UpGrad {
         weights.shared.fill(0.0);
         self.lower.clear();
         self.lower.resize(n, 0.0);
+        self.solver.set(g, self.ridge);
         for (i, &k) in index.iter().enumerate() {
             self.lower[i] = self.preference.of(k, 1.0 / n as f64);
             self.solver.add_projection(g, self.ridge, &self.lower, &mut weights.shared);

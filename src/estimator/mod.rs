@@ -61,6 +61,7 @@ pub use persist::EstimatorKind;
 pub use regressor::{MultiTaskRegressor, Regression};
 
 use crate::data::Dataset;
+use crate::kernel::MOST_THREADS;
 use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing, Warning};
@@ -366,6 +367,15 @@ impl<Kind> Estimator<Kind> {
             }
         };
         at_least(1, settings.members as u64, "members")?;
+        for (found, most, place) in [
+            (settings.members, MOST_MEMBERS, "members"),
+            (settings.threads.unwrap_or(1), MOST_THREADS, "threads"),
+        ] {
+            if found > most {
+                let place = format!("estimator, {place}");
+                return Err(Error::new(ErrorKind::Setting, place, format!("at most {most}"), found));
+            }
+        }
         at_least(2, settings.folds as u64, "folds")?;
         at_least(1, settings.batch_size as u64, "batch size")?;
         at_least(1, settings.epochs.unwrap_or(1), "epochs")?;
@@ -378,6 +388,9 @@ impl<Kind> Estimator<Kind> {
         Ok(Checked { settings: settings.clone(), kind: PhantomData })
     }
 }
+
+/// More members are a slip of the pen: each is a network.
+const MOST_MEMBERS: usize = 10_000;
 
 impl Settings {
     fn rule(&self) -> AdamW {

@@ -12,6 +12,7 @@
 //! columns is the mean over the columns. (scikit-learn counts rows in which all columns are right, which has no
 //! meaning for a row with a missing label.)
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
@@ -77,7 +78,10 @@ impl Average {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfusionMatrix {
-    counts: Array2<f64>,
+    n_classes: usize,
+    /// The cells with a count, by true class and decided class: never more than there are rows, where the number of
+    /// all cells grows with the square of the number of classes.
+    cells: BTreeMap<(usize, usize), f64>,
 }
 
 impl ConfusionMatrix {
@@ -96,23 +100,70 @@ impl ConfusionMatrix {
             probabilities.dim(),
             labels.targets.dim()
         );
-        let n_classes = probabilities.ncols().max(2);
-        let mut counts = Array2::zeros((n_classes, n_classes));
-        for_each_decision(probabilities, labels, |d| counts[[d.truth, d.decided]] += d.weight)?;
-        Some(Self { counts })
+        let mut cells = BTreeMap::new();
+        for_each_decision(probabilities, labels, |d| {
+            *cells.entry((d.truth, d.decided)).or_insert(0.0) += d.weight;
+        })?;
+        Some(Self { n_classes: probabilities.ncols().max(2), cells })
     }
 
-    /// The counts, `true class × decided class`, weighted by the rows' weights.
-    pub fn counts(&self) -> ArrayView2<'_, f64> {
-        self.counts.view()
+    /// How many classes there are.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// The counts, `true class × decided class`, weighted by the rows' weights: C² numbers, of which
+    /// [`cells`](Self::cells) has those that are not 0.
+    pub fn counts(&self) -> Array2<f64> {
+        let mut counts = Array2::zeros((self.n_classes, self.n_classes));
+        self.cells.iter().for_each(|(&cell, &count)| counts[cell] = count);
+        counts
+    }
+
+    /// The cells that were counted, in the order of true and decided class, each as
+    /// `(true class, decided class, count in weight)`.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::Labels;
+    /// use polytask::metric::ConfusionMatrix;
+    ///
+    /// let mut probabilities = Array2::zeros((3, 50_000));
+    /// [7, 7, 9].iter().enumerate().for_each(|(row, &class)| probabilities[[row, class]] = 1.0);
+    /// let targets = array![[7.0], [9.0], [9.0]];
+    /// let matrix = ConfusionMatrix::new(probabilities.view(), &Labels::new(targets.view())).unwrap();
+    /// assert_eq!(matrix.cells().collect::<Vec<_>>(), [(7, 7, 1.0), (9, 7, 1.0), (9, 9, 1.0)]);
+    /// assert!(matrix.to_string().starts_with("the most frequent mistakes among 50000 classes"));
+    /// ```
+    pub fn cells(&self) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
+        self.cells.iter().map(|(&(truth, decided), &count)| (truth, decided, count))
     }
 }
+
+/// Up to that many classes are printed as a table.
+const MOST_PRINTED: usize = 30;
+/// Of more classes, that many mistakes are printed.
+const MISTAKES_PRINTED: usize = 20;
 
 impl fmt::Display for ConfusionMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CORNER: &str = "true \\ decided";
-        let cells = self.counts.mapv(|count| format!("{}", (count * 1e4).round() / 1e4));
-        let classes = 0..self.counts.nrows();
+        let text = |count: f64| format!("{}", (count * 1e4).round() / 1e4);
+        let classes = 0..self.n_classes;
+        if self.n_classes > MOST_PRINTED {
+            writeln!(
+                f,
+                "the most frequent mistakes among {} classes (true → decided: count)",
+                self.n_classes
+            )?;
+            let mut mistakes: Vec<_> = self.cells().filter(|(truth, decided, _)| truth != decided).collect();
+            mistakes.sort_by(|a, b| b.2.total_cmp(&a.2));
+            for (truth, decided, count) in mistakes.iter().take(MISTAKES_PRINTED) {
+                writeln!(f, "{truth} → {decided}: {}", text(*count))?;
+            }
+            return Ok(());
+        }
+        let cells = self.counts().mapv(text);
         let widest =
             cells.iter().map(String::len).chain([classes.len().to_string().len()]).max().unwrap_or(1);
         write!(f, "{CORNER}")?;

@@ -1,5 +1,6 @@
 //! The settings of a model, and how they are checked.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::binding::Bindings;
@@ -127,6 +128,7 @@ impl ModelBuilder {
 
     pub(crate) fn build_here<F: Scalar>(&self) -> Result<Model<F>> {
         let network = self.network(MOST_PARAMETERS)?;
+        check_memory(network.layout().len().saturating_add(network.state_layout().len()))?;
         let (theta, state) = (network.initial(self.seed).into(), network.initial_state(self.seed));
         let scaling = Scaling::none(self.tasks.len());
         Ok(Model {
@@ -153,14 +155,15 @@ impl ModelBuilder {
             let advice = "add one with .task(Task::regression(\"name\"))";
             return Err(Error::new(ErrorKind::Setting, "tasks", "at least 1", 0).advise(advice));
         }
-        for (k, task) in self.tasks.iter().enumerate() {
+        let mut names = HashSet::with_capacity(self.tasks.len());
+        for task in &self.tasks {
             task.check()?;
             if !F::from_f64(task.loss_weight()).is_finite() {
                 let place = format!("weight of task {:?}", task.name());
                 let expected = format!("a number within the range of {}", F::NAME);
                 return Err(Error::new(ErrorKind::Setting, place, expected, task.loss_weight()));
             }
-            if self.tasks[..k].iter().any(|other| other.name() == task.name()) {
+            if !names.insert(task.name()) {
                 let found = format!("{:?} twice", task.name());
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
             }
@@ -177,4 +180,15 @@ impl ModelBuilder {
         }
         Ok(network)
     }
+}
+
+/// Fails where there is no memory for so many parameters and numbers of state, as they are and as they are drawn: an
+/// allocation that fails later would end the process.
+fn check_memory(n: usize) -> Result<()> {
+    let mut room: Vec<[f64; 2]> = Vec::new();
+    room.try_reserve_exact(n).map_err(|_| {
+        let expected = "as many as there is memory for";
+        Error::new(ErrorKind::Setting, "parameters of the network", expected, n)
+            .advise("make the layers narrower")
+    })
 }

@@ -1,6 +1,6 @@
 //! Plots of predictions beside the truth.
 
-use ndarray::ArrayView1;
+use ndarray::{Array2, ArrayView1};
 
 use super::chart::{Axis, Chart};
 use super::drawing::{Anchor, Drawing, Pen, cut, width_of};
@@ -58,6 +58,7 @@ pub fn predicted_against_true<F: Scalar>(
 
 /// A square per true class (down) and decided class (across), darker the larger the share of the true class; in it
 /// the count and, where there is room, the share. `classes` are the names; where one is missing, the number stands.
+/// Of more than 100 classes those with most mistakes are drawn, and the picture says so.
 ///
 /// ```
 /// use ndarray::array;
@@ -70,9 +71,19 @@ pub fn predicted_against_true<F: Scalar>(
 /// assert!(svg.contains("yes") && svg.contains("50 %"));
 /// ```
 pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl AsRef<str>]) -> String {
-    let counts = matrix.counts();
-    let n = counts.nrows();
-    let name = |class: usize| {
+    let shown = classes_to_show(matrix);
+    let n = shown.len();
+    let mut counts = Array2::<f64>::zeros((n, n));
+    let mut totals = vec![0.0; n];
+    for (truth, decided, count) in matrix.cells() {
+        let Ok(row) = shown.binary_search(&truth) else { continue };
+        totals[row] += count;
+        if let Ok(column) = shown.binary_search(&decided) {
+            counts[[row, column]] += count;
+        }
+    }
+    let name = |at: usize| {
+        let class = shown[at];
         let name = classes.get(class).map_or_else(|| class.to_string(), |name| name.as_ref().to_owned());
         cut(&name, 120.0)
     };
@@ -95,10 +106,14 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
     drawing.text([12.0, 20.0], Anchor::Start, Pen::INK, title);
     drawing.text([left + 0.5 * side, top - 12.0], Anchor::Middle, Pen::INK, "decided");
     drawing.text_upwards([18.0, top + 0.5 * side], Anchor::Middle, Pen::INK, "true");
-    drawing.text([12.0, 40.0], Anchor::Start, Pen::ASIDE, "count, and share of the true class");
+    let aside = match matrix.n_classes() {
+        all if all > n => format!("share of the true class; {n} of {all} classes, those with most mistakes"),
+        _ => "count, and share of the true class".to_owned(),
+    };
+    drawing.text([12.0, 40.0], Anchor::Start, Pen::ASIDE, &aside);
     for truth in 0..n {
         let y = top + cell * truth as f64;
-        let total = counts.row(truth).sum();
+        let total = totals[truth];
         drawing.text([left - 8.0, y + 0.5 * cell + 4.0], Anchor::End, Pen::INK, &name(truth));
         for decided in 0..n {
             let x = left + cell * decided as f64;
@@ -123,4 +138,25 @@ pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix, classes: &[impl A
         }
     }
     drawing.svg()
+}
+
+/// A picture of more classes could not be read.
+const MOST_CLASSES: usize = 100;
+
+/// All classes, or, where there are too many, those with most mistakes to and from them; in order.
+fn classes_to_show(matrix: &ConfusionMatrix) -> Vec<usize> {
+    let n = matrix.n_classes();
+    if n <= MOST_CLASSES {
+        return (0..n).collect();
+    }
+    let mut mistakes = vec![0.0; n];
+    for (truth, decided, count) in matrix.cells().filter(|(truth, decided, _)| truth != decided) {
+        mistakes[truth] += count;
+        mistakes[decided] += count;
+    }
+    let mut classes: Vec<usize> = (0..n).collect();
+    classes.sort_by(|&a, &b| mistakes[b].total_cmp(&mistakes[a]));
+    classes.truncate(MOST_CLASSES);
+    classes.sort_unstable();
+    classes
 }

@@ -99,16 +99,19 @@ impl Validation {
 
 /// The most records that are kept.
 const RECORDS: u64 = 10_000;
+/// The most cosines that are kept, 128 MB of them: with more than 58 tasks the records become fewer.
+const COSINES: u64 = 1 << 24;
 
 impl History {
     /// A history with room for the records of `n_steps` steps, so that recording allocates nothing.
     pub(super) fn new(tasks: Vec<String>, planned_steps: u64, with_gradients: bool) -> Self {
-        let interval = planned_steps.div_ceil(RECORDS).max(1);
+        let k = tasks.len();
+        let pairs = k * k.saturating_sub(1) / 2;
+        let most = if with_gradients { (COSINES / pairs.max(1) as u64).clamp(1, RECORDS) } else { RECORDS };
+        let interval = planned_steps.div_ceil(most).max(1);
         let records = planned_steps.div_ceil(interval) as usize;
         let room = |columns: usize| Vec::with_capacity(records * columns);
-        let k = tasks.len();
-        let gradients =
-            with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(k * (k - 1) / 2) });
+        let gradients = with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(pairs) });
         let (losses, weights, labelled, validations) = (room(k), room(k), vec![0; k], Vec::new());
         let (stopped_by, restored_step) = (None, None);
         Self {
@@ -172,7 +175,8 @@ impl History {
         self.n_steps
     }
 
-    /// How many steps a record is the mean of: 1 for trainings of up to 10 000 steps.
+    /// How many steps a record is the mean of: 1 for trainings of up to 10 000 steps. With a method that compares the
+    /// gradients of more than 58 tasks, more: 2²⁴ cosines are kept at most.
     pub fn interval(&self) -> u64 {
         self.interval
     }
@@ -446,6 +450,16 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+
+    #[test]
+    fn cosines_of_many_tasks_are_kept_in_few_records() {
+        let names = |k: usize| (0..k).map(|k| k.to_string()).collect();
+        let of = |k: usize| History::new(names(k), 10_000, true);
+        assert_eq!((of(58).interval, of(59).interval), (1, 2));
+        let thousand = of(1000);
+        assert!(thousand.gradients.unwrap().cosines.capacity() <= 1 << 24 && thousand.interval == 304);
+        assert_eq!(History::new(names(1000), 10_000, false).interval, 1);
+    }
 
     #[test]
     fn a_record_is_the_mean_of_its_steps() {

@@ -57,7 +57,8 @@ pub struct Run<F: Scalar> {
     rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
     pub(super) callbacks: Callbacks<F>,
-    has_begun: bool,
+    /// Whether there is validation data, since the callbacks were told of the start.
+    is_validated: Option<bool>,
     /// What the random numbers of layers follow from, with the number of the step.
     seed: u64,
 }
@@ -134,7 +135,7 @@ impl<F: Scalar> Run<F> {
             last_weights: model.loss_weights().shared,
             own_weights: model.loss_weights().own,
             callbacks: Callbacks::new(&trainer.callbacks, names.len()),
-            has_begun: false,
+            is_validated: None,
             seed: trainer.seed,
             rows_at_once: trainer.batch_size.min(sampler.batch_size()),
             history: History::new(names, n_steps, balancing.needs().gramian),
@@ -197,8 +198,8 @@ impl<F: Scalar> Run<F> {
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
         let is_validated = validation.is_some();
-        if !self.has_begun {
-            self.has_begun = true;
+        if self.is_validated.is_none() {
+            self.is_validated = Some(is_validated);
             self.notify(Event::Start, model, is_validated, None)?;
             if self.is_finished() {
                 return Ok(());
@@ -221,7 +222,8 @@ impl<F: Scalar> Run<F> {
     /// # Errors
     /// If a callback fails.
     pub fn finish(self, model: &mut Model<F>) -> Result<History> {
-        let is_validated = !self.history.validations().is_empty();
+        // Where nothing was told, nobody has missed validation data: a training that had ended was resumed.
+        let is_validated = self.is_validated.unwrap_or(true);
         self.end(model, is_validated)
     }
 
@@ -229,7 +231,7 @@ impl<F: Scalar> Run<F> {
     pub(super) fn end(mut self, model: &mut Model<F>, is_validated: bool) -> Result<History> {
         if self.history.n_steps() > 0 {
             // Not begun: all its steps were taken before the checkpoint that it was taken up at.
-            if !self.has_begun {
+            if self.is_validated.is_none() {
                 self.notify(Event::Start, model, is_validated, None)?;
             }
             self.notify(Event::End, model, is_validated, None)?;

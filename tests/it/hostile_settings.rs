@@ -3,6 +3,7 @@
 
 use ndarray::{Array2, array};
 use polytask::balance::Uncertainty;
+use polytask::layer::Dense;
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
 use polytask::train::Checkpoints;
@@ -50,6 +51,23 @@ fn a_model_that_cannot_be_built_says_why() {
     let elu = Layer::dense(4, Activation::Elu { alpha: -1.0 });
     refused(build(builder().task(Task::regression("b").head([elu]))), Setting, &["head.b.0", "alpha", "-1"]);
     refused(build(builder().task(Task::new("b", Loss::huber(-1.0)))), Setting, &["-1"]);
+    // 2⁴⁰ units: no machine has the memory, and an allocation that fails ends the process.
+    let wide = Layer::dense(1 << 40, Activation::Relu);
+    refused(build(builder().trunk([wide])), Setting, &["parameters", "memory", "narrower"]);
+    let biased = |value| [Layer::from(Dense::new(4, Activation::Relu).bias_init(Init::Constant(value)))];
+    refused(build(builder().trunk(biased(f64::NAN))), Setting, &["initial value of trunk.0.bias", "NaN"]);
+    build(builder().trunk(biased(1e300))).expect("a number of f64");
+    let narrow = builder().trunk(biased(1e300)).build::<f32>();
+    refused(narrow, Setting, &["trunk.0.bias", "range of f32"]);
+}
+
+#[test]
+fn an_estimator_of_no_use_says_why() {
+    let regressor = MultiTaskRegressor::new;
+    let refused = |result: Result<_>, words| refused(result, ErrorKind::Setting, words);
+    refused(regressor().members(0).check(), &["members", "at least 1"]);
+    refused(regressor().members(1 << 60).check(), &["members", "at most 10000", "1152921504606846976"]);
+    refused(regressor().threads(usize::MAX).check(), &["threads", "at most 1024"]);
 }
 
 #[test]

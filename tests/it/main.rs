@@ -39,6 +39,7 @@ mod persistence_python;
 mod planted_bugs;
 mod plots;
 mod products;
+mod random_trainings;
 mod serving;
 mod shapes;
 mod silent_faults;

@@ -485,6 +485,23 @@ fn area_under_the_curve_of_many_rows_is_the_share_of_pairs() {
 }
 
 #[test]
+fn confusions_among_many_classes_take_memory_for_those_that_happened() {
+    let n = 200_000;
+    let mut probabilities = Array2::zeros((4, n));
+    [5, 5, 7, n - 1].iter().enumerate().for_each(|(row, &class)| probabilities[[row, class]] = 1.0);
+    let targets = array![[7.0], [7.0], [7.0], [0.0]];
+    let matrix = ConfusionMatrix::new(probabilities.view(), &Labels::new(targets.view())).unwrap();
+    let cells: Vec<_> = matrix.cells().collect();
+    assert_eq!(cells, [(0, n - 1, 1.0), (7, 5, 2.0), (7, 7, 1.0)]);
+    assert_eq!(
+        matrix.to_string(),
+        "the most frequent mistakes among 200000 classes (true → decided: count)\n7 → 5: 2\n0 → 199999: 1\n"
+    );
+    let svg = polytask::plot::confusion_matrix("kind", &matrix, &[] as &[&str]);
+    assert!(svg.contains("100 of 200000 classes") && svg.len() < 5_000_000);
+}
+
+#[test]
 fn a_confusion_matrix_counts_in_weight_and_prints() {
     let (p, t) = (array![[0.9], [0.5], [0.7], [f64::NAN]], array![[1.0], [1.0], [0.0], [f64::NAN]]);
     let weights = array![12.0, 0.5, 1.0, 1.0];

@@ -17,6 +17,11 @@ impl Cholesky {
         self.factor.clear();
     }
 
+    /// Makes room for a matrix of that order, in a factor without rows.
+    pub(super) fn reserve(&mut self, order: usize) {
+        self.factor.reserve(order * (order + 1) / 2);
+    }
+
     /// Adds a row: `off(i)` is its entry in column `i`, for each row so far. False, and nothing is added, if
     /// the row depends on the ones before it.
     pub(super) fn push(&mut self, off: impl Fn(usize) -> f64, diagonal: f64) -> bool {

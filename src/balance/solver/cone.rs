@@ -19,10 +19,15 @@ pub(in crate::balance) struct DualCone {
 }
 
 impl DualCone {
-    /// Adds the weights v of the projection of `Σ uₖ ∇ₖ` to `sum`; `ridge` is added to the diagonal of G.
-    pub(in crate::balance) fn add_projection(&mut self, g: &Gramian, ridge: f64, u: &[f64], sum: &mut [f64]) {
+    /// Takes the Gramian, for any number of projections; `ridge` is added to its diagonal.
+    pub(in crate::balance) fn set(&mut self, g: &Gramian, ridge: f64) {
         let entry = |k: usize, l: usize| if k == l { g[[k, l]] + ridge } else { g[[k, l]] };
-        let x = self.quadratic.solve(g.len(), entry, |k| -(g.dot(k, u) + ridge * u[k]));
+        self.quadratic.set_hessian(g.len(), entry);
+    }
+
+    /// Adds the weights v of the projection of `Σ uₖ ∇ₖ` to `sum`; Gramian and ridge are those that were set.
+    pub(in crate::balance) fn add_projection(&mut self, g: &Gramian, ridge: f64, u: &[f64], sum: &mut [f64]) {
+        let x = self.quadratic.minimise(|k| -(g.dot(k, u) + ridge * u[k]));
         for (sum, (u, x)) in sum.iter_mut().zip(u.iter().zip(x)) {
             *sum += u + x;
         }

@@ -23,6 +23,8 @@ pub(super) struct Nonnegative {
     free: Vec<usize>,
     passed_over: Vec<bool>,
     trial: Vec<f64>,
+    /// By how much the value falls per unit of each entry.
+    falls: Vec<f64>,
     cholesky: Cholesky,
 }
 
@@ -34,7 +36,44 @@ impl Nonnegative {
         hessian: impl Fn(usize, usize) -> f64,
         target: impl Fn(usize) -> f64,
     ) -> &[f64] {
-        self.prepare(n, hessian, target);
+        self.set_hessian(n, hessian);
+        self.minimise(target)
+    }
+
+    /// Takes the n × n matrix, for any number of minimisations.
+    pub(super) fn set_hessian(&mut self, n: usize, hessian: impl Fn(usize, usize) -> f64) {
+        self.n = n;
+        self.unit.clear();
+        self.unit.extend((0..n).map(|j| {
+            let diagonal = hessian(j, j);
+            if diagonal > 0.0 { 1.0 / diagonal.sqrt() } else { 0.0 }
+        }));
+        self.hessian.clear();
+        for i in 0..n {
+            self.hessian.extend((0..n).map(|j| hessian(i, j) * self.unit[i] * self.unit[j]));
+        }
+        // Each may grow to its full length at any step.
+        for list in [&mut self.trial, &mut self.falls] {
+            list.clear();
+            list.reserve(n);
+        }
+        self.free.clear();
+        self.free.reserve(n);
+        self.cholesky.clear();
+        self.cholesky.reserve(n);
+    }
+
+    /// The minimum for the matrix that was set.
+    pub(super) fn minimise(&mut self, target: impl Fn(usize) -> f64) -> &[f64] {
+        let n = self.n;
+        self.target.clear();
+        self.target.extend((0..n).map(|j| target(j) * self.unit[j]));
+        self.z.clear();
+        self.z.resize(n, 0.0);
+        self.passed_over.clear();
+        self.passed_over.resize(n, false);
+        self.free.clear();
+        self.cholesky.clear();
         // A set is never met twice, and few are met: the bound is for rounding alone.
         for _ in 0..30 * n {
             let Some(entering) = self.steepest() else { break };
@@ -50,42 +89,25 @@ impl Nonnegative {
         &self.z
     }
 
-    fn prepare(&mut self, n: usize, hessian: impl Fn(usize, usize) -> f64, target: impl Fn(usize) -> f64) {
-        self.n = n;
-        self.unit.clear();
-        self.unit.extend((0..n).map(|j| {
-            let diagonal = hessian(j, j);
-            if diagonal > 0.0 { 1.0 / diagonal.sqrt() } else { 0.0 }
-        }));
-        self.target.clear();
-        self.target.extend((0..n).map(|j| target(j) * self.unit[j]));
-        self.hessian.clear();
-        for i in 0..n {
-            self.hessian.extend((0..n).map(|j| hessian(i, j) * self.unit[i] * self.unit[j]));
-        }
-        self.z.clear();
-        self.z.resize(n, 0.0);
-        self.passed_over.clear();
-        self.passed_over.resize(n, false);
-        self.free.clear();
-        self.cholesky.clear();
-    }
-
     /// The entry at 0 along which the value falls most, if it falls along any by more than rounding.
-    fn steepest(&self) -> Option<usize> {
+    fn steepest(&mut self) -> Option<usize> {
         let size =
             self.z.iter().sum::<f64>() + self.target.iter().fold(0.0, |most: f64, b| most.max(b.abs()));
         let mut least = 4.0 * self.n as f64 * f64::EPSILON * size;
+        // b − H z, from the columns of the free entries alone: often a few of many.
+        let mut falls = std::mem::take(&mut self.falls);
+        falls.clear();
+        falls.extend_from_slice(&self.target);
+        for &i in &self.free {
+            falls.iter_mut().zip(self.row(i)).for_each(|(fall, h)| *fall -= self.z[i] * h);
+        }
         let mut steepest = None;
-        for j in 0..self.n {
-            if self.z[j] > 0.0 || self.passed_over[j] {
-                continue;
-            }
-            let fall = self.target[j] - self.row(j).iter().zip(&self.z).map(|(h, z)| h * z).sum::<f64>();
-            if fall > least {
+        for (j, &fall) in falls.iter().enumerate() {
+            if fall > least && !(self.z[j] > 0.0 || self.passed_over[j]) {
                 (least, steepest) = (fall, Some(j));
             }
         }
+        self.falls = falls;
         steepest
     }
 
