@@ -95,6 +95,7 @@ pub use ndarray;
 
 mod compiled;
 mod error;
+mod file;
 mod init;
 mod model;
 mod network;

@@ -186,3 +186,47 @@ macro_rules! scalar {
 
 scalar!(f32, libm::erfcf);
 scalar!(f64, libm::erfc);
+
+/// The number that the bits of half precision stand for (IEEE 754 binary16: a sign, 5 bits of exponent with bias 15,
+/// 10 of fraction). Every one of them is an `f32` too.
+pub(crate) fn from_half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    sign * match exponent {
+        0 => libm::ldexp(fraction, -24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => libm::ldexp(1024.0 + fraction, exponent - 25),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside it the other way: sign, exponent and fraction moved to where an `f32` has them, and the exponent of a number
+    /// below the smallest normal one found by shifting.
+    #[test]
+    fn every_number_of_half_precision_is_widened() {
+        for bits in 0..=u16::MAX {
+            let sign = u32::from(bits >> 15) << 31;
+            let (exponent, mut fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
+            let magnitude = match exponent {
+                0 if fraction == 0 => 0,
+                0 => {
+                    let mut exponent = 127 - 14;
+                    while fraction & 1024 == 0 {
+                        (fraction, exponent) = (fraction << 1, exponent - 1);
+                    }
+                    exponent << 23 | (fraction & 1023) << 13
+                }
+                31 => 255 << 23 | fraction << 13,
+                _ => (exponent + 127 - 15) << 23 | fraction << 13,
+            };
+            let (expected, found) = (f32::from_bits(sign | magnitude), from_half(bits));
+            let is_it =
+                found.to_bits() == f64::from(expected).to_bits() || (found.is_nan() && expected.is_nan());
+            assert!(is_it, "{bits:#06x}: {expected} {found}");
+        }
+    }
+}

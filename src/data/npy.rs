@@ -8,18 +8,20 @@
 //!
 //! Source: the format is described in NumPy's `numpy.lib.format`, versions 1.0 to 3.0.
 
-use std::fs;
+mod header;
+
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2};
 
-use crate::{Error, ErrorKind, Result, Scalar};
+use self::header::Header;
+use crate::{Error, ErrorKind, Result, Scalar, file};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Reads an array file as a matrix; a one-dimensional array becomes a matrix of one column.
 ///
-/// The array may hold floats of 4 or 8 bytes, integers of 1 to 8 bytes, or booleans, in either byte order, and
+/// The array may hold floats of 2, 4 or 8 bytes, integers of 1 to 8 bytes, or booleans, in either byte order, and
 /// in row-major or column-major order. Numbers are rounded to `F`.
 ///
 /// ```
@@ -43,15 +45,12 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// [`ErrorKind::Shape`] if its array has not one or two dimensions.
 pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
     let path = path.as_ref();
-    let place = path.display().to_string();
-    let bytes = fs::read(path).map_err(|cause| {
-        Error::new(ErrorKind::File, &place, "a file that can be read", &cause).caused_by(cause)
-    })?;
-    parse(&bytes).map_err(|error| error.within(place))
+    parse(&file::read(path)?, u64::MAX).map_err(|error| error.within(path.display()))
 }
 
 /// Writes a matrix as an array file, which `numpy.load` reads: `rows × columns` little-endian numbers of the
-/// matrix's own type, in row-major order.
+/// matrix's own type, in row-major order. A crash leaves
+/// either an old file or the new one, complete; an old file keeps its permissions.
 ///
 /// ```
 /// use polytask::data::npy;
@@ -67,9 +66,9 @@ pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Array2<F>> {
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::File`] if the file cannot be written.
+/// [`ErrorKind::File`] if the file cannot be written; if there is one that is no regular file, has several names (hard
+/// links) or is read-only.
 pub fn write<F: Scalar>(path: impl AsRef<Path>, matrix: ArrayView2<'_, F>) -> Result<()> {
-    let path = path.as_ref();
     let size = size_of::<F>();
     let (rows, columns) = matrix.dim();
     let mut header =
@@ -86,34 +85,47 @@ pub fn write<F: Scalar>(path: impl AsRef<Path>, matrix: ArrayView2<'_, F>) -> Re
             _ => bytes.extend(x.to_f64().to_le_bytes()),
         }
     }
-    fs::write(path, bytes).map_err(|cause| {
-        Error::new(ErrorKind::File, path.display(), "a file that can be written", &cause).caused_by(cause)
-    })
+    file::replace(path.as_ref(), &bytes)
 }
 
-pub(super) fn parse<F: Scalar>(bytes: &[u8]) -> Result<Array2<F>> {
+/// The matrix in the bytes of a file, if it takes at most `most_bytes` in memory.
+pub(super) fn parse<F: Scalar>(bytes: &[u8], most_bytes: u64) -> Result<Array2<F>> {
     let (header, data) = header(bytes)?;
-    let (size, decode) = number_type(header)?;
-    let (rows, columns) = shape(header)?;
-    let columns_first = match literal(header, "fortran_order") {
-        Some(order) if order.starts_with("True") => true,
-        Some(order) if order.starts_with("False") => false,
-        _ => return Err(malformed("'fortran_order': True or False", header)),
-    };
-    let expected = rows.checked_mul(columns).and_then(|count| count.checked_mul(size));
+    let Header { number: (size, decode), columns_first, rows, columns } = Header::parse(header)?;
+    // Also where one of the lengths is 0, a matrix must not be longer than addresses can be.
+    let is_possible = rows.max(1).checked_mul(columns.max(1)).is_some_and(|n| isize::try_from(n).is_ok());
+    let expected =
+        rows.checked_mul(columns).and_then(|count| count.checked_mul(size)).filter(|_| is_possible);
     if expected != Some(data.len()) {
-        return Err(Error::new(
-            ErrorKind::File,
-            "numbers",
-            format!("{rows} × {columns} numbers of {size} bytes"),
-            format!("{} bytes", data.len()),
-        )
-        .advise("the file was cut off, or is not what its header says"));
+        let (behind, is_longer) = match expected.and_then(|length| data.get(length..)) {
+            Some(behind) => (behind, true),
+            None => (&[][..], false),
+        };
+        let found = match behind.starts_with(MAGIC) {
+            true => "another array behind them".to_owned(),
+            false => format!("{} bytes", data.len()),
+        };
+        let expected = format!("{rows} × {columns} numbers of {size} bytes");
+        return Err(Error::new(ErrorKind::File, "numbers", expected, found).advise(match is_longer {
+            true if behind.starts_with(MAGIC) => {
+                "save each array to a file of its own, or all with numpy.savez"
+            }
+            true => "the file is not what its header says",
+            false => "the file was cut off, or is not what its header says",
+        }));
     }
-    let numbers = data.chunks_exact(size).map(|bytes| F::from_f64(decode(bytes))).collect();
-    let matrix = Array2::from_shape_vec((rows, columns).set_f(columns_first), numbers)
-        .expect("as many numbers as were counted");
-    Ok(matrix.as_standard_layout().into_owned())
+    let in_memory = (rows * columns) as u64 * size_of::<F>() as u64;
+    if in_memory > most_bytes {
+        let found = format!("{rows} × {columns} numbers that take {in_memory}");
+        return Err(Error::new(ErrorKind::File, "matrix", format!("at most {most_bytes} bytes"), found)
+            .advise("if you trust the file, Archive::most_bytes raises the limit"));
+    }
+    let number = |at: usize| F::from_f64(decode(&data[at * size..][..size]));
+    let numbers = match columns_first {
+        false => (0..rows * columns).map(number).collect(),
+        true => (0..rows * columns).map(|at| number(at % columns * rows + at / columns)).collect(),
+    };
+    Ok(Array2::from_shape_vec((rows, columns), numbers).expect("as many numbers as were counted"))
 }
 
 /// The text of the header, and the bytes after it.
@@ -136,75 +148,5 @@ fn header(bytes: &[u8]) -> Result<(&str, &[u8])> {
             Err(_) => wrong("a header that is not text"),
         },
         None => wrong("a file that ends in it"),
-    }
-}
-
-/// The rest of the header after `'key':`.
-fn literal<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let (_, value) = header.split_once(&format!("'{key}':"))?;
-    Some(value.trim_start())
-}
-
-fn malformed(expected: &str, header: &str) -> Error {
-    Error::new(ErrorKind::File, "header", expected, format!("`{}`", header.trim_end()))
-}
-
-fn shape(header: &str) -> Result<(usize, usize)> {
-    let expected = "'shape': a tuple of whole numbers";
-    let tuple = literal(header, "shape")
-        .and_then(|value| value.strip_prefix('('))
-        .and_then(|value| value.split_once(')'))
-        .ok_or_else(|| malformed(expected, header))?;
-    let lengths: Result<Vec<usize>, _> =
-        tuple.0.split(',').map(str::trim).filter(|length| !length.is_empty()).map(str::parse).collect();
-    match lengths.map_err(|_| malformed(expected, header))?.as_slice() {
-        &[rows] => Ok((rows, 1)),
-        &[rows, columns] => Ok((rows, columns)),
-        other => Err(Error::new(
-            ErrorKind::Shape,
-            "shape",
-            "one or two dimensions",
-            format!("{}: ({})", other.len(), tuple.0),
-        )
-        .advise("reshape it to rows × columns before it is saved")),
-    }
-}
-
-/// The size of a number in bytes, and the function that decodes it.
-type NumberType = (usize, fn(&[u8]) -> f64);
-
-fn number_type(header: &str) -> Result<NumberType> {
-    let descr = literal(header, "descr")
-        .and_then(|value| value.strip_prefix('\''))
-        .and_then(|value| value.split_once('\''))
-        .map_or("", |(descr, _)| descr);
-    macro_rules! decoder {
-        ($number:ty, $from_bytes:ident) => {
-            Ok((size_of::<$number>(), |bytes| {
-                <$number>::$from_bytes(bytes.try_into().expect("a chunk of the size of the type")) as f64
-            }))
-        };
-    }
-    match descr {
-        "<f4" => decoder!(f32, from_le_bytes),
-        "<f8" => decoder!(f64, from_le_bytes),
-        ">f4" => decoder!(f32, from_be_bytes),
-        ">f8" => decoder!(f64, from_be_bytes),
-        "|b1" | "|u1" => decoder!(u8, from_le_bytes),
-        "|i1" => decoder!(i8, from_le_bytes),
-        "<i2" => decoder!(i16, from_le_bytes),
-        "<i4" => decoder!(i32, from_le_bytes),
-        "<i8" => decoder!(i64, from_le_bytes),
-        "<u2" => decoder!(u16, from_le_bytes),
-        "<u4" => decoder!(u32, from_le_bytes),
-        "<u8" => decoder!(u64, from_le_bytes),
-        ">i2" => decoder!(i16, from_be_bytes),
-        ">i4" => decoder!(i32, from_be_bytes),
-        ">i8" => decoder!(i64, from_be_bytes),
-        ">u2" => decoder!(u16, from_be_bytes),
-        ">u4" => decoder!(u32, from_be_bytes),
-        ">u8" => decoder!(u64, from_be_bytes),
-        _ => Err(malformed("'descr': a type of plain numbers, such as '<f4' or '<i8'", header)
-            .advise("in NumPy, `x.astype('float32')` makes one")),
     }
 }

@@ -6,13 +6,13 @@
 //! - No number in the archive is trusted. An array that claims to unpack to more than 1032 times its packed
 //!   size, the most that DEFLATE can do, is refused at once. Memory is allocated only as bytes are unpacked,
 //!   and in the end length and checksum must agree with the archive.
-//! - An array larger than a limit is refused ([`Archive::most_bytes`], default: 1 GiB).
+//! - An array larger than a limit is refused, both as it is unpacked and as the matrix that it becomes, before
+//!   that is made ([`Archive::most_bytes`], default: 1 GiB).
 //! - Arrays are unpacked one at a time, so many small entries do not add up.
 //!
 //! Source: NumPy's `numpy.savez` and PKWARE's APPNOTE describe the format. The crate `rawzip` reads the
 //! archive, and `flate2` unpacks.
 
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use ndarray::Array2;
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 
 use super::{names, npy};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::{Error, ErrorKind, Result, Scalar, file};
 
 /// The most bytes that one byte of DEFLATE can unpack to: 258 for every two bits.
 const LARGEST_FACTOR: u64 = 1032;
@@ -53,11 +53,7 @@ impl Archive {
     /// arrays have the same name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let place = path.display().to_string();
-        let bytes = fs::read(path).map_err(|cause| {
-            Error::new(ErrorKind::File, &place, "a file that can be read", &cause).caused_by(cause)
-        })?;
-        Self::from_bytes(bytes, &place)
+        Self::from_bytes(file::read(path)?, &path.display().to_string())
     }
 
     /// Like [`open`](Self::open), for a file that is already in memory; error messages call it `name`.
@@ -104,8 +100,9 @@ impl Archive {
         Ok(Self { place, zip, names: arrays, entries: found, most_bytes: 1 << 30 })
     }
 
-    /// The most bytes that an array may unpack to (default: 1 GiB). A small file can unpack to a thousand times
-    /// its size.
+    /// The most bytes that an array may unpack to, and that the matrix may take which it becomes (default: 1 GiB
+    /// each). A small file can unpack to a thousand times its size, and a number of one byte becomes one of four or
+    /// eight.
     ///
     /// ```
     /// # use polytask::data::npz::Archive;
@@ -141,7 +138,7 @@ impl Archive {
         })?;
         let place = format!("{}: `{name}`", self.place);
         let bytes = self.unpacked(at).map_err(|error| error.within(&place))?;
-        npy::parse(&bytes).map_err(|error| error.within(place))
+        npy::parse(&bytes, self.most_bytes).map_err(|error| error.within(place))
     }
 
     /// The bytes of an entry.

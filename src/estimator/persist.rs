@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Classification, Estimator, Fitted, Regression};
 use crate::model::ESTIMATOR;
-use crate::persist::{Reader, Writer, bytes_of};
-use crate::{Error, ErrorKind, Model, Result, Scalar, loss};
+use crate::persist::{Reader, Writer};
+use crate::{Error, ErrorKind, Model, Result, Scalar, file, loss};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,7 +159,7 @@ impl<K: EstimatorKind> Estimator<K> {
     /// it should be.
     pub fn load<F: Scalar>(path: impl AsRef<Path>) -> Result<Fitted<K, F>> {
         let path = path.as_ref();
-        Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
+        Self::from_bytes(&file::read(path)?).map_err(|error| error.within(path.display()))
     }
 
     /// [`load`](Self::load) from the bytes of a file.

@@ -10,8 +10,8 @@ use crate::data::names::{self, listed};
 use crate::data::{Names, Standardizer};
 use crate::kernel::Aligned;
 use crate::network::MOST_PARAMETERS;
-use crate::persist::{Reader, Writer, bytes_of};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::persist::{Reader, Writer};
+use crate::{Error, ErrorKind, Result, Scalar, file};
 
 /// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
 pub(crate) const RUN: &str = "run.";
@@ -41,7 +41,10 @@ impl<F: Scalar> Model<F> {
     /// their encoding (`set_encoding`, feature `csv`), and the versions of the format and of this crate. The same model always gives the same bytes.
     ///
     /// The file is written beside `path`, flushed to disk and then renamed, so that a crash leaves either
-    /// the old file or the new one, complete.
+    /// the old file or the new one, complete. A symbolic link is followed, and the file it leads to replaced. The new
+    /// file keeps the permissions and the owner of the old one. Not replaced, but an error, are what is no regular
+    /// file (a device, a pipe), a file that has several names (hard links: the others would keep the old content),
+    /// and a read-only file.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -94,7 +97,7 @@ impl<F: Scalar> Model<F> {
     /// the file does not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(&bytes_of(path)?).map_err(|error| error.within(path.display()))
+        Self::from_bytes(&file::read(path)?).map_err(|error| error.within(path.display()))
     }
 
     /// [`load`](Self::load) from the bytes of a file.
@@ -123,7 +126,8 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Takes the parameters from a file, by name and shape, and the scaling and the names of the columns, if they are
-    /// in the file. The model's own settings stay; nothing is changed if there is an error.
+    /// in the file. The model's own settings stay; nothing is changed if there is an error. Numbers may be of half
+    /// precision (float16, bfloat16), which is widened exactly.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -147,7 +151,7 @@ impl<F: Scalar> Model<F> {
     /// finite, [`ErrorKind::Name`] if the file was learnt from other features than the model.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes = bytes_of(path)?;
+        let bytes = file::read(path)?;
         Reader::new(&bytes)
             .and_then(|reader| self.read_weights(&reader))
             .map_err(|error| error.within(path.display()))
@@ -188,7 +192,7 @@ impl<F: Scalar> Model<F> {
         name_there: impl Fn(&str) -> String,
     ) -> Result<()> {
         let path = path.as_ref();
-        let bytes = bytes_of(path)?;
+        let bytes = file::read(path)?;
         let take = |reader: Reader<'_>| {
             let blocks = self.network.layout().blocks().chain(self.network.state_layout().blocks());
             let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
@@ -424,10 +428,8 @@ impl<F: Scalar> Model<F> {
             let wanted = format!("{} {shape:?}", F::NAME);
             match reader.describe(name) {
                 None => faults.missing.push(format!("{name} {wanted}")),
-                Some(found) if found != wanted => {
-                    faults.misshapen.push(format!("{name} {found} instead of {wanted}"));
-                }
-                Some(_) => {}
+                Some(_) if reader.is_within::<F>(name) && reader.has_shape(name, shape) => {}
+                Some(found) => faults.misshapen.push(format!("{name} {found} instead of {wanted}")),
             }
         }
         let known: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();

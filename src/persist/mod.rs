@@ -1,4 +1,4 @@
-//! Files: named tensors with a text that says what they are, in safetensors' format.
+//! Files of models: named tensors with a text that says what they are, in safetensors' format.
 //!
 //! ```text
 //! u64, little-endian   length of the header, n
@@ -14,10 +14,6 @@
 //!
 //! Source of the format: <https://github.com/huggingface/safetensors>, whose crate reads and writes the outer layer.
 
-mod replace;
-
-pub(crate) use replace::UNFINISHED;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +23,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::scalar::from_half;
+use crate::{Error, ErrorKind, Result, Scalar, file};
 
 /// The version of the text's sections; a reader takes files up to its own.
 const FORMAT: u32 = 1;
@@ -112,7 +109,7 @@ impl Writer {
     /// Puts the file in the place of the one at `path`, if there is any: a crash leaves either the old or the
     /// new one, whole.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        replace::replace(path, &self.bytes()?)
+        file::replace(path, &self.bytes()?)
     }
 }
 
@@ -126,13 +123,6 @@ pub(crate) struct Reader<'a> {
     sections: Arc<BTreeMap<String, Box<RawValue>>>,
     /// What the names of the part begin with.
     prefix: String,
-}
-
-/// The bytes of a file.
-pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| {
-        Error::new(ErrorKind::File, path.display(), "a file that can be read", &cause).caused_by(cause)
-    })
 }
 
 impl<'a> Reader<'a> {
@@ -228,16 +218,31 @@ impl<'a> Reader<'a> {
         self.view(name).is_some()
     }
 
-    /// The numbers of a tensor of `F` with this shape.
+    /// Whether the numbers of a tensor are of `F`, or of half precision, which `F` holds exactly.
+    pub(crate) fn is_within<F: Scalar>(&self, name: &str) -> bool {
+        self.view(name)
+            .is_some_and(|tensor| [dtype::<F>(), Dtype::F16, Dtype::BF16].contains(&tensor.dtype()))
+    }
+
+    /// Whether a tensor has this shape.
+    pub(crate) fn has_shape(&self, name: &str, shape: &[usize]) -> bool {
+        self.view(name).is_some_and(|tensor| tensor.shape() == shape)
+    }
+
+    /// The numbers of a tensor with this shape: of `F`, or of half precision.
     pub(crate) fn tensor<F: Scalar>(&self, name: &str, shape: &[usize]) -> Result<Vec<F>> {
-        let is_it = |tensor: &TensorView<'a>| tensor.dtype() == dtype::<F>() && tensor.shape() == shape;
-        let Some(tensor) = self.view(name).filter(is_it) else {
+        let is_it = self.is_within::<F>(name) && self.has_shape(name, shape);
+        let Some(tensor) = self.view(name).filter(|_| is_it) else {
             let place = format!("tensor `{}{name}`", self.prefix);
             let found = self.describe(name).unwrap_or("none".into());
             return Err(Error::new(ErrorKind::File, place, format!("{} {shape:?}", F::NAME), found));
         };
-        Ok(match F::NAME {
-            "f32" => numbers(tensor.data(), |bytes| F::from_f64(f32::from_le_bytes(bytes).into())),
+        let single = |bits: u32| F::from_f64(f32::from_bits(bits).into());
+        Ok(match tensor.dtype() {
+            Dtype::F16 => numbers(tensor.data(), |bytes| F::from_f64(from_half(u16::from_le_bytes(bytes)))),
+            // The upper half of an f32.
+            Dtype::BF16 => numbers(tensor.data(), |bytes| single(u32::from(u16::from_le_bytes(bytes)) << 16)),
+            Dtype::F32 => numbers(tensor.data(), |bytes| single(u32::from_le_bytes(bytes))),
             _ => numbers(tensor.data(), |bytes| F::from_f64(f64::from_le_bytes(bytes))),
         })
     }

@@ -1,18 +1,25 @@
 //! Checkpoints: where and when a training saves itself, and which of the files are kept.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::callback::undefined_total;
 use super::{History, Validation};
-use crate::persist::{UNFINISHED, Writer};
+use crate::file::UNFINISHED;
+use crate::persist::Writer;
 use crate::{Error, ErrorKind, Result};
 
 /// Where and when a training saves itself, and which of the files it keeps.
 ///
-/// A folder belongs to one training. The files are called `step-000000001200.safetensors` by the number of steps
-/// taken, and `best.safetensors`. By default at the end of every epoch, and at the end of the
-/// training; the last three are kept.
+/// The files are called `step-000000001200.safetensors` by the number of steps taken, and `best.safetensors`. By default
+/// at the end of every epoch, and at the end of the training; the last three are kept.
+///
+/// A folder belongs to one training, which removes nothing in it but its own older files. A training does not start if
+/// there are checkpoints in the folder already, unless it resumes from it ([`Trainer::resume_from`]), nor while another
+/// training, in this program or in another, saves to it. The file `.lock` in it, which is empty, is the mark of that: the
+/// system takes the lock away with the program that has it, so the file may stay.
+///
+/// [`Trainer::resume_from`]: crate::Trainer::resume_from
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -45,7 +52,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Checkpoints in `folder`, which is made when the first is saved.
+    /// Checkpoints in `folder`, which is made when the training starts.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), every_steps: None, keep_last: 3, keep_best: false }
     }
@@ -104,6 +111,45 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Takes the folder for a training that resumes from `resumed`, until the claim is dropped.
+    pub(super) fn claim(&self, resumed: Option<&Path>) -> Result<Claim> {
+        let fault = |path: &Path, expected: &str, cause: std::io::Error| {
+            Error::new(ErrorKind::File, path.display(), expected, &cause).caused_by(cause)
+        };
+        let folder = &self.folder;
+        fs::create_dir_all(folder).map_err(|cause| fault(folder, "a folder that can be made", cause))?;
+        let path = folder.join(LOCK);
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let lock = lock.map_err(|cause| fault(&path, "a file that can be written", cause))?;
+        let taken = |expected: &str, found: String, advice: &str| {
+            Err(Error::new(ErrorKind::File, folder.display(), expected, found).advise(advice))
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let found = "one that another training saves to".to_owned();
+                return taken("a folder for this training alone", found, "give every training its own");
+            }
+            // Without a lock two trainings could remove each other's files.
+            Err(TryLockError::Error(cause)) => {
+                return Err(fault(&path, "a file that can be locked", cause)
+                    .advise("keep checkpoints on another file system, or save them with Run::save"));
+            }
+        }
+        let is_resumed = resumed.is_some_and(|resumed| is_same(resumed, folder));
+        let best = Some(folder.join(BEST)).filter(|best| best.exists());
+        let kept = steps_in(folder).into_iter().map(|(_, path)| path).chain(best).next();
+        match kept {
+            Some(kept) if !is_resumed => {
+                let found = kept.file_name().unwrap_or_default().display().to_string();
+                let advice = "Trainer::resume_from this folder goes on with that training; \
+                              for a new one choose another folder, or remove the files";
+                taken("a folder without checkpoints of another training", format!("`{found}`"), advice)
+            }
+            _ => Ok(Claim { _lock: lock }),
+        }
+    }
+
     /// Whether it is time for the checkpoint of a step, but for the last, which is always saved.
     pub(super) fn is_due(&self, step: u64, ends_epoch: bool) -> bool {
         self.every_steps.map_or(ends_epoch, |every| step.is_multiple_of(every))
@@ -133,34 +179,41 @@ impl Checkpoints {
 
     /// Saves a run's file as that of a step, and removes what is too old.
     pub(super) fn save_step(&self, step: u64, file: &Writer) -> Result<()> {
-        self.save(&format!("{STEP}{step:012}{ENDING}"), file)?;
+        self.save(&name_of(step), file)?;
         self.tidy();
         Ok(())
     }
 
     fn save(&self, name: &str, file: &Writer) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|cause| {
-            let place = self.folder.display();
-            Error::new(ErrorKind::File, place, "a folder that can be made", &cause).caused_by(cause)
-        })?;
         file.save(&self.folder.join(name))
     }
 
-    /// Removes what is too old and what was never finished. That something could not be removed does no harm to
-    /// the training.
+    /// Removes what is too old and what was never finished, of the names that a training gives. That something could
+    /// not be removed does no harm to the training.
     fn tidy(&self) {
-        for (_, path) in steps_in(&self.folder).iter().rev().skip(self.keep_last) {
+        let is_own = |step: u64, path: &Path| path.ends_with(name_of(step));
+        let own = steps_in(&self.folder).into_iter().filter(|(step, path)| is_own(*step, path));
+        for (_, path) in own.rev().skip(self.keep_last) {
             let _ = fs::remove_file(path);
         }
+        // No other training writes here, and this one has written all.
         for path in files_in(&self.folder) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.ends_with(UNFINISHED) && (name.starts_with(STEP) || name.starts_with(BEST)) {
+            let of = name.strip_suffix(UNFINISHED).and_then(|name| Some(name.rsplit_once('.')?.0));
+            if of.is_some_and(|of| of == BEST || step_in(of).is_some_and(|step| of == name_of(step))) {
                 let _ = fs::remove_file(path);
             }
         }
     }
 }
 
+/// A folder that a training has for itself.
+#[derive(Debug)]
+pub(super) struct Claim {
+    _lock: File,
+}
+
+const LOCK: &str = ".lock";
 const STEP: &str = "step-";
 const BEST: &str = "best.safetensors";
 const ENDING: &str = ".safetensors";
@@ -170,12 +223,24 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
+/// The name of the checkpoint of a step.
+fn name_of(step: u64) -> String {
+    format!("{STEP}{step:012}{ENDING}")
+}
+
+/// The step in the name of a checkpoint, also in one that a person has written.
+fn step_in(name: &str) -> Option<u64> {
+    name.strip_prefix(STEP)?.strip_suffix(ENDING)?.parse().ok()
+}
+
+/// Whether two paths, of which the second is there, lead to the same folder.
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// The checkpoints in a folder by the number of steps, the earliest first.
 pub(super) fn steps_in(folder: &Path) -> Vec<(u64, PathBuf)> {
-    let step = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?;
-        name.strip_prefix(STEP)?.strip_suffix(ENDING)?.parse().ok()
-    };
+    let step = |path: &PathBuf| step_in(path.file_name()?.to_str()?);
     let mut found: Vec<(u64, PathBuf)> =
         files_in(folder).into_iter().filter_map(|path| Some((step(&path)?, path))).collect();
     found.sort();

@@ -13,7 +13,8 @@ impl Trainer {
     /// - The errors of [`Run::step`] if the data does not fit the model, or a loss or a gradient is no longer
     ///   finite. The model then has the parameters from before that step.
     /// - The errors of callbacks.
-    /// - [`ErrorKind::File`](crate::ErrorKind::File) if a checkpoint cannot be written or read.
+    /// - [`ErrorKind::File`](crate::ErrorKind::File) if a checkpoint cannot be written or read, or the folder for
+    ///   them belongs to another training (`Checkpoints`).
     pub fn fit<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<History> {
         F::fit(self, model, data, None)
     }
@@ -50,9 +51,13 @@ impl Trainer {
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
         #[cfg(feature = "persist")]
-        if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.check(validation.is_some())?;
-        }
+        let _claim = match &self.checkpoints {
+            Some(checkpoints) => {
+                checkpoints.check(validation.is_some())?;
+                Some(checkpoints.claim(self.resume_from.as_deref())?)
+            }
+            None => None,
+        };
         let mut run = self.begin(model, data)?;
         model.fit_scaling(data)?;
         let mut workspace = run.workspace(model, validation);

@@ -26,8 +26,8 @@ use super::run::Run;
 use super::trainer::Trainer;
 use crate::balance::State;
 use crate::data::Dataset;
-use crate::persist::{Reader, Writer, bytes_of};
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::persist::{Reader, Writer};
+use crate::{Error, ErrorKind, Model, Result, Scalar, file};
 
 impl Trainer {
     /// Takes up the training that [`Run::save`] saved: fills `model`, which was built as it was then, and gives the
@@ -46,7 +46,7 @@ impl Trainer {
         path: impl AsRef<Path>,
     ) -> Result<Run<F>> {
         let path = path.as_ref();
-        let bytes = bytes_of(path)?;
+        let bytes = file::read(path)?;
         Reader::new(&bytes)
             .and_then(|reader| self.resume_at(model, data, &reader))
             .map_err(|error| error.within(path.display()))
@@ -62,7 +62,7 @@ impl Trainer {
         let mut fault = None;
         for (_, path) in steps_in(folder).iter().rev() {
             let place = |error: Error| error.within(path.display());
-            let bytes = bytes_of(path)?;
+            let bytes = file::read(path)?;
             match Reader::new(&bytes) {
                 Ok(reader) => return self.resume_at(model, data, &reader).map(Some).map_err(place),
                 // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
@@ -230,6 +230,7 @@ impl<F: Scalar> Run<F> {
         self.optimizer.scale_learning_rate(scale);
         self.balancing.restore(&lists(&counts.balance, "run.balance", reader)?)?;
         self.callbacks.restore(&callbacks(&counts, n_kept, reader)?, n_kept)?;
+        self.check_factors()?;
         // No training gets near; the epoch after the last must be a number too.
         if counts.epoch > 1 << 53 {
             return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
@@ -240,6 +241,30 @@ impl<F: Scalar> Run<F> {
         self.history.read(reader, &self.own_weights)?;
         if let Some(name) = counts.stopped_by.filter(|name| !self.callbacks.resumes(name)) {
             self.history.stop(&name);
+        }
+        Ok(())
+    }
+
+    /// Whether learning rate and weights are numbers of `F` with what a file says that they are multiplied by.
+    fn check_factors(&self) -> Result<()> {
+        let (optimizer, controls) = (&self.optimizer, self.callbacks.controls());
+        let rate = optimizer.rule().learning_rate();
+        // The factors of schedules go up to 1; of one of your own the next is known.
+        let scales = [optimizer.learning_rate_scale(), controls.rate_factor()];
+        let rates = scales.iter().map(|&scale| ("learning rate", rate * scale));
+        let weights = self.own_weights.iter().enumerate();
+        let weights = weights.map(|(k, weight)| ("weight of a task", weight * controls.task_factor(k)));
+        let next = [("learning rate", optimizer.learning_rate())];
+        for (what, product) in rates.chain(next).chain(weights) {
+            if !F::from_f64(product).is_finite() {
+                let place = format!("{what} times its factor");
+                return Err(Error::new(
+                    ErrorKind::File,
+                    place,
+                    format!("a finite {}", F::NAME),
+                    format!("{product:e}"),
+                ));
+            }
         }
         Ok(())
     }
@@ -268,7 +293,16 @@ fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> 
     let state = |(i, (name, names)): (usize, &(String, Vec<String>))| {
         Ok((name.clone(), lists(names, &format!("run.callbacks.{i}"), reader)?))
     };
-    let kept = |step: u64| Ok((step, reader.tensor("run.kept", &[n_kept])?));
+    let kept = |step: u64| {
+        let kept: Vec<F> = reader.tensor("run.kept", &[n_kept])?;
+        match kept.iter().position(|x| !x.is_finite()) {
+            None => Ok((step, kept)),
+            Some(at) => {
+                let place = format!("kept parameters and state, number {at}");
+                Err(Error::new(ErrorKind::File, place, "a finite number", kept[at]))
+            }
+        }
+    };
     Ok(CallbacksState {
         callbacks: counts.callbacks.iter().enumerate().map(state).collect::<Result<_>>()?,
         controls: reader.list("run.controls")?,

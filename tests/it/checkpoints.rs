@@ -1,12 +1,13 @@
 //! Checkpoints of every optimiser, which of them are kept, and what is said when they do not fit.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use polytask::ndarray::{Array2, s};
 use polytask::optim::{Plateau, Rule};
 use polytask::prelude::*;
-use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau, TaskSchedule};
+use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau, TaskSchedule, each_step};
 use polytask::train::{Checkpoints, History};
 use polytask::{ErrorKind, Result, Scalar};
 
@@ -135,9 +136,10 @@ fn a_scale_of_the_learning_rate_goes_on() -> Result<()> {
     Ok(())
 }
 
+/// The files in a folder, but for the mark that a training is, or was, at work there.
 fn files(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.collect();
+    let mut names: Vec<_> = names.filter(|name| name != ".lock").collect();
     names.sort();
     names
 }
@@ -169,6 +171,183 @@ fn the_last_and_the_best_are_kept() -> Result<()> {
         Model::<f32>::load(folder.join("step-000000000030.safetensors"))?.parameters(),
         model.parameters()
     );
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+/// The files in a folder with what is in them.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    files(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
+}
+
+#[test]
+fn a_folder_of_another_training_is_refused_and_stays() -> Result<()> {
+    let folder = folder("another");
+    let (data, keep) = (arm::<f32>(), || Checkpoints::new(&folder).every_steps(1).keep_last(2));
+    let first = trainer(Adam::new(0.01)).steps(9).checkpoint(keep());
+    first.fit(&mut build::<f32>(), &data)?;
+    let before = contents(&folder);
+    assert_eq!(files(&folder), ["step-000000000008.safetensors", "step-000000000009.safetensors"]);
+    // Its checkpoints of steps 1, 2, … are older than those that are there.
+    let other = trainer(Sgd::new(0.01)).checkpoint(keep());
+    let elsewhere = folder.join("elsewhere");
+    let says = "expected a folder without checkpoints of another training, found `step-000000000008.safetensors` \
+                (Trainer::resume_from this folder goes on with that training; for a new one choose another folder, or \
+                remove the files)";
+    for trainer in [first.clone(), other.clone(), other.clone().resume_from(&elsewhere)] {
+        let mut model = build::<f32>();
+        let error = trainer.fit(&mut model, &data).unwrap_err().to_string();
+        assert!(error.ends_with(says), "{error}");
+        assert_eq!(model.parameters(), build::<f32>().parameters());
+    }
+    // Resumed with other settings it is an error that names them.
+    let error = other.resume_from(&folder).fit(&mut build::<f32>(), &data).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setting);
+    assert!(contents(&folder) == before);
+
+    // Resumed it is the same training, by whatever name the folder is called.
+    let same = folder.join("..").join(folder.file_name().unwrap());
+    let history = first.resume_from(same).steps(10).fit(&mut build::<f32>(), &data)?;
+    assert_eq!(history.n_steps(), 10);
+    assert_eq!(files(&folder), ["step-000000000009.safetensors", "step-000000000010.safetensors"]);
+
+    // The best of another training is one of its files too.
+    for step in [9, 10] {
+        fs::remove_file(folder.join(format!("step-{step:012}.safetensors"))).unwrap();
+    }
+    build::<f32>().save(folder.join("best.safetensors"))?;
+    let kept = trainer(Adam::new(0.01)).checkpoint(keep().keep_best());
+    let error = kept.fit_validated(&mut build::<f32>(), &data, &data).unwrap_err().to_string();
+    assert!(error.contains("found `best.safetensors`"), "{error}");
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+#[test]
+fn two_trainings_at_once_have_not_the_same_folder() -> Result<()> {
+    let folder = folder("at-once");
+    let data = arm::<f32>();
+    let keep = Checkpoints::new(&folder).every_steps(1).keep_last(2);
+    // Another training begins while this one takes its steps, the first before anything is saved.
+    let others = {
+        let (data, keep, folder) = (data.clone(), keep.clone(), folder.clone());
+        each_step(move |at| {
+            let other = trainer(Sgd::new(0.01)).steps(20).checkpoint(keep.clone());
+            for other in [other.clone(), other.resume_from(&folder)] {
+                let before = contents(&folder);
+                let error = other.fit(&mut build::<f32>(), &data).unwrap_err().to_string();
+                let says = "expected a folder for this training alone, found one that another training saves to \
+                            (give every training its own)";
+                assert!(error.ends_with(says), "step {}: {error}", at.step);
+                assert!(contents(&folder) == before);
+            }
+            ControlFlow::Continue(())
+        })
+    };
+    let trainer = trainer(Adam::new(0.01));
+    let (mut alone, mut model) = (build::<f32>(), build::<f32>());
+    trainer.fit(&mut alone, &data)?;
+    trainer.clone().checkpoint(keep.clone()).callback(others).fit(&mut model, &data)?;
+    assert_eq!(model.parameters(), alone.parameters());
+    assert_eq!(files(&folder), ["step-000000000012.safetensors", "step-000000000013.safetensors"]);
+
+    // Nobody is at work there any more, also after one that ended with an error.
+    for file in files(&folder) {
+        fs::remove_file(folder.join(file)).unwrap();
+    }
+    trainer.clone().batch_size(0).checkpoint(keep.clone()).fit(&mut build::<f32>(), &data).unwrap_err();
+    trainer.checkpoint(keep).fit(&mut build::<f32>(), &data)?;
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+#[test]
+fn a_persons_own_files_are_not_removed() -> Result<()> {
+    let folder = folder("own-files");
+    let data = arm::<f32>();
+    let kept = trainer(Adam::new(0.01)).checkpoint(Checkpoints::new(&folder).every_steps(1).keep_last(1));
+    let kept = kept.resume_from(&folder);
+    kept.clone().steps(3).fit(&mut build::<f32>(), &data)?;
+    // A copy of a checkpoint under a shorter name, and what looks like a file that is being written.
+    fs::copy(folder.join("step-000000000003.safetensors"), folder.join("step-3.safetensors")).unwrap();
+    let own = [
+        "step-3.safetensors",
+        "step-by-step.unfinished",
+        "best.unfinished",
+        "step-4.safetensors.1-1.unfinished",
+    ];
+    own[1..].iter().for_each(|name| fs::write(folder.join(name), "mine").unwrap());
+    let never = ["best.safetensors.17-0.unfinished", "step-000000000002.safetensors.17-1.unfinished"];
+    never.iter().for_each(|name| fs::write(folder.join(name), "half").unwrap());
+    kept.fit(&mut build::<f32>(), &data)?;
+    let mut expected = own.to_vec();
+    expected.push("step-000000000013.safetensors");
+    expected.sort_unstable();
+    assert_eq!(files(&folder), expected);
+    fs::remove_dir_all(folder).unwrap();
+    Ok(())
+}
+
+/// The file with the `at`-th number of a tensor changed.
+fn changed(bytes: &[u8], tensor: &str, at: usize, number: &[u8]) -> Vec<u8> {
+    let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let data = file.tensor(tensor).unwrap().data();
+    let start = data.as_ptr() as usize - bytes.as_ptr() as usize + at * number.len();
+    let mut bytes = bytes.to_vec();
+    bytes[start..start + number.len()].copy_from_slice(number);
+    bytes
+}
+
+/// Numbers that no training leaves behind, and that would be noticed only later, or never.
+#[test]
+fn numbers_that_cannot_be_are_refused_when_they_are_read() -> Result<()> {
+    let folder = folder("numbers");
+    fs::create_dir(&folder).unwrap();
+    let path = folder.join("run.safetensors");
+    let data = arm::<f32>();
+    let trainer = trainer(Adam::new(0.01))
+        .callback(EarlyStopping::new())
+        .checkpoint(Checkpoints::new(folder.join("kept")).every_steps(6).keep_last(5));
+    trainer.fit_validated(&mut build::<f32>(), &data, &data)?;
+    let whole = fs::read(folder.join("kept/step-000000000006.safetensors")).unwrap();
+    let resume = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let mut model = build::<f32>();
+        let resumed = trainer.resume(&mut model, &data, &path).map(|_| ());
+        assert!(resumed.is_ok() || model.parameters() == build::<f32>().parameters());
+        resumed
+    };
+    resume(&whole)?;
+    // One of θ, of state or of a moment in f32; factors of two tasks, whether they are frozen, and of the rate in f64.
+    let single = |tensor: &str, number: f32| changed(&whole, tensor, 3, &number.to_le_bytes());
+    let control = |at: usize, number: f64| changed(&whole, "run.controls", at, &number.to_le_bytes());
+    let scale = {
+        let text = String::from_utf8_lossy(&whole);
+        let (from, to) = (r#"\"learning_rate_scale\":1.0"#, r#"\"learning_rate_scale\":1e308"#);
+        let at = text.find(from).expect("the scale is in the header");
+        let mut bytes = [&whole[..at], to.as_bytes(), &whole[at + from.len()..]].concat();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) + (to.len() - from.len()) as u64;
+        bytes[..8].copy_from_slice(&length.to_le_bytes());
+        bytes
+    };
+    for (bytes, says) in [
+        (scale, "learning rate times its factor: expected a finite f32, found"),
+        (control(4, 1e308), "learning rate times its factor: expected a finite f32, found"),
+        (control(1, 1e308), "weight of a task times its factor: expected a finite f32, found 5e307"),
+        (control(4, -1.0), "a factor of the learning rate above 0, found -1"),
+        (
+            single("run.optimizer.1", -1.0),
+            "adam, moment 1[3]: expected a finite number, at least 0, found -1",
+        ),
+        (single("run.optimizer.0", f32::NAN), "adam, moment 0[3]: expected a finite number, found NaN"),
+        (
+            single("run.kept", f32::NAN),
+            "kept parameters and state, number 3: expected a finite number, found NaN",
+        ),
+    ] {
+        let error = resume(&bytes).expect_err(says).to_string();
+        assert!(error.contains(says), "{error}");
+    }
     fs::remove_dir_all(folder).unwrap();
     Ok(())
 }

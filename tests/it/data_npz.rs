@@ -8,6 +8,8 @@ use polytask::ndarray::{Array2, array};
 use polytask::{ErrorKind, Result};
 use rawzip::CompressionMethod;
 
+use crate::allocations::peak;
+
 #[path = "../fuzz/fuzz_targets/packed.rs"]
 mod packed;
 
@@ -48,6 +50,30 @@ fn what_unpacks_to_too_much_is_refused() {
     let error = archive.array::<f64>("zeros").expect_err("more than the limit").to_string();
     assert!(error.contains("expected at most 16000 bytes, found 16128"), "{error}");
     assert!(archive.array::<f64>("x").is_ok());
+}
+
+/// What counts is the memory that the matrix will take: eight bytes for each of one byte in the file.
+#[test]
+fn what_becomes_too_much_is_refused_before_it_is() {
+    let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (1000, 1000), }\n";
+    let mut array = b"\x93NUMPY\x01\x00".to_vec();
+    array.extend((header.len() as u16).to_le_bytes());
+    array.extend(header.as_bytes());
+    array.resize(array.len() + 1_000_000, 3);
+    let bytes = packed::archive(&packed::deflated(&array), CompressionMethod::DEFLATE, &array);
+    assert!(bytes.len() < 10_000, "{}", bytes.len());
+    let archive = Archive::from_bytes(bytes, "small.npz").expect("an archive").most_bytes(7_999_999);
+    let (error, most) = peak(|| archive.array::<f64>("x").expect_err("eight bytes each").to_string());
+    let says = "small.npz: `x`, matrix: expected at most 7999999 bytes, found 1000 × 1000 numbers that take 8000000 \
+                (if you trust the file, Archive::most_bytes raises the limit)";
+    assert_eq!(error, says);
+    // The array as it is packed out, while it grows.
+    assert!(most < 4_000_000, "{most}");
+    assert_eq!(archive.array::<f32>("x").expect("four bytes each")[[999, 999]], 3.0);
+    let archive = archive.most_bytes(8_000_000);
+    let (matrix, most) = peak(|| archive.array::<f64>("x").expect("as many as may be"));
+    // The array and the matrix, which is not turned from columns to rows in yet another.
+    assert!(matrix.is_standard_layout() && most < 12_000_000, "{most}");
 }
 
 /// The bytes at the first place of `find` in `bytes` from the last `from` on, replaced.

@@ -40,6 +40,8 @@ mod planted_bugs;
 mod plots;
 mod products;
 mod random_trainings;
+#[cfg(unix)]
+mod saving;
 mod serving;
 mod shapes;
 mod silent_faults;

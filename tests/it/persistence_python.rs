@@ -8,6 +8,7 @@ use polytask::estimator::{Fitted, Regression};
 use polytask::ndarray::{Array2, ArrayView2, s};
 use polytask::prelude::*;
 use polytask::{ModelBuilder, Result};
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 
 fn golden(name: &str) -> PathBuf {
@@ -148,5 +149,47 @@ fn write_the_files_for_python() -> Result<()> {
     let column = |k: usize| json!(rows(predicted.slice(s![.., k..=k])));
     let of_estimator = estimator.target_names().enumerate().map(|(k, name)| (name.to_owned(), column(k)));
     write("persist_estimator.json", of_estimator.collect());
+    Ok(())
+}
+
+/// Half precision, as a state dict of a model that was trained in it has, is widened; bits and numbers from IEEE 754 and
+/// from bfloat16 being the upper half of an f32.
+#[test]
+fn half_precision_is_widened_exactly() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("polytask-half-{}.safetensors", std::process::id()));
+    let half: [(u16, f64); 6] = [
+        (0x3c00, 1.0),
+        (0xc000, -2.0),
+        (0x3555, 0.333251953125),
+        (0x7bff, 65504.0),
+        (0x0001, 5.960464477539063e-8),
+        (0x83ff, -6.097555160522461e-5),
+    ];
+    let brain: [(u16, f64); 2] = [(0x3f80, 1.0), (0xc049, -3.140625)];
+    let bytes = |numbers: &[(u16, f64)]| numbers.iter().flat_map(|x| x.0.to_le_bytes()).collect::<Vec<u8>>();
+    let (weight, bias) = (bytes(&half), bytes(&brain));
+    let of = |of_weight: Dtype, of_bias: Dtype| {
+        let view = |dtype, shape: &[usize], bytes| TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+        let names = ["head.kind.0.weight", "head.kind.0.bias"];
+        serialize(
+            names.into_iter().zip([view(of_weight, &[3, 2], &weight), view(of_bias, &[1, 2], &bias)]),
+            None,
+        )
+        .unwrap()
+    };
+    let builder = || Model::builder(3).task(Task::classes("kind", 2));
+    fs::write(&path, of(Dtype::F16, Dtype::BF16)).unwrap();
+    let (mut single, mut double) = (builder().build::<f32>()?, builder().build::<f64>()?);
+    single.load_weights(&path)?;
+    double.load_weights(&path)?;
+    let expected: Vec<f64> = half.iter().chain(&brain).map(|x| x.1).collect();
+    assert_eq!(double.parameters(), expected);
+    assert!(single.parameters().iter().zip(&expected).all(|(x, y)| f64::from(*x) == *y));
+
+    // Whole numbers of two bytes are not parameters, and the error says what was found.
+    fs::write(&path, of(Dtype::I16, Dtype::BF16)).unwrap();
+    let error = single.load_weights(&path).unwrap_err().to_string();
+    assert!(error.contains("misshapen: head.kind.0.weight i16 [3, 2] instead of f32 [3, 2]"), "{error}");
+    fs::remove_file(path).unwrap();
     Ok(())
 }

@@ -82,6 +82,7 @@ fn the_best_checkpoint_is_of_a_loss_that_is_there() {
     let expected = "the best checkpoint, first validation, loss of task \"elbow\"";
     assert!(error.to_string().starts_with(expected), "{error}");
     assert!(!folder.join("best.safetensors").exists());
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// A model of two outputs in f32, and rows to validate on of which one makes them overflow if it is `extreme`.
