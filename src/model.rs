@@ -41,6 +41,7 @@ mod predictions;
 mod summary;
 mod warning;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
@@ -485,8 +486,12 @@ impl<F: Scalar> Model<F> {
     pub(crate) fn columns(&self, data: &Dataset<F>) -> Result<Vec<Vec<usize>>> {
         self.feature_order(data)?;
         let own = |column: &String| self.names()?.classes.get(column);
+        let places: HashMap<&String, usize> = data.target_names().iter().zip(0..).collect();
         let find = |column: &String| {
-            let position = data.names().target(column)?;
+            let position = match places.get(column) {
+                Some(&place) => place,
+                None => data.names().target(column)?,
+            };
             let classes = data.names().classes.get(column);
             classes.map_or(Ok(()), |classes| binding::check_classes(column, own(column), classes))?;
             Ok(position)

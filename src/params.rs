@@ -9,6 +9,7 @@
 //!       0 .. n_shared
 //! ```
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -97,6 +98,8 @@ impl Block {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     entries: Vec<(String, Block)>,
+    /// Where the name of each block is among the entries.
+    places: HashMap<String, usize>,
     len: usize,
     n_shared: Option<usize>,
 }
@@ -114,7 +117,8 @@ impl Layout {
     #[track_caller]
     pub fn push(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> Block {
         let name = name.into();
-        assert!(self.block(&name).is_none(), "the layout already has a block named {name}");
+        let before = self.places.insert(name.clone(), self.entries.len());
+        assert!(before.is_none(), "the layout already has a block named {name}");
         let block = Block { offset: self.len, rows, cols };
         // Whoever builds a network checks that its length can be addressed at all.
         self.len = self.len.saturating_add(block.len());
@@ -166,7 +170,7 @@ impl Layout {
 
     /// The block of that name, if there is one.
     pub fn block(&self, name: &str) -> Option<Block> {
-        self.entries.iter().find(|(n, _)| n == name).map(|(_, block)| *block)
+        self.places.get(name).map(|&at| self.entries[at].1)
     }
 
     /// The name of the parameter `theta[index]` in messages: `trunk.0.weight[2, 5]`, or `trunk.0.bias[5]`.
