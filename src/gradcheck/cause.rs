@@ -3,7 +3,7 @@
 //! An observation is a direction `v` with the numeric derivative along it. Each possible cause predicts the
 //! true gradient as `a + c·u`, or as `c·u`, from the gradient by hand `a` and some vector `u`: a task's
 //! gradient, θ, or the transposed block. The number `c` is fitted to all observations of a block by least
-//! squares, and the cause is accepted if it leaves less than 1e-4 of the difference unexplained. If no fit
+//! squares, and the cause is accepted if it leaves less than 1e-4 of each difference unexplained. If no fit
 //! explains the difference, the blocks, rows and columns that are right help to narrow the cause down.
 
 use super::block::BlockResult;
@@ -22,7 +22,8 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
     let tasks = examiner.subject.task_gradients();
     let theta = examiner.subject.theta();
     let failed = |result: &BlockResult| result.report.verdict == Verdict::Fail;
-    for at in (0..results.len()).filter(|&at| failed(&results[at])).collect::<Vec<_>>() {
+    let at_fault: Vec<usize> = (0..results.len()).filter(|&at| failed(&results[at])).collect();
+    for &at in &at_fault {
         let mut causes = fitted(examiner, &blocks[at], &results[at].observations, &tasks, &theta);
         if causes.is_empty() {
             examiner.observe_more(&blocks[at], &mut results[at]);
@@ -31,17 +32,18 @@ pub(super) fn explain<F: Scalar, L: Function<F>>(
         if causes.is_empty() {
             causes.extend(confined(examiner, &blocks[at], &results[at]));
         }
-        if causes.is_empty() {
-            // The last block of a layer is the one nearest to the loss. Inputs belong to no layer and may come
-            // after it in θ.
-            let behind = (at + 1..results.len()).rev().find(|&other| {
-                failed(&results[other])
-                    && layer(&blocks[other]).is_some_and(|other| Some(other) != layer(&blocks[at]))
-                    && may_feed(&blocks[at], &blocks[other], &tasks)
-            });
-            causes.extend(structural(examiner, blocks, results, at, behind));
-        }
         results[at].report.causes = causes;
+    }
+    let has_own: Vec<bool> = results.iter().map(|result| !result.report.causes.is_empty()).collect();
+    for at in at_fault.into_iter().filter(|&at| !has_own[at]) {
+        // The last block of a layer is the one nearest to the loss. Inputs belong to no layer and may come
+        // after it in θ.
+        let behind = (at + 1..results.len()).rev().find(|&other| {
+            failed(&results[other])
+                && layer(&blocks[other]).is_some_and(|other| Some(other) != layer(&blocks[at]))
+                && may_feed(&blocks[at], &blocks[other], &tasks)
+        });
+        results[at].report.causes.extend(structural(examiner, blocks, results, at, behind, &has_own));
     }
 }
 
@@ -77,6 +79,13 @@ fn canonical(factor: f64, batch: Option<usize>) -> Option<Cause> {
     }
 }
 
+/// Whether two entries or more of a vector count. What is nearly all in one is as good as a single equation, which
+/// any factor would solve.
+fn is_spread(u: &[f64]) -> bool {
+    let largest = u.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
+    u.iter().filter(|x| x.abs() >= 0.01 * largest).count() > 1
+}
+
 /// The least-squares coefficients of `target = c₀ v·u₀ + c₁ v·u₁ + ..` over all observations; `None` if they do
 /// not explain the differences.
 fn fit<const N: usize>(
@@ -103,9 +112,10 @@ fn fit<const N: usize>(
         coefficients.iter_mut().zip(&combination).for_each(|(x, e)| *x += share * e);
         basis.push((column, combination));
     }
-    let difference: f64 = observations.iter().map(|o| o.residual().powi(2)).sum();
-    let noise: f64 = observations.iter().map(|o| o.budget.powi(2)).sum();
-    let explained = dot(&rest, &rest) <= 1e-8 * difference + noise;
+    // Each by itself: in their sum a few large differences would drown those that speak against the cause.
+    let is_explained =
+        |(o, rest): (&Observation, &f64)| rest.abs() <= 1e-4 * o.residual().abs() + 2.0 * o.budget;
+    let explained = observations.iter().zip(&rest).all(is_explained);
     (explained && coefficients.iter().all(|c| c.is_finite())).then_some(coefficients)
 }
 
@@ -133,7 +143,9 @@ fn fitted<F: Scalar, L: Function<F>>(
     if equations < 2 {
         return Vec::new();
     }
-    if let Some([lambda]) = fit(observations, Observation::residual, [theta]) {
+    if is_spread(&theta[block.block.range()])
+        && let Some([lambda]) = fit(observations, Observation::residual, [theta])
+    {
         return match lambda > 0.0 {
             true => vec![Cause::DecayMissing { lambda }],
             false => vec![Cause::DecayExtra { lambda: -lambda }],
@@ -147,7 +159,7 @@ fn fitted<F: Scalar, L: Function<F>>(
     if let Some((cause, _)) = blamed {
         return vec![cause];
     }
-    factor.map(Cause::Factor).into_iter().collect()
+    factor.filter(|_| is_spread(&gradient[block.block.range()])).map(Cause::Factor).into_iter().collect()
 }
 
 /// The task whose part of the gradient is wrong or counted wrongly, if it is that of one task; and whether the
@@ -168,7 +180,7 @@ fn blamed_task<F: Scalar, L: Function<F>>(
         range.clone().zip(by_hand).map(|(i, g)| tasks.iter().map(|(_, part)| part[i]).sum::<f64>() - g);
     let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
     let add_up = norm(&mut apart) <= examiner.settings.tolerance * norm(&mut by_hand.iter().copied());
-    let mut times = tasks.iter().filter_map(|(task, part)| {
+    let times = tasks.iter().filter_map(|(task, part)| {
         let [c] = fit(observations, Observation::residual, [part])?;
         // The true gradient is the one by hand plus c times the part. If the part itself is right, the gradient
         // by hand has it 1 − c times; if it comes from the same wrong code, the true part is 1 + c times as
@@ -180,9 +192,16 @@ fn blamed_task<F: Scalar, L: Function<F>>(
         task if is(times, 2.0) => Cause::TaskTwice { task },
         task => Cause::TaskWeight { task, times },
     };
-    if let Some(first) = times.next().map(cause) {
+    let parts =
+        |task: &str| tasks.iter().find(|(name, _)| name == task).map(|(_, part)| &part[range.clone()]);
+    let is_known = |cause: &Cause| match cause {
+        Cause::TaskWeight { task, .. } => parts(task).is_some_and(is_spread),
+        _ => true,
+    };
+    let mut causes = times.map(cause).filter(is_known);
+    if let Some(first) = causes.next() {
         let plain = |cause: &Cause| !matches!(cause, Cause::TaskWeight { .. });
-        let better = if plain(&first) { None } else { times.map(cause).find(plain) };
+        let better = if plain(&first) { None } else { causes.find(plain) };
         return Some((better.unwrap_or(first), add_up));
     }
     let (n_shared, is_zero) = (examiner.layout.n_shared(), |part: &[f64]| part.iter().all(|g| *g == 0.0));
@@ -308,6 +327,7 @@ fn structural<F: Scalar, L: Function<F>>(
     results: &[BlockResult],
     at: usize,
     behind: Option<usize>,
+    has_own: &[bool],
 ) -> Option<Cause> {
     let layer = |at: usize| layer(&blocks[at]);
     let own = layer(at)?;
@@ -318,7 +338,13 @@ fn structural<F: Scalar, L: Function<F>>(
             && is_bias(other) != is_bias(at)
             && blocks[other].block.shape().1 == blocks[at].block.shape().1
     })?;
+    // What is wrong with the other in a way of its own says nothing of this one.
+    if has_own[beside] {
+        return None;
+    }
     match results[beside].report.verdict {
+        // That a few entries are right does not make the block right.
+        Verdict::Pass if !is_seen_whole(examiner, &blocks[beside], &results[beside]) => return None,
         Verdict::Pass if is_bias(at) => return Some(Cause::BiasSum),
         Verdict::Pass => return Some(Cause::Product),
         Verdict::Inconclusive => return None,
@@ -334,6 +360,16 @@ fn structural<F: Scalar, L: Function<F>>(
         return Some(Cause::Mask);
     }
     Some(behind.map_or(Cause::Delta, |block| Cause::Follows { block: blocks[block].name.to_owned() }))
+}
+
+/// Whether the check has looked at every entry of a block, by itself or in the directions.
+fn is_seen_whole<F: Scalar, L: Function<F>>(
+    examiner: &Examiner<'_, F, L>,
+    block: &BlockRef<'_>,
+    result: &BlockResult,
+) -> bool {
+    !matches!(examiner.settings.coverage, Coverage::Sample(_))
+        || result.observations.len() >= block.block.len()
 }
 
 /// Whether some units are off in the gradient by hand and on in the numeric one, or the reverse.

@@ -9,6 +9,7 @@ mod layer;
 mod loss;
 mod page;
 mod sharing;
+mod truth;
 
 use ndarray::{Array2, ArrayView2, s};
 use polytask::arena::RowsMut;
@@ -169,6 +170,24 @@ fn every_bug_is_caught_entry_by_entry() {
         reports.push(report);
     }
     page::assert_recorded(BUGS, &reports);
+}
+
+/// Whatever is looked at, a cause is named only where it is the true one.
+#[test]
+fn every_cause_named_is_true() {
+    let mut wrong = Vec::new();
+    for planted in BUGS {
+        for coverage in [Coverage::Every, Coverage::Directions(2), Coverage::Sample(4)] {
+            let report = check(Some(planted.bug), coverage);
+            for block in report.failed() {
+                let untrue = block.causes.iter().filter(|cause| !truth::is_true(planted, &block.name, cause));
+                wrong.extend(
+                    untrue.map(|cause| format!("{}, {coverage:?}, {}: {cause:?}", planted.what, block.name)),
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Random directions see the same bugs in the same blocks; explanations have less to go by.
