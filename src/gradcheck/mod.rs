@@ -92,11 +92,15 @@ const DIRECTIONS: usize = 2;
 ///
 /// Choose `theta` at random, including the biases: with biases of zero, ReLUs can be exactly on their kinks,
 /// and the check is inconclusive. [`off_kinks`](Check::off_kinks) checks at a point beside such a θ.
-pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(theta: &[F], function: L) -> Check<'_, F, L> {
-    Check { theta, function, layout: None, settings: Settings::new::<F>() }
+pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(
+    theta: &[F],
+    function: L,
+) -> Check<Function<'_, F, L>> {
+    Check { subject: Function { theta, function, layout: None }, settings: Settings::new::<F>() }
 }
 
-/// A gradient check that is set up but has not run yet. All settings are optional; [`run`](Self::run) runs it.
+/// A gradient check that is set up but has not run yet: of a function ([`check`]) or of a model on a batch
+/// ([`Model::gradient_check`](crate::Model::gradient_check)). All settings are optional; `run` runs it.
 ///
 /// ```
 /// use polytask::Layout;
@@ -119,26 +123,20 @@ pub fn check<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F>(theta: &[F], fun
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is checked before `run`"]
-pub struct Check<'t, F, L> {
+pub struct Check<S> {
+    pub(crate) subject: S,
+    pub(crate) settings: Settings,
+}
+
+/// What [`check`] checks: a function of a slice, at a point.
+#[derive(Clone, Debug)]
+pub struct Function<'t, F, L> {
     theta: &'t [F],
     function: L,
     layout: Option<Layout>,
-    settings: Settings,
 }
 
-impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
-    /// Gives the checker the layout of θ: it reports entries by name, and checks block by block.
-    ///
-    /// # Panics
-    /// If the layout has not as many entries as θ.
-    #[track_caller]
-    pub fn named(mut self, layout: &Layout) -> Self {
-        let (n, named) = (self.theta.len(), layout.len());
-        assert!(n == named, "a layout of {named} numbers for a θ of {n}");
-        self.layout = Some(layout.clone());
-        self
-    }
-
+impl<S> Check<S> {
     /// Checks only the block of this name or, if there is none, all blocks whose names begin with it.
     pub fn only(mut self, block: &str) -> Self {
         self.settings.only = Some(block.to_owned());
@@ -217,34 +215,6 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self
     }
 
-    /// The number of examples in the batch. The checker needs it to recognise a gradient that is summed over
-    /// the batch where it should be averaged, or the reverse.
-    ///
-    /// ```
-    /// use polytask::gradcheck::{self, Cause, Probe};
-    ///
-    /// // The mean over 4 examples of ½ Σ (θᵢ − 1)², with the gradient of their sum.
-    /// fn mean(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
-    ///     if let Some(gradient) = probe.gradient() {
-    ///         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = 4.0 * (x - 1.0));
-    ///     }
-    ///     theta.iter().map(|x| 0.5 * (x - 1.0) * (x - 1.0)).sum()
-    /// }
-    /// let check = gradcheck::check(&[0.5, -1.5], mean);
-    /// let unknown = check.clone().run();
-    /// assert!(matches!(unknown.blocks[0].causes[..], [Cause::Factor(c)] if (c - 0.25).abs() < 1e-6));
-    /// assert_eq!(check.batch(4).run().blocks[0].causes, [Cause::SumNotMean { batch: 4 }]);
-    /// ```
-    ///
-    /// # Panics
-    /// If `examples` is 0.
-    #[track_caller]
-    pub fn batch(mut self, examples: usize) -> Self {
-        assert!(examples > 0, "a batch of no examples");
-        self.settings.batch = Some(examples);
-        self
-    }
-
     /// Lets a block pass if its whole gradient is 0, both as written and numerically. That is correct for, say,
     /// the head of a task without labels, or a bias before a normalisation. By default such a block makes the
     /// check inconclusive, because nothing was tested.
@@ -318,10 +288,46 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
         self.settings.off_kinks = true;
         self
     }
+}
 
-    /// Replaces all settings.
-    pub(crate) fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<Function<'_, F, L>> {
+    /// Gives the checker the layout of θ: it reports entries by name, and checks block by block.
+    ///
+    /// # Panics
+    /// If the layout has not as many entries as θ.
+    #[track_caller]
+    pub fn named(mut self, layout: &Layout) -> Self {
+        let (n, named) = (self.subject.theta.len(), layout.len());
+        assert!(n == named, "a layout of {named} numbers for a θ of {n}");
+        self.subject.layout = Some(layout.clone());
+        self
+    }
+
+    /// The number of examples in the batch. The checker needs it to recognise a gradient that is summed over
+    /// the batch where it should be averaged, or the reverse.
+    ///
+    /// ```
+    /// use polytask::gradcheck::{self, Cause, Probe};
+    ///
+    /// // The mean over 4 examples of ½ Σ (θᵢ − 1)², with the gradient of their sum.
+    /// fn mean(theta: &[f64], probe: &mut Probe<'_, f64>) -> f64 {
+    ///     if let Some(gradient) = probe.gradient() {
+    ///         gradient.iter_mut().zip(theta).for_each(|(g, x)| *g = 4.0 * (x - 1.0));
+    ///     }
+    ///     theta.iter().map(|x| 0.5 * (x - 1.0) * (x - 1.0)).sum()
+    /// }
+    /// let check = gradcheck::check(&[0.5, -1.5], mean);
+    /// let unknown = check.clone().run();
+    /// assert!(matches!(unknown.blocks[0].causes[..], [Cause::Factor(c)] if (c - 0.25).abs() < 1e-6));
+    /// assert_eq!(check.batch(4).run().blocks[0].causes, [Cause::SumNotMean { batch: 4 }]);
+    /// ```
+    ///
+    /// # Panics
+    /// If `examples` is 0.
+    #[track_caller]
+    pub fn batch(mut self, examples: usize) -> Self {
+        assert!(examples > 0, "a batch of no examples");
+        self.settings.batch = Some(examples);
         self
     }
 
@@ -332,7 +338,7 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<'_, F, L> {
     #[track_caller]
     pub fn run(self) -> GradientReport {
         let started = Instant::now();
-        let Self { theta, function, layout, mut settings } = self;
+        let Self { subject: Function { theta, function, layout }, mut settings } = self;
         assert!(!theta.is_empty(), "a θ without numbers has no gradient to check");
         let layout = layout.unwrap_or_else(|| {
             let mut layout = Layout::new();

@@ -6,7 +6,7 @@ use super::Model;
 use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::data::Batch;
-use crate::gradcheck::{self, Coverage, GradientReport, Probe, Settings, Uncertain, Verdict};
+use crate::gradcheck::{self, Check, GradientReport, Probe, Settings, Uncertain, Verdict};
 use crate::layer::Mode;
 use crate::{Result, Scalar, Trace};
 
@@ -135,119 +135,28 @@ impl fmt::Display for GradientChecks {
     }
 }
 
-/// A check of all derivatives of a model, about to be made: settings, all optional, and [`run`](Self::run).
-///
-/// ```
-/// use polytask::prelude::*;
-///
-/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
-/// let model = Model::builder(data.n_features())
-///     .trunk([Layer::dense(10, Activation::Relu)])
-///     .task(Task::regression("shoulder"))
-///     .build::<f64>()?;
-/// let checks = model.gradient_check(&data.all()).only("trunk").seed(3).run()?;
-/// assert!(checks.passed() && checks.sum.blocks.len() == 2, "{checks}");
-/// # Ok::<(), polytask::Error>(())
-/// ```
+/// A gradient check of a model, from [`Model::gradient_check`], that has not run yet. It has the settings of any
+/// [`Check`].
+pub type ModelCheck<'a, F> = Check<OnBatch<'a, F>>;
+
+/// What a [`ModelCheck`] checks: a model on a batch.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is checked before `run`"]
-pub struct ModelCheck<'a, F: Scalar> {
+pub struct OnBatch<'a, F: Scalar> {
     model: &'a Model<F>,
     batch: Batch<'a, F>,
-    settings: Settings,
 }
 
-impl<F: Scalar> ModelCheck<'_, F> {
-    /// Checks only the block of that name, or all blocks whose names begin with it; `inputs` are the inputs.
-    pub fn only(mut self, block: &str) -> Self {
-        self.settings.only = Some(block.to_owned());
-        self
-    }
-
-    /// Which derivatives are compared, as in [`Check::coverage`](gradcheck::Check::coverage).
-    #[track_caller]
-    pub fn coverage(mut self, coverage: Coverage) -> Self {
-        self.settings.set_coverage(coverage);
-        self
-    }
-
-    /// The seed of the random directions and entries, and of [`off_kinks`](Self::off_kinks); default: 0.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.seed = seed;
-        self
-    }
-
-    /// The largest relative error that passes, as in [`Check::tolerance`](gradcheck::Check::tolerance).
-    #[track_caller]
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.settings.set_tolerance(tolerance);
-        self
-    }
-
-    /// Lets blocks of the sum of losses pass whose gradient is 0 throughout, as blocks may that a single task does not
-    /// reach: a bias before a normalisation, a head whose labels are all missing.
-    ///
-    /// The bias of a ranking needs no such permission: it moves all scores alike, which moves no loss that compares
-    /// them, and this is seen.
-    ///
-    /// ```
-    /// use polytask::prelude::*;
-    ///
-    /// let x = ndarray::Array2::from_shape_fn((6, 2), |(i, j)| ((1 + 2 * i + j) as f64).sin());
-    /// let y = ndarray::Array2::from_shape_fn((6, 1), |(i, _)| (i % 3) as f64);
-    /// let data = Dataset::new(x, y)?.with_groups(vec![0, 0, 0, 1, 1, 1])?.with_target_names(["clicks"])?;
-    /// let trunk = [Layer::dense(4, Activation::Tanh)];
-    /// let ranking = Task::new("clicks", polytask::loss::Loss::list_net());
-    /// let model = Model::builder(2).trunk(trunk).task(ranking).build::<f64>()?;
-    /// let checks = model.check_gradients(&data.all())?;
-    /// assert!(checks.passed(), "{checks}");
-    /// assert!(checks.sum.block("head.clicks.0.bias").is_some_and(|bias| bias.norm < 1e-9));
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    pub fn allow_zero(mut self) -> Self {
-        self.settings.allow_zero = true;
-        self
-    }
-
-    /// Lets the block of that name pass in the sum of losses if its gradient is 0 throughout.
-    pub fn allow_zero_in(mut self, block: &str) -> Self {
-        self.settings.zero_in.push(block.to_owned());
-        self
-    }
-
-    /// Checks beside θ and the inputs, where no kink is near, as [`Check::off_kinks`](gradcheck::Check::off_kinks) does.
-    ///
-    /// ```
-    /// use polytask::gradcheck::Verdict;
-    /// use polytask::prelude::*;
-    ///
-    /// // Exclusive or: in the first row every unit of a new network is on its kink, as its bias is 0.
-    /// let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
-    /// let data = Dataset::new(x, ndarray::array![[0.0], [1.0], [1.0], [0.0]])?.with_target_names(["xor"])?;
-    /// let model = Model::builder(2)
-    ///     .trunk([Layer::dense(8, Activation::Relu)])
-    ///     .task(Task::binary("xor"))
-    ///     .build::<f64>()?;
-    /// assert_eq!(model.check_gradients(&data.all())?.sum.verdict, Verdict::Inconclusive);
-    /// let checks = model.gradient_check(&data.all()).off_kinks().run()?;
-    /// assert!(checks.passed(), "{checks}");
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    pub fn off_kinks(mut self) -> Self {
-        self.settings.off_kinks = true;
-        self
-    }
-
+impl<F: Scalar> Check<OnBatch<'_, F>> {
     /// Makes the check.
     ///
     /// # Errors
     /// As [`Model::forward`], if the table of the batch does not fit the model.
     ///
     /// # Panics
-    /// If no block has the name given to [`only`](Self::only).
+    /// If no block has the name given to [`only`](Check::only).
     #[track_caller]
     pub fn run(self) -> Result<GradientChecks> {
-        let Self { model, batch, settings } = self;
+        let Self { subject: OnBatch { model, batch }, settings } = self;
         let mut trace = model.trace(batch.rows.len()).with_input_gradient();
         // Labels and weights stay in the trace; from here on only parameters and inputs change.
         model.forward_at(&model.pass(Mode::Train), &batch, &mut trace)?;
@@ -261,7 +170,7 @@ impl<F: Scalar> ModelCheck<'_, F> {
 
         let check = |weights: &Weights, settings: &Settings, trace: &mut Trace<F>| {
             let loss = |point: &[F], probe: &mut Probe<'_, F>| model.probe_at(point, weights, trace, probe);
-            gradcheck::check(&point, loss).named(&layout).settings(settings.clone()).run()
+            Check { settings: settings.clone(), ..gradcheck::check(&point, loss).named(&layout) }.run()
         };
         let weights = model.loss_weights();
         let mut sum = check(&weights, &settings, &mut trace);
@@ -309,11 +218,63 @@ impl<F: Scalar> Model<F> {
         self.gradient_check(batch).run()
     }
 
-    /// Begins a check of all derivatives on a batch, as [`check_gradients`](Self::check_gradients) makes it, with settings;
-    /// [`ModelCheck::run`] makes it.
+    /// Begins a check of all derivatives on a batch, as [`check_gradients`](Self::check_gradients) makes it, with the
+    /// settings of a [`Check`], all optional, and `run`:
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+    /// let model = Model::builder(data.n_features())
+    ///     .trunk([Layer::dense(10, Activation::Relu)])
+    ///     .task(Task::regression("shoulder"))
+    ///     .build::<f64>()?;
+    /// let checks = model.gradient_check(&data.all()).only("trunk").seed(3).run()?;
+    /// assert!(checks.passed() && checks.sum.blocks.len() == 2, "{checks}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// If the sum of losses does not depend on a block, such as a bias before a normalisation, the check is inconclusive
+    /// unless you [allow](Check::allow_zero) it. A single task may ignore any block. The bias of a ranking is allowed
+    /// without being named: it shifts all scores alike, which changes no loss that compares them, and the check sees that.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let x = ndarray::Array2::from_shape_fn((6, 2), |(i, j)| ((1 + 2 * i + j) as f64).sin());
+    /// let y = ndarray::Array2::from_shape_fn((6, 1), |(i, _)| (i % 3) as f64);
+    /// let data = Dataset::new(x, y)?.with_groups(vec![0, 0, 0, 1, 1, 1])?.with_target_names(["clicks"])?;
+    /// let trunk = [Layer::dense(4, Activation::Tanh)];
+    /// let ranking = Task::new("clicks", polytask::loss::Loss::list_net());
+    /// let model = Model::builder(2).trunk(trunk).task(ranking).build::<f64>()?;
+    /// let checks = model.check_gradients(&data.all())?;
+    /// assert!(checks.passed(), "{checks}");
+    /// assert!(checks.sum.block("head.clicks.0.bias").is_some_and(|bias| bias.norm < 1e-9));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// A new network can be on a kink, where there is no derivative; [`off_kinks`](Check::off_kinks) checks at a point
+    /// nearby:
+    ///
+    /// ```
+    /// use polytask::gradcheck::Verdict;
+    /// use polytask::prelude::*;
+    ///
+    /// // Exclusive or: in the first row every unit of a new network is on its kink, as its bias is 0.
+    /// let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    /// let data = Dataset::new(x, ndarray::array![[0.0], [1.0], [1.0], [0.0]])?.with_target_names(["xor"])?;
+    /// let model = Model::builder(2)
+    ///     .trunk([Layer::dense(8, Activation::Relu)])
+    ///     .task(Task::binary("xor"))
+    ///     .build::<f64>()?;
+    /// assert_eq!(model.check_gradients(&data.all())?.sum.verdict, Verdict::Inconclusive);
+    /// let checks = model.gradient_check(&data.all()).off_kinks().run()?;
+    /// assert!(checks.passed(), "{checks}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn gradient_check<'a>(&'a self, batch: &Batch<'a, F>) -> ModelCheck<'a, F> {
         let settings = Settings { batch: Some(batch.rows.len()), ..Settings::new::<F>() };
-        ModelCheck { model: self, batch: *batch, settings }
+        Check { subject: OnBatch { model: self, batch: *batch }, settings }
     }
 
     /// The biases that may have a gradient of 0 since they move outputs, but not the loss, however far they are moved, as
