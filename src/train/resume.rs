@@ -88,6 +88,44 @@ impl Trainer {
         model.read_weights(reader)?;
         Ok(run)
     }
+
+    /// The settings that change what a step does, by name.
+    pub(super) fn settings_to_keep(&self, n_rows: usize) -> BTreeMap<String, String> {
+        let rule = self.rule.settings().into_iter();
+        let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
+        let others = [
+            ("optimiser", self.rule.name().to_owned()),
+            ("schedule", format!("{:?}", self.schedule)),
+            ("largest norm", format!("{:?}", self.clip_norm)),
+            ("balance", without_solvers(&format!("{:?}", self.method))),
+            ("balance over", format!("{:?}", self.over)),
+            ("batch size", self.batch_size.to_string()),
+            ("batches in a step", self.accumulation.to_string()),
+            ("seed", self.seed.to_string()),
+            ("shuffles", self.shuffles.to_string()),
+            ("rows of the data", n_rows.to_string()),
+        ];
+        rule.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
+    }
+}
+
+/// The settings of a balancing method without the solvers that it works with: what these hold is neither a setting nor
+/// learned, and may look otherwise in another version.
+fn without_solvers(settings: &str) -> String {
+    let mut text = settings.to_owned();
+    for solver in ["DualCone", "Eigen", "Fair", "MinNorm"] {
+        let head = format!(": {solver} {{");
+        while let Some(start) = text.find(&head) {
+            let inner = start + head.len();
+            let mut depth = 1;
+            let end = text[inner..].find(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                depth == 0
+            });
+            text.replace_range(start..end.map_or(text.len(), |end| inner + end + 1), &format!(": {solver}"));
+        }
+    }
+    text
 }
 
 /// The part of a run's state that is in the text of the header.
@@ -270,9 +308,11 @@ impl<F: Scalar> Run<F> {
     }
 
     fn check_settings(&self, saved: &BTreeMap<String, String>) -> Result<()> {
-        let none = "nothing".to_owned();
         for name in saved.keys().chain(self.settings.keys()) {
-            let (then, now) = (saved.get(name).unwrap_or(&none), self.settings.get(name).unwrap_or(&none));
+            let value = |settings: &BTreeMap<String, String>| {
+                settings.get(name).map_or_else(|| "nothing".to_owned(), |value| without_solvers(value))
+            };
+            let (then, now) = (value(saved), value(&self.settings));
             if then != now {
                 return Err(Error::new(ErrorKind::Setting, name, format!("{then}, as it was"), now)
                     .advise("to go on with other settings, load the model and fit it"));
@@ -308,4 +348,22 @@ fn callbacks<F: Scalar>(counts: &Counts, n_kept: usize, reader: &Reader<'_>) -> 
         controls: reader.list("run.controls")?,
         kept: counts.kept_at.map(kept).transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_solvers;
+
+    #[test]
+    fn solvers_are_no_settings() {
+        let then = "Balance(Mgda { normalisation: Length, solver: MinNorm { quadratic: Q { z: [] } }, divisor: [] })";
+        let now = "Balance(Mgda { normalisation: Length, solver: MinNorm { falls: [] }, divisor: [] })";
+        assert_eq!(without_solvers(then), without_solvers(now));
+        assert_eq!(
+            without_solvers(now),
+            "Balance(Mgda { normalisation: Length, solver: MinNorm, divisor: [] })"
+        );
+        let cut = "A { solver: Fair { a: []";
+        assert_eq!(without_solvers(cut), "A { solver: Fair");
+    }
 }

@@ -370,26 +370,6 @@ impl Trainer {
             _ => Ok(()),
         }
     }
-
-    /// The settings that change what a step does, by name.
-    #[cfg(feature = "persist")]
-    pub(super) fn settings_to_keep(&self, n_rows: usize) -> std::collections::BTreeMap<String, String> {
-        let rule = self.rule.settings().into_iter();
-        let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
-        let others = [
-            ("optimiser", self.rule.name().to_owned()),
-            ("schedule", format!("{:?}", self.schedule)),
-            ("largest norm", format!("{:?}", self.clip_norm)),
-            ("balance", format!("{:?}", self.method)),
-            ("balance over", format!("{:?}", self.over)),
-            ("batch size", self.batch_size.to_string()),
-            ("batches in a step", self.accumulation.to_string()),
-            ("seed", self.seed.to_string()),
-            ("shuffles", self.shuffles.to_string()),
-            ("rows of the data", n_rows.to_string()),
-        ];
-        rule.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
-    }
 }
 
 impl fmt::Debug for Trainer {
