@@ -7,11 +7,15 @@
 //! predicting the training mean would reach. The error of a target is of all folds together, each row predicted by
 //! the network that has not seen it. Rows without a label of a target do not count for it; a target whose labels are
 //! all equal has neither number. The third argument names a file that receives the fold of each row, so that
-//! another program can use the same folds.
+//! another program can use the same folds. What was found in the table is printed first; `--help` lists the options for
+//! what was not found rightly.
 
-use polytask::data::csv::CsvReader;
 use polytask::ndarray::{Array2, ArrayView1};
 use polytask::prelude::*;
+
+use own_table::Options;
+
+pub mod own_table;
 
 const FOLDS: usize = 10;
 const SEED: u64 = 1;
@@ -22,30 +26,34 @@ const WEIGHT_DECAY: f64 = 0.5;
 
 fn main() -> polytask::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (file, targets) = match &arguments[..] {
-        [file, targets] | [file, targets, _] => (file, targets),
-        _ => {
-            eprintln!("usage: cross_validation FILE TARGET,TARGET... [FOLDS]");
-            std::process::exit(2);
-        }
+    let (options, rest) = Options::take(&arguments).unwrap_or_else(|wrong| usage(&wrong));
+    let (file, targets) = match rest[..] {
+        [file, targets] | [file, targets, _] if !targets.starts_with("--") => (file, targets),
+        _ => usage("usage: cross_validation FILE TARGET,TARGET... [FOLDS] [options]"),
     };
-    let (data, _) = CsvReader::new().targets(targets.split(',')).read::<f32>(file)?;
-    let (table, fold_of) = cross_validate(&data)?;
+    let (data, report) = options.read(file, targets, "")?;
+    eprintln!("{report}");
+    let (table, fold_of) = cross_validate(&data, options.epochs.unwrap_or(EPOCHS))?;
     println!("{table}");
-    if let Some(path) = arguments.get(2) {
+    if let Some(path) = rest.get(2) {
         let lines: Vec<String> = fold_of.iter().map(usize::to_string).collect();
         std::fs::write(path, lines.join("\n")).expect("a place to write the folds to");
     }
     Ok(())
 }
 
+fn usage(wrong: &str) -> ! {
+    eprintln!("{wrong}\n{}", own_table::OPTIONS);
+    std::process::exit(2)
+}
+
 /// The table that is printed, and the fold of each row.
-pub fn cross_validate(data: &Dataset<f32>) -> polytask::Result<(String, Vec<usize>)> {
+pub fn cross_validate(data: &Dataset<f32>, epochs: u64) -> polytask::Result<(String, Vec<usize>)> {
     let mut fold_of = vec![0; data.n_rows()];
     let mut errors = vec![Errors::default(); data.n_targets()];
     for (fold, rows) in data.fold_rows(FOLDS, SEED)?.iter().enumerate() {
         let (train, test) = (data.select(&rows.train), data.select(&rows.test));
-        let predicted = predict(&train, &test, fold as u64)?;
+        let predicted = predict(&train, &test, epochs, fold as u64)?;
         for (target, name) in data.target_names().iter().enumerate() {
             let truth = test.targets().column(target).to_owned();
             errors[target].add(predicted.column(target), truth.view(), mean(train.targets().column(target)));
@@ -100,7 +108,12 @@ fn number(value: Option<f64>) -> String {
 }
 
 /// What a network that was trained on `train` predicts for the rows of `test`, `rows × targets`.
-fn predict(train: &Dataset<f32>, test: &Dataset<f32>, seed: u64) -> polytask::Result<Array2<f32>> {
+fn predict(
+    train: &Dataset<f32>,
+    test: &Dataset<f32>,
+    epochs: u64,
+    seed: u64,
+) -> polytask::Result<Array2<f32>> {
     let mut builder = Model::builder(train.n_features())
         .trunk([Layer::dense(64, Activation::Relu), Layer::dense(64, Activation::Relu)])
         .standardize()
@@ -109,7 +122,7 @@ fn predict(train: &Dataset<f32>, test: &Dataset<f32>, seed: u64) -> polytask::Re
         builder = builder.task(Task::regression(target));
     }
     let mut model = builder.build::<f32>()?;
-    let steps = EPOCHS * train.n_rows().div_ceil(32) as u64;
+    let steps = epochs * train.n_rows().div_ceil(32) as u64;
     let trainer = Trainer::new(AdamW::new(LEARNING_RATE).weight_decay(WEIGHT_DECAY))
         .schedule(Schedule::cosine(steps, 0.0));
     trainer.batch_size(32).steps(steps).seed(seed).fit(&mut model, train)?;

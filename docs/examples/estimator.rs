@@ -9,21 +9,29 @@
 //! each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
 //! target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
 //! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; text columns become categories and
-//! gaps are filled before the cut.
+//! gaps are filled before the cut. What was found in each table is printed first; `--help` lists the options for what was
+//! not found rightly.
 
 use std::time::Instant;
 
-use polytask::data::csv::CsvReader;
 use polytask::ndarray::{Array2, ArrayView1, ArrayView2};
 use polytask::prelude::*;
+
+use own_table::Options;
+
+pub mod own_table;
 
 const FOLDS: usize = 10;
 
 fn main() -> polytask::Result<()> {
-    let tables: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (options, tables) = Options::take(&arguments).unwrap_or_else(|wrong| usage(&wrong));
     if tables.is_empty() || tables.iter().any(|table| !table.contains('=')) {
-        eprintln!("usage: estimator FILE=TARGET,TARGET... [FILE=TARGET...]...");
-        std::process::exit(2);
+        usage("usage: estimator FILE=TARGET,TARGET... [FILE=TARGET...]... [options]");
+    }
+    let mut settings = MultiTaskRegressor::new().threads(1);
+    if let Some(epochs) = options.epochs {
+        settings = settings.epochs(epochs);
     }
     let seed = std::env::var("POLYTASK_FOLDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("folds of seed {seed}");
@@ -31,13 +39,19 @@ fn main() -> polytask::Result<()> {
         "{:<12}{:>6}{:>12}{:>11}{:>8}  of each target",
         "table", "rows", "one network", "estimator", "s/fit"
     );
-    for table in &tables {
+    for table in tables {
         let (file, targets) = table.split_once('=').unwrap_or((table, ""));
-        let (data, _) = CsvReader::new().targets(targets.split(',')).read::<f32>(file)?;
+        let (data, report) = options.read(file, targets, "")?;
+        eprintln!("{report}");
         let name = std::path::Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-        println!("{}", line(&name, &data, seed, &MultiTaskRegressor::new().threads(1))?);
+        println!("{}", line(&name, &data, seed, &settings)?);
     }
     Ok(())
+}
+
+fn usage(wrong: &str) -> ! {
+    eprintln!("{wrong}\n{}", own_table::OPTIONS);
+    std::process::exit(2)
 }
 
 /// Cross-validates on one table: its line.

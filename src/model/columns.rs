@@ -45,7 +45,7 @@ impl<F: Scalar> Model<F> {
     /// Keeps an encoding whose features are called `names`.
     pub(super) fn keep_encoding(&mut self, encoding: Encoding, mut names: Arc<Names>) -> Result<()> {
         self.check_encoding(&encoding, &names)?;
-        for Column { name, content } in encoding.columns() {
+        for Column { name, content, .. } in encoding.columns() {
             if let Content::Classes { classes, .. } = content {
                 check_classes(name, names.classes.get(name), classes)?;
                 names.learn_classes(name, classes);

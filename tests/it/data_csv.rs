@@ -3,7 +3,7 @@
 
 use polytask::Result;
 use polytask::data::Dataset;
-use polytask::data::csv::{Content, CsvReader, Encoding, Table};
+use polytask::data::csv::{Content, CsvReader, DateOrder, Encoding, Profile};
 
 fn read(reader: &CsvReader, text: &str) -> Result<(Dataset<f64>, Encoding)> {
     reader.read_from(text.as_bytes(), "test.csv")
@@ -105,7 +105,7 @@ fn another_file_is_read_the_same_way() {
 #[test]
 fn nothing_of_the_test_rows_gets_into_an_encoding_fitted_on_training_rows() {
     let text = "x,kind,y\n1,a,1\n3,b,2\n,a,3\n1000,b,4\n";
-    let table = Table::read_from(text.as_bytes(), "test.csv", b',').unwrap();
+    let table = CsvReader::new().table_from(text.as_bytes(), "test.csv").unwrap();
     let encoding = CsvReader::new().targets(["y"]).fit_rows(&table, &[0, 1, 2]).unwrap();
     assert_eq!(
         encoding.columns()[0].content,
@@ -164,4 +164,208 @@ fn a_file_on_disk_is_read_as_its_text() {
     let expected = read(&machines(), MACHINES).unwrap();
     assert_eq!(data.features(), expected.0.cast::<f32>().unwrap().features());
     assert_eq!(encoding, expected.1);
+}
+
+fn profile(reader: &CsvReader, text: &str) -> Result<Profile> {
+    let table = reader.table_from(text.as_bytes(), "test.csv")?;
+    reader.fit(&table)?.profile(&table)
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    let data = read(&CsvReader::new(), text).unwrap_or_else(|error| panic!("{text:?}: {error}")).0;
+    data.features().iter().copied().collect()
+}
+
+#[test]
+fn delimiters_are_found_and_reported() {
+    for (text, shown) in [
+        ("a,b\n1,2\n3,4\n", "`,`"),
+        ("a;b\n1;2\n3;4\n", "`;`"),
+        ("a\tb\n1\t2\n3\t4\n", "tabs"),
+        ("a|b\n1|2\n3|4\n", "`|`"),
+        ("  a   b\n  1  2\n  3 4  \n", "spaces"),
+        ("a \t b\n1   2\n3\t4\n", "spaces"),
+        ("sep=;\na;b\n1;2\n3;4\n", "`;`"),
+        ("a;b\n1;2\n;\n3;4\n;\n;\n", "`;`"),
+    ] {
+        let report =
+            profile(&CsvReader::new(), text).unwrap_or_else(|error| panic!("{text:?}: {error}")).to_string();
+        let first = report.lines().next().unwrap();
+        assert!(
+            first.contains(&format!("2 columns, separated by {shown}, named in line")),
+            "{text:?}: {report}"
+        );
+    }
+    // Names that are the text of a car in quotes, after a tab.
+    let text = "18.0   8   307.0\t\"chevrolet chevelle\"\n15.5   8   ?\t\"buick skylark\"\n";
+    let report = profile(&CsvReader::new(), text).unwrap();
+    assert_eq!((report.delimiter, report.header_line), (b' ', None));
+    assert_eq!(report.columns[2].gaps, ["?"]);
+    assert_eq!(report.columns[3].examples, ["chevrolet chevelle", "buick skylark"]);
+    // Texts with spaces are no tables.
+    let (data, _) = read(&CsvReader::new(), "full name\nAda Lovelace\nAlan Turing\n").unwrap();
+    assert_eq!(data.feature_names(), ["full name=Ada Lovelace", "full name=Alan Turing"]);
+}
+
+#[test]
+fn what_can_be_cut_or_read_in_two_ways_is_an_error_that_names_the_setting() {
+    for (text, setting) in [
+        ("a;b,c\n1;x,2\n3;y,4\n", "CsvReader::delimiter"),
+        ("0,1\n5,6\n7,8\n", "CsvReader::header(true)"),
+        ("2010,2020\n5,6\n7,8\n", "CsvReader::header(false)"),
+        ("a;b\n1,234;5\n", "CsvReader::decimal_comma"),
+        ("a;b\n1,234;5\n", "CsvReader::thousands"),
+        ("a;b\n1,5;1.234\n2,5;3.456\n", "CsvReader::thousands"),
+        ("a;b\n03/04/2024;5\n", "CsvReader::day_first"),
+        ("Houses\na,b\n1,2\n", "CsvReader::skip_lines"),
+        ("a,b\n1,2\n# sold\n3,4\n", "CsvReader::comment"),
+        ("a,b\nx 1,2,3\ny 2,3,4\n", "give it a name in the header"),
+    ] {
+        let error = read(&CsvReader::new(), text).err().unwrap_or_else(|| panic!("{text:?} was read"));
+        assert!(error.to_string().contains(setting), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn files_without_a_header_are_read() {
+    let report = profile(&CsvReader::new(), "M,0.45,15\nF,0.53,9\nM,0.44,10\n").unwrap();
+    assert!(report.to_string().contains("3 rows, 3 columns, separated by `,`, without a header"), "{report}");
+    assert_eq!(report.columns[2].column.name, "column3");
+    // Texts alone: those of the first row are found again below.
+    let report = profile(&CsvReader::new(), "p,x,s\ne,x,s\np,y,s\n").unwrap();
+    assert_eq!((report.header_line, report.n_rows), (None, 3));
+    // A column that the settings name is in the header, whatever it looks like.
+    let (data, _) = read(&CsvReader::new().targets(["1"]), "0,1\n5,6\n7,8\n").unwrap();
+    assert_eq!((data.n_rows(), data.target_row(0)), (2, &[6.0][..]));
+    // The next file has none either.
+    let (_, encoding) = read(&CsvReader::new().targets(["column2"]), "1.5,2\n3.5,4\n").unwrap();
+    let next = encoding.read_from::<f64>("5,6\n".as_bytes(), "next.csv").unwrap();
+    assert_eq!((next.feature_row(0), next.target_row(0)), (&[5.0][..], &[6.0][..]));
+    let error = read(&CsvReader::new().targets(["y"]), "1.5,2\n3.5,4\n").unwrap_err().to_string();
+    assert!(error.contains("no header") && error.contains("`column1`"), "{error}");
+}
+
+#[test]
+fn numbers_of_rows_and_padding_are_left_out() {
+    let plain = [1.5, 2.0, 3.5, 4.0];
+    for text in [
+        ",a,b\n0,1.5,2\n1,3.5,4\n",
+        "\"\",\"a\",\"b\"\n\"x\",1.5,2\n\"y\",3.5,4\n",
+        "a,b\n1,1.5,2\n2,3.5,4\n",
+        "a b\n1 1.5 2\n2 3.5 4\n",
+        "a,b,\n1.5,2,\n3.5,4,\n",
+        "a,b,\n1.5,2\n3.5,4\n",
+        "a,b\n1.5,2,\n3.5,4,\n",
+        "a;b;;\n1,5;2;;\n3,5;4;;\n;;;\n;;;\n",
+    ] {
+        assert_eq!(numbers(text), plain, "{text:?}");
+    }
+    let report = profile(&CsvReader::new(), "a;b;;\n1,5;2;;\n;;;\n").unwrap();
+    assert_eq!(report.notes.len(), 2, "{report}");
+    let index = profile(&CsvReader::new(), ",a\n0,5\n1,6\n").unwrap();
+    assert!(index.to_string().contains("the first column is left out: it has no name"), "{index}");
+    // A column without a name that is no index may be data.
+    assert!(read(&CsvReader::new(), ",a\n1,5\n1,6\n").unwrap_err().to_string().contains("an empty name"));
+}
+
+#[test]
+fn comments_and_skipped_lines_are_counted_in_places() {
+    let reader = CsvReader::new().comment(b'#').skip_lines(2);
+    let error = read(&reader, "Houses\n\n# first\na,b\n\n# second\n1,2\nx,3\n# third\n4,5\n").unwrap_err();
+    assert!(error.to_string().starts_with("test.csv, line 8, column `a`"), "{error}");
+    for ends in ["\r", "\n", "\r\n"] {
+        let text = "a,b\n1,2\n\n3,4\nx,5\n".replace('\n', ends);
+        let error = read(&CsvReader::new(), &text).unwrap_err();
+        assert!(error.to_string().starts_with("test.csv, line 5, column `a`"), "{ends:?}: {error}");
+    }
+    let marked = profile(&CsvReader::new(), "# measured in 2020\n# by hand\na,b\n1,2\n3,4\n").unwrap();
+    assert_eq!((marked.header_line, marked.n_rows), (Some(3), 2));
+    assert!(marked.to_string().contains("2 lines above the table are left out"), "{marked}");
+}
+
+#[test]
+fn a_quote_after_a_space_opens_a_cell() {
+    let text = "n, town\n5, \"Bern, CH\"\n6, \"Paris, FR\" \n";
+    let (data, _) = read(&CsvReader::new(), text).unwrap();
+    assert_eq!(data.feature_names(), ["n", "town=Bern, CH", "town=Paris, FR"]);
+}
+
+#[test]
+fn marks_of_gaps_are_known_in_features_and_targets() {
+    let text = "size,kind,price,grade\n1,a,NA,nan\n?,NA,4,low\n3,?,5,high\n-,a,.,low\n";
+    let reader = CsvReader::new().targets(["price"]).class_targets(["grade"]);
+    let (data, encoding) = read(&reader, text).unwrap();
+    assert_eq!(data.feature_names(), ["size", "size_missing", "kind=a", "kind_missing"]);
+    assert_eq!(data.feature_row(3), [2.0, 1.0, 1.0, 0.0]);
+    assert!(data.target_row(0).iter().all(|label| label.is_nan()));
+    assert_eq!(data.target_row(1), [4.0, 1.0]);
+    assert_eq!(encoding.classes("grade").unwrap(), ["high", "low"], "`nan` is no class");
+    let report = profile(&reader, text).unwrap().to_string();
+    assert!(report.contains("price  target; 2 missing (`NA`, `.`)"), "{report}");
+    // Without them a mark is a text, which fits neither numbers nor a quantity.
+    let told = reader.only_missing(["?", "-", "."]);
+    assert!(read(&told, text).unwrap_err().to_string().contains("add it to `CsvReader::missing`"));
+}
+
+#[test]
+fn a_number_that_marks_a_gap_counts_however_it_is_written() {
+    let text = "a;b\n-999,0;1\n2,5;-999\n-999;3\n4,5;4\n3,5;2\n";
+    let (data, _) = read(&CsvReader::new().missing(["-999"]), text).unwrap();
+    assert_eq!(data.feature_row(0), [3.5, 1.0, 1.0, 0.0]);
+    assert_eq!(data.feature_row(1), [2.5, 0.0, 2.5, 1.0]);
+    let (data, _) = read(&CsvReader::new().missing_in("a", ["-999"]), text).unwrap();
+    assert_eq!(data.feature_row(1), [2.5, 0.0, -999.0]);
+    let warnings = profile(&CsvReader::new(), text).unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("`a` is -999 in 2 rows") && warnings[0].contains("missing_in"),
+        "{warnings:?}"
+    );
+    assert!(profile(&CsvReader::new(), "a,b\n-1,2.5\n-1,3\n0,4\n1,5\n").unwrap().warnings.is_empty());
+}
+
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    assert_eq!(numbers("a;b\n1,5;2\n-0,25;1,125\n"), [1.5, 2.0, -0.25, 1.125]);
+    assert_eq!(numbers("a,b\n\"1,234,567\",2\n\"1,234\",3\n"), [1_234_567.0, 2.0, 1_234.0, 3.0]);
+    assert_eq!(numbers("a,b\n\"1,234\",0.5\n\"2,000\",1.5\n"), [1_234.0, 0.5, 2_000.0, 1.5]);
+    assert_eq!(numbers("a,b\n12%,$3\n7.5 %,-$4.50\n"), [12.0, 3.0, 7.5, -4.5]);
+    assert_eq!(numbers("a;b\n1.200,50 €;1\n3,00 €;0\n"), [1_200.5, 1.0, 3.0, 0.0]);
+    let text = "day,other\n1970-01-03,13/01/2020\n1970-01-01,02/01/2020\n";
+    let (data, encoding) = read(&CsvReader::new(), text).unwrap();
+    assert_eq!(data.features().column(0).to_vec(), [2.0, 0.0]);
+    assert_eq!(encoding.columns()[1].notation.date, Some(DateOrder::DayMonthYear));
+    // A later file is read in the same way, and what is written otherwise is an error.
+    let (_, encoding) = read(&CsvReader::new(), "a;b\n1,5;12%\n2,5;13%\n").unwrap();
+    let next = |text: &str| encoding.read_from::<f64>(text.as_bytes(), "next.csv");
+    assert_eq!(next("a;b\n1,234;8%\n").unwrap().feature_row(0), [1.234, 8.0]);
+    let error = next("a;b\n1.5;8%\n").unwrap_err().to_string();
+    assert!(error.contains("a number as in the other rows (decimal comma), found `1.5`"), "{error}");
+    assert!(next("a;b\n1,5;8\n").unwrap_err().to_string().contains("(in %)"));
+}
+
+#[test]
+fn spellings_of_one_class_are_one_class() {
+    let text = "x,y,z\n1,1,True\n2,1.0,TRUE\n3,0,false\n";
+    let reader = CsvReader::new().class_targets(["y", "z"]);
+    let (data, encoding) = read(&reader, text).unwrap();
+    assert_eq!(encoding.classes("y").unwrap(), ["0", "1"]);
+    assert_eq!(data.targets().column(0).to_vec(), [1.0, 1.0, 0.0]);
+    assert_eq!(data.targets().column(1).to_vec(), [0.0, 0.0, 1.0]);
+    let next = encoding.read_from::<f64>("x,y,z\n1,0.0,true\n".as_bytes(), "next.csv").unwrap();
+    assert_eq!(next.target_row(0), [0.0, 0.0]);
+    let report = profile(&reader, text).unwrap().to_string();
+    assert!(report.contains("warning: in `y`, `1.0` are read as `1`"), "{report}");
+    // Codes that only begin alike stay apart.
+    let (_, encoding) =
+        read(&CsvReader::new().class_targets(["y"]), "x,y\n1,1.1\n2,1.10\n3,01\n4,1\n").unwrap();
+    assert_eq!(encoding.classes("y").unwrap().len(), 4);
+}
+
+#[test]
+fn a_column_that_numbers_the_rows_is_told() {
+    let text = "Id,x\n1,5\n2,3\n3,8\n4,1\n5,2\n6,2\n";
+    let report = profile(&CsvReader::new(), text).unwrap();
+    assert!(report.warnings[0].contains("`Id` numbers the rows: leave it out"), "{report}");
+    assert!(profile(&CsvReader::new().ignore(["Id"]), text).unwrap().warnings.is_empty());
 }

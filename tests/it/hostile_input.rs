@@ -284,7 +284,7 @@ mod csv {
                 "header cell empty",
                 bad(reader(), b"x,,y\n1,2,3\n"),
                 Name,
-                &["column names[1]", "an empty name"],
+                &["column names[1]", "an empty name", "CsvReader::header(false)"],
             ),
             case(
                 "header not UTF-8",
@@ -339,10 +339,16 @@ mod csv {
                 &["line 2, column `y`", "finite", "`inf`"],
             ),
             case(
+                "target beyond f64",
+                bad(reader(), b"x,y\n1,-1e999\n"),
+                Value,
+                &["line 2, column `y`", "finite", "`-1e999`", "leave the cell empty"],
+            ),
+            case(
                 "target NaN",
                 bad(reader(), b"x,y\n1,NaN\n"),
                 Value,
-                &["line 2, column `y`", "finite", "`NaN`", "leave the cell empty"],
+                &["column `y`", "at least one label", "none"],
             ),
             case(
                 "target without labels",
@@ -351,10 +357,10 @@ mod csv {
                 &["column `y`", "at least one label", "none"],
             ),
             case(
-                "feature nan",
-                bad(reader(), b"x,y\n1,1\nnan,1\n"),
+                "feature +nan",
+                bad(reader(), b"x,y\n1,1\n+nan,1\n"),
                 Value,
-                &["line 3, column `x`", "finite", "`nan`"],
+                &["line 3, column `x`", "finite", "`+nan`"],
             ),
             case(
                 "feature infinity",
@@ -388,9 +394,9 @@ mod csv {
             ),
             case(
                 "decimal comma",
-                bad(reader().delimiter(b';'), b"x;y\n1,5;1\n"),
+                bad(reader(), b"x;y\n1,5;1\n2.5;1\n3,5;1\n"),
                 Value,
-                &["line 2, column `x`", "decimal point", "`1,5`"],
+                &["line 3, column `x`", "a number", "`2.5`", "CsvReader::categorical"],
             ),
             case(
                 "too many texts",

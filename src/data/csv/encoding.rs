@@ -1,13 +1,12 @@
 //! How each column of a file is read: found from one file, applied to others.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use ndarray::{Array1, Array2, ArrayViewMut1, s};
+use ndarray::{Array2, ArrayViewMut1, s};
 
-use super::super::names::quoted;
+use super::cells::{Cells, groups, index_of, weights};
+use super::column::{Column, Content};
 use super::{CsvReader, Table, Target};
 use crate::data::{Dataset, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
@@ -37,97 +36,6 @@ pub struct Encoding {
     pub(super) columns: Vec<Column>,
     #[cfg_attr(feature = "persist", serde(default))]
     pub(super) lenient: bool,
-}
-
-/// One column of a file.
-///
-/// ```
-/// use polytask::data::csv::CsvReader;
-///
-/// let file = "area,roof,price\n514,flat,3\n563,,4\n";
-/// let reader = CsvReader::new().targets(["price"]);
-/// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
-/// let [area, roof, price] = encoding.columns() else { unreachable!("three columns") };
-/// assert_eq!((&*area.name, area.features()), ("area", vec!["area".to_owned()]));
-/// assert_eq!(roof.features(), ["roof=flat", "roof_missing"]);
-/// assert!(price.features().is_empty());
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
-#[non_exhaustive]
-pub struct Column {
-    /// The column's name in the header.
-    pub name: String,
-    /// What the column holds.
-    pub content: Content,
-}
-
-/// What a column of a file was found to hold.
-///
-/// ```
-/// use polytask::data::csv::{Content, CsvReader};
-///
-/// let file = "area,roof,kind\n500,flat,barn\n600,,house\n";
-/// let reader = CsvReader::new().class_targets(["kind"]);
-/// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
-/// let contents: Vec<&Content> = encoding.columns().iter().map(|column| &column.content).collect();
-/// assert_eq!(contents[0], &Content::Numbers { mean: 550.0, constant: false, missing: 0, base: 0.0 });
-/// assert_eq!(contents[1], &Content::Texts { categories: vec!["flat".into()], missing: 1 });
-/// assert_eq!(contents[2].to_string(), "target, with the classes `barn`, `house`");
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
-#[non_exhaustive]
-pub enum Content {
-    /// Numbers: one feature.
-    Numbers {
-        /// The mean of the numbers, which replaces empty cells.
-        mean: f64,
-        /// Whether all numbers are equal, so that the column carries no information.
-        constant: bool,
-        /// How many cells were empty. If any were, there is a second feature, `name_missing`.
-        missing: usize,
-        /// What is subtracted from every number. Usually it is 0; it is the smallest number if `f32` could not
-        /// tell the numbers apart otherwise, such as seconds since 1970.
-        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
-        base: f64,
-    },
-    /// Texts: one-hot features, one per text.
-    Texts {
-        /// The texts, sorted; if all of them are numbers, sorted as numbers.
-        categories: Vec<String>,
-        /// How many cells were empty. If any were, there is another feature, `name_missing`.
-        missing: usize,
-    },
-    /// Nothing, so no feature: every cell is empty.
-    Empty,
-    /// No feature: the settings leave the column out.
-    Ignored,
-    /// A target of numbers.
-    Target {
-        /// How many labels were missing.
-        missing: usize,
-    },
-    /// A target of classes.
-    Classes {
-        /// The texts of the classes 0, 1, 2 …
-        classes: Vec<String>,
-        /// How many labels were missing.
-        missing: usize,
-    },
-    /// The weight of each row.
-    Weights,
-    /// The group of each row.
-    Groups,
-}
-
-#[cfg(feature = "persist")]
-fn is_zero(x: &f64) -> bool {
-    *x == 0.0
 }
 
 impl Encoding {
@@ -197,7 +105,7 @@ impl Encoding {
     /// missing, [`ErrorKind::Value`] if a cell does not hold what its column should. The message names the
     /// file, the line and the column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Dataset<F>> {
-        self.apply(&Table::read(path, self.reader.delimiter)?)
+        self.apply(&self.reader.table(path)?)
     }
 
     /// Reads from any source; error messages call it `name`.
@@ -208,23 +116,23 @@ impl Encoding {
         self.apply(&self.table_from(source, name)?)
     }
 
-    /// Reads another file with the same separator as text, to pass to [`apply`](Self::apply) or
+    /// Reads another file with the same delimiter as text, to pass to [`apply`](Self::apply) or
     /// [`features`](Self::features).
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column name
     /// is empty or there twice.
     pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
-        Table::read_from(source, name, self.reader.delimiter)
+        self.reader.table_from(source, name)
     }
 
     /// Converts a table to data: features, targets, weights and groups.
     ///
     /// ```
-    /// use polytask::data::csv::{CsvReader, Table};
+    /// use polytask::data::csv::CsvReader;
     ///
     /// let reader = CsvReader::new().targets(["price"]);
-    /// let table = Table::read_from("area,price\n514,3\n563,\n612,5\n".as_bytes(), "houses.csv", b',')?;
+    /// let table = reader.table_from("area,price\n514,3\n563,\n612,5\n".as_bytes(), "houses.csv")?;
     /// let encoding = reader.fit(&table)?;
     /// let data = encoding.apply::<f32>(&table)?;
     /// assert_eq!(data.feature_row(2), [612.0]);
@@ -247,8 +155,8 @@ impl Encoding {
         let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
         for (Target { name, .. }, labels) in self.reader.targets.iter().zip(targets.columns_mut()) {
             let column = self.columns.iter().find(|column| column.name == *name);
-            let content = &column.expect("a target is a column of the fitted file").content;
-            self.fill_labels(&Cells::new(table, name, &self.reader.missing)?, content, labels)?;
+            let column = column.expect("a target is a column of the fitted file");
+            self.fill_labels(&Cells::new(table, column, &self.reader)?, &column.content, labels)?;
         }
         let mut data = Dataset::new(features, targets)?
             .with_feature_names(self.feature_names())
@@ -258,17 +166,18 @@ impl Encoding {
                     .advise("rename a column: the documentation of `data::csv` lists how features are named")
             })?
             .with_target_names(self.target_names())?;
-        for Column { name, content } in &self.columns {
-            if let Content::Classes { classes, .. } = content {
-                data = data.with_class_names(name, classes)?;
+        for column in &self.columns {
+            match &column.content {
+                Content::Classes { classes, .. } => data = data.with_class_names(&column.name, classes)?,
+                Content::Weights => {
+                    let weights = weights(&Cells::new(table, column, &self.reader)?)?;
+                    data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
+                }
+                Content::Groups => {
+                    data = data.with_groups(groups(&Cells::new(table, column, &self.reader)?)?)?;
+                }
+                _ => {}
             }
-        }
-        if let Some(name) = &self.reader.weights {
-            let weights = weights(&Cells::new(table, name, &self.reader.missing)?)?;
-            data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
-        }
-        if let Some(name) = &self.reader.group {
-            data = data.with_groups(groups(&Cells::new(table, name, &self.reader.missing)?)?)?;
         }
         Ok(data)
     }
@@ -287,7 +196,7 @@ impl Encoding {
             if width == 0 {
                 continue;
             }
-            let cells = Cells::new(table, &column.name, &self.reader.missing)?;
+            let cells = Cells::new(table, column, &self.reader)?;
             let mut block = features.slice_mut(s![.., at..at + width]);
             for (row, features) in block.rows_mut().into_iter().enumerate() {
                 self.fill_features(&cells, row, &column.content, features)?;
@@ -424,155 +333,9 @@ impl Encoding {
         }
         if let Content::Target { .. } = content {
             let number = |row| cells.get(row).map_or(Ok(f64::NAN), |_| cells.number::<f64>(row));
-            let numbers = (0..cells.table.n_rows()).map(number).collect::<Result<Vec<_>>>()?;
+            let numbers = (0..cells.n_rows()).map(number).collect::<Result<Vec<_>>>()?;
             resolution::check::<F>(cells.column_place(), &numbers)?;
         }
         Ok(())
-    }
-}
-
-impl Column {
-    /// The names of the features that the column becomes.
-    pub fn features(&self) -> Vec<String> {
-        let name = &self.name;
-        let (mut features, missing) = match &self.content {
-            Content::Numbers { missing, .. } => (vec![name.clone()], *missing),
-            Content::Texts { categories, missing } => {
-                (categories.iter().map(|text| format!("{name}={text}")).collect(), *missing)
-            }
-            _ => (vec![], 0),
-        };
-        if missing > 0 {
-            features.push(format!("{name}_missing"));
-        }
-        features
-    }
-}
-
-/// One column of a table, where the texts in `missing` count as empty.
-pub(super) struct Cells<'a> {
-    table: &'a Table,
-    column: usize,
-    missing: &'a [String],
-}
-
-impl<'a> Cells<'a> {
-    pub(super) fn new(table: &'a Table, name: &str, missing: &'a [String]) -> Result<Self> {
-        Ok(Self { table, column: table.column(name)?, missing })
-    }
-
-    /// The text of a cell; `None` if it is empty.
-    pub(super) fn get(&self, row: usize) -> Option<&'a str> {
-        let text = self.table.cell(row, self.column);
-        (!text.is_empty() && !self.missing.iter().any(|missing| missing == text)).then_some(text)
-    }
-
-    pub(super) fn place(&self, row: usize) -> String {
-        self.table.place(row, self.column)
-    }
-
-    pub(super) fn column_place(&self) -> String {
-        self.table.column_place(self.column)
-    }
-
-    /// The number in a cell.
-    pub(super) fn number<F: Scalar>(&self, row: usize) -> Result<F> {
-        let found = self.get(row);
-        let wrong = |expected: &str| {
-            let found = found.map_or("an empty cell".into(), |text| format!("`{text}`"));
-            Error::new(ErrorKind::Value, self.place(row), expected, found)
-        };
-        match found.map(str::parse::<f64>) {
-            Some(Ok(number)) if F::from_f64(number).is_finite() => Ok(F::from_f64(number)),
-            Some(Ok(number)) if number.is_finite() => {
-                Err(wrong(&format!("a number within the range of {}", F::NAME)))
-            }
-            Some(Ok(_)) => Err(wrong("a finite number").advise(
-                "if the value is missing, leave the cell empty or add its text to `CsvReader::missing`",
-            )),
-            Some(Err(_)) | None => Err(wrong("a number")),
-        }
-    }
-
-    fn unknown(&self, row: usize, text: &str, known: &[String]) -> Error {
-        let shown = &known[..known.len().min(10)];
-        let more = if known.len() > 10 { " …" } else { "" };
-        Error::new(
-            ErrorKind::Value,
-            self.place(row),
-            format!("one of the texts that the encoding was fitted to: {}{more}", quoted(shown)),
-            format!("`{text}`"),
-        )
-    }
-}
-
-fn index_of(texts: &[String], text: &str) -> Option<usize> {
-    texts.iter().position(|known| known == text)
-}
-
-fn weights<F: Scalar>(cells: &Cells<'_>) -> Result<Array1<F>> {
-    let weight = |row| match cells.number(row)? {
-        weight if weight < F::ZERO => {
-            Err(Error::new(ErrorKind::Value, cells.place(row), "a weight, at least 0", weight))
-        }
-        weight => Ok(weight),
-    };
-    (0..cells.table.n_rows()).map(weight).collect()
-}
-
-fn groups(cells: &Cells<'_>) -> Result<Vec<u64>> {
-    let mut numbers = HashMap::new();
-    let group = |row| {
-        let text = cells.get(row).ok_or_else(|| {
-            Error::new(ErrorKind::Value, cells.place(row), "the name of a group", "an empty cell")
-        })?;
-        let next = numbers.len() as u64;
-        Ok(*numbers.entry(text).or_insert(next))
-    };
-    (0..cells.table.n_rows()).map(group).collect()
-}
-
-impl fmt::Display for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
-        for Column { name, content } in &self.columns {
-            writeln!(f, "{name:width$}  {content}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missing = match self {
-            Self::Numbers { mean, constant: true, missing, .. } => {
-                write!(f, "feature, always {mean}")?;
-                *missing
-            }
-            Self::Numbers { mean, constant: false, missing, base } => {
-                write!(f, "feature, numbers with mean {mean:.6}")?;
-                if *base != 0.0 {
-                    write!(f, ", minus {base}")?;
-                }
-                *missing
-            }
-            Self::Texts { categories, missing } => {
-                write!(f, "texts, a feature for each of {}", quoted(categories))?;
-                *missing
-            }
-            Self::Target { missing } => {
-                write!(f, "target")?;
-                *missing
-            }
-            Self::Classes { classes, missing } => {
-                write!(f, "target, with the classes {}", quoted(classes))?;
-                *missing
-            }
-            Self::Empty => return write!(f, "left out: every cell is empty"),
-            Self::Ignored => return write!(f, "left out by the settings"),
-            Self::Weights => return write!(f, "weights"),
-            Self::Groups => return write!(f, "groups"),
-        };
-        if missing > 0 { write!(f, "; {missing} missing") } else { Ok(()) }
     }
 }

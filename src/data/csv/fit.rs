@@ -1,19 +1,23 @@
 //! Finds out what each column of a file holds.
 
-use super::encoding::Cells;
-use super::{Column, Content, CsvReader, Encoding, Table};
+use std::collections::HashSet;
+
+use super::cells::{Cells, spelling};
+use super::notation::{self, Hints, Reading};
+use super::{Column, Content, CsvReader, Encoding, Notation, Table};
 use crate::data::resolution;
 use crate::{Error, ErrorKind, Result};
 
 /// The encoding of `table` with the settings of `reader`, fitted to the given rows.
 pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Encoding> {
     check_roles(reader, table)?;
+    let hints = hints(reader, table, rows)?;
     let columns = table
         .names()
         .iter()
         .map(|name| {
-            let cells = Cells::new(table, name, &reader.missing)?;
-            Ok(Column { name: name.clone(), content: content(reader, name, &cells, rows)? })
+            let (content, notation) = content(reader, table, name, rows, hints)?;
+            Ok(Column { name: name.clone(), content, notation })
         })
         .collect::<Result<Vec<_>>>()?;
     if columns.iter().all(|column| column.features().is_empty()) {
@@ -25,7 +29,38 @@ pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<E
         )
         .advise("all columns are targets, weights, groups, left out, or empty"));
     }
-    Ok(Encoding { reader: reader.clone(), columns, lenient: false })
+    // Later files are cut as this one was.
+    let mut reader = reader.clone();
+    reader.delimiter = Some(table.delimiter());
+    reader.header = Some(table.header_line().is_some());
+    Ok(Encoding { reader, columns, lenient: false })
+}
+
+/// What the settings and all columns together say about how numbers are written.
+fn hints(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Hints> {
+    let mut hints = Hints {
+        decimal_comma: reader.decimal_comma,
+        thousands: reader.thousands,
+        day_first: reader.day_first,
+        ..Hints::default()
+    };
+    let evidence = table
+        .names()
+        .iter()
+        .filter(|name| !reader.ignored.contains(name) && !reader.categorical.contains(name))
+        .map(|name| {
+            let cells = Cells::texts(table, name, reader)?.numbers(Notation::default());
+            Ok(notation::evidence(&filled(&cells, rows).1, hints))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    hints.sees_decimal_comma = evidence.iter().any(|&(comma, _)| comma);
+    hints.sees_decimal_point = evidence.iter().any(|&(_, point)| point);
+    Ok(hints)
+}
+
+/// The rows whose cells are filled, and their texts.
+fn filled<'a>(cells: &Cells<'a>, rows: &[usize]) -> (Vec<usize>, Vec<&'a str>) {
+    rows.iter().filter_map(|&row| Some((row, cells.get(row)?))).unzip()
 }
 
 /// Fails unless each column named in the settings exists and has only one role.
@@ -36,6 +71,9 @@ fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
         .chain(reader.group.iter().map(|name| (name, "the groups")))
         .chain(reader.categorical.iter().map(|name| (name, "a categorical feature")))
         .chain(reader.ignored.iter().map(|name| (name, "left out")));
+    for (name, _) in &reader.missing_in {
+        table.column(name)?;
+    }
     for (name, role) in named {
         let column = table.column(name)?;
         if let Some((_, other)) = roles.iter().find(|(taken, _)| *taken == column) {
@@ -51,59 +89,141 @@ fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
     Ok(())
 }
 
-fn content(reader: &CsvReader, name: &String, cells: &Cells<'_>, rows: &[usize]) -> Result<Content> {
-    let missing = rows.iter().filter(|&&row| cells.get(row).is_none()).count();
+fn content(
+    reader: &CsvReader,
+    table: &Table,
+    name: &String,
+    rows: &[usize],
+    hints: Hints,
+) -> Result<(Content, Notation)> {
+    let texts = Cells::texts(table, name, reader)?;
+    let n_missing = |cells: &Cells<'_>| rows.iter().filter(|&&row| cells.get(row).is_none()).count();
+    let plain = |content| Ok((content, Notation::default()));
     if let Some(target) = reader.targets.iter().find(|target| target.name == *name) {
-        if missing == rows.len() {
-            return Err(Error::new(ErrorKind::Value, cells.column_place(), "at least one label", "none"));
-        }
-        if target.is_class {
-            return Ok(Content::Classes { classes: texts(cells, rows), missing });
-        }
-        for &row in rows.iter().filter(|&&row| cells.get(row).is_some()) {
-            cells.number::<f64>(row).map_err(|error| match cells.get(row).map(str::parse::<f64>) {
-                Some(Err(_)) => {
-                    error.advise("if the target is a class, name it in `CsvReader::class_targets` instead")
-                }
-                _ => error,
-            })?;
-        }
-        return Ok(Content::Target { missing });
-    }
-    if reader.weights.as_ref() == Some(name) {
-        return Ok(Content::Weights);
+        return match target.is_class {
+            true => {
+                has_label(&texts, n_missing(&texts), rows)?;
+                plain(Content::Classes { classes: different(&texts, rows), missing: n_missing(&texts) })
+            }
+            false => quantity(texts, rows, hints),
+        };
     }
     if reader.group.as_ref() == Some(name) {
-        return Ok(Content::Groups);
+        return plain(Content::Groups);
     }
     if reader.ignored.contains(name) {
-        return Ok(Content::Ignored);
+        return plain(Content::Ignored);
     }
-    if missing == rows.len() {
-        return Ok(Content::Empty);
+    if reader.categorical.contains(name) {
+        return match n_missing(&texts) {
+            missing if missing == rows.len() => plain(Content::Empty),
+            missing => plain(categories(reader, &texts, rows, missing)?),
+        };
     }
-    if reader.categorical.contains(name) || holds_texts(cells, rows)? {
-        let categories = texts(cells, rows);
-        if categories.len() > reader.max_categories {
-            return Err(Error::new(
-                ErrorKind::Value,
-                cells.column_place(),
-                format!("numbers, or at most {} different texts", reader.max_categories),
-                format!("{} different texts", categories.len()),
-            )
-            .advise("leave it out with `CsvReader::ignore`, or raise `CsvReader::max_categories`"));
+    let (cells, reading) = read(texts, rows, hints);
+    if reader.weights.as_ref() == Some(name) {
+        return Ok((Content::Weights, reading.numbers_of(&cells, rows)?.unwrap_or_default()));
+    }
+    if filled(&cells, rows).0.is_empty() {
+        // Nothing, or marks that may be categories.
+        let texts = Cells::texts(table, name, reader)?;
+        return match n_missing(&texts) {
+            missing if missing == rows.len() => plain(Content::Empty),
+            missing => plain(categories(reader, &texts, rows, missing)?),
+        };
+    }
+    if let Some(notation) = reading.numbers_of(&cells, rows)? {
+        let cells = cells.numbers(notation.clone());
+        return Ok((numbers(&cells, rows, n_missing(&cells))?, notation));
+    }
+    let Reading::Texts(best) = reading else { unreachable!("neither numbers nor unclear") };
+    let texts = Cells::texts(table, name, reader)?;
+    check_mixture(&cells.numbers(best), &texts, rows)?;
+    plain(categories(reader, &texts, rows, n_missing(&texts))?)
+}
+
+/// The cells as numbers in the notation that is found. What counts as a gap depends on it, if the settings call numbers
+/// missing, so that it is found again without the gaps.
+fn read<'a>(texts: Cells<'a>, rows: &[usize], hints: Hints) -> (Cells<'a>, Reading) {
+    let cells = texts.numbers(Notation::default());
+    let reading = notation::find(&filled(&cells, rows).1, hints);
+    match reading {
+        Reading::Numbers(ref notation) if !notation.is_plain() => {
+            let cells = cells.numbers(notation.clone());
+            let again = notation::find(&filled(&cells, rows).1, hints);
+            (cells, again)
         }
-        return Ok(Content::Texts { categories, missing });
+        _ => (cells, reading),
     }
-    numbers(cells, rows, missing)
+}
+
+impl Reading {
+    /// The notation, if all cells are numbers.
+    fn numbers_of(&self, cells: &Cells<'_>, rows: &[usize]) -> Result<Option<Notation>> {
+        match self {
+            Self::Numbers(notation) => Ok(Some(notation.clone())),
+            Self::Texts(_) => Ok(None),
+            Self::Unclear { index, advice } => {
+                let (rows, texts) = filled(cells, rows);
+                let found = format!("`{}`, which can be read in two ways", texts[*index]);
+                let error = Error::new(ErrorKind::Value, cells.place(rows[*index]), "a number", found);
+                Err(error.advise(format!(
+                    "{advice}; if it is not a number, name the column in `CsvReader::categorical`"
+                )))
+            }
+        }
+    }
+}
+
+fn has_label(cells: &Cells<'_>, n_missing: usize, rows: &[usize]) -> Result<()> {
+    match n_missing == rows.len() {
+        true => Err(Error::new(ErrorKind::Value, cells.column_place(), "at least one label", "none")),
+        false => Ok(()),
+    }
+}
+
+/// A target of numbers.
+fn quantity(texts: Cells<'_>, rows: &[usize], hints: Hints) -> Result<(Content, Notation)> {
+    let (cells, reading) = read(texts, rows, hints);
+    let notation = match reading.numbers_of(&cells, rows)? {
+        Some(notation) => notation,
+        None => match reading {
+            Reading::Texts(best) => best,
+            _ => unreachable!("neither numbers nor unclear"),
+        },
+    };
+    let cells = cells.numbers(notation.clone());
+    let (present, texts) = filled(&cells, rows);
+    has_label(&cells, rows.len() - present.len(), rows)?;
+    for (&row, text) in present.iter().zip(texts) {
+        cells.number::<f64>(row).map_err(|error| match notation.parse(text) {
+            None => error.advise(
+                "if the target is a class, name it in `CsvReader::class_targets` instead; if the text marks a gap, \
+                 add it to `CsvReader::missing`",
+            ),
+            Some(_) => error,
+        })?;
+    }
+    Ok((Content::Target { missing: rows.len() - present.len() }, notation))
+}
+
+fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {
+    let categories = different(texts, rows);
+    if categories.len() > reader.max_categories {
+        return Err(Error::new(
+            ErrorKind::Value,
+            texts.column_place(),
+            format!("numbers, or at most {} different texts", reader.max_categories),
+            format!("{} different texts", categories.len()),
+        )
+        .advise("leave it out with `CsvReader::ignore`, or raise `CsvReader::max_categories`"));
+    }
+    Ok(Content::Texts { categories, missing })
 }
 
 fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {
-    let numbers = rows
-        .iter()
-        .filter(|&&row| cells.get(row).is_some())
-        .map(|&row| cells.number::<f64>(row))
-        .collect::<Result<Vec<_>>>()?;
+    let numbers =
+        filled(cells, rows).0.into_iter().map(|row| cells.number::<f64>(row)).collect::<Result<Vec<_>>>()?;
     let count = numbers.len() as f64;
     let constant = numbers.iter().all(|&x| x == numbers[0]);
     // Divided before they are summed, so that the sum does not overflow.
@@ -112,47 +232,42 @@ fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content>
     Ok(Content::Numbers { mean, constant, missing, base })
 }
 
-/// Whether the filled cells are texts rather than numbers. A mixture is an error, since it is most likely a
-/// slip.
-fn holds_texts(cells: &Cells<'_>, rows: &[usize]) -> Result<bool> {
-    let filled = || rows.iter().copied().filter_map(|row| Some((row, cells.get(row)?)));
-    let number = |text: &str| text.parse::<f64>().ok();
-    if let Some((row, _)) = filled().find(|(_, text)| number(text).is_some_and(|x| !x.is_finite())) {
-        cells.number::<f64>(row)?;
+/// Fails if some of the filled cells are numbers and others are texts, since that is most likely a slip.
+fn check_mixture(numbers: &Cells<'_>, texts: &Cells<'_>, rows: &[usize]) -> Result<()> {
+    let (present, _) = filled(texts, rows);
+    let is_text = |row: &usize| numbers.get(*row).is_some() && !numbers.is_number(*row);
+    let infinite = present.iter().find(|&&row| numbers.is_number(row) && numbers.number::<f64>(row).is_err());
+    if let Some(&row) = infinite {
+        numbers.number::<f64>(row)?;
     }
-    let decimal_comma = |text: &str| number(text).is_none() && number(&text.replacen(',', ".", 1)).is_some();
-    if let Some((row, text)) = filled().find(|(_, text)| decimal_comma(text)) {
-        return Err(Error::new(
-            ErrorKind::Value,
-            cells.place(row),
-            "a number with a decimal point",
-            format!("`{text}`"),
-        )
-        .advise("if it is not a number, name the column in `CsvReader::categorical`"));
+    let total = present.len();
+    let n_numbers =
+        present.iter().filter(|&&row| numbers.get(row).is_some() && numbers.is_number(row)).count();
+    if n_numbers == 0 {
+        return Ok(());
     }
-    let is_text = |(_, text): &(usize, &str)| number(text).is_none();
-    let (texts, total) = (filled().filter(is_text).count(), filled().count());
-    if texts == 0 || texts == total {
-        return Ok(texts == total);
-    }
-    let slip_is_text = texts * 2 <= total;
-    let (row, text) = filled().find(|cell| is_text(cell) == slip_is_text).expect("both kinds are there");
-    let (expected, others) =
-        if slip_is_text { ("a number", total - texts) } else { ("a text that is not a number", texts) };
-    Err(Error::new(
-        ErrorKind::Value,
-        cells.place(row),
-        format!("{expected}, as in {others} of the {total} filled cells of the column"),
-        format!("`{text}`"),
-    )
-    .advise(
-        "correct the cell, or add its text to `CsvReader::missing`, or the column to `CsvReader::categorical`",
-    ))
+    let n_texts = total - n_numbers;
+    let slip_is_text = n_texts * 2 <= total;
+    let slip = present.iter().copied().find(|row| match slip_is_text {
+        true => is_text(row),
+        false => numbers.get(*row).is_some() && numbers.is_number(*row),
+    });
+    let row = slip.expect("both kinds are there");
+    let (expected, others) = match slip_is_text {
+        true => ("a number", n_numbers),
+        false => ("a text that is not a number", n_texts),
+    };
+    let expected = format!("{expected}, as in {others} of the {total} filled cells of the column");
+    Err(Error::new(ErrorKind::Value, texts.place(row), expected, format!("`{}`", texts.get(row).unwrap_or("")))
+        .advise(
+            "correct the cell, or add its text to `CsvReader::missing`, or the column to `CsvReader::categorical`",
+        ))
 }
 
-/// The different texts of the filled cells, sorted; if all of them are numbers, sorted as numbers.
-fn texts(cells: &Cells<'_>, rows: &[usize]) -> Vec<String> {
-    let mut texts: Vec<&str> = rows.iter().filter_map(|&row| cells.get(row)).collect();
+/// The different texts of the filled cells, sorted; if all of them are numbers, sorted as numbers. Of spellings of one
+/// text the first is kept.
+fn different(cells: &Cells<'_>, rows: &[usize]) -> Vec<String> {
+    let mut texts = filled(cells, rows).1;
     texts.sort_unstable();
     texts.dedup();
     let numbers: Result<Vec<f64>, _> = texts.iter().map(|text| text.parse()).collect();
@@ -161,5 +276,7 @@ fn texts(cells: &Cells<'_>, rows: &[usize]) -> Vec<String> {
         keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
         texts = keyed.into_iter().map(|(_, text)| text).collect();
     }
+    let mut seen = HashSet::new();
+    texts.retain(|text| seen.insert(spelling(text)));
     texts.into_iter().map(String::from).collect()
 }

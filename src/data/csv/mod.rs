@@ -9,6 +9,7 @@
 //! | a column of the file | becomes |
 //! |---|---|
 //! | numbers | one feature with the column's name; empty cells get the mean of the others |
+//! | dates | one feature, days since 1970 |
 //! | … too close together for `f32`, such as seconds since 1970 | the same, with the smallest of them subtracted |
 //! | texts | one-hot features: one feature `name=text` for each text, in sorted order |
 //! | numbers or texts with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
@@ -21,16 +22,26 @@
 //! that matters, fit them to the training rows only, with [`CsvReader::fit_rows`], or to a separate training
 //! file.
 
+mod cells;
+mod column;
+mod dialect;
 mod encoding;
 mod fit;
+mod marks;
+mod notation;
+mod profile;
 mod table;
 
 use std::io::Read;
 use std::path::Path;
 
-pub use encoding::{Column, Content, Encoding};
+pub use column::{Column, Content};
+pub use encoding::Encoding;
+pub use notation::{DateOrder, Notation};
+pub use profile::{ColumnProfile, Profile};
 pub use table::Table;
 
+use self::dialect::Dialect;
 use super::Dataset;
 use crate::{Result, Scalar};
 
@@ -58,8 +69,12 @@ use crate::{Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// The file must be UTF-8 text, separated by commas unless [`delimiter`](Self::delimiter) says otherwise, and
-/// its first line must name the columns. Spaces around a cell are ignored.
+/// The file must be UTF-8 text. Spaces around a cell are ignored. These are found from the file, unless a setting says
+/// otherwise, and where the file can be read in two ways, the error names the setting: [`delimiter`](Self::delimiter),
+/// [`header`](Self::header), [`decimal_comma`](Self::decimal_comma), [`thousands`](Self::thousands), signs of percent
+/// and currency, dates ([`day_first`](Self::day_first)), and marks of a gap ([`missing`](Self::missing)). Numbers of the
+/// rows that have no name in the header, and empty columns and rows at the end, are left out. [`Encoding::profile`]
+/// reports what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", default, deny_unknown_fields))]
@@ -71,8 +86,26 @@ pub struct CsvReader {
     categorical: Vec<String>,
     ignored: Vec<String>,
     missing: Vec<String>,
-    delimiter: u8,
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "Vec::is_empty"))]
+    missing_in: Vec<(String, String)>,
+    /// Whether texts such as `NA` are gaps. Files of earlier versions do not say, and there they were not.
+    #[cfg_attr(feature = "persist", serde(default))]
+    known_marks: bool,
+    delimiter: Option<u8>,
+    comment: Option<u8>,
+    skip_lines: usize,
+    /// Files of earlier versions do not say, and all had one.
+    #[cfg_attr(feature = "persist", serde(default = "has_header"))]
+    header: Option<bool>,
+    decimal_comma: Option<bool>,
+    thousands: Option<char>,
+    day_first: Option<bool>,
     max_categories: usize,
+}
+
+#[cfg(feature = "persist")]
+fn has_header() -> Option<bool> {
+    Some(true)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +118,8 @@ struct Target {
 }
 
 impl Default for CsvReader {
-    /// No targets, comma-separated; only empty cells are missing, and a column may have at most 100 different
-    /// texts.
+    /// No targets; how the file is written is found from it, texts such as `NA` are gaps, and a column may have at most
+    /// 100 different texts.
     fn default() -> Self {
         Self {
             targets: Vec::new(),
@@ -95,14 +128,22 @@ impl Default for CsvReader {
             categorical: Vec::new(),
             ignored: Vec::new(),
             missing: Vec::new(),
-            delimiter: b',',
+            missing_in: Vec::new(),
+            known_marks: true,
+            delimiter: None,
+            comment: None,
+            skip_lines: 0,
+            header: None,
+            decimal_comma: None,
+            thousands: None,
+            day_first: None,
             max_categories: 100,
         }
     }
 }
 
 impl CsvReader {
-    /// A reader for comma-separated files in which every column is a feature.
+    /// A reader for files in which every column is a feature.
     pub fn new() -> Self {
         Self::default()
     }
@@ -168,17 +209,21 @@ impl CsvReader {
         self
     }
 
-    /// Texts that count as an empty cell, such as `NA` or `?`.
+    /// More texts that count as an empty cell. One that is a number counts in a column of numbers however it is written:
+    /// `-999` is `-999.0` too.
+    ///
+    /// Without being told, `NA`, `N/A`, `NaN`, `null`, `?` and the like are gaps, and in columns of numbers also `-`,
+    /// `.`, `None` and `unknown`; [`only_missing`](Self::only_missing) ends that.
     ///
     /// ```
     /// # use polytask::data::csv::CsvReader;
-    /// // Cells separated by semicolons, `?` for an unknown number, a code made of digits, a column to leave out.
-    /// let file = "zone;area;note\n8001;514;sold\n8002;?;new\n8001;612;sold\n";
-    /// let reader = CsvReader::new().delimiter(b';').missing(["?", "NA"]);
-    /// let reader = reader.categorical(["zone"]).ignore(["note"]);
+    /// // `NA` for an unknown number, a number that stands for a gap, a code made of digits, a column to leave out.
+    /// let file = "zone;area;note\n8001;514;sold\n8002;NA;new\n8001;-1.0;sold\n8001;612;sold\n";
+    /// let reader = CsvReader::new().missing(["-1"]).categorical(["zone"]).ignore(["note"]);
     /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
     /// assert_eq!(data.feature_names(), ["zone=8001", "zone=8002", "area", "area_missing"]);
     /// assert_eq!(data.feature_row(1), [0.0, 1.0, 563.0, 1.0]); // the mean of the others
+    /// assert_eq!(data.feature_row(2), [1.0, 0.0, 563.0, 1.0]);
     /// # Ok::<(), polytask::Error>(())
     /// ```
     pub fn missing(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -186,9 +231,143 @@ impl CsvReader {
         self
     }
 
-    /// The separator between cells (default: `b','`).
+    /// Texts that count as an empty cell in one column, as [`missing`](Self::missing) in all.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "age,change\n-1,-1\n30,2\n40,0\n"; // nobody is -1 years old
+    /// let (data, _) = CsvReader::new().missing_in("age", ["-1"]).read_from::<f64>(file.as_bytes(), "people.csv")?;
+    /// assert_eq!(data.feature_row(0), [35.0, 1.0, -1.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn missing_in(
+        mut self,
+        column: impl Into<String>,
+        texts: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let column = column.into();
+        self.missing_in.extend(texts.into_iter().map(|text| (column.clone(), text.into())));
+        self
+    }
+
+    /// The only texts that count as an empty cell, in place of those that usually do: `NA` is a category then.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "country,area\nNA,824\nCH,?\n"; // Namibia
+    /// let (data, _) = CsvReader::new().only_missing(["?"]).read_from::<f64>(file.as_bytes(), "lands.csv")?;
+    /// assert_eq!(data.feature_names(), ["country=CH", "country=NA", "area", "area_missing"]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn only_missing(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.missing = texts.into_iter().map(Into::into).collect();
+        self.known_marks = false;
+        self
+    }
+
+    /// The separator between cells, otherwise found from the file. `b' '` stands for any number of spaces and tabs.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "8:514\n9:563\n";
+    /// let reader = CsvReader::new().delimiter(b':').header(false);
+    /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "houses.txt")?;
+    /// assert_eq!(data.feature_row(1), [9.0, 563.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
     pub fn delimiter(mut self, delimiter: u8) -> Self {
-        self.delimiter = delimiter;
+        self.delimiter = Some(delimiter);
+        self
+    }
+
+    /// What a line begins with that is a comment, such as `b'#'` (default: no line is one, but lines with `#` above the
+    /// table are left out if they are not like a row).
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,price\n514,3\n# sold twice\n563,4\n";
+    /// let (data, _) = CsvReader::new().comment(b'#').read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.n_rows(), 2);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn comment(mut self, byte: u8) -> Self {
+        self.comment = Some(byte);
+        self
+    }
+
+    /// How many lines to leave out at the beginning of the file (default: 0).
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "Houses of the town\n\narea,price\n514,3\n563,4\n";
+    /// let (data, _) = CsvReader::new().skip_lines(2).read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.feature_names(), ["area", "price"]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn skip_lines(mut self, n: usize) -> Self {
+        self.skip_lines = n;
+        self
+    }
+
+    /// Whether the first line names the columns, otherwise found from the file. Without a header the columns are called
+    /// `column1`, `column2` …
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "M,0.455,15\nF,0.53,9\nM,0.44,10\n";
+    /// let (data, _) = CsvReader::new().targets(["column3"]).read_from::<f64>(file.as_bytes(), "shells.csv")?;
+    /// assert_eq!(data.feature_names(), ["column1=F", "column1=M", "column2"]);
+    /// let unclear = "0,1\n5,6\n"; // 0 and 1 may be names
+    /// let error = CsvReader::new().read_from::<f64>(unclear.as_bytes(), "shells.csv").unwrap_err();
+    /// assert!(error.to_string().contains("CsvReader::header(true)"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn header(mut self, is_there: bool) -> Self {
+        self.header = Some(is_there);
+        self
+    }
+
+    /// Whether a comma stands before the decimals, otherwise found from the file.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area;price\n1,234;3\n2,500;4\n"; // thousands, or decimals?
+    /// assert!(CsvReader::new().read_from::<f64>(file.as_bytes(), "houses.csv").is_err());
+    /// let (data, _) = CsvReader::new().decimal_comma(true).read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.feature_row(0), [1.234, 3.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn decimal_comma(mut self, is_comma: bool) -> Self {
+        self.decimal_comma = Some(is_comma);
+        self
+    }
+
+    /// What stands between groups of three digits, otherwise found from the file.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area;price\n1,234;3\n2,500;4\n";
+    /// let (data, _) = CsvReader::new().thousands(',').read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.feature_row(0), [1234.0, 3.0]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn thousands(mut self, separator: char) -> Self {
+        self.thousands = Some(separator);
+        self
+    }
+
+    /// Whether the day comes before the month in dates such as `03/04/2024`, otherwise found from the file.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "sold\n02/01/1970\n03/01/1970\n";
+    /// assert!(CsvReader::new().read_from::<f64>(file.as_bytes(), "houses.csv").is_err());
+    /// let (data, _) = CsvReader::new().day_first(true).read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.feature_row(0), [1.0]); // days since 1970
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn day_first(mut self, is_first: bool) -> Self {
+        self.day_first = Some(is_first);
         self
     }
 
@@ -228,7 +407,7 @@ impl CsvReader {
     /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read or is not a table, and the errors
     /// of [`fit`](Self::fit). The message names the file, the line and the column.
     pub fn read<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<(Dataset<F>, Encoding)> {
-        self.encode(&Table::read(path, self.delimiter)?)
+        self.encode(&self.table(path)?)
     }
 
     /// Reads from any source; error messages call it `name`.
@@ -236,7 +415,41 @@ impl CsvReader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_from<F: Scalar>(&self, source: impl Read, name: &str) -> Result<(Dataset<F>, Encoding)> {
-        self.encode(&Table::read_from(source, name, self.delimiter)?)
+        self.encode(&self.table_from(source, name)?)
+    }
+
+    /// Reads a file as text, to pass to [`fit`](Self::fit) and [`Encoding::apply`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::File`](crate::ErrorKind::File) if the file cannot be read, is not UTF-8, has no rows, can be cut into
+    /// cells in two ways, or has a line without exactly one cell for each column;
+    /// [`ErrorKind::Name`](crate::ErrorKind::Name) if a column name is empty or there twice.
+    pub fn table(&self, path: impl AsRef<Path>) -> Result<Table> {
+        Table::read(path.as_ref(), self.dialect(), &self.names())
+    }
+
+    /// Reads from any source as text; error messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
+    pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
+        Table::read_from(source, name, self.dialect(), &self.names())
+    }
+
+    fn dialect(&self) -> Dialect {
+        let Self { delimiter, comment, skip_lines, header, .. } = *self;
+        Dialect { delimiter, comment, skip_lines, header }
+    }
+
+    /// The columns that the settings name.
+    fn names(&self) -> Vec<&str> {
+        let targets = self.targets.iter().map(|target| &target.name);
+        let others = self.weights.iter().chain(&self.group).chain(&self.categorical).chain(&self.ignored);
+        targets
+            .chain(others)
+            .chain(self.missing_in.iter().map(|(name, _)| name))
+            .map(String::as_str)
+            .collect()
     }
 
     fn encode<F: Scalar>(&self, table: &Table) -> Result<(Dataset<F>, Encoding)> {
@@ -260,9 +473,9 @@ impl CsvReader {
     /// that the means and the lists of texts know nothing of the test rows.
     ///
     /// ```
-    /// use polytask::data::csv::{Content, CsvReader, Table};
+    /// use polytask::data::csv::{Content, CsvReader};
     ///
-    /// let table = Table::read_from("area\n500\n600\n1000\n".as_bytes(), "houses.csv", b',')?;
+    /// let table = CsvReader::new().table_from("area\n500\n600\n1000\n".as_bytes(), "houses.csv")?;
     /// let mean = |rows: &[usize]| match CsvReader::new().fit_rows(&table, rows)?.columns()[0].content {
     ///     Content::Numbers { mean, .. } => Ok::<_, polytask::Error>(mean),
     ///     _ => unreachable!("a column of numbers"),

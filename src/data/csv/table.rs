@@ -1,23 +1,28 @@
-//! A CSV file as text: a header, and rows that all have as many cells as the header.
+//! A CSV file as text: rows that all have as many cells, and a name for each column.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ::csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
+use ::csv::{ByteRecord, StringRecord};
 
 use super::super::names;
+use super::dialect::{
+    Dialect, after_lines, cells, find_delimiter, has_header, line_ends, prepared, records, separator_line,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// The cells of a file as text, not yet interpreted.
 ///
 /// ```
-/// use polytask::data::csv::Table;
+/// use polytask::data::csv::CsvReader;
 ///
-/// let table = Table::read_from("a,b\n1,x\n2,y\n".as_bytes(), "letters.csv", b',')?;
+/// let table = CsvReader::new().table_from("a;b\n1;x\n2; y\n".as_bytes(), "letters.csv")?;
 /// assert_eq!(table.names(), ["a", "b"]);
 /// assert_eq!(table.n_rows(), 2);
-/// assert_eq!(table.cell(1, 1), "y");
+/// assert_eq!(table.cell(1, table.column("b")?), "y");
+/// assert!(table.column("c").unwrap_err().to_string().ends_with("(the nearest names are `a`, `b`)"));
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -27,52 +32,30 @@ pub struct Table {
     rows: Vec<StringRecord>,
     /// The line of the file on which each row begins.
     lines: Vec<usize>,
+    delimiter: u8,
+    /// The line that names the columns.
+    header: Option<usize>,
+    notes: Vec<String>,
 }
 
 impl Table {
-    /// Reads the file at `path`, whose cells are separated by `delimiter`.
-    ///
-    /// ```
-    /// # use polytask::data::csv::Table;
-    /// # let path = std::env::temp_dir().join(format!("polytask-table-{}.csv", std::process::id()));
-    /// std::fs::write(&path, "a;b\n1; x\n2;y\n").expect("a folder that can be written");
-    /// let table = Table::read(&path, b';')?;
-    /// assert_eq!((table.n_rows(), table.cell(0, table.column("b")?)), (2, "x"));
-    /// assert!(table.column("c").unwrap_err().to_string().ends_with("(the nearest names are `a`, `b`)"));
-    /// # std::fs::remove_file(&path).expect("it is there");
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::File`] if the file cannot be read, is not UTF-8, has no header or no rows, or has a line
-    /// without exactly one cell for each column; [`ErrorKind::Name`] if a column name is empty or there twice.
-    pub fn read(path: impl AsRef<Path>, delimiter: u8) -> Result<Self> {
-        let path = path.as_ref();
+    pub(super) fn read(path: &Path, dialect: Dialect, expected: &[&str]) -> Result<Self> {
         let source = path.display().to_string();
         let file = File::open(path).map_err(|cause| unreadable(&source, cause))?;
-        Self::read_from(file, &source, delimiter)
+        Self::read_from(file, &source, dialect, expected)
     }
 
-    /// Reads from any source; error messages call it `name`.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_from(mut source: impl Read, name: &str, delimiter: u8) -> Result<Self> {
+    /// Reads a table in which the first row that holds one of the `expected` names is a header.
+    pub(super) fn read_from(
+        mut source: impl Read,
+        name: &str,
+        dialect: Dialect,
+        expected: &[&str],
+    ) -> Result<Self> {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).map_err(|cause| unreadable(name, cause))?;
-        // The number of cells is checked here rather than by the reader, for a better message.
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .delimiter(delimiter)
-            .from_reader(bytes.as_slice());
-        let mut numbering = LineNumbering { bytes: &bytes, offset: 0, line: 1 };
-        let mut records = reader.byte_records().map(|record| {
-            let record = record.map_err(|cause| unreadable(name, cause))?;
-            Ok((numbering.line_of(&record), record))
-        });
-        let Some((line, header)) = records.next().transpose()? else {
+        let (cut, delimiter, mut notes) = Self::cut(&bytes, name, dialect)?;
+        let Some((line, first)) = cut.first().cloned() else {
             return Err(Error::new(
                 ErrorKind::File,
                 name,
@@ -80,30 +63,73 @@ impl Table {
                 "an empty file",
             ));
         };
-        let names: Vec<String> = utf8(header, name, line, &[])?.iter().map(String::from).collect();
-        names::check(&format!("{name}, column names"), &names, names.len())?;
-        let (mut rows, mut lines) = (Vec::new(), Vec::new());
-        for record in records {
-            let (line, record) = record?;
-            if record.len() != names.len() {
-                return Err(Error::new(
-                    ErrorKind::File,
-                    format!("{name}, line {line}"),
-                    format!("{} cells, as in the header", names.len()),
-                    record.len(),
-                )
-                .advise(
-                    "put a text that contains a separator or a line break in double quotes; if the cells are separated by \
-                     something else, set `CsvReader::delimiter`",
-                ));
-            }
-            rows.push(utf8(record, name, line, &names)?);
-            lines.push(line);
-        }
+        let is_named = first.iter().any(|cell| expected.contains(&cell));
+        let told = dialect.header.or(is_named.then_some(true));
+        let mut rows = cut;
+        drop_padding(&mut rows, told, &mut notes);
+        check_widths(&rows, name)?;
+        let header = match told {
+            Some(told) => told,
+            None => find_header(&rows, name)?,
+        };
+        let mut names: Vec<String> = match header {
+            true => rows.remove(0).1.iter().map(String::from).collect(),
+            false => (1..=rows[0].1.len()).map(|column| format!("column{column}")).collect(),
+        };
         if rows.is_empty() {
             return Err(Error::new(ErrorKind::File, name, "at least one row below the header", "none"));
         }
-        Ok(Self { source: name.to_string(), names, rows, lines })
+        if names[0].is_empty() && names.len() > 1 && are_different(&rows) {
+            names.remove(0);
+            rows.iter_mut().for_each(|(_, row)| *row = row.iter().skip(1).collect());
+            notes.push("the first column is left out: it has no name, and numbers or names the rows".into());
+        }
+        names::check(&format!("{name}, column names"), &names, names.len()).map_err(|error| {
+            error.advise(
+                "name each column in the header; if the first line is a row of the table, set `CsvReader::header(false)`",
+            )
+        })?;
+        let (lines, rows) = rows.into_iter().unzip();
+        Ok(Self { source: name.into(), names, rows, lines, delimiter, header: header.then_some(line), notes })
+    }
+
+    /// The lines of a file and their cells, the delimiter, and what to say about it.
+    fn cut(bytes: &[u8], name: &str, dialect: Dialect) -> Result<(Lines, u8, Vec<String>)> {
+        let mut notes = Vec::new();
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let told_by_file = separator_line(text).filter(|_| dialect.skip_lines == 0);
+        let mut n_skipped = dialect.skip_lines + usize::from(told_by_file.is_some());
+        let told = dialect.delimiter.or(told_by_file);
+        let mut body = &text[after_lines(text, n_skipped)..];
+        let n_marked = if dialect.comment.is_none() { n_marked_lines(body) } else { 0 };
+        let rest = &body[after_lines(body, n_marked)..];
+        let delimiter = match told {
+            Some(told) => told,
+            None => find_delimiter(rest, dialect.comment, name)?.unwrap_or(b','),
+        };
+        if n_marked > 0 && are_comments(&body[..body.len() - rest.len()], rest, delimiter) {
+            notes.push(format!("{n_marked} lines above the table are left out: they begin with `#`"));
+            n_skipped += n_marked;
+            body = rest;
+        }
+        let bytes = prepared(body, delimiter);
+        let mut numbering =
+            LineNumbering { bytes: &bytes, comment: dialect.comment, offset: 0, line: 1 + n_skipped };
+        let mut names: Vec<String> = Vec::new();
+        let mut lines: Lines = Vec::new();
+        for record in records(&bytes, delimiter, dialect.comment).byte_records() {
+            let record = record.map_err(|cause| unreadable(name, cause))?;
+            let line = numbering.line_of(&record);
+            let row = utf8(cells(record, delimiter), name, line, &names)?;
+            if row.is_empty() || names.len() > 1 && row.len() == 1 && row[0].is_empty() {
+                continue; // A line of spaces.
+            }
+            if lines.is_empty() && dialect.header != Some(false) {
+                names = row.iter().map(String::from).collect();
+            }
+            lines.push((line, row));
+        }
+        Ok((lines, delimiter, notes))
     }
 
     /// The names of the columns, in the order of the file.
@@ -130,7 +156,26 @@ impl Table {
     /// # Errors
     /// [`ErrorKind::Name`] if there is none; the message lists the most similar names.
     pub fn column(&self, name: &str) -> Result<usize> {
-        names::find(format!("{}, line 1", self.source), &self.names, name)
+        let place = match self.header {
+            Some(line) => format!("{}, line {line}", self.source),
+            None => format!("{}, which has no header", self.source),
+        };
+        names::find(place, &self.names, name)
+    }
+
+    /// The byte between cells; a space stands for any number of spaces and tabs.
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The line of the file that names the columns, if one does.
+    pub fn header_line(&self) -> Option<usize> {
+        self.header
+    }
+
+    /// What was left out of the file to read it.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The place of a cell, for error messages.
@@ -148,9 +193,118 @@ impl Table {
     }
 }
 
-/// Counts lines up to a record. (The reader's own count is one behind in files whose lines end in CR LF.)
+/// Rows of cells, and the line on which each begins.
+type Lines = Vec<(usize, StringRecord)>;
+
+/// How many lines at the beginning are marked by `#`.
+fn n_marked_lines(bytes: &[u8]) -> usize {
+    let mut n = 0;
+    while bytes[after_lines(bytes, n)..].starts_with(b"#") {
+        n += 1;
+    }
+    n
+}
+
+/// Whether lines marked by `#` are not cut into as many cells as the row below them, so that none is a header.
+fn are_comments(marked: &[u8], rest: &[u8], delimiter: u8) -> bool {
+    let widths = |bytes: &[u8]| {
+        let records = records(bytes, delimiter, None).into_byte_records().map_while(Result::ok);
+        records.map(|record| cells(record, delimiter).len()).take(100).collect::<Vec<_>>()
+    };
+    let Some(&width) = widths(rest).first() else { return false };
+    widths(marked).iter().all(|&marked| marked != width)
+}
+
+/// Drops what holds nothing: delimiters at the ends of lines, and empty rows at the end of the file. Numbers of rows that
+/// have no name in the header go too.
+fn drop_padding(rows: &mut Lines, header: Option<bool>, notes: &mut Vec<String>) {
+    let is_empty = |row: &StringRecord| row.iter().all(str::is_empty);
+    let n_rows = rows.len();
+    while rows.len() > 1 && rows.last().is_some_and(|(_, row)| row.len() > 1 && is_empty(row)) {
+        rows.pop();
+    }
+    if rows.len() < n_rows {
+        notes
+            .push(format!("{} rows at the end are left out: all their cells are empty", n_rows - rows.len()));
+    }
+    let Some(second) = rows.get(1).map(|(_, row)| row.len()) else { return };
+    let first = rows[0].1.len();
+    if first < 2 || rows[1..].iter().any(|(_, row)| row.len() != second) {
+        return;
+    }
+    let ends_empty =
+        |rows: &[(usize, StringRecord)]| rows.iter().all(|(_, row)| row.iter().next_back() == Some(""));
+    if second == first + 1 {
+        let numbers_rows =
+            |begin: usize| rows[1..].iter().enumerate().all(|(i, (_, row))| row[0].parse() == Ok(begin + i));
+        if ends_empty(&rows[1..]) {
+            rows[1..].iter_mut().for_each(|(_, row)| row.truncate(first));
+        } else if header != Some(false) && (numbers_rows(0) || numbers_rows(1)) {
+            rows[1..].iter_mut().for_each(|(_, row)| *row = row.iter().skip(1).collect());
+            notes.push("the first column is left out: it has no name, and numbers the rows".into());
+        }
+    } else if first == second + 1 && ends_empty(&rows[..1]) {
+        rows[0].1.truncate(second);
+    }
+    let mut n_dropped = 0;
+    while rows[0].1.len() > 1 && ends_empty(rows) && rows[0].1.len() == rows[1].1.len() {
+        let width = rows[0].1.len() - 1;
+        rows.iter_mut().for_each(|(_, row)| row.truncate(width));
+        n_dropped += 1;
+    }
+    if n_dropped > 0 {
+        notes.push(format!(
+            "{n_dropped} columns at the end are left out: they have neither a name nor a filled cell"
+        ));
+    }
+}
+
+fn check_widths(rows: &Lines, source: &str) -> Result<()> {
+    let (line, width) = (rows[0].0, rows[0].1.len());
+    match rows.iter().find(|(_, row)| row.len() != width) {
+        None => Ok(()),
+        Some((at, row)) => Err(Error::new(
+            ErrorKind::File,
+            format!("{source}, line {at}"),
+            format!("{width} cells, as in line {line}"),
+            row.len(),
+        )
+        .advise(
+            "put a text that contains a separator or a line break in double quotes; if the cells are separated by \
+             something else, set `CsvReader::delimiter`; if there are lines above the table or comments, set \
+             `CsvReader::skip_lines` or `CsvReader::comment`; if the first cell of each row is its name, give it a \
+             name in the header",
+        )),
+    }
+}
+
+fn find_header(rows: &Lines, source: &str) -> Result<bool> {
+    let first: Vec<&str> = rows[0].1.iter().collect();
+    let column = |column: usize| rows[1..].iter().take(1000).map(|(_, row)| &row[column]).collect();
+    has_header(&first, column).ok_or_else(|| {
+        let found = names::listed(&first);
+        Error::new(
+            ErrorKind::File,
+            format!("{source}, line {}", rows[0].0),
+            "the names of the columns, or a row",
+            format!("{found}, which could be either"),
+        )
+        .advise(
+            "set `CsvReader::header(true)` if they are names, `CsvReader::header(false)` if there are none",
+        )
+    })
+}
+
+/// Whether the first cells are all filled and different.
+fn are_different(rows: &Lines) -> bool {
+    let mut seen = HashSet::new();
+    rows.iter().all(|(_, row)| !row[0].is_empty() && seen.insert(&row[0]))
+}
+
+/// Counts lines up to a record. (The reader's own count knows neither CR alone nor lines that were skipped.)
 struct LineNumbering<'a> {
     bytes: &'a [u8],
+    comment: Option<u8>,
     offset: usize,
     line: usize,
 }
@@ -158,10 +312,17 @@ struct LineNumbering<'a> {
 impl LineNumbering<'_> {
     /// The line on which `record` begins. Records must be asked for in the order of the file.
     fn line_of(&mut self, record: &ByteRecord) -> usize {
-        let end_of_last = record.position().map_or(0, |position| position.byte() as usize);
-        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-        let start = end_of_last + self.bytes[end_of_last..].iter().take_while(is_line_end).count();
-        self.line += self.bytes[self.offset..start].iter().filter(|&&byte| byte == b'\n').count();
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        // The reader says where the record before this one ended.
+        let mut start = record.position().map_or(0, |position| position.byte() as usize);
+        loop {
+            start += self.bytes[start..].iter().take_while(|&byte| is_line_end(byte)).count();
+            if self.comment.is_none() || self.bytes.get(start).copied() != self.comment {
+                break;
+            }
+            start += self.bytes[start..].iter().take_while(|&byte| !is_line_end(byte)).count();
+        }
+        self.line += line_ends(&self.bytes[self.offset..start]);
         self.offset = start;
         self.line
     }

@@ -1,0 +1,91 @@
+//! The table of a person's own that an example learns from: how to read it is said on the command line.
+
+use polytask::data::csv::CsvReader;
+use polytask::prelude::*;
+
+pub const OPTIONS: &str = "\
+options, of which the first seven are otherwise found from the file:
+  --delimiter C       what separates cells: a character, `tab` or `space`
+  --header yes|no     whether the first line names the columns (otherwise they are column1, column2 ...)
+  --decimal-comma     a comma stands before the decimals
+  --thousands C       what stands between groups of three digits
+  --day-first yes|no  how to read dates such as 03/04/2024
+  --missing T,T...    more texts that mark a gap, such as -999
+  --comment C         what lines begin with that are comments
+  --skip-lines N      lines above the table
+  --ignore A,B...     columns to leave out
+  --categorical A,... columns of numbers that are names, such as postal codes
+  --max-categories N  the most different texts in a column (100)
+  --epochs N          how long to learn";
+
+/// What the command line says besides the table and its targets.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub reader: CsvReader,
+    pub epochs: Option<u64>,
+}
+
+impl Options {
+    /// Takes the options out of the arguments, and leaves the others; the error says which one is wrong.
+    pub fn take(arguments: &[String]) -> Result<(Self, Vec<&str>), String> {
+        let (mut options, mut rest) = (Self::default(), Vec::new());
+        let mut arguments = arguments.iter().map(String::as_str);
+        while let Some(option) = arguments.next() {
+            let reader = std::mem::take(&mut options.reader);
+            let is_known = OPTIONS.lines().any(|line| line.split_whitespace().next() == Some(option));
+            if !is_known {
+                rest.push(option);
+                options.reader = reader;
+                continue;
+            }
+            if option == "--decimal-comma" {
+                options.reader = reader.decimal_comma(true);
+                continue;
+            }
+            let value = arguments.next().ok_or_else(|| format!("{option} wants a value"))?;
+            let wrong = |expected: &str| format!("{option}: expected {expected}, found `{value}`");
+            let names = || value.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let number = || value.parse::<usize>().map_err(|_| wrong("a number"));
+            let character = || match (value, value.chars().count()) {
+                ("tab", _) => Ok('\t'),
+                ("space", _) => Ok(' '),
+                (_, 1) => Ok(value.chars().next().unwrap_or_default()),
+                _ => Err(wrong("one character")),
+            };
+            let byte = || u8::try_from(character()?).map_err(|_| wrong("an ASCII character"));
+            let yes = || match value {
+                "yes" => Ok(true),
+                "no" => Ok(false),
+                _ => Err(wrong("yes or no")),
+            };
+            options.reader = match option {
+                "--delimiter" => reader.delimiter(byte()?),
+                "--header" => reader.header(yes()?),
+                "--thousands" => reader.thousands(character()?),
+                "--day-first" => reader.day_first(yes()?),
+                "--missing" => reader.missing(names()),
+                "--comment" => reader.comment(byte()?),
+                "--skip-lines" => reader.skip_lines(number()?),
+                "--ignore" => reader.ignore(names()),
+                "--categorical" => reader.categorical(names()),
+                "--max-categories" => reader.max_categories(number()?),
+                _ => {
+                    options.epochs = Some(number()? as u64);
+                    reader
+                }
+            };
+        }
+        Ok((options, rest))
+    }
+
+    /// The table with its targets, the names of which are separated by commas, and a report of what was found in it.
+    pub fn read(&self, file: &str, targets: &str, classes: &str) -> polytask::Result<(Dataset<f32>, String)> {
+        let names = |list: &str| -> Vec<String> {
+            list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
+        };
+        let reader = self.reader.clone().targets(names(targets)).class_targets(names(classes));
+        let table = reader.table(file)?;
+        let encoding = reader.fit(&table)?;
+        Ok((encoding.apply(&table)?, encoding.profile(&table)?.to_string()))
+    }
+}
