@@ -510,6 +510,7 @@ impl<F: Scalar> Model<F> {
     /// that there are any.
     pub(crate) fn check_trainable(&self, data: &Dataset<F>) -> Result<()> {
         for (k, columns) in self.columns(data)?.iter().enumerate() {
+            self.check_order(k, data)?;
             let total = self.check_labels(k, columns, data)?;
             if self.tasks()[k].has_loss() && total == 0.0 {
                 let (expected, advice) = match self.network.loss(k).kind() {

@@ -188,14 +188,23 @@ impl<F: Scalar> Dataset<F> {
     /// # Errors
     /// [`ErrorKind::Name`] if there is no such target column, or a name is empty or there twice.
     pub fn with_class_names(
-        mut self,
+        self,
         target: &str,
         classes: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
+        self.with_classes(target, classes.into_iter().map(Into::into).collect(), false)
+    }
+
+    /// [`with_class_names`](Self::with_class_names); `is_alphabetical` if nobody said in which order they stand.
+    pub(super) fn with_classes(
+        mut self,
+        target: &str,
+        classes: Vec<String>,
+        is_alphabetical: bool,
+    ) -> Result<Self> {
         self.names.target(target)?;
-        let classes: Vec<String> = classes.into_iter().map(Into::into).collect();
         names::check(&format!("names of the classes of {target:?}"), &classes, classes.len())?;
-        Arc::make_mut(&mut self.names).classes.insert(target.to_owned(), classes);
+        Arc::make_mut(&mut self.names).set_classes(target, classes, is_alphabetical);
         self.id = next_id();
         Ok(self)
     }

@@ -1,6 +1,6 @@
 //! The names of a table's columns, and help for a person who has misspelt one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Result};
@@ -30,6 +30,9 @@ pub struct Names {
     pub classes: BTreeMap<String, Vec<String>>,
     /// Whether the features are called `x0, x1, …` because nobody named them.
     generated: bool,
+    /// Targets whose classes are texts in alphabetical order, because nobody said in which they stand.
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "BTreeSet::is_empty"))]
+    alphabetical: BTreeSet<String>,
 }
 
 /// Names as a file holds them.
@@ -43,14 +46,22 @@ struct Stored {
     classes: BTreeMap<String, Vec<String>>,
     /// Files of earlier versions do not say.
     generated: Option<bool>,
+    #[serde(default)]
+    alphabetical: BTreeSet<String>,
 }
 
 #[cfg(feature = "persist")]
 impl From<Stored> for Names {
     fn from(stored: Stored) -> Self {
-        let Stored { features, targets, classes, generated } = stored;
+        let Stored { features, targets, classes, generated, alphabetical } = stored;
         let looks_generated = || features.iter().enumerate().all(|(i, name)| *name == format!("x{i}"));
-        Self { generated: generated.unwrap_or_else(looks_generated), features, targets, classes }
+        Self {
+            generated: generated.unwrap_or_else(looks_generated),
+            features,
+            targets,
+            classes,
+            alphabetical,
+        }
     }
 }
 
@@ -65,6 +76,7 @@ impl Names {
             targets: targets.into_iter().map(Into::into).collect(),
             classes: BTreeMap::new(),
             generated: false,
+            alphabetical: BTreeSet::new(),
         }
     }
 
@@ -82,8 +94,25 @@ impl Names {
     /// The same with other names of the targets, whose classes keep theirs.
     pub(super) fn with_targets(&self, targets: Vec<String>) -> Self {
         let renamed = self.targets.iter().zip(&targets);
-        let classes = renamed.filter_map(|(from, to)| Some((to.clone(), self.classes.get(from)?.clone())));
-        Self { classes: classes.collect(), targets, ..self.clone() }
+        let classes =
+            renamed.clone().filter_map(|(from, to)| Some((to.clone(), self.classes.get(from)?.clone())));
+        let alphabetical =
+            renamed.filter(|(from, _)| self.alphabetical.contains(*from)).map(|(_, to)| to.clone());
+        Self { classes: classes.collect(), alphabetical: alphabetical.collect(), targets, ..self.clone() }
+    }
+
+    /// Names the classes of a target; `is_alphabetical` if their order has no other reason.
+    pub(super) fn set_classes(&mut self, target: &str, classes: Vec<String>, is_alphabetical: bool) {
+        self.classes.insert(target.to_owned(), classes);
+        match is_alphabetical {
+            true => self.alphabetical.insert(target.to_owned()),
+            false => self.alphabetical.remove(target),
+        };
+    }
+
+    /// Whether the classes of a target are in alphabetical order because nobody said in which they stand.
+    pub(crate) fn is_alphabetical(&self, target: &str) -> bool {
+        self.alphabetical.contains(target)
     }
 
     /// Learns what the classes of a target are called, if it knows fewer of them.

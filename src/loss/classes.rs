@@ -194,11 +194,21 @@ pub(super) fn class_index<F: Scalar>(t: F, classes: usize) -> usize {
 }
 
 pub(super) fn check_index<F: Scalar>(labels: &Labels<'_, F>, classes: usize) -> Result<()> {
-    labels.check(
+    let checked = labels.check(
         &format!("a class index, a whole number from 0 to {}, or NaN if it is missing", classes - 1),
         |t| {
             let t = t.to_f64();
             t >= 0.0 && t < classes as f64 && t.fract() == 0.0
         },
-    )
+    );
+    checked.map_err(|error| {
+        let present = || labels.targets.iter().map(|t| t.to_f64()).filter(|t| !t.is_nan());
+        let from_one = |t: f64| t >= 1.0 && t <= classes as f64 && t.fract() == 0.0;
+        match present().all(from_one) {
+            true => error.advise(format!(
+                "the labels are 1 … {classes}: subtract 1, or name the column in `CsvReader::class_targets`"
+            )),
+            false => error,
+        }
+    })
 }

@@ -10,6 +10,7 @@ use crate::arena::RowsMut;
 use crate::data::names::listed;
 use crate::data::{Batch, Dataset};
 use crate::kernel;
+use crate::loss::Loss;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
 
 /// Where a model finds its columns in one table, whose labels have been checked.
@@ -84,6 +85,22 @@ impl<F: Scalar> Model<F> {
             self.names = Some(names);
             self.notes.retain(|note| *note != Warning::NoFeatureNames);
             self.bindings.clear();
+        }
+    }
+
+    /// Fails if task `k` wants classes in order, and those of its column were only sorted as texts.
+    pub(super) fn check_order(&self, k: usize, data: &Dataset<F>) -> Result<()> {
+        let task = &self.tasks()[k];
+        let is_sorted = |column: &&String| data.names().is_alphabetical(column);
+        match (task.loss(), task.columns_list().iter().find(is_sorted)) {
+            (Loss::Ordinal { .. }, Some(column)) => {
+                let classes = data.names().classes.get(column).map_or(&[][..], Vec::as_slice);
+                let found = format!("{}, which are in alphabetical order", listed(classes));
+                Err(Error::new(ErrorKind::Value, self.place(k), "classes in their order", found).advise(
+                    "give their order with `CsvReader::classes_in_order`, or `Dataset::with_class_names` if this is it",
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -369,3 +369,51 @@ fn a_column_that_numbers_the_rows_is_told() {
     assert!(report.warnings[0].contains("`Id` numbers the rows: leave it out"), "{report}");
     assert!(profile(&CsvReader::new().ignore(["Id"]), text).unwrap().warnings.is_empty());
 }
+
+#[test]
+fn classes_have_an_order_or_an_ordinal_task_refuses_them() -> Result<()> {
+    use polytask::prelude::*;
+    let text = "x,grade\n1,low\n2,high\n3,medium\n4,low\n5,NA\n";
+    let train = |reader: &CsvReader| {
+        let (data, _) = reader.read_from::<f32>(text.as_bytes(), "test.csv")?;
+        let mut model = Model::builder(1).task(Task::ordinal("grade", 3)).build::<f32>()?;
+        Trainer::new(Adam::new(0.1)).steps(3).fit(&mut model, &data)?;
+        Ok::<_, polytask::Error>(model.class_names("grade").map(<[_]>::to_vec))
+    };
+    let error = train(&CsvReader::new().class_targets(["grade"])).unwrap_err().to_string();
+    assert!(error.contains("`high`, `low`, `medium`, which are in alphabetical order"), "{error}");
+    assert!(error.contains("CsvReader::classes_in_order"), "{error}");
+    let told = CsvReader::new().class_targets(["grade"]).classes_in_order("grade", ["low", "medium", "high"]);
+    assert_eq!(train(&told)?.unwrap(), ["low", "medium", "high"]);
+    let report = profile(&told, text)?.to_string();
+    assert!(
+        report.contains("grade  target, with the classes `low`, `medium`, `high`; 1 missing (`NA`)"),
+        "{report}"
+    );
+    // Numbers are in their own order, and a person who names the classes of a table has ordered them.
+    let (data, _) = read(&CsvReader::new().class_targets(["y"]), "x,y\n1,10\n2,9\n3,8\n")?;
+    let mut model = Model::builder(1).task(Task::ordinal("y", 3)).build::<f64>()?;
+    Trainer::new(Adam::new(0.1)).steps(3).fit(&mut model, &data)?;
+    let (data, _) = read(&CsvReader::new().class_targets(["y"]), "x,y\n1,a\n2,b\n3,c\n")?;
+    let mut model = Model::builder(1).task(Task::ordinal("y", 3)).build::<f64>()?;
+    let trainer = Trainer::new(Adam::new(0.1)).steps(3);
+    assert!(trainer.fit(&mut model, &data).is_err());
+    trainer.fit(&mut model, &data.with_class_names("y", ["a", "b", "c"])?)?;
+    Ok(())
+}
+
+#[test]
+fn labels_from_1_to_k_are_told_what_to_do() -> Result<()> {
+    use polytask::prelude::*;
+    let text = "x,stars\n1,1\n2,3\n3,2\n";
+    let fit = |reader: CsvReader| {
+        let (data, _) = read(&reader, text)?;
+        let mut model = Model::builder(1).task(Task::classes("stars", 3)).build::<f64>()?;
+        Trainer::new(Adam::new(0.1)).steps(3).fit(&mut model, &data).map(|_| ())
+    };
+    let error = fit(CsvReader::new().targets(["stars"])).unwrap_err().to_string();
+    assert!(
+        error.contains("the labels are 1 … 3: subtract 1, or name the column in `CsvReader::class_targets`")
+    );
+    fit(CsvReader::new().class_targets(["stars"]))
+}

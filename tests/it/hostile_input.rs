@@ -467,7 +467,7 @@ mod csv {
                 "new class",
                 next("x,kind,label,y\n1,a,maybe,1\n"),
                 Value,
-                &["line 2, column `label`", "`no`, `yes`", "`maybe`"],
+                &["line 2, column `label`", "`no`, `yes`", "`maybe`", "lenient_labels"],
             ),
             case(
                 "new gap",

@@ -36,6 +36,8 @@ pub struct Encoding {
     pub(super) columns: Vec<Column>,
     #[cfg_attr(feature = "persist", serde(default))]
     pub(super) lenient: bool,
+    #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub(super) lenient_labels: bool,
 }
 
 impl Encoding {
@@ -82,6 +84,26 @@ impl Encoding {
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.lenient = true;
+        self
+    }
+
+    /// The same encoding, but a class that the fitted file did not have is a missing label. By default it is an error.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,kind\n500,barn\n600,house\n";
+    /// let reader = CsvReader::new().class_targets(["kind"]);
+    /// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// let next = "area,kind\n550,tower\n";
+    /// let error = encoding.read_from::<f64>(next.as_bytes(), "next.csv").unwrap_err();
+    /// assert!(error.to_string().contains("`tower` (`Encoding::lenient_labels` accepts it"), "{error}");
+    /// let data = encoding.lenient_labels().read_from::<f64>(next.as_bytes(), "next.csv")?;
+    /// assert!(data.target_row(0)[0].is_nan());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lenient_labels(mut self) -> Self {
+        self.lenient_labels = true;
         self
     }
 
@@ -168,7 +190,14 @@ impl Encoding {
             .with_target_names(self.target_names())?;
         for column in &self.columns {
             match &column.content {
-                Content::Classes { classes, .. } => data = data.with_class_names(&column.name, classes)?,
+                Content::Classes { classes, .. } => {
+                    let is_sorted = self.reader.order_of(&column.name).is_none();
+                    // Of two classes either order is one, and numbers are in their own.
+                    let is_alphabetical = is_sorted
+                        && classes.len() > 2
+                        && classes.iter().any(|class| class.parse::<f64>().is_err());
+                    data = data.with_classes(&column.name, classes.clone(), is_alphabetical)?;
+                }
                 Content::Weights => {
                     let weights = weights(&Cells::new(table, column, &self.reader)?)?;
                     data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
@@ -326,7 +355,12 @@ impl Encoding {
                 (_, None) => F::NAN,
                 (Content::Classes { classes, .. }, Some(text)) => match index_of(classes, text) {
                     Some(class) => F::from_f64(class as f64),
-                    None => return Err(cells.unknown(row, text, classes)),
+                    None if self.lenient_labels => F::NAN,
+                    None => {
+                        return Err(cells
+                            .unknown(row, text, classes)
+                            .advise("`Encoding::lenient_labels` accepts it, as a missing label"));
+                    }
                 },
                 (_, Some(_)) => cells.number(row)?,
             };

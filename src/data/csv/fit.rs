@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::cells::{Cells, spelling};
+use super::super::names::listed;
+use super::cells::{Cells, index_of, spelling};
 use super::notation::{self, Hints, Reading};
 use super::{Column, Content, CsvReader, Encoding, Notation, Table};
 use crate::data::resolution;
@@ -33,7 +34,7 @@ pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<E
     let mut reader = reader.clone();
     reader.delimiter = Some(table.delimiter());
     reader.header = Some(table.header_line().is_some());
-    Ok(Encoding { reader, columns, lenient: false })
+    Ok(Encoding { reader, columns, lenient: false, lenient_labels: false })
 }
 
 /// What the settings and all columns together say about how numbers are written.
@@ -103,7 +104,11 @@ fn content(
         return match target.is_class {
             true => {
                 has_label(&texts, n_missing(&texts), rows)?;
-                plain(Content::Classes { classes: different(&texts, rows), missing: n_missing(&texts) })
+                let classes = match reader.order_of(name) {
+                    Some(order) => in_order(&texts, rows, order)?,
+                    None => different(&texts, rows),
+                };
+                plain(Content::Classes { classes, missing: n_missing(&texts) })
             }
             false => quantity(texts, rows, hints),
         };
@@ -205,6 +210,20 @@ fn quantity(texts: Cells<'_>, rows: &[usize], hints: Hints) -> Result<(Content, 
         })?;
     }
     Ok((Content::Target { missing: rows.len() - present.len() }, notation))
+}
+
+/// The classes in the order that a person gave, if no label is another one.
+fn in_order(texts: &Cells<'_>, rows: &[usize], order: &[String]) -> Result<Vec<String>> {
+    let (present, labels) = filled(texts, rows);
+    match present.iter().zip(labels).find(|(_, text)| index_of(order, text).is_none()) {
+        None => Ok(order.to_vec()),
+        Some((&row, text)) => {
+            let expected = format!("one of {}", listed(order));
+            Err(Error::new(ErrorKind::Value, texts.place(row), expected, format!("`{text}`")).advise(
+                "`CsvReader::classes_in_order` names all classes; `CsvReader::missing` names marks of gaps",
+            ))
+        }
+    }
 }
 
 fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {

@@ -115,6 +115,9 @@ struct Target {
     name: String,
     #[cfg_attr(feature = "persist", serde(default))]
     is_class: bool,
+    /// The classes in their order, if a person gave them one.
+    #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    order: Vec<String>,
 }
 
 impl Default for CsvReader {
@@ -150,7 +153,11 @@ impl CsvReader {
 
     /// Names the columns of numbers that are targets. Further calls add more.
     pub fn targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: false }));
+        self.targets.extend(names.into_iter().map(|name| Target {
+            name: name.into(),
+            is_class: false,
+            order: Vec::new(),
+        }));
         self
     }
 
@@ -168,8 +175,48 @@ impl CsvReader {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     pub fn class_targets(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.targets.extend(names.into_iter().map(|name| Target { name: name.into(), is_class: true }));
+        self.targets.extend(names.into_iter().map(|name| Target {
+            name: name.into(),
+            is_class: true,
+            order: Vec::new(),
+        }));
         self
+    }
+
+    /// Names a column of classes that is a target, with all its classes in their order: the first is 0. Without an order
+    /// texts are sorted alphabetically, which [`Task::ordinal`](crate::Task::ordinal) refuses to learn. The order of a
+    /// target that was already named is added to it.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,grade\n514,low\n563,high\n612,medium\n";
+    /// let reader = CsvReader::new().classes_in_order("grade", ["low", "medium", "high"]);
+    /// let (data, _) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.targets(), ndarray::array![[0.0], [2.0], [1.0]]);
+    /// let error = CsvReader::new()
+    ///     .classes_in_order("grade", ["low", "high"])
+    ///     .read_from::<f64>(file.as_bytes(), "houses.csv")
+    ///     .unwrap_err();
+    /// assert!(error.to_string().contains("line 4, column `grade`: expected one of `low`, `high`, found `medium`"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn classes_in_order(
+        mut self,
+        target: impl Into<String>,
+        classes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let (name, order) = (target.into(), classes.into_iter().map(Into::into).collect());
+        match self.targets.iter_mut().find(|target| target.name == name && target.is_class) {
+            Some(target) => target.order = order,
+            None => self.targets.push(Target { name, is_class: true, order }),
+        }
+        self
+    }
+
+    /// The order in which a person put the classes of a target.
+    fn order_of(&self, name: &str) -> Option<&[String]> {
+        let target = self.targets.iter().find(|target| target.name == name)?;
+        (!target.order.is_empty()).then_some(&target.order)
     }
 
     /// Names the column that holds the weights of the rows: numbers of at least 0. There is an example at
