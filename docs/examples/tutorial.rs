@@ -82,7 +82,7 @@ pub fn learn(data: &Dataset<f32>, is_own: bool, epochs: Option<u64>) -> polytask
     let mut text = format!("{:<28}{:>12}{:>12}{:>10}\n", "task", "train loss", "test loss", "test R2");
     for (seen, unseen) in on_train.tasks().iter().zip(on_test.tasks()) {
         let number = |name: &str| unseen.score(name).map(|score| format!("{score:.4}"));
-        let accuracy = || Some(format!("{} accuracy", number("accuracy")?));
+        let accuracy = || Some(format!("    {} accuracy", number("accuracy")?));
         let score = number("r2").or_else(accuracy).unwrap_or_else(|| "undefined".to_owned());
         text += &format!("{:<28}{:>12.4}{:>12.4}{score:>10}\n", seen.name, seen.loss, unseen.loss);
     }
