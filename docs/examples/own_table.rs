@@ -1,10 +1,11 @@
-//! The table of a person's own that an example learns from: how to read it is said on the command line.
+//! How an example reads a table of your own: options of its command line.
 
 use polytask::data::csv::CsvReader;
 use polytask::prelude::*;
 
+/// The options, as `--help` prints them.
 pub const OPTIONS: &str = "\
-options, of which the first seven are otherwise found from the file:
+options; the first five are found from the file unless given:
   --delimiter C       what separates cells: a character, `tab` or `space`
   --header yes|no     whether the first line names the columns (otherwise they are column1, column2 ...)
   --decimal-comma     a comma stands before the decimals
@@ -21,7 +22,9 @@ options, of which the first seven are otherwise found from the file:
 /// What the command line says besides the table and its targets.
 #[derive(Debug, Default)]
 pub struct Options {
+    /// How the file is read.
     pub reader: CsvReader,
+    /// How long to learn, if that was given.
     pub epochs: Option<u64>,
 }
 
