@@ -91,6 +91,8 @@ pub struct CsvReader {
     /// Whether texts such as `NA` are gaps. Files of earlier versions do not say, and there they were not.
     #[cfg_attr(feature = "persist", serde(default))]
     known_marks: bool,
+    /// Files that do not say are of earlier versions, in which it was the comma.
+    #[cfg_attr(feature = "persist", serde(default = "comma"))]
     delimiter: Option<u8>,
     comment: Option<u8>,
     skip_lines: usize,
@@ -101,6 +103,11 @@ pub struct CsvReader {
     thousands: Option<char>,
     day_first: Option<bool>,
     max_categories: usize,
+}
+
+#[cfg(feature = "persist")]
+fn comma() -> Option<u8> {
+    Some(b',')
 }
 
 #[cfg(feature = "persist")]
