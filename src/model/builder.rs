@@ -182,7 +182,7 @@ impl ModelBuilder {
     }
 }
 
-/// Fails where there is no memory for so many parameters and numbers of state, as they are and as they are drawn: an
+/// Fails where there is no memory for `n` parameters and numbers of state, as they are and as they are drawn: an
 /// allocation that fails later would end the process.
 fn check_memory(n: usize) -> Result<()> {
     let mut room: Vec<[f64; 2]> = Vec::new();

@@ -31,18 +31,12 @@ fn between(rng: &mut Rng, low: f64, high: f64) -> f64 {
     rng.random_range(low.ln()..high.ln()).exp()
 }
 
-fn activation(rng: &mut Rng) -> Activation {
-    use Activation::{Elu, Gelu, Identity, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
-    let all = [Identity, Relu, LeakyRelu { slope: 0.1 }, Elu { alpha: 1.0 }, Tanh, Sigmoid, Gelu, Silu];
-    one(rng, &all)
-}
-
 fn layers(rng: &mut Rng, most: usize) -> Vec<Layer> {
     let n = rng.random_range(0..=most);
     let mut layers = Vec::new();
     for _ in 0..n {
         let width = one(rng, &[1, 2, 3, 7, 8, 9, 17, 33]);
-        layers.push(Layer::dense(width, activation(rng)));
+        layers.push(Layer::dense(width, one(rng, &Activation::ALL)));
         if rng.random_bool(0.15) {
             layers.push(Layer::dropout(rng.random_range(0.0..0.9)));
         }

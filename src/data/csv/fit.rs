@@ -254,23 +254,20 @@ fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content>
 /// Fails if some of the filled cells are numbers and others are texts, since that is most likely a slip.
 fn check_mixture(numbers: &Cells<'_>, texts: &Cells<'_>, rows: &[usize]) -> Result<()> {
     let (present, _) = filled(texts, rows);
+    let is_number = |row: &usize| numbers.get(*row).is_some() && numbers.is_number(*row);
     let is_text = |row: &usize| numbers.get(*row).is_some() && !numbers.is_number(*row);
     let infinite = present.iter().find(|&&row| numbers.is_number(row) && numbers.number::<f64>(row).is_err());
     if let Some(&row) = infinite {
         numbers.number::<f64>(row)?;
     }
     let total = present.len();
-    let n_numbers =
-        present.iter().filter(|&&row| numbers.get(row).is_some() && numbers.is_number(row)).count();
+    let n_numbers = present.iter().filter(|row| is_number(row)).count();
     if n_numbers == 0 {
         return Ok(());
     }
     let n_texts = total - n_numbers;
     let slip_is_text = n_texts * 2 <= total;
-    let slip = present.iter().copied().find(|row| match slip_is_text {
-        true => is_text(row),
-        false => numbers.get(*row).is_some() && numbers.is_number(*row),
-    });
+    let slip = present.iter().copied().find(|row| if slip_is_text { is_text(row) } else { is_number(row) });
     let Some(row) = slip else { return Ok(()) };
     let (expected, others) = match slip_is_text {
         true => ("a number", n_numbers),

@@ -242,7 +242,7 @@ impl fmt::Display for Encoding {
 }
 
 impl Content {
-    /// What it is, with at most so many texts.
+    /// What it is, with that many texts at most.
     fn kind(&self, most: usize) -> String {
         let shown = |texts: &[String]| match texts.len() > most {
             true => format!("{} and {} more", quoted(&texts[..most]), texts.len() - most),
