@@ -211,11 +211,7 @@ impl<F: Scalar> Model<F> {
         }
         let targets = columns.iter().enumerate().map(|(k, columns)| {
             let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
-            takes_scaling
-                .then(|| {
-                    Standardizer::fit(data.targets().select(ndarray::Axis(1), columns).view(), data.weights())
-                })
-                .transpose()
+            takes_scaling.then(|| Standardizer::of_labels(data, columns)).transpose()
         });
         let targets = targets.collect::<Result<_>>()?;
         let features = Standardizer::of_features(data)?;
@@ -533,7 +529,9 @@ impl<F: Scalar> Model<F> {
             return Ok(0.0);
         }
         let targets = data.targets().select(ndarray::Axis(1), columns);
-        let labels = Labels { targets: targets.view(), weights: data.weights(), groups: data.groups() };
+        let weights = data.task_weights(columns).map_err(|e| e.within(self.place(k)))?;
+        let weights = weights.as_ref().map(|weights| weights.view());
+        let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
         self.network.loss(k).check(&labels).map_err(|e| e.within(self.place(k)))?;
         Ok(self.network.loss(k).total(&labels))
     }

@@ -234,13 +234,13 @@ impl<F: Scalar> Model<F> {
         })?;
 
         let columns = self.columns(data)?;
-        let weights = data.weights().map(|weights| weights.mapv(Scalar::to_f64));
         let mut tasks = Vec::with_capacity(losses.len());
         for (k, task) in self.tasks().iter().enumerate() {
             let targets = match columns[k].as_slice() {
                 [] => Array2::from_elem((data.n_rows(), task.columns_list().len()), f64::NAN),
                 columns => data.targets().select(Axis(1), columns).mapv(Scalar::to_f64),
             };
+            let weights = data.task_weights(&columns[k])?.map(|weights| weights.mapv(Scalar::to_f64));
             let weights = weights.as_ref().map(|weights| weights.view());
             let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
             let predictions = predictions[k].mapv(Scalar::to_f64);

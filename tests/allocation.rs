@@ -64,6 +64,7 @@ fn steady_steps_allocate_nothing() {
     let over = |over| Trainer::new(Adam::new(1e-3)).balance(CaGrad::new(0.4)).balance_over(over).threads(2);
     for (name, width, rows, batch, trainer) in [
         ("small", 10, 70, 32, Trainer::new(Adam::new(1e-3))),
+        ("weighted labels", 10, 70, 32, Trainer::new(Adam::new(1e-3))),
         ("momentum", 10, 70, 32, Trainer::new(Sgd::new(1e-3).momentum(0.9))),
         ("clipped", 10, 70, 32, Trainer::new(Sgd::new(1e-3)).clip_norm(1.0)),
         ("after the step", 10, 70, 32, Trainer::new(Adam::new(1e-3)).balance(Famo::new())),
@@ -79,7 +80,11 @@ fn steady_steps_allocate_nothing() {
         ("accumulated", 96, 1000, 100, Trainer::new(Adam::new(1e-3)).accumulate(6).threads(2)),
         ("three threads", 96, 1000, 600, Trainer::new(Adam::new(1e-3)).threads(3)),
     ] {
-        let data = table(rows, 12);
+        let mut data = table(rows, 12);
+        if name == "weighted labels" {
+            let weights = (0..rows).map(|row| (row % 3) as f32).collect();
+            data = data.with_target_weights("y1", weights).expect("weights");
+        }
         let mut model = Model::builder(12)
             .trunk([Layer::dense(width, Activation::Relu), Layer::dense(width, Activation::Tanh)])
             .task(Task::regression("y0").head([Layer::dense(width, Activation::Gelu)]))

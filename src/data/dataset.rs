@@ -1,9 +1,9 @@
-//! A table in memory: features, targets, and optionally a weight and a query group per row.
+//! A table in memory: features, targets, and optionally weights and a query group per row.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::{Names, names, resolution};
 use crate::{Error, ErrorKind, Result, Scalar};
@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// A table: one row per example, named feature columns and named target columns.
 ///
 /// Features are finite. A target that is NaN is a missing label. Targets of all kinds are numbers: a class is
-/// its index 0, 1, 2 … A row may carry a weight, and a group: the query whose candidates are ranked together.
+/// its index 0, 1, 2 … A row may carry a weight, each of its labels one more, and the row a group: the query whose
+/// candidates are ranked together.
 ///
 /// ```
 /// use polytask::data::Dataset;
@@ -28,11 +29,13 @@ use crate::{Error, ErrorKind, Result, Scalar};
 #[derive(Clone, Debug)]
 pub struct Dataset<F> {
     /// Another number for every table that may hold other rows or columns.
-    id: u64,
+    pub(super) id: u64,
     names: Arc<Names>,
     features: Array2<F>,
     targets: Array2<F>,
-    weights: Option<Array1<F>>,
+    pub(super) weights: Option<Array1<F>>,
+    /// The weights of labels, for each target column that has some; empty if none has.
+    pub(super) target_weights: Vec<Option<Array1<F>>>,
     groups: Option<Vec<u64>>,
     /// 0, 1, 2 …, made when a batch of all rows is first asked for.
     all_rows: OnceLock<Vec<usize>>,
@@ -105,6 +108,7 @@ impl<F: Scalar> Dataset<F> {
             features: row_major(features),
             targets: row_major(targets),
             weights: None,
+            target_weights: Vec::new(),
             groups: None,
             all_rows: OnceLock::new(),
         })
@@ -209,42 +213,6 @@ impl<F: Scalar> Dataset<F> {
         Ok(self)
     }
 
-    /// The same table with one weight per row: how much its errors count.
-    ///
-    /// ```
-    /// # use polytask::data::Dataset;
-    /// # use polytask::ndarray::array;
-    /// let data = Dataset::new(array![[0.0], [1.0]], array![[5.0], [6.0]])?;
-    /// assert!(data.weights().is_none());
-    /// let weighted = data.clone().with_weights(array![1.0, 0.5])?;
-    /// assert_eq!(weighted.weights(), Some(array![1.0, 0.5].view()));
-    /// assert!(data.clone().with_weights(array![1.0, -0.5]).is_err());
-    /// assert!(data.with_weights(array![0.0, 0.0]).is_err()); // nothing would count
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Shape`] if there is not one weight per row, [`ErrorKind::Value`] if a weight is negative
-    /// or not finite, or all are 0.
-    pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
-        self.check_length("weights", weights.len())?;
-        if let Some((row, weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < F::ZERO)
-        {
-            return Err(Error::new(
-                ErrorKind::Value,
-                format!("weights[{row}]"),
-                "a finite number, at least 0",
-                weight,
-            ));
-        }
-        if weights.iter().all(|&weight| weight == F::ZERO) {
-            return Err(Error::new(ErrorKind::Value, "weights", "at least one above 0", "only 0"));
-        }
-        self.weights = Some(Array1::from_vec(weights.to_vec()));
-        self.id = next_id();
-        Ok(self)
-    }
-
     /// The same table with one group per row: rows with the same number belong together. Batches, splits and
     /// folds keep them together; ranking losses compare rows within a group.
     ///
@@ -267,7 +235,7 @@ impl<F: Scalar> Dataset<F> {
         Ok(self)
     }
 
-    fn check_length(&self, place: &str, length: usize) -> Result<()> {
+    pub(super) fn check_length(&self, place: &str, length: usize) -> Result<()> {
         if length == self.n_rows() {
             return Ok(());
         }
@@ -347,11 +315,6 @@ impl<F: Scalar> Dataset<F> {
         self.targets.as_slice().expect("a table is row-major")
     }
 
-    /// The weight of each row, if rows have weights.
-    pub fn weights(&self) -> Option<ArrayView1<'_, F>> {
-        self.weights.as_ref().map(|weights| weights.view())
-    }
-
     /// The group of each row, if rows have groups.
     pub fn groups(&self) -> Option<&[u64]> {
         self.groups.as_deref()
@@ -402,12 +365,14 @@ impl<F: Scalar> Dataset<F> {
     pub(crate) fn select_here(&self, rows: &[usize]) -> Self {
         self.check_rows(rows);
         assert!(!rows.is_empty(), "a table has at least one row, and none was selected");
+        let of_rows = |weights: &Array1<F>| weights.select(Axis(0), rows);
         Self {
             id: next_id(),
             names: Arc::clone(&self.names),
             features: self.features.select(Axis(0), rows),
             targets: self.targets.select(Axis(0), rows),
-            weights: self.weights.as_ref().map(|weights| weights.select(Axis(0), rows)),
+            weights: self.weights.as_ref().map(of_rows),
+            target_weights: self.target_weights.iter().map(|own| own.as_ref().map(of_rows)).collect(),
             groups: self.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row]).collect()),
             all_rows: OnceLock::new(),
         }
@@ -437,7 +402,7 @@ impl<F: Scalar> Dataset<F> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if a number is too large for `G`, all weights are too small for it, or `G` cannot tell the
+    /// [`ErrorKind::Value`] if a number is too large for `G`, all weights of rows or of a target are too small for it, or `G` cannot tell the
     /// numbers of a column apart that differ here.
     pub fn cast<G: Scalar>(&self) -> Result<Dataset<G>> {
         for (matrix, names) in [(&self.features, &self.names.features), (&self.targets, &self.names.targets)]
@@ -453,12 +418,17 @@ impl<F: Scalar> Dataset<F> {
         if let Some(weights) = &self.weights {
             table = table.with_weights(weights.map(cast))?;
         }
+        for (target, own) in self.target_names().iter().zip(&self.target_weights) {
+            if let Some(own) = own {
+                table = table.with_target_weights(target, own.map(cast))?;
+            }
+        }
         table.groups = self.groups.clone();
         Ok(table)
     }
 }
 
-fn next_id() -> u64 {
+pub(super) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

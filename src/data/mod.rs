@@ -21,6 +21,7 @@ pub mod npz;
 mod resolution;
 mod scale;
 mod split;
+mod weights;
 
 pub use batches::{Batch, Batches, Sampler};
 pub use dataset::Dataset;

@@ -49,7 +49,7 @@ pub struct Standardizer<F> {
 }
 
 impl<F: Scalar> Standardizer<F> {
-    /// Fitted on the feature columns of `dataset`, with its weights if it has any; constant ones are
+    /// Fitted on the feature columns of `dataset`, with the weights of its rows if it has any; constant ones are
     /// [ignored](Self::ignoring_constants).
     ///
     /// # Errors
@@ -58,7 +58,8 @@ impl<F: Scalar> Standardizer<F> {
         Ok(Self::fit(dataset.features(), dataset.weights())?.ignoring_constants())
     }
 
-    /// Fitted on the labels of the target columns of `dataset` that are present, with its weights if it has any.
+    /// Fitted on the labels of the target columns of `dataset` that are present, with their
+    /// [weights](Dataset::label_weights) if they have any.
     ///
     /// ```
     /// # use polytask::data::{Dataset, Standardizer};
@@ -73,7 +74,17 @@ impl<F: Scalar> Standardizer<F> {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn of_targets(dataset: &Dataset<F>) -> Result<Self> {
-        Self::fit(dataset.targets(), dataset.weights())
+        Self::of_labels(dataset, &(0..dataset.n_targets()).collect::<Vec<_>>())
+    }
+
+    /// As [`of_targets`](Self::of_targets), of some target columns.
+    pub(crate) fn of_labels(dataset: &Dataset<F>, columns: &[usize]) -> Result<Self> {
+        let of_column = |&column: &usize| {
+            let weights = dataset.label_weights(column);
+            moments(dataset.targets().column(column), weights.as_ref().map(|weights| weights.view()))
+        };
+        let (mean, std) = columns.iter().map(of_column).unzip();
+        Self::from_moments(mean, std)
     }
 
     /// Fitted on `matrix` (`rows × columns`), in which NaN marks a missing number; without `weights` all rows

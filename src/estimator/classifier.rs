@@ -1,6 +1,6 @@
 //! Classes: one task of cross-entropy for each target column.
 
-use ndarray::{Array2, ArrayRef2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayRef2, ArrayView1};
 
 use super::ensemble::{check_labels, check_targets, mean_predictions};
 use super::{Checked, Estimator, Fitted};
@@ -174,13 +174,13 @@ impl<F: Scalar> Fitted<Classification, F> {
         self.predict_proba(&self.features_of(data)?)
     }
 
-    /// [`score`](Self::score) on a table, whose columns are found by name.
+    /// [`score`](Self::score) on a table, whose columns are found by name, with the weights of its labels.
     ///
     /// # Errors
     /// As [`predict_table`](Self::predict_table), and [`ErrorKind::Name`] if a target is not there or calls its classes
     /// something else.
     pub fn score_table(&self, data: &Dataset<F>) -> Result<f64> {
-        self.score(&self.features_of(data)?, &self.targets_of(data)?)
+        self.score_by(&self.features_of(data)?, &self.targets_of(data)?, &self.weights_of(data)?)
     }
 
     /// The mean over the targets of the share of labels that are predicted, 1 at best. A target without a label in
@@ -189,13 +189,21 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// # Errors
     /// As [`predict_proba`](Self::predict_proba), and [`ErrorKind::Shape`] if `y` is not `rows × targets`.
     pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
+        self.score_by(x, y, &[])
+    }
+
+    fn score_by(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>, weights: &[Option<Array1<f64>>]) -> Result<f64> {
         check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
         let predicted = self.predict(x)?;
         let accuracy = |k: usize| {
-            let pairs = y.column(k).into_iter().zip(predicted.column(k)).filter(|(y, _)| !y.is_nan());
-            let hits: Vec<bool> = pairs.map(|(y, p)| y == p).collect();
-            let n_hits = hits.iter().filter(|&&hit| hit).count();
-            (!hits.is_empty()).then(|| n_hits as f64 / hits.len() as f64)
+            let weights = weights.get(k).and_then(Option::as_ref);
+            let (mut hits, mut total) = (0.0, 0.0);
+            for (row, (y, p)) in y.column(k).into_iter().zip(predicted.column(k)).enumerate() {
+                let weight = if y.is_nan() { 0.0 } else { weights.map_or(1.0, |weights| weights[row]) };
+                total += weight;
+                hits += if y == p { weight } else { 0.0 };
+            }
+            (total > 0.0).then(|| hits / total)
         };
         let scores: Vec<f64> = (0..y.ncols()).filter_map(accuracy).collect();
         Ok(scores.iter().sum::<f64>() / scores.len() as f64)

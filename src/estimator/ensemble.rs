@@ -137,10 +137,14 @@ pub(super) fn check_labels<F>(y: ArrayView2<'_, F>, n_rows: usize, n_tasks: usiz
     }
 }
 
-/// Whether a target has a label among some rows, in one with a weight above 0.
+/// Whether a target has a label with a weight above 0 among some rows.
 fn has_label<F: Scalar>(data: &Dataset<F>, target: usize, rows: &[usize]) -> bool {
-    let counts = |&row: &usize| data.weights().is_none_or(|weights| weights[row] > F::ZERO);
-    rows.iter().filter(|row| counts(row)).any(|&row| !data.targets()[[row, target]].is_nan())
+    rows.iter().any(|&row| counts(data, row, target))
+}
+
+/// Whether there is a label, with a weight above 0.
+pub(super) fn counts<F: Scalar>(data: &Dataset<F>, row: usize, target: usize) -> bool {
+    !data.targets()[[row, target]].is_nan() && data.label_weight(row, target) > F::ZERO
 }
 
 /// Checks that there is something to learn: at least one target, each with at least one label that counts.

@@ -53,7 +53,7 @@ mod regressor;
 
 use std::marker::PhantomData;
 
-use ndarray::{Array2, Axis, CowArray, Ix2};
+use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 
 pub use classifier::{Classification, MultiTaskClassifier};
 #[cfg(feature = "persist")]
@@ -429,6 +429,13 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.
     fn features_of<'a>(&self, data: &'a Dataset<F>) -> Result<CowArray<'a, F, Ix2>> {
         self.members[0].features_of(data)
+    }
+
+    /// For each target of a table, in the same order, the weights of its labels if they have any.
+    fn weights_of(&self, data: &Dataset<F>) -> Result<Vec<Option<Array1<f64>>>> {
+        let columns = self.members[0].columns(data)?.concat();
+        let weights = columns.into_iter().map(|column| data.label_weights(column));
+        Ok(weights.map(|weights| weights.map(|weights| weights.mapv(Scalar::to_f64))).collect())
     }
 
     /// The targets of a table in the order of [`target_names`](Self::target_names).

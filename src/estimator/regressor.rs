@@ -1,8 +1,8 @@
 //! Quantities: one task of mean squared error for each target column.
 
-use ndarray::{Array2, ArrayRef2, ArrayView1, s};
+use ndarray::{Array1, Array2, ArrayRef2, s};
 
-use super::ensemble::{check_labels, check_targets, mean_predictions};
+use super::ensemble::{check_labels, check_targets, counts, mean_predictions};
 use super::{Checked, Estimator, Fitted};
 use crate::data::Dataset;
 use crate::loss::Labels;
@@ -119,11 +119,12 @@ impl Checked<Regression> {
         let members = self.settings.fit_members(data, &tasks)?;
         let ranges = (!self.settings.extrapolates).then(|| {
             let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
-            let of_column = |column: ArrayView1<'_, F>| {
-                let present = column.iter().map(|y| y.to_f64()).filter(|y| !y.is_nan());
-                present.fold((f64::INFINITY, f64::NEG_INFINITY), within)
+            let of_target = |k: usize| {
+                let present = (0..data.n_rows()).filter(|&row| counts(data, row, k));
+                let labels = present.map(|row| data.targets()[[row, k]].to_f64());
+                labels.fold((f64::INFINITY, f64::NEG_INFINITY), within)
             };
-            data.targets().columns().into_iter().map(of_column).collect()
+            (0..data.n_targets()).map(of_target).collect()
         });
         Ok(Fitted { members, kind: Regression { ranges } })
     }
@@ -169,13 +170,13 @@ impl<F: Scalar> Fitted<Regression, F> {
         self.predict(&self.features_of(data)?)
     }
 
-    /// [`score`](Self::score) on a table, whose columns are found by name.
+    /// [`score`](Self::score) on a table, whose columns are found by name, with the weights of its labels.
     ///
     /// # Errors
     /// As [`predict_table`](Self::predict_table), and [`ErrorKind::Name`](crate::ErrorKind::Name) if a target is not
     /// there.
     pub fn score_table(&self, data: &Dataset<F>) -> Result<f64> {
-        self.score(&self.features_of(data)?, &self.targets_of(data)?)
+        self.score_by(&self.features_of(data)?, &self.targets_of(data)?, &self.weights_of(data)?)
     }
 
     /// The mean over the targets of [R²](Metric::R2), 1 at best; 0 is what the mean of these labels would reach. A
@@ -185,10 +186,15 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// As [`predict`](Self::predict), and [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `y` is not `rows ×
     /// targets`.
     pub fn score(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>) -> Result<f64> {
+        self.score_by(x, y, &[])
+    }
+
+    fn score_by(&self, x: &ArrayRef2<F>, y: &ArrayRef2<F>, weights: &[Option<Array1<f64>>]) -> Result<f64> {
         check_labels(y.view(), x.nrows(), self.members[0].tasks().len())?;
         let (predicted, y) = (self.predict(x)?.mapv(Scalar::to_f64), y.mapv(Scalar::to_f64));
         let of_target = |k: usize| {
-            let labels = Labels { targets: y.slice(s![.., k..=k]), weights: None, groups: None };
+            let weights = weights.get(k).and_then(Option::as_ref).map(|weights| weights.view());
+            let labels = Labels { targets: y.slice(s![.., k..=k]), weights, groups: None };
             Metric::R2.evaluate(predicted.slice(s![.., k..=k]), &labels)
         };
         let scores: Vec<f64> = (0..y.ncols()).filter_map(of_target).collect();

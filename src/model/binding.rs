@@ -21,6 +21,8 @@ pub(super) struct Binding {
     features: Option<Vec<usize>>,
     /// Per task; none for a task without a loss whose columns the table lacks.
     targets: Vec<Vec<usize>>,
+    /// Per task the target column that has the weights of its labels; empty if the table has none but those of rows.
+    weights: Vec<Option<usize>>,
 }
 
 /// The bindings of a model to the tables that it saw last, the latest first.
@@ -66,10 +68,15 @@ impl<F: Scalar> Model<F> {
             return Ok(known);
         }
         let (features, targets) = (self.feature_order(data)?, self.columns(data)?);
+        let mut weights = Vec::with_capacity(targets.len());
         for (k, columns) in targets.iter().enumerate() {
             self.check_labels(k, columns, data)?;
+            weights.push(data.weighted_column(columns)?);
         }
-        let binding = Arc::new(Binding { table: data.id(), features, targets });
+        if weights.iter().all(Option::is_none) {
+            weights.clear();
+        }
+        let binding = Arc::new(Binding { table: data.id(), features, targets, weights });
         self.bindings.remember(Arc::clone(&binding));
         Ok(binding)
     }
@@ -184,6 +191,9 @@ impl<F: Scalar> Model<F> {
             }
         }
         trace.examples.gather(batch.rows, data.weights(), data.groups());
+        trace.weigh_labels(binding.weights.iter().map(|column| {
+            column.map(|column| batch.rows.iter().map(move |&row| data.label_weight(row, column)))
+        }));
     }
 }
 
@@ -207,7 +217,8 @@ mod tests {
     #[test]
     fn the_table_seen_longest_ago_is_forgotten_first() {
         let known = Bindings::default();
-        let bound = |table: u64| Arc::new(Binding { table, features: None, targets: Vec::new() });
+        let bound =
+            |table: u64| Arc::new(Binding { table, features: None, targets: vec![], weights: vec![] });
         (0..MOST as u64).for_each(|table| known.remember(bound(table)));
         assert_eq!(known.find(0).map(|binding| binding.table), Some(0));
         known.remember(bound(100));

@@ -89,6 +89,8 @@ pub(crate) struct TaskTrace<F> {
     pub(crate) delta: Array2<F>,
     /// In a network with products: the weighted delta plus what products add to it. Otherwise empty.
     pub(crate) seed: Array2<F>,
+    /// The weights of the labels, where the table has some for this task; otherwise empty.
+    weights: Vec<F>,
 }
 
 /// What the losses of all tasks see of a batch besides the targets.
@@ -98,8 +100,9 @@ pub(crate) struct Examples<F> {
     pub(crate) capacity: usize,
     pub(crate) weights: Array1<F>,
     pub(crate) groups: Vec<u64>,
-    /// Whether the rows of the batch have weights, and groups.
+    /// Whether the rows of the batch have weights, labels of some tasks weights of their own, and rows groups.
     pub(crate) has_weights: bool,
+    has_label_weights: bool,
     pub(crate) has_groups: bool,
 }
 
@@ -112,6 +115,7 @@ impl<F: Scalar> Trace<F> {
             targets: matrix(targets),
             delta: matrix(outputs),
             seed: matrix(0),
+            weights: Vec::new(),
         });
         Self {
             shape: Arc::clone(shape),
@@ -123,6 +127,7 @@ impl<F: Scalar> Trace<F> {
                 weights: Array1::zeros(batch_size),
                 groups: vec![0; batch_size],
                 has_weights: false,
+                has_label_weights: false,
                 has_groups: false,
             },
             comparison: Comparison::new(widths.len()),
@@ -221,9 +226,14 @@ impl<F: Scalar> Trace<F> {
     /// If there is no such task.
     pub fn labels(&self, task: usize) -> Labels<'_, F> {
         let n = self.examples.n;
+        let own = self.tasks[task].weights.as_slice();
+        let weights = match self.examples.has_label_weights && !own.is_empty() {
+            true => Some(ArrayView1::from(own)),
+            false => self.examples.has_weights.then(|| self.examples.weights.slice(s![..n])),
+        };
         Labels {
             targets: rows(&self.tasks[task].targets, n),
-            weights: self.examples.has_weights.then(|| self.examples.weights.slice(s![..n])),
+            weights,
             groups: self.examples.has_groups.then(|| &self.examples.groups[..n]),
         }
     }
@@ -295,7 +305,23 @@ impl<F: Scalar> Trace<F> {
         self.chunks.set_rows(n_rows);
         self.examples.n = n_rows;
         (self.examples.has_weights, self.examples.has_groups) = (false, false);
+        self.examples.has_label_weights = false;
         self.restart(Stage::Empty);
+    }
+
+    /// Gives each task the weights of its labels, one per row; `None` for a task whose labels weigh what their rows do.
+    pub(crate) fn weigh_labels<W: Iterator<Item = F>>(
+        &mut self,
+        weights: impl ExactSizeIterator<Item = Option<W>>,
+    ) {
+        self.examples.has_label_weights = weights.len() > 0;
+        for (task, weights) in self.tasks.iter_mut().zip(weights) {
+            task.weights.clear();
+            if let Some(weights) = weights {
+                task.weights.reserve_exact(self.examples.capacity);
+                task.weights.extend(weights);
+            }
+        }
     }
 
     /// The pass for going back: with the mode and the draw of the forward pass in the trace.

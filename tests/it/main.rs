@@ -28,6 +28,7 @@ mod hostile_files;
 mod hostile_input;
 mod hostile_labels;
 mod hostile_settings;
+mod label_weights;
 mod losses;
 mod masking;
 mod metrics;

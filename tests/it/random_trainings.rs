@@ -219,6 +219,13 @@ impl<F: Scalar> Case<F> {
             weights[rows - 1] = F::ONE;
             data = data.with_weights(weights)?;
         }
+        for k in 0..labels.len() {
+            if rng.random_bool(0.15) {
+                let mut own = Array1::from_shape_fn(rows, |_| F::from_f64(one(rng, &[0.0, 1.0, 0.2, 4.0])));
+                own[rows - 1] = F::ONE;
+                data = data.with_target_weights(&format!("task {k}"), own)?;
+            }
+        }
         if rng.random_bool(0.4) {
             data = data.with_groups((0..rows).map(|row| row as u64 / 3).collect())?;
         }

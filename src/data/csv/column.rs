@@ -85,7 +85,7 @@ pub enum Content {
         /// How many labels were missing.
         missing: usize,
     },
-    /// The weight of each row.
+    /// The weight of each row, or of the labels of some targets.
     Weights,
     /// The group of each row.
     Groups,

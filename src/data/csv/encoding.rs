@@ -200,7 +200,13 @@ impl Encoding {
                 }
                 Content::Weights => {
                     let weights = weights(&Cells::new(table, column, &self.reader)?)?;
-                    data = data.with_weights(weights).map_err(|error| error.within(table.source()))?;
+                    let place = |error: Error| error.within(table.source());
+                    for target in self.reader.weighted_by(&column.name) {
+                        data = data.with_target_weights(target, weights.clone()).map_err(place)?;
+                    }
+                    if self.reader.weights.as_ref() == Some(&column.name) {
+                        data = data.with_weights(weights).map_err(place)?;
+                    }
                 }
                 Content::Groups => {
                     data = data.with_groups(groups(&Cells::new(table, column, &self.reader)?)?)?;

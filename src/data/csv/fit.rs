@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::names::listed;
+use super::super::names::{self, listed};
 use super::cells::{Cells, index_of, spelling};
 use super::notation::{self, Hints, Reading};
 use super::{Column, Content, CsvReader, Encoding, Notation, Table};
@@ -67,8 +67,18 @@ fn filled<'a>(cells: &Cells<'a>, rows: &[usize]) -> (Vec<usize>, Vec<&'a str>) {
 /// Fails unless each column named in the settings exists and has only one role.
 fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
     let mut roles: Vec<(usize, &str)> = Vec::new();
+    // Several targets may share their weights.
+    let mut of_targets: Vec<&String> = Vec::new();
+    for (target, column) in &reader.target_weights {
+        let names: Vec<String> = reader.targets.iter().map(|target| target.name.clone()).collect();
+        names::find("targets of the settings, of which one has weights", &names, target)?;
+        if !of_targets.contains(&column) {
+            of_targets.push(column);
+        }
+    }
     let named = (reader.targets.iter().map(|target| (&target.name, "a target")))
         .chain(reader.weights.iter().map(|name| (name, "the weights")))
+        .chain(of_targets.into_iter().map(|name| (name, "the weights of a target")))
         .chain(reader.group.iter().map(|name| (name, "the groups")))
         .chain(reader.categorical.iter().map(|name| (name, "a categorical feature")))
         .chain(reader.ignored.iter().map(|name| (name, "left out")));
@@ -126,7 +136,7 @@ fn content(
         };
     }
     let (cells, reading) = read(texts, rows, hints);
-    if reader.weights.as_ref() == Some(name) {
+    if reader.weights.as_ref() == Some(name) || reader.weighted_by(name).next().is_some() {
         return Ok((Content::Weights, reading.numbers_of(&cells, rows)?.unwrap_or_default()));
     }
     if filled(&cells, rows).0.is_empty() {

@@ -82,6 +82,9 @@ use crate::{Result, Scalar};
 pub struct CsvReader {
     targets: Vec<Target>,
     weights: Option<String>,
+    /// Targets, and the columns that hold the weights of their labels.
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "Vec::is_empty"))]
+    target_weights: Vec<(String, String)>,
     group: Option<String>,
     categorical: Vec<String>,
     ignored: Vec<String>,
@@ -134,6 +137,7 @@ impl Default for CsvReader {
         Self {
             targets: Vec::new(),
             weights: None,
+            target_weights: Vec::new(),
             group: None,
             categorical: Vec::new(),
             ignored: Vec::new(),
@@ -220,6 +224,12 @@ impl CsvReader {
         self
     }
 
+    /// The targets whose labels have their weights in `column`.
+    fn weighted_by<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_column = self.target_weights.iter().filter(move |(_, weights)| weights == column);
+        of_column.map(|(target, _)| target.as_str())
+    }
+
     /// The order in which a person put the classes of a target.
     fn order_of(&self, name: &str) -> Option<&[String]> {
         let target = self.targets.iter().find(|target| target.name == name)?;
@@ -230,6 +240,26 @@ impl CsvReader {
     /// [`group_column`](Self::group_column).
     pub fn weights_column(mut self, name: impl Into<String>) -> Self {
         self.weights = Some(name.into());
+        self
+    }
+
+    /// Names the column that holds the weights of the labels of one target: numbers of at least 0, which multiply the
+    /// weights of the rows if there are any. Several targets may share a column.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "area,price,trust,rooms\n514,3,1,4\n563,4,0.5,\n";
+    /// let reader = CsvReader::new().targets(["price", "rooms"]).target_weights_column("price", "trust");
+    /// let (data, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
+    /// assert_eq!(data.label_weights(0).expect("weights"), ndarray::array![1.0, 0.5]);
+    /// assert!(data.label_weights(1).is_none());
+    /// assert_eq!(encoding.feature_names(), ["area"]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn target_weights_column(mut self, target: impl Into<String>, column: impl Into<String>) -> Self {
+        let target = target.into();
+        self.target_weights.retain(|(known, _)| *known != target);
+        self.target_weights.push((target, column.into()));
         self
     }
 
@@ -501,6 +531,7 @@ impl CsvReader {
         let others = self.weights.iter().chain(&self.group).chain(&self.categorical).chain(&self.ignored);
         targets
             .chain(others)
+            .chain(self.target_weights.iter().map(|(_, column)| column))
             .chain(self.missing_in.iter().map(|(name, _)| name))
             .map(String::as_str)
             .collect()

@@ -98,6 +98,10 @@ impl Row {
         if weighted {
             let weights = Array1::from_shape_fn(rows, |row| [1.0, 0.25, 3.0, 0.0][row % 4]);
             data = data.with_weights(weights).unwrap();
+            let own = Array1::from_shape_fn(rows, |row| [1.0, 2.0, 0.0, 1.0, 0.5][row % 5]);
+            for column in self.tasks.iter().skip(1).step_by(2).flat_map(Task::columns_list) {
+                data = data.with_target_weights(column, own.clone()).unwrap();
+            }
         }
         data
     }
