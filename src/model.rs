@@ -472,6 +472,12 @@ impl<F: Scalar> Model<F> {
         self.network.backward_along(&trace.pass(&self.theta, &self.state), trace, direction, own, gradient);
     }
 
+    /// Whether a task's loss compares rows of a group, which must then be in one batch.
+    pub(crate) fn compares_rows(&self) -> bool {
+        let mut tasks = self.tasks().iter().enumerate();
+        tasks.any(|(k, task)| task.has_loss() && self.network.loss(k).compares_rows())
+    }
+
     /// Whether the network learns the targets of a task brought to mean 0 and deviation 1.
     pub(crate) fn standardizes_targets(&self, task: usize) -> bool {
         self.scaling.targets[task].is_some()

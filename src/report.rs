@@ -6,7 +6,7 @@ use std::ops::Index;
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Sampler};
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
 use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
@@ -201,8 +201,8 @@ impl<F: Scalar> Model<F> {
     /// Evaluates the model on a data set: the loss of each task, the default metrics for its kind, and those
     /// added to it.
     ///
-    /// The network processes about a thousand rows at a time, but never divides a query group, and metrics such
-    /// as the area under a curve are computed over all rows together. (If a ranking task has no groups, its
+    /// The network processes about a thousand rows at a time, but never divides a group whose rows a loss compares, and
+    /// metrics such as the area under a curve are computed over all rows together. (If a ranking task has no groups, its
     /// loss takes each thousand rows as one list, and its metrics take all rows as one list.)
     ///
     /// ```text
@@ -219,7 +219,7 @@ impl<F: Scalar> Model<F> {
     }
 
     pub(crate) fn evaluate_here(&self, data: &Dataset<F>) -> Result<Report> {
-        let mut trace = self.trace(evaluation_rows(data));
+        let mut trace = self.trace(self.evaluation_rows(data));
         let mut predictions: Vec<_> = (0..self.tasks().len())
             .map(|k| Array2::<F>::zeros((data.n_rows(), self.prediction_width(k))))
             .collect();
@@ -277,6 +277,12 @@ impl<F: Scalar> Model<F> {
         Ok(Report { tasks, n_rows: data.n_rows(), total, n_in_total, warnings })
     }
 
+    /// How many rows are evaluated at once: enough that no group is divided whose rows are compared.
+    pub(crate) fn evaluation_rows(&self, data: &Dataset<F>) -> usize {
+        let largest = if self.compares_rows() { data.largest_group() } else { 1 };
+        crate::model::PREDICTION_ROWS.max(largest).min(data.n_rows())
+    }
+
     /// The loss of each task over a whole data set, computed batch by batch; `None` for a task without a loss
     /// or without labels. `visit` is called with the rows and the trace of each batch.
     pub(crate) fn mean_losses(
@@ -287,7 +293,11 @@ impl<F: Scalar> Model<F> {
     ) -> Result<Vec<Option<MeanLoss>>> {
         let n_tasks = self.tasks().len();
         let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
-        let mut batches = data.batches_in_order(trace.capacity());
+        let sampler = match self.compares_rows() {
+            true => Sampler::in_order(data, trace.capacity()),
+            false => Sampler::rows_in_order(data, trace.capacity()),
+        };
+        let mut batches = data.pass(sampler);
         while let Some(batch) = batches.next_batch()? {
             self.forward_at(&self.pass(Mode::Predict), &batch, trace)?;
             for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
@@ -319,11 +329,6 @@ pub(crate) fn weighted_total(losses: impl Iterator<Item = (Option<f64>, f64)>) -
     let weighted =
         losses.filter(|(_, weight)| *weight > 0.0).filter_map(|(loss, weight)| Some(weight * loss?));
     weighted.fold(None, |total, loss| Some(total.unwrap_or(0.0) + loss))
-}
-
-/// How many rows are evaluated at once: enough that even the largest query group is not divided.
-pub(crate) fn evaluation_rows<F: Scalar>(data: &Dataset<F>) -> usize {
-    crate::model::PREDICTION_ROWS.max(data.largest_group()).min(data.n_rows())
 }
 
 /// The metric, evaluated on the prediction columns it applies to. For quantities, these are the columns that

@@ -57,7 +57,8 @@ impl<F> Batch<'_, F> {
 ///
 /// The last batch of an epoch is shorter if the rows do not divide evenly. If the batch size exceeds the table, a batch is
 /// the whole table. If rows have groups, whole groups are shuffled, and a batch holds as many whole groups as fit, the
-/// rows of each group side by side. Steps do not allocate.
+/// rows of each group side by side; [`shuffled_rows`](Self::shuffled_rows) and [`rows_in_order`](Self::rows_in_order)
+/// pay no heed to groups. Steps do not allocate.
 #[derive(Debug)]
 pub struct Sampler {
     /// None: every epoch in the order of the table.
@@ -80,13 +81,50 @@ struct Groups {
     ends: Vec<usize>,
 }
 
+/// What a batch must not divide.
+enum Units {
+    /// So many rows, each by itself.
+    Rows(usize),
+    /// The rows of each group.
+    Groups(Vec<Vec<usize>>),
+}
+
+impl Units {
+    /// The groups of a table; its rows, if there are none.
+    fn groups_of<F: Scalar>(dataset: &Dataset<F>) -> Self {
+        match dataset.groups() {
+            None => Self::Rows(dataset.n_rows()),
+            Some(groups) => Self::Groups(members(groups)),
+        }
+    }
+}
+
 impl Sampler {
     /// Batches of `batch_size` rows, reshuffled every epoch; the order is drawn from `seed`.
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn shuffled<F: Scalar>(dataset: &Dataset<F>, batch_size: usize, seed: u64) -> Result<Self> {
-        Self::new(dataset, batch_size, seed, Some(ChaCha8Rng::seed_from_u64(seed)))
+        Self::new(Units::groups_of(dataset), batch_size, Some(seed))
+    }
+
+    /// As [`shuffled`](Self::shuffled), but rows are shuffled one by one, whatever group they are in: for losses that do
+    /// not [compare rows](crate::loss::LossFunction::compares_rows).
+    ///
+    /// ```
+    /// use polytask::data::{Dataset, Sampler};
+    ///
+    /// let patients = vec![1, 1, 1, 1, 2, 2];
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 6], 1, &[], 0)?.with_groups(patients)?;
+    /// assert!(Sampler::shuffled(&data, 3, 7).is_err()); // four rows of the first
+    /// assert_eq!(Sampler::shuffled_rows(&data, 3, 7)?.next_batch(&data).n_rows(), 3);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if the batch size is 0.
+    pub fn shuffled_rows<F: Scalar>(dataset: &Dataset<F>, batch_size: usize, seed: u64) -> Result<Self> {
+        Self::new(Units::Rows(dataset.n_rows()), batch_size, Some(seed))
     }
 
     /// Batches of `batch_size` rows in table order, the same every epoch.
@@ -107,21 +145,35 @@ impl Sampler {
     /// # Errors
     /// [`ErrorKind::Setting`] if the batch size is 0, or smaller than the largest group.
     pub fn in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
-        Self::new(dataset, batch_size, 0, None)
+        Self::new(Units::groups_of(dataset), batch_size, None)
     }
 
-    fn new<F: Scalar>(
-        dataset: &Dataset<F>,
-        batch_size: usize,
-        seed: u64,
-        generator: Option<ChaCha8Rng>,
-    ) -> Result<Self> {
+    /// As [`in_order`](Self::in_order), but the rows of a group need not be in the same batch.
+    ///
+    /// ```
+    /// use polytask::data::{Dataset, Sampler};
+    ///
+    /// let data = Dataset::<f64>::from_slices(&[0.5; 4], 1, &[], 0)?.with_groups(vec![8, 9, 8, 9])?;
+    /// assert_eq!(Sampler::in_order(&data, 3)?.next_batch(&data).rows, [0, 2]);
+    /// assert_eq!(Sampler::rows_in_order(&data, 3)?.next_batch(&data).rows, [0, 1, 2]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if the batch size is 0.
+    pub fn rows_in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
+        Self::new(Units::Rows(dataset.n_rows()), batch_size, None)
+    }
+
+    fn new(units: Units, batch_size: usize, seed: Option<u64>) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0)
                 .advise("32 is a good start"));
         }
-        let n = dataset.n_rows();
-        let groups = dataset.groups().map(members);
+        let (n, groups) = match units {
+            Units::Rows(n) => (n, None),
+            Units::Groups(members) => (members.iter().map(Vec::len).sum(), Some(members)),
+        };
         if let Some((group, rows)) = groups.iter().flatten().enumerate().find(|(_, g)| g.len() > batch_size) {
             return Err(Error::new(
                 ErrorKind::Setting,
@@ -139,8 +191,9 @@ impl Sampler {
             ends: Vec::with_capacity(members.len()),
             members,
         });
-        let mut sampler =
-            Self { generator, seed, batch_size: batch_size.min(n), epoch: 0, position: 0, order, groups };
+        let (generator, batch_size) = (seed.map(ChaCha8Rng::seed_from_u64), batch_size.min(n));
+        let seed = seed.unwrap_or(0);
+        let mut sampler = Self { generator, seed, batch_size, epoch: 0, position: 0, order, groups };
         sampler.arrange();
         Ok(sampler)
     }
@@ -357,7 +410,7 @@ impl<F: Scalar> Dataset<F> {
         self.groups().map(members).iter().flatten().map(Vec::len).max().unwrap_or(1)
     }
 
-    fn pass(&self, sampler: Result<Sampler>) -> Batches<'_, F> {
+    pub(crate) fn pass(&self, sampler: Result<Sampler>) -> Batches<'_, F> {
         match sampler {
             Ok(sampler) => Batches { dataset: self, sampler: Some(sampler), fault: None },
             Err(fault) => Batches { dataset: self, sampler: None, fault: Some(fault) },

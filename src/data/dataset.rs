@@ -213,8 +213,8 @@ impl<F: Scalar> Dataset<F> {
         Ok(self)
     }
 
-    /// The same table with one group per row: rows with the same number belong together. Batches, splits and
-    /// folds keep them together; ranking losses compare rows within a group.
+    /// The same table with one group per row: rows with the same number belong together. Splits and folds keep them
+    /// together. Ranking losses compare rows within a group; a training with such a loss keeps them in one batch.
     ///
     /// ```
     /// # use polytask::data::Dataset;

@@ -188,6 +188,12 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
         Kind::Quantity { parts: 1, point: 0 }
     }
 
+    /// Whether the loss compares the rows of a [group](Labels::groups) with one another, so that a batch must hold whole
+    /// groups. A loss that does not may see the rows of a group in different batches.
+    fn compares_rows(&self) -> bool {
+        self.kind() == Kind::Ranking
+    }
+
     /// Whether the value can be below 0, as the logarithm of a density can. A [balancing method](crate::balance) that
     /// divides by losses or takes their logarithm refuses such a loss at the start of a training; any other loss,
     /// should it turn out to be negative, at that step.
@@ -328,6 +334,9 @@ impl<F: Scalar, L: LossFunction<F> + ?Sized> LossFunction<F> for Arc<L> {
     }
     fn kind(&self) -> Kind {
         (**self).kind()
+    }
+    fn compares_rows(&self) -> bool {
+        (**self).compares_rows()
     }
     fn can_be_negative(&self) -> bool {
         (**self).can_be_negative()

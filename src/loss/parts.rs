@@ -8,15 +8,15 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::{Kind, Labels, LossFunction};
+use super::{Labels, LossFunction};
 use crate::{Error, ErrorKind, Result};
 
 /// Checks that `loss` is a mean over rows, on one batch: that any cut of the rows into two parts, and the cut into single
 /// rows, has the value and the delta of the whole, `Σ N_b L_b / Σ N_b` with N_b the [total](LossFunction::total) of
 /// part b, and that a part whose total is 0 has value 0 and delta 0.
 ///
-/// Query groups stay whole. A ranking loss without groups has one list for the whole batch, which cannot be cut. Check a
-/// loss of your own on a batch with missing labels, weights of 0, and whatever else it treats as a special case.
+/// Groups stay whole if the loss [compares their rows](LossFunction::compares_rows); without groups it then has one for
+/// the whole batch, which cannot be cut. Check a loss of your own on a batch with missing labels, weights of 0, and whatever else it treats as a special case.
 ///
 /// ```
 /// use ndarray::{ArrayView2, ArrayViewMut2, array};
@@ -52,7 +52,7 @@ pub fn check_parts(
     loss.check(labels)?;
     let every_row: Vec<usize> = (0..outputs.nrows()).collect();
     let whole = Part::of(loss, outputs, labels, &every_row)?;
-    let units = units(labels, loss.kind() == Kind::Ranking);
+    let units = units(labels, loss.compares_rows());
     let single =
         units.iter().map(|unit| Part::of(loss, outputs, labels, unit)).collect::<Result<Vec<_>>>()?;
     whole.compare(&single)?;
@@ -65,11 +65,13 @@ pub fn check_parts(
     Ok(())
 }
 
-/// The rows that a cut may not part: those of a query group; of a ranking loss without groups, all.
-fn units(labels: &Labels<'_, f64>, is_ranking: bool) -> Vec<Vec<usize>> {
+/// The rows that a cut may not part: of a loss that compares rows those of a group, and without groups all.
+fn units(labels: &Labels<'_, f64>, compares_rows: bool) -> Vec<Vec<usize>> {
     let rows = 0..labels.targets.nrows();
-    let Some(groups) = labels.groups else {
-        return if is_ranking { vec![rows.collect()] } else { rows.map(|row| vec![row]).collect() };
+    let groups = match labels.groups {
+        _ if !compares_rows => return rows.map(|row| vec![row]).collect(),
+        None => return vec![rows.collect()],
+        Some(groups) => groups,
     };
     let mut order: Vec<usize> = rows.collect();
     order.sort_by_key(|&row| groups[row]);

@@ -53,14 +53,15 @@ impl<F: Scalar> Accumulation<F> {
         history: &History,
     ) -> Result<()> {
         self.totals.fill(0.0);
-        for part in parts(batch, rows_at_once) {
+        let keeps_groups = model.compares_rows();
+        for part in parts(batch, rows_at_once, keeps_groups) {
             model.label_totals(&part, trace, &mut self.of_part)?;
             self.totals.iter_mut().zip(&self.of_part).for_each(|(total, part)| *total += part);
         }
         losses.fill(0.0);
         gradient.fill(F::ZERO);
         let mut first_row = 0;
-        for part in parts(batch, rows_at_once) {
+        for part in parts(batch, rows_at_once, keeps_groups) {
             model.label_totals(&part, trace, &mut self.of_part)?;
             let pass = model.pass(Mode::Train).with_draw(draw.from_row(first_row));
             model.forward_at(&pass, &part, trace)?;
@@ -83,13 +84,14 @@ impl<F: Scalar> Accumulation<F> {
 }
 
 impl Trainer {
-    /// Whether accumulation is possible with the other settings and the table's groups.
-    pub(super) fn check_accumulation<F: Scalar>(&self, data: &Dataset<F>) -> Result<()> {
+    /// Whether accumulation is possible with the other settings and the table's groups, if they are to stay whole.
+    pub(super) fn check_accumulation<F: Scalar>(&self, keeps_groups: bool, data: &Dataset<F>) -> Result<()> {
         let place = "batches to accumulate";
         match (self.accumulation, &self.method) {
             (0, _) => Err(Error::new(ErrorKind::Setting, place, "at least 1", 0)),
             (1, _) => Ok(()),
             // A part must have room for the largest group.
+            (_, Method::Fixed) if !keeps_groups => Ok(()),
             (_, Method::Fixed) => Sampler::in_order(data, self.batch_size).map(drop),
             (found, _) => {
                 let expected = "1 with a balancing method, which is shown the whole batch at once";
@@ -100,10 +102,11 @@ impl Trainer {
     }
 }
 
-/// The parts of a batch, of at most `rows` rows, in order; groups, which lie together, stay whole.
+/// The parts of a batch, of at most `rows` rows, in order; groups that lie together stay whole if they are to.
 fn parts<'a, F: Scalar>(
     batch: &Batch<'a, F>,
     rows: usize,
+    keeps_groups: bool,
 ) -> impl Iterator<Item = Batch<'a, F>> + use<'a, F> {
     let (dataset, mut rest) = (batch.dataset, batch.rows);
     std::iter::from_fn(move || {
@@ -111,7 +114,7 @@ fn parts<'a, F: Scalar>(
             return None;
         }
         let mut end = rows.min(rest.len());
-        if let Some(groups) = dataset.groups() {
+        if let Some(groups) = dataset.groups().filter(|_| keeps_groups) {
             while end < rest.len() && groups[rest[end]] == groups[rest[end - 1]] {
                 end -= 1;
             }

@@ -90,7 +90,7 @@ impl Trainer {
     }
 
     /// The settings that change what a step does, by name.
-    pub(super) fn settings_to_keep(&self, n_rows: usize) -> BTreeMap<String, String> {
+    pub(super) fn settings_to_keep(&self, n_rows: usize, divides_groups: bool) -> BTreeMap<String, String> {
         let rule = self.rule.settings().into_iter();
         let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
         let others = [
@@ -105,7 +105,10 @@ impl Trainer {
             ("shuffles", self.shuffles.to_string()),
             ("rows of the data", n_rows.to_string()),
         ];
-        rule.chain(others.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
+        // Earlier versions kept all groups together, and so had another order of rows.
+        let groups = divides_groups.then(|| ("groups", "in any batch, since no task ranks".to_owned()));
+        let others = others.into_iter().chain(groups).map(|(name, value)| (name.to_owned(), value));
+        rule.chain(others).collect()
     }
 }
 

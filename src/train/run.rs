@@ -12,7 +12,7 @@ use crate::data::{Batch, Dataset, Sampler};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::Optimizer;
-use crate::report::{Report, TaskReport, evaluation_rows};
+use crate::report::{Report, TaskReport};
 use crate::{Model, Result, Scalar, Trace};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
@@ -116,11 +116,14 @@ impl<F: Scalar> Run<F> {
         if let Some(max_norm) = trainer.clip_norm {
             optimizer = optimizer.clip_norm(max_norm)?;
         }
-        trainer.check_accumulation(data)?;
+        let keeps_groups = model.compares_rows();
+        trainer.check_accumulation(keeps_groups, data)?;
         let rows = trainer.batch_size.saturating_mul(trainer.accumulation);
-        let sampler = match trainer.shuffles {
-            true => Sampler::shuffled(data, rows, trainer.seed)?,
-            false => Sampler::in_order(data, rows)?,
+        let sampler = match (trainer.shuffles, keeps_groups) {
+            (true, true) => Sampler::shuffled(data, rows, trainer.seed)?,
+            (true, false) => Sampler::shuffled_rows(data, rows, trainer.seed)?,
+            (false, true) => Sampler::in_order(data, rows)?,
+            (false, false) => Sampler::rows_in_order(data, rows)?,
         };
         let per_epoch = data.n_rows().div_ceil(sampler.batch_size()) as u64;
         let n_steps = match trainer.length {
@@ -145,7 +148,7 @@ impl<F: Scalar> Run<F> {
             length: trainer.length,
             threads: trainer.threads,
             #[cfg(feature = "persist")]
-            settings: trainer.settings_to_keep(data.n_rows()),
+            settings: trainer.settings_to_keep(data.n_rows(), data.groups().is_some() && !keeps_groups),
         })
     }
 
@@ -162,7 +165,7 @@ impl<F: Scalar> Run<F> {
         Workspace {
             trace: model.trace(rows).threads(threads),
             gradient: Aligned::zeros(model.n_parameters()),
-            validation: validation.map(|data| model.trace(evaluation_rows(data)).threads(threads)),
+            validation: validation.map(|data| model.trace(model.evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
             rows: Vec::with_capacity(self.sampler.batch_size()),
             state: model.state().to_vec(),
@@ -426,8 +429,9 @@ impl<F: Scalar> Run<F> {
                 (report.tasks().iter().map(TaskReport::loss_if_any).collect(), Some(report))
             }
             false => {
-                let trace =
-                    workspace.validation.get_or_insert_with(|| model.trace(evaluation_rows(validation)));
+                let trace = workspace
+                    .validation
+                    .get_or_insert_with(|| model.trace(model.evaluation_rows(validation)));
                 let losses = model.mean_losses(validation, trace, |_, _| {})?;
                 (losses.into_iter().map(|loss| loss.map(|loss| loss.mean)).collect(), None)
             }

@@ -93,7 +93,8 @@ impl Trainer {
         }
     }
 
-    /// The number of rows in a batch, at least 1 (default: 32). If the data has fewer, a batch is all of them.
+    /// The number of rows in a batch, at least 1 (default: 32). If the data has fewer, a batch is all of them. Where a
+    /// loss [compares rows](crate::loss::LossFunction::compares_rows), a batch has room for the largest group.
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;

@@ -225,7 +225,6 @@ fn a_log_is_plain_lines_and_faults_are_errors() {
     let fit = |trainer: Trainer| trainer.epochs(2).fit_validated(&mut model(&train), &train, &held_out);
     let unvalidated = |trainer: Trainer| trainer.epochs(2).fit(&mut model(&train), &train);
     let adam = || Trainer::new(Adam::new(0.01));
-    let grouped = train.clone().with_groups((0..64).map(|i| i / 32).collect()).unwrap();
     for (fault, found) in [
         ("patience: expected at least 1", fit(adam().callback(EarlyStopping::new().patience(0)))),
         ("min_delta", fit(adam().callback(EarlyStopping::new().min_delta(f64::NAN)))),
@@ -238,7 +237,6 @@ fn a_log_is_plain_lines_and_faults_are_errors() {
         ("log: expected a line after at least 1", fit(adam().callback(Log::new().every_steps(0)))),
         ("batches to accumulate: expected at least 1", fit(adam().accumulate(0))),
         ("balancing method", fit(adam().accumulate(2).balance(polytask::balance::UpGrad::new()))),
-        ("group", adam().batch_size(16).accumulate(2).fit(&mut model(&train), &grouped)),
     ] {
         let error = found.expect_err(fault).to_string();
         assert!(error.contains(fault), "{fault}: {error}");

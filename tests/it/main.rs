@@ -24,6 +24,7 @@ mod gradcheck_net;
 mod gradcheck_planted;
 mod gradients;
 mod gramian;
+mod groups;
 mod hostile_files;
 mod hostile_input;
 mod hostile_labels;
