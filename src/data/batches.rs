@@ -312,7 +312,7 @@ impl Sampler {
         self.batch_size
     }
 
-    fn n_rows(&self) -> usize {
+    pub(crate) fn n_rows(&self) -> usize {
         self.groups.as_ref().map_or(self.order.len(), |groups| groups.rows.len())
     }
 }

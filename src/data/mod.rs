@@ -14,6 +14,8 @@ mod batches;
 pub mod csv;
 mod dataset;
 pub mod datasets;
+#[cfg(feature = "persist")]
+mod fingerprint;
 pub(crate) mod names;
 pub mod npy;
 #[cfg(feature = "npz")]
@@ -25,6 +27,8 @@ mod weights;
 
 pub use batches::{Batch, Batches, Sampler};
 pub use dataset::Dataset;
+#[cfg(feature = "persist")]
+pub(crate) use fingerprint::Fingerprint;
 pub use names::Names;
 pub use scale::Standardizer;
 pub use split::Fold;

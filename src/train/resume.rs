@@ -13,6 +13,7 @@
 //! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
 //!                            and state that one of them keeps
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
+//!                            what tells the table from another one
 //! ```
 //! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
 //! person's own cannot be written down, and the trainer at hand has them all.
@@ -23,7 +24,7 @@ use std::path::Path;
 use super::callback::CallbacksState;
 use super::checkpoint::{Checkpoints, steps_in};
 use super::run::Run;
-use super::trainer::Trainer;
+use super::trainer::{Allowed, Trainer};
 use crate::balance::State;
 use crate::data::Dataset;
 use crate::persist::{Reader, Writer};
@@ -33,11 +34,13 @@ impl Trainer {
     /// Takes up the training that [`Run::save`] saved: fills `model`, which was built as it was then, and gives the
     /// run. On the same `data` the steps that follow have the bits they would have had without the stop.
     ///
-    /// The number of steps or epochs and the number of threads may be others than they were.
+    /// The number of steps or epochs and the number of threads may be others than they were, and those that
+    /// [`allow_other_rates`](Self::allow_other_rates) is about, if that was said.
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
-    /// setting is not what it was, which the message names; those of [`start`](Self::start) if model or data
+    /// setting is not what it was, which the message names; [`ErrorKind::Value`] if `data` is another table, unless
+    /// [`allow_other_table`](Self::allow_other_table) was said; those of [`start`](Self::start) if model or data
     /// do not fit. Nothing is changed then.
     pub fn resume<F: Scalar>(
         &self,
@@ -84,7 +87,7 @@ impl Trainer {
         }
         model.check_described_in(reader)?;
         let mut run = self.start(model, data)?;
-        run.read(model.n_parameters() + model.state().len(), reader)?;
+        run.read(model.n_parameters() + model.state().len(), self.allowed, reader)?;
         model.read_weights(reader)?;
         Ok(run)
     }
@@ -103,10 +106,10 @@ impl Trainer {
             ("batches in a step", self.accumulation.to_string()),
             ("seed", self.seed.to_string()),
             ("shuffles", self.shuffles.to_string()),
-            ("rows of the data", n_rows.to_string()),
+            (ROWS, n_rows.to_string()),
         ];
         // Earlier versions kept all groups together, and so had another order of rows.
-        let groups = divides_groups.then(|| ("groups", "in any batch, since no task ranks".to_owned()));
+        let groups = divides_groups.then(|| (GROUPS, "in any batch, since no task ranks".to_owned()));
         let others = others.into_iter().chain(groups).map(|(name, value)| (name.to_owned(), value));
         rule.chain(others).collect()
     }
@@ -146,6 +149,9 @@ struct Counts {
     /// The callback that had ended the training.
     #[serde(default)]
     stopped_by: Option<String>,
+    /// What tells the table from others; checkpoints of earlier versions do not say.
+    #[serde(default)]
+    table: Option<String>,
 }
 
 impl<F: Scalar> Run<F> {
@@ -229,6 +235,7 @@ impl<F: Scalar> Run<F> {
                     .collect(),
                 kept_at: called.kept.as_ref().map(|kept| kept.0),
                 stopped_by: self.history.stopped_by().map(str::to_owned),
+                table: Some(self.table.to_text()),
             },
         )?;
         for (i, moment) in self.optimizer.moments().iter().enumerate() {
@@ -256,9 +263,25 @@ impl<F: Scalar> Run<F> {
     }
 
     /// Brings a run that has just begun to where the one in the file was.
-    fn read(&mut self, n_kept: usize, reader: &Reader<'_>) -> Result<()> {
+    fn read(&mut self, n_kept: usize, allowed: Allowed, reader: &Reader<'_>) -> Result<()> {
         let counts: Counts = reader.section("run")?;
-        self.check_settings(&counts.settings)?;
+        self.check_settings(&counts.settings, allowed)?;
+        let differs = match &counts.table {
+            None => Vec::new(),
+            Some(table) => self.table.differs_from(table).ok_or_else(|| {
+                Error::new(ErrorKind::File, "table of the run", "five numbers in base 16", table)
+            })?,
+        };
+        if !(differs.is_empty() || allowed.other_table) {
+            let found = format!("one with other {}", differs.join(" and other "));
+            return Err(Error::new(
+                ErrorKind::Value,
+                "data",
+                "the table that the training learnt from",
+                found,
+            )
+            .advise(OTHER_TABLE));
+        }
         let moments = self.optimizer.moments();
         let read = |i: usize| reader.tensor::<F>(&format!("run.optimizer.{i}"), &[moments[i].len()]);
         let (first, second) = (read(0)?, read(1)?);
@@ -276,7 +299,15 @@ impl<F: Scalar> Run<F> {
         if counts.epoch > 1 << 53 {
             return Err(Error::new(ErrorKind::File, "epoch", "at most 2^53", counts.epoch));
         }
-        self.sampler.seek(counts.epoch, counts.position)?;
+        let is_same = |setting: &str| self.settings.get(setting) == counts.settings.get(setting);
+        match differs.is_empty() && is_same(ROWS) && is_same(GROUPS) {
+            true => self.sampler.seek(counts.epoch, counts.position)?,
+            false => {
+                let had_ended = counts.settings.get(ROWS) == Some(&counts.position.to_string());
+                let position = if had_ended { self.sampler.n_rows() } else { 0 };
+                self.sampler.seek(counts.epoch, position)?;
+            }
+        }
         self.last = reader.tensor("run.last", &[self.last.len()])?;
         self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
         self.history.read(reader, &self.own_weights)?;
@@ -310,20 +341,41 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    fn check_settings(&self, saved: &BTreeMap<String, String>) -> Result<()> {
+    fn check_settings(&self, saved: &BTreeMap<String, String>, allowed: Allowed) -> Result<()> {
+        let of_rule = format!("{}, ", self.optimizer.rule().name());
         for name in saved.keys().chain(self.settings.keys()) {
             let value = |settings: &BTreeMap<String, String>| {
                 settings.get(name).map_or_else(|| "nothing".to_owned(), |value| without_solvers(value))
             };
             let (then, now) = (value(saved), value(&self.settings));
-            if then != now {
-                return Err(Error::new(ErrorKind::Setting, name, format!("{then}, as it was"), now)
-                    .advise("to go on with other settings, load the model and fit it"));
+            let is_rate = name.starts_with(&of_rule) || RATES.contains(&name.as_str());
+            let (is_allowed, advice) = match name.as_str() {
+                _ if is_rate => (allowed.other_rates, OTHER_RATES),
+                ROWS | GROUPS => (allowed.other_table, OTHER_TABLE),
+                _ => (false, "to go on with other settings, load the model and fit it"),
+            };
+            if then != now && !is_allowed {
+                return Err(
+                    Error::new(ErrorKind::Setting, name, format!("{then}, as it was"), now).advise(advice)
+                );
             }
         }
         Ok(())
     }
 }
+
+/// Settings that concern the optimiser alone, besides those of its rule.
+const RATES: [&str; 2] = ["schedule", "largest norm"];
+
+/// The number of rows of the table, and whether it has groups that batches may divide.
+const ROWS: &str = "rows of the data";
+const GROUPS: &str = "groups";
+
+const OTHER_RATES: &str =
+    "`Trainer::allow_other_rates` goes on with the new one; to begin anew with it, load the model and fit it";
+
+const OTHER_TABLE: &str =
+    "`Trainer::allow_other_table` goes on with this one; to begin anew on it, load the model and fit it";
 
 /// The lists of these names, which are in the file by number.
 fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {

@@ -53,6 +53,9 @@ pub struct Run<F: Scalar> {
     /// The settings that a run must have in common with the one it takes up.
     #[cfg(feature = "persist")]
     pub(super) settings: std::collections::BTreeMap<String, String>,
+    /// The table that it learns from.
+    #[cfg(feature = "persist")]
+    pub(super) table: crate::data::Fingerprint,
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
     rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
@@ -147,6 +150,8 @@ impl<F: Scalar> Run<F> {
             n_steps,
             length: trainer.length,
             threads: trainer.threads,
+            #[cfg(feature = "persist")]
+            table: data.fingerprint(),
             #[cfg(feature = "persist")]
             settings: trainer.settings_to_keep(data.n_rows(), data.groups().is_some() && !keeps_groups),
         })

@@ -50,8 +50,18 @@ pub struct Trainer {
     pub(super) checkpoints: Option<Checkpoints>,
     #[cfg(feature = "persist")]
     pub(super) resume_from: Option<PathBuf>,
+    #[cfg(feature = "persist")]
+    pub(super) allowed: Allowed,
     pub(super) accumulation: usize,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
+}
+
+/// In what a training may differ from the checkpoint that it is taken up from.
+#[cfg(feature = "persist")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowed {
+    pub(super) other_table: bool,
+    pub(super) other_rates: bool,
 }
 
 /// How the tasks are weighted.
@@ -88,6 +98,8 @@ impl Trainer {
             checkpoints: None,
             #[cfg(feature = "persist")]
             resume_from: None,
+            #[cfg(feature = "persist")]
+            allowed: Allowed::default(),
             accumulation: 1,
             callbacks: Vec::new(),
         }
@@ -352,6 +364,68 @@ impl Trainer {
     #[must_use]
     pub fn resume_from(mut self, folder: impl Into<PathBuf>) -> Self {
         self.resume_from = Some(folder.into());
+        self
+    }
+
+    /// Lets a training be resumed on another table than that of its checkpoint, which is an error otherwise: rows that
+    /// have come in since, say. θ, the moments, the balance and the history are those of the checkpoint; an epoch that
+    /// was under way begins anew. Features and targets keep the scaling that they had.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-table-{}.safetensors", std::process::id()));
+    /// let (early, late) = (datasets::robot_arm::<f32>(100, 0.05, 1), datasets::robot_arm::<f32>(150, 0.05, 1));
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(50).epochs(3);
+    /// let mut run = trainer.start(&model, &early)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// (0..3).try_for_each(|_| run.step(&mut model, &early, &mut workspace))?; // into the second epoch
+    /// run.save(&model, &path)?;
+    ///
+    /// let error = trainer.resume(&mut model, &late, &path).unwrap_err().to_string();
+    /// assert!(error.contains("Trainer::allow_other_table"), "{error}");
+    /// let run = trainer.allow_other_table().resume(&mut model, &late, &path)?;
+    /// assert_eq!((run.history().n_steps(), run.optimizer().count()), (3, 3));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[cfg(feature = "persist")]
+    #[must_use]
+    pub fn allow_other_table(mut self) -> Self {
+        self.allowed.other_table = true;
+        self
+    }
+
+    /// Lets a training be resumed with other numbers for the optimiser than those of its checkpoint, which is an error
+    /// otherwise: the learning rate, its schedule, weight decay, memories, the largest norm. The rule and all that it
+    /// remembers are those of the checkpoint; the schedule counts steps from the beginning of the training, and what
+    /// callbacks have made of the rate multiplies the new one.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("polytask-rates-{}.safetensors", std::process::id()));
+    /// let data = datasets::robot_arm::<f32>(100, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut run = Trainer::new(Adam::new(0.01)).start(&model, &data)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// run.step(&mut model, &data, &mut workspace)?;
+    /// run.save(&model, &path)?;
+    ///
+    /// let slower = Trainer::new(Adam::new(0.001)).schedule(Schedule::steps(1, 0.5));
+    /// let error = slower.resume(&mut model, &data, &path).unwrap_err().to_string();
+    /// assert!(error.contains("Trainer::allow_other_rates"), "{error}");
+    /// let resumed = slower.allow_other_rates().resume(&mut model, &data, &path)?;
+    /// assert_eq!(resumed.optimizer().moments(), run.optimizer().moments());
+    /// assert_eq!(resumed.optimizer().learning_rate(), 0.0005);             // of the second step
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[cfg(feature = "persist")]
+    #[must_use]
+    pub fn allow_other_rates(mut self) -> Self {
+        self.allowed.other_rates = true;
         self
     }
 

@@ -44,7 +44,7 @@ fn groups_that_no_task_ranks_do_not_force_the_batch_size() {
         let mut model = builder().build::<f64>().expect("valid settings");
         let history =
             trainer.batch_size(8).epochs(2).fit_validated(&mut model, data, data).expect("a training");
-        (model.parameters().to_vec(), history.losses(), history.validations().to_vec())
+        (model.parameters().to_vec(), history.losses().to_owned(), history.validations().to_vec())
     };
     for trainer in [
         Trainer::new(Adam::new(0.01)),

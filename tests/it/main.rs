@@ -42,6 +42,7 @@ mod planted_bugs;
 mod plots;
 mod products;
 mod random_trainings;
+mod resuming;
 #[cfg(unix)]
 mod saving;
 mod serving;

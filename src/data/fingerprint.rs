@@ -1,0 +1,183 @@
+//! What tells a table from another one when a training is taken up again: a number for each of its parts.
+//!
+//! ```text
+//! h ← seed          for every word w, in order:   h ← (h ⊕ w) · K,   h ← h ⊕ (h >> 32)
+//! ```
+//! A word is a number's bits in `f64`, with one pattern for everything missing, or eight bytes of a name. K is odd, so
+//! each of these maps is invertible, and two tables that differ in a single number never agree. It is a check against
+//! mistakes, not against malice. The same table has the same numbers on any machine, with any number of threads, in
+//! `f32` and, if its numbers are exact in it, in `f64`. Columns are taken in the order of their names, because a model
+//! finds them by name. It takes a few nanoseconds a number, once a training.
+
+use super::Dataset;
+use crate::Scalar;
+
+/// The parts of a table, by which it is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    parts: [u64; 5],
+}
+
+/// What each of the numbers is of.
+const PARTS: [&str; 5] = ["names", "features", "targets", "weights", "groups"];
+
+impl Fingerprint {
+    /// The fingerprint as a text without spaces.
+    pub(crate) fn to_text(&self) -> String {
+        self.parts.map(|part| format!("{part:016x}")).join("-")
+    }
+
+    /// The parts in which the table of `text` differed: with other names, nothing else is told, since columns are taken in
+    /// their order. `None` if it is no fingerprint.
+    pub(crate) fn differs_from(&self, text: &str) -> Option<Vec<&'static str>> {
+        let found: Vec<u64> =
+            text.split('-').map(|part| u64::from_str_radix(part, 16)).collect::<Result<_, _>>().ok()?;
+        if found.len() != PARTS.len() {
+            return None;
+        }
+        let pairs = self.parts.iter().zip(&found).zip(PARTS);
+        let differ: Vec<&str> =
+            pairs.filter(|((own, found), _)| own != found).map(|(_, part)| part).collect();
+        Some(if differ.first() == Some(&PARTS[0]) { vec![PARTS[0]] } else { differ })
+    }
+}
+
+/// A number that every word changes.
+struct Hash(u64);
+
+impl Hash {
+    fn word(&mut self, word: u64) {
+        // 2⁶⁴ divided by the golden ratio, odd.
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn number(&mut self, x: f64) {
+        self.word(if x.is_nan() { u64::MAX } else { x.to_bits() });
+    }
+
+    fn text(&mut self, text: &str) {
+        self.word(text.len() as u64);
+        for bytes in text.as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+}
+
+impl<F: Scalar> Dataset<F> {
+    /// The numbers by which this table is told from another.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let by_name = |names: &[String]| {
+            let mut order: Vec<usize> = (0..names.len()).collect();
+            order.sort_by_key(|&column| &names[column]);
+            order
+        };
+        let (features, targets) = (by_name(self.feature_names()), by_name(self.target_names()));
+        let hash = |fill: &dyn Fn(&mut Hash)| {
+            let mut hash = Hash(self.n_rows() as u64);
+            fill(&mut hash);
+            hash.0
+        };
+        let names = |hash: &mut Hash| {
+            features.iter().for_each(|&column| hash.text(&self.feature_names()[column]));
+            hash.word(u64::MAX);
+            targets.iter().for_each(|&column| hash.text(&self.target_names()[column]));
+            for (target, classes) in &self.names().classes {
+                hash.word(classes.len() as u64);
+                hash.text(target);
+                classes.iter().for_each(|class| hash.text(class));
+            }
+        };
+        let matrix = |hash: &mut Hash, numbers: &[F], order: &[usize]| {
+            for row in numbers.chunks_exact(order.len().max(1)) {
+                order.iter().for_each(|&column| hash.number(row[column].to_f64()));
+            }
+        };
+        let weights = |hash: &mut Hash| {
+            let own = targets.iter().map(|&target| self.own_weights(target));
+            for (column, weights) in std::iter::once(self.weights()).chain(own).enumerate() {
+                if let Some(weights) = weights {
+                    hash.word(column as u64);
+                    weights.iter().for_each(|weight| hash.number(weight.to_f64()));
+                }
+            }
+        };
+        let groups =
+            |hash: &mut Hash| self.groups().iter().copied().flatten().for_each(|&group| hash.word(group));
+        let parts = [
+            hash(&names),
+            hash(&|hash| matrix(hash, self.flat_features(), &features)),
+            hash(&|hash| matrix(hash, self.flat_targets(), &targets)),
+            hash(&weights),
+            hash(&groups),
+        ];
+        Fingerprint { parts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Axis, array};
+
+    use super::*;
+
+    fn table() -> Dataset<f64> {
+        Dataset::new(array![[0.5, 1.0], [2.0, 3.0]], array![[1.0, f64::NAN], [0.0, 2.0]])
+            .and_then(|data| data.with_feature_names(["width", "height"]))
+            .and_then(|data| data.with_target_names(["area", "price"]))
+            .expect("a table")
+    }
+
+    /// What is different of `other`.
+    fn differ(other: &Dataset<f64>) -> Vec<&'static str> {
+        other.fingerprint().differs_from(&table().fingerprint().to_text()).expect("a fingerprint")
+    }
+
+    #[test]
+    fn it_names_the_part_that_differs() {
+        assert!(differ(&table()).is_empty());
+        let with = |x: ndarray::Array2<f64>, y: ndarray::Array2<f64>| {
+            Dataset::new(x, y)
+                .and_then(|data| data.with_feature_names(["width", "height"]))
+                .and_then(|data| data.with_target_names(["area", "price"]))
+                .expect("a table")
+        };
+        let (x, y) = (table().features().to_owned(), table().targets().to_owned());
+        let mut other = x.clone();
+        other[[1, 1]] = f64::from_bits(3.0_f64.to_bits() + 1);
+        assert_eq!(differ(&with(other, y.clone())), ["features"]);
+        let mut other = y.clone();
+        other[[0, 1]] = 0.0;
+        assert_eq!(differ(&with(x.clone(), other)), ["targets"]);
+        assert_eq!(
+            differ(&with(x.select(Axis(0), &[1, 0]), y.select(Axis(0), &[1, 0]))),
+            ["features", "targets"]
+        );
+        assert_eq!(differ(&table().with_weights(array![1.0, 1.0]).unwrap()), ["weights"]);
+        let of = |target| table().with_target_weights(target, array![1.0, 1.0]).unwrap();
+        assert_eq!(differ(&of("area")), ["weights"]);
+        assert_ne!(of("area").fingerprint(), of("price").fingerprint());
+        assert_eq!(differ(&table().with_groups(vec![0, 0]).unwrap()), ["groups"]);
+        assert_eq!(differ(&table().with_target_names(["area", "prize"]).unwrap()), ["names"]);
+        assert_eq!(differ(&table().with_class_names("area", ["no", "yes"]).unwrap()), ["names"]);
+        assert_eq!(table().fingerprint().differs_from("12-zz"), None);
+        assert_eq!(table().fingerprint().differs_from("12"), None);
+    }
+
+    #[test]
+    fn a_missing_label_and_a_turned_table_are_what_they_were() {
+        let turned = Dataset::new(table().features().select(Axis(1), &[1, 0]), table().targets().mapv(|y| y))
+            .and_then(|data| data.with_feature_names(["height", "width"]))
+            .and_then(|data| data.with_target_names(["area", "price"]))
+            .expect("a table");
+        assert!(differ(&turned).is_empty());
+        let negative_nan = table().targets().mapv(|y| if y.is_nan() { -f64::NAN } else { y });
+        let other = Dataset::new(table().features().to_owned(), negative_nan).expect("a table");
+        assert!(differ(&other).iter().all(|part| *part == "names"));
+        // Recorded: the same on every machine and in f32.
+        let single = table().cast::<f32>().expect("exact in f32").fingerprint();
+        assert_eq!(single, table().fingerprint());
+    }
+}
