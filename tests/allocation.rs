@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::Array2;
 use polytask::GramianScope;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
-use polytask::optim::Sgd;
+use polytask::optim::{ParameterGroups, Sgd};
 use polytask::prelude::*;
 use polytask::train::callback::{Budget, Log, TaskSchedule, each_step};
 use std::ops::ControlFlow;
@@ -66,6 +66,15 @@ fn steady_steps_allocate_nothing() {
         ("small", 10, 70, 32, Trainer::new(Adam::new(1e-3))),
         ("weighted labels", 10, 70, 32, Trainer::new(Adam::new(1e-3))),
         ("momentum", 10, 70, 32, Trainer::new(Sgd::new(1e-3).momentum(0.9))),
+        (
+            "groups of parameters",
+            200,
+            1000,
+            600,
+            Trainer::new(Adam::new(1e-3))
+                .parameter_groups(ParameterGroups::new().no_decay_of_biases().rate("trunk.*", 0.5))
+                .threads(2),
+        ),
         ("clipped", 10, 70, 32, Trainer::new(Sgd::new(1e-3)).clip_norm(1.0)),
         ("after the step", 10, 70, 32, Trainer::new(Adam::new(1e-3)).balance(Famo::new())),
         ("Gramian", 10, 70, 32, Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())),

@@ -55,6 +55,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 mod adam;
 mod adamw;
 mod clip;
+mod groups;
 mod optimizer;
 mod plateau;
 mod schedule;
@@ -63,6 +64,7 @@ mod sgd;
 pub use adam::Adam;
 pub use adamw::AdamW;
 pub use clip::{all_finite, global_norm, sum_of_squares};
+pub use groups::ParameterGroups;
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauState};
 pub use schedule::Schedule;
@@ -158,7 +160,7 @@ pub struct Step {
     /// What the gradient is multiplied by: less than 1 if its norm is clipped, else 1.
     pub gradient_scale: f64,
     /// What the rule's weight decay is multiplied by: 1, unless you set it to 0 for pieces of θ, such as
-    /// biases, that shall not decay.
+    /// biases, that shall not decay. [`ParameterGroups`] do it by name.
     pub decay_scale: f64,
 }
 

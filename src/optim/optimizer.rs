@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::clip::{clip_scale, largest_of};
-use super::{Magnitudes, Rule, Schedule, Step, UpdateRule, global_norm, require};
+use super::groups::Factors;
+use super::{Magnitudes, ParameterGroups, Rule, Schedule, Step, UpdateRule, global_norm, require};
 use crate::kernel::{Aligned, ThreadPool};
+use crate::params::Layout;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A rule at work on one θ: its moments, the count of its steps, its clipping and its schedule.
@@ -52,8 +54,11 @@ pub struct Optimizer<F: Scalar> {
     largest_moments: [f64; 2],
     /// Where a step is tried: θ and the moments from before it.
     spare: Vec<F>,
-    /// Pieces of θ that threads may update.
+    /// Pieces of θ that threads may update, and for each what its rate and decay are multiplied by.
     pieces: Vec<Range<usize>>,
+    factors: Vec<Factors>,
+    /// The different factors; none if all are 1.
+    kinds: Vec<Factors>,
 }
 
 impl<F: Scalar> Optimizer<F> {
@@ -93,6 +98,7 @@ impl<F: Scalar> Optimizer<F> {
         rule.check()?;
         assert!(rule.n_moments() <= 2, "{} asks for {} moments of 2", rule.name(), rule.n_moments());
         let moment = |k| Aligned::zeros(if k < rule.n_moments() { n_parameters } else { 0 });
+        let (pieces, factors) = pieces([(0..n_parameters, Factors::ONES)]);
         Ok(Self {
             rule: rule.build(),
             n_parameters,
@@ -103,10 +109,9 @@ impl<F: Scalar> Optimizer<F> {
             rate_scale: 1.0,
             largest_moments: [0.0; 2],
             spare: Vec::new(),
-            pieces: (0..n_parameters)
-                .step_by(PIECE)
-                .map(|start| start..(start + PIECE).min(n_parameters))
-                .collect(),
+            pieces,
+            factors,
+            kinds: Vec::new(),
         })
     }
 
@@ -150,6 +155,46 @@ impl<F: Scalar> Optimizer<F> {
     pub fn schedule(mut self, schedule: Schedule) -> Result<Self> {
         schedule.check()?;
         self.schedule = schedule;
+        Ok(self)
+    }
+
+    /// Gives some blocks of θ, which is laid out by `layout`, a rate and a decay of their own.
+    ///
+    /// ```
+    /// use polytask::Layout;
+    /// use polytask::optim::{Optimizer, ParameterGroups, Sgd};
+    ///
+    /// let mut layout = Layout::new();
+    /// layout.push("slow", 1, 1);
+    /// layout.push("quick", 1, 1);
+    /// let groups = ParameterGroups::new().rate("slow", 0.5);
+    /// let mut sgd = Optimizer::new(Sgd::new(0.25), 2)?.groups(&layout, &groups)?;
+    /// let mut theta = [1.0_f64, 1.0];
+    /// sgd.step(&mut theta, &[1.0, 1.0]);
+    /// assert_eq!(theta, [0.875, 0.75]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if a factor is negative or not finite, [`ErrorKind::Name`] if a pattern matches no block,
+    /// [`ErrorKind::Shape`] if the layout is of another θ.
+    pub fn groups(mut self, layout: &Layout, groups: &ParameterGroups) -> Result<Self> {
+        if layout.len() != self.n_parameters {
+            let expected = format!("{} numbers", self.n_parameters);
+            return Err(Error::new(ErrorKind::Shape, "layout of θ", expected, layout.len()));
+        }
+        let parts = groups.over(layout)?;
+        self.kinds.clear();
+        if parts.iter().all(|(_, factors)| *factors == Factors::ONES) {
+            (self.pieces, self.factors) = pieces([(0..self.n_parameters, Factors::ONES)]);
+            return Ok(self);
+        }
+        for (_, factors) in &parts {
+            if !self.kinds.contains(factors) {
+                self.kinds.push(*factors);
+            }
+        }
+        (self.pieces, self.factors) = pieces(parts);
         Ok(self)
     }
 
@@ -235,10 +280,7 @@ impl<F: Scalar> Optimizer<F> {
         }
         let step = self.next(norm);
         let before = Magnitudes { theta: largest, gradient: of_gradient, moments: self.largest_moments };
-        // A quarter leaves room for rounding.
-        let bound =
-            self.rule.bound(&step, &before).filter(|bound| bound.are_within(largest_number::<F>() / 4.0));
-        match bound {
+        match self.bound(&step, &before) {
             Some(bound) => {
                 self.move_all(pool, &step, theta, gradient);
                 self.largest_moments = bound.moments;
@@ -247,6 +289,23 @@ impl<F: Scalar> Optimizer<F> {
         }
         self.count = step.count;
         Ok(())
+    }
+
+    /// Bounds of the magnitudes after a step, if they are numbers of `F`.
+    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
+        // A quarter leaves room for rounding.
+        let is_safe = |bound: &Magnitudes| bound.are_within(largest_number::<F>() / 4.0);
+        let bound = |step: &Step| self.rule.bound(step, before).filter(is_safe);
+        let Some((first, others)) = self.kinds.split_first() else { return bound(step) };
+        others.iter().try_fold(bound(&first.of(step))?, |all, factors| {
+            let one = bound(&factors.of(step))?;
+            let moments = [0, 1].map(|k| all.moments[k].max(one.moments[k]));
+            Some(Magnitudes {
+                theta: all.theta.max(one.theta),
+                gradient: all.gradient.max(one.gradient),
+                moments,
+            })
+        })
     }
 
     /// Takes a step that may overflow, and takes it back if it does.
@@ -292,24 +351,44 @@ impl<F: Scalar> Optimizer<F> {
 
     /// Updates all of θ, piece by piece if there are threads for it: the bits are the same.
     fn move_all(&mut self, pool: Option<&mut ThreadPool>, step: &Step, theta: &mut [F], gradient: &[F]) {
-        let (rule, pieces) = (&*self.rule, &self.pieces[..]);
-        let [first, second] = self.moments.each_mut().map(|moment| &mut **moment);
-        let Some(pool) = pool.filter(|pool| pool.n_threads() > 1 && pieces.len() > 1) else {
-            return rule.update(step, theta, gradient, [first, second]);
+        let Some(pool) = pool.filter(|pool| pool.n_threads() > 1 && self.pieces.len() > 1) else {
+            return self.move_range(step, 0..self.n_parameters, theta, gradient);
         };
+        let (rule, pieces, factors) = (&*self.rule, &self.pieces[..], &self.factors[..]);
+        let [first, second] = self.moments.each_mut().map(|moment| &mut **moment);
         let of = |piece: usize| &gradient[pieces[piece].clone()];
+        let step = |piece: usize| factors[piece].of(step);
         match (first.is_empty(), second.is_empty()) {
             (true, _) => pool.for_each_part(pieces, [theta], |i, [theta]| {
-                rule.update(step, theta, of(i), [&mut [], &mut []]);
+                rule.update(&step(i), theta, of(i), [&mut [], &mut []]);
             }),
             (false, true) => pool.for_each_part(pieces, [theta, first], |i, [theta, first]| {
-                rule.update(step, theta, of(i), [first, &mut []]);
+                rule.update(&step(i), theta, of(i), [first, &mut []]);
             }),
             (false, false) => {
                 pool.for_each_part(pieces, [theta, first, second], |i, [theta, first, second]| {
-                    rule.update(step, theta, of(i), [first, second]);
+                    rule.update(&step(i), theta, of(i), [first, second]);
                 });
             }
+        }
+    }
+
+    /// Updates the numbers of θ in `range`, of which `theta` and `gradient` are those pieces: all at once, unless blocks
+    /// have rates of their own.
+    fn move_range(&mut self, step: &Step, range: Range<usize>, theta: &mut [F], gradient: &[F]) {
+        // A moment that the rule does not have is empty, and so is every piece of it.
+        if self.kinds.is_empty() {
+            let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
+            return self.rule.update(step, theta, gradient, moments);
+        }
+        for (piece, factors) in self.pieces.iter().zip(&self.factors) {
+            let part = piece.start.max(range.start)..piece.end.min(range.end);
+            if part.is_empty() {
+                continue;
+            }
+            let moments = self.moments.each_mut().map(|m| m.get_mut(part.clone()).unwrap_or_default());
+            let own = part.start - range.start..part.end - range.start;
+            self.rule.update(&factors.of(step), &mut theta[own.clone()], &gradient[own], moments);
         }
     }
 
@@ -348,9 +427,7 @@ impl<F: Scalar> Optimizer<F> {
             theta.len(),
             gradient.len()
         );
-        // A moment that the rule does not have is empty, and so is every piece of it.
-        let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
-        self.rule.update(step, theta, gradient, moments);
+        self.move_range(step, range, theta, gradient);
         // Nothing is known of what an unchecked update has left.
         self.largest_moments = [f64::INFINITY; 2];
     }
@@ -447,8 +524,17 @@ impl<F: Scalar> Optimizer<F> {
 const GRADIENT_ADVICE: &str =
     "standardise features and targets: products of such large numbers do not fit into the scalar type";
 
-/// How many numbers of θ a thread updates at a time.
+/// How many numbers of θ a thread updates at a time, at most.
 const PIECE: usize = 1 << 14;
+
+/// The parts of θ cut into pieces.
+fn pieces(parts: impl IntoIterator<Item = (Range<usize>, Factors)>) -> (Vec<Range<usize>>, Vec<Factors>) {
+    let cut = |(part, factors): (Range<usize>, Factors)| {
+        let starts = part.clone().step_by(PIECE);
+        starts.map(move |start| (start..(start + PIECE).min(part.end), factors))
+    };
+    parts.into_iter().flat_map(cut).unzip()
+}
 
 /// The largest finite number of a scalar type.
 fn largest_number<F: Scalar>() -> f64 {

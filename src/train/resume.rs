@@ -110,7 +110,8 @@ impl Trainer {
         ];
         // Earlier versions kept all groups together, and so had another order of rows.
         let groups = divides_groups.then(|| (GROUPS, "in any batch, since no task ranks".to_owned()));
-        let others = others.into_iter().chain(groups).map(|(name, value)| (name.to_owned(), value));
+        let blocks = (!self.groups.is_empty()).then(|| (BLOCKS, format!("{:?}", self.groups)));
+        let others = others.into_iter().chain(groups).chain(blocks).map(|(name, value)| (name.to_owned(), value));
         rule.chain(others).collect()
     }
 }
@@ -365,7 +366,8 @@ impl<F: Scalar> Run<F> {
 }
 
 /// Settings that concern the optimiser alone, besides those of its rule.
-const RATES: [&str; 2] = ["schedule", "largest norm"];
+const RATES: [&str; 3] = ["schedule", "largest norm", BLOCKS];
+const BLOCKS: &str = "parameter groups";
 
 /// The number of rows of the table, and whether it has groups that batches may divide.
 const ROWS: &str = "rows of the data";

@@ -119,6 +119,7 @@ impl<F: Scalar> Run<F> {
         if let Some(max_norm) = trainer.clip_norm {
             optimizer = optimizer.clip_norm(max_norm)?;
         }
+        optimizer = optimizer.groups(model.network().layout(), &trainer.groups)?;
         let keeps_groups = model.compares_rows();
         trainer.check_accumulation(keeps_groups, data)?;
         let rows = trainer.batch_size.saturating_mul(trainer.accumulation);

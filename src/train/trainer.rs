@@ -10,7 +10,7 @@ use super::callback::Callback;
 use super::checkpoint::Checkpoints;
 use crate::balance::{Aggregate, Balance};
 use crate::kernel::MOST_THREADS;
-use crate::optim::{Rule, Schedule};
+use crate::optim::{ParameterGroups, Rule, Schedule};
 use crate::{Error, ErrorKind, GramianScope, Result};
 
 /// How to train a model: which optimiser, how many rows per step, how many steps, and more.
@@ -39,6 +39,7 @@ pub struct Trainer {
     pub(super) rule: Arc<dyn Rule>,
     pub(super) schedule: Option<Schedule>,
     pub(super) clip_norm: Option<f64>,
+    pub(super) groups: ParameterGroups,
     pub(super) method: Method,
     pub(super) over: GramianScope,
     pub(super) batch_size: usize,
@@ -87,6 +88,7 @@ impl Trainer {
             rule: Arc::new(rule),
             schedule: None,
             clip_norm: None,
+            groups: ParameterGroups::new(),
             method: Method::Fixed,
             over: GramianScope::default(),
             batch_size: 32,
@@ -187,6 +189,14 @@ impl Trainer {
     #[must_use]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// Gives some blocks of θ a rate and a decay of their own (default: none). There is an example at
+    /// [`ParameterGroups`].
+    #[must_use]
+    pub fn parameter_groups(mut self, groups: ParameterGroups) -> Self {
+        self.groups = groups;
         self
     }
 
@@ -453,6 +463,7 @@ impl fmt::Debug for Trainer {
             .field("rule", &self.rule)
             .field("schedule", &self.schedule)
             .field("clip_norm", &self.clip_norm)
+            .field("groups", &self.groups)
             .field("method", &self.method)
             .field("over", &self.over)
             .field("batch_size", &self.batch_size)

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use polytask::ndarray::{Array2, s};
-use polytask::optim::{Plateau, Rule};
+use polytask::optim::{ParameterGroups, Plateau, Rule};
 use polytask::prelude::*;
 use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau, TaskSchedule, each_step};
 use polytask::train::{Checkpoints, History};
@@ -80,6 +80,8 @@ fn every_optimiser_goes_on_bit_for_bit() -> Result<()> {
         trainer(Adam::new(0.01)).schedule(Schedule::cosine(10, 0.1).warm_up(4)).clip_norm(0.5),
         trainer(Adam::new(0.01)).schedule(Schedule::one_cycle(13)),
         trainer(Adam::new(0.01)).in_order(),
+        trainer(AdamW::new(0.01).weight_decay(0.1))
+            .parameter_groups(ParameterGroups::new().no_decay_of_biases().rate("head.elbow.*", 0.25)),
         trainer(Adam::new(0.01)).epochs(2),
     ];
     for (i, trainer) in rules.iter().enumerate() {

@@ -36,6 +36,7 @@ mod metrics;
 mod model_check;
 mod model_columns;
 mod optimizers;
+mod parameter_groups;
 mod persistence;
 mod persistence_python;
 mod planted_bugs;

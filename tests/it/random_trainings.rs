@@ -10,7 +10,7 @@ use polytask::balance::{
     ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
 };
 use polytask::ndarray::{Array1, Array2};
-use polytask::optim::Plateau;
+use polytask::optim::{ParameterGroups, Plateau};
 use polytask::prelude::*;
 use polytask::train::callback::{Budget, EarlyStopping, FreezeConverged, ReduceOnPlateau};
 use polytask::train::{History, Run};
@@ -139,6 +139,11 @@ fn trainer(rng: &mut Rng, is_validated: bool) -> Trainer {
     }
     if rng.random_bool(0.2) {
         trainer = trainer.in_order();
+    }
+    if rng.random_bool(0.2) {
+        let groups =
+            ParameterGroups::new().no_decay_of_biases().decay("*.weight", one(rng, &[0.0, 1.0, 3.0]));
+        trainer = trainer.parameter_groups(groups.rate("*.0.*", one(rng, &[0.0, 0.1, 5.0])));
     }
     if rng.random_bool(0.2) {
         trainer = trainer.schedule(Schedule::exponential(0.9));

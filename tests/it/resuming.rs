@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use polytask::data::Sampler;
 use polytask::ndarray::{Array1, Axis};
-use polytask::optim::Optimizer;
+use polytask::optim::{Optimizer, ParameterGroups};
 use polytask::prelude::*;
 use polytask::{Error, ErrorKind};
 
@@ -176,6 +176,14 @@ fn what_is_no_rate_stays_what_it_was() {
         assert!(error.contains(said), "{error}");
     }
     assert!(sgd(Sgd::new(0.5)).resume(&mut build(), &data, &path).is_ok());
+    let grouped = || ParameterGroups::new().no_decay_of_biases();
+    let grouped = Trainer::new(Sgd::new(0.01)).batch_size(ROWS).seed(SEED).parameter_groups(grouped());
+    let error = refused(&grouped, &data, &path).to_string();
+    assert!(
+        error.contains("parameter groups: expected nothing, as it was, found ParameterGroups"),
+        "{error}"
+    );
+    assert!(grouped.allow_other_rates().resume(&mut build(), &data, &path).is_ok());
     fs::remove_file(path).expect("it is there");
 }
 
