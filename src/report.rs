@@ -250,7 +250,7 @@ impl<F: Scalar> Model<F> {
                 .chain(task.added_metrics())
                 .map(|metric| score(metric, kind, predictions.view(), &labels))
                 .collect();
-            if let Loss::Quantile { quantiles } = task.loss() {
+            if let Loss::Quantile { quantiles, .. } = task.loss() {
                 scores.extend(quantiles.iter().enumerate().map(|(i, &quantile)| {
                     let kind = Kind::Quantity { parts: quantiles.len(), point: i };
                     score(&Metric::Pinball { quantile }, kind, predictions.view(), &labels)

@@ -134,6 +134,7 @@ fn steady_steps_allocate_nothing() {
     let mut model = Model::builder(8)
         .trunk([Layer::dense(10, Activation::Relu)])
         .task(on("quantiles", Loss::quantiles([0.1, 0.9]), "value"))
+        .task(on("in order", Loss::ordered_quantiles([0.1, 0.5, 0.9]), "value"))
         .task(on("normal", Loss::gaussian(), "value"))
         .task(on("classes", Loss::focal(5), "grade"))
         .task(on("ordinal", Loss::ordinal(5), "grade"))

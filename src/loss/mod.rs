@@ -35,7 +35,7 @@
 //! LambdaRank, ApproxNDCG                 1, a score                   relevance from 0 to 31
 //! ```
 //! A class index is a whole number, and exact: C goes up to 2²⁴, up to which `f32` holds every whole number. The items of a query
-//! group stand in one batch; a [`Sampler`](crate::data::Sampler) never cuts a group.
+//! group stand in one batch, which a training sees to.
 //!
 //! Where they come from. The defaults of Huber and smooth L1, the side taken at their kinks, and what class
 //! weights and label smoothing mean together are PyTorch's, but for rows whose class has weight 0
@@ -44,7 +44,9 @@
 //! ```text
 //! Huber                    P. J. Huber, "Robust estimation of a location parameter", 1964
 //! smooth L1                R. Girshick, "Fast R-CNN", ICCV 2015: Huber's loss divided by its δ
-//! quantile                 R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978
+//! quantile                 R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978; in order:
+//!                          Y. Park et al., "Learning quantile functions without quantile crossing for
+//!                          distribution-free time series forecasting", AISTATS 2022
 //! Poisson                  P. McCullagh and J. A. Nelder, "Generalized linear models", 1989, chapter 6
 //! Gaussian                 D. A. Nix and A. S. Weigend, "Estimating the mean and variance of the target
 //!                          probability distribution", 1994
@@ -175,12 +177,8 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     ///
     /// # Panics
     /// If the shapes do not fit.
-    fn predict(&self, outputs: ArrayView2<'_, F>, mut predictions: ArrayViewMut2<'_, F>) {
-        match (outputs.to_slice(), predictions.as_slice_mut()) {
-            // Also for a single number, for which `assign` takes half as long as a product.
-            (Some(from), Some(to)) if from.len() == to.len() => kernel::copy_row(from, to),
-            _ => predictions.assign(&outputs),
-        }
+    fn predict(&self, outputs: ArrayView2<'_, F>, predictions: ArrayViewMut2<'_, F>) {
+        copy_outputs(outputs, predictions);
     }
 
     /// What the labels and the predictions are.
@@ -258,6 +256,15 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     /// Records which side of each kink every example is on, so that a gradient check can tell a kink from a
     /// mistake. Losses that are twice differentiable everywhere leave this empty.
     fn branches(&self, _outputs: ArrayView2<'_, F>, _labels: &Labels<'_, F>, _record: &mut dyn FnMut(i64)) {}
+}
+
+/// The predictions of a loss without a link.
+fn copy_outputs<F: Scalar>(outputs: ArrayView2<'_, F>, mut predictions: ArrayViewMut2<'_, F>) {
+    match (outputs.to_slice(), predictions.as_slice_mut()) {
+        // Also for a single number, for which `assign` takes half as long as a product.
+        (Some(from), Some(to)) if from.len() == to.len() => kernel::copy_row(from, to),
+        _ => predictions.assign(&outputs),
+    }
 }
 
 /// What the labels and the predictions of a loss are: what a metric has to know of it.

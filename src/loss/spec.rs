@@ -59,6 +59,10 @@ pub enum Loss {
     Quantile {
         /// The quantiles, each between 0 and 1, in the order of the outputs.
         quantiles: Vec<f64>,
+        /// Whether predicted quantiles never cross: the outputs are the quantile nearest the median and steps from it
+        /// in both directions, each the softplus of an output. The quantiles then rise.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        ordered: bool,
     },
     /// `e^y − t y + t ln t − t`, half the deviance of a count t of which y is the logarithm of the rate: 0 where the
     /// rate is the count, and never negative. Counts go up to 10¹³. The prediction is the rate.
@@ -208,7 +212,30 @@ impl Loss {
 
     /// The pinball loss of one or several quantiles.
     pub fn quantiles(quantiles: impl Into<Vec<f64>>) -> Self {
-        Self::Quantile { quantiles: quantiles.into() }
+        Self::Quantile { quantiles: quantiles.into(), ordered: false }
+    }
+
+    /// The pinball loss of several rising quantiles whose predictions never cross.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use polytask::loss::Loss;
+    ///
+    /// let outputs = array![[-9.0, 5.0, -40.0], [2.0, -1.0, 3.0]];
+    /// let predicted = |loss: Loss| -> polytask::Result<Array2<f64>> {
+    ///     let mut quantiles = Array2::zeros((2, 3));
+    ///     loss.build()?.predict(outputs.view(), quantiles.view_mut());
+    ///     Ok(quantiles)
+    /// };
+    /// assert_eq!(predicted(Loss::quantiles([0.1, 0.5, 0.9]))?, outputs);
+    /// let ordered = predicted(Loss::ordered_quantiles([0.1, 0.5, 0.9]))?;
+    /// assert!(ordered.rows().into_iter().all(|row| row[0] <= row[1] && row[1] <= row[2]));
+    /// assert_eq!(ordered.column(1), outputs.column(1));                   // the median as it is
+    /// assert!(Loss::ordered_quantiles([0.5, 0.1]).build::<f64>().is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn ordered_quantiles(quantiles: impl Into<Vec<f64>>) -> Self {
+        Self::Quantile { quantiles: quantiles.into(), ordered: true }
     }
 
     /// Poisson regression with log link.
@@ -399,7 +426,7 @@ impl Loss {
                 Box::new(SmoothL1 { beta: above_zero("beta of the smooth L1 loss", beta)? })
             }
             Self::LogCosh => Box::new(LogCosh),
-            Self::Quantile { quantiles } => {
+            Self::Quantile { quantiles, ordered } => {
                 if quantiles.is_empty() {
                     return Err(setting("quantiles", "at least one", 0));
                 }
@@ -411,7 +438,11 @@ impl Loss {
                         quantile > 0.0 && quantile < 1.0,
                     )?;
                 }
-                Box::new(Quantile { quantiles: quantiles.clone() })
+                if let Some(pair) = quantiles.windows(2).find(|pair| *ordered && pair[0] >= pair[1]) {
+                    let found = format!("{} after {}", pair[1], pair[0]);
+                    return Err(setting("quantiles in order", "rising numbers", found));
+                }
+                Box::new(Quantile { quantiles: quantiles.clone(), ordered: *ordered })
             }
             Self::Poisson => Box::new(Poisson),
             Self::Gaussian => Box::new(Gaussian),

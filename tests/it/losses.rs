@@ -5,6 +5,7 @@
 //! with gaps, weights and a weight of 0; logits around 0 and ±1000.
 
 mod parts;
+mod quantiles;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, array};
 use polytask::Scalar;

@@ -56,7 +56,10 @@ fn task(rng: &mut Rng, name: String) -> (Task, Labels) {
         0..4 => (Task::regression(name), Labels::Quantity),
         4 => (Task::new(name, Loss::mean_absolute_error()), Labels::Quantity),
         5 => (Task::new(name, Loss::huber(0.7)), Labels::Quantity),
-        6 => (Task::new(name, Loss::quantiles([0.1, 0.9])), Labels::Quantity),
+        6 => {
+            let quantiles = if rng.random_bool(0.5) { Loss::quantiles } else { Loss::ordered_quantiles };
+            (Task::new(name, quantiles([0.1, 0.9])), Labels::Quantity)
+        }
         7 => (Task::new(name, Loss::gaussian()), Labels::Quantity),
         8 => (Task::binary(name), Labels::Below(2)),
         9 => (Task::new(name, Loss::binary_focal()), Labels::Below(2)),

@@ -16,6 +16,7 @@ fn losses() -> Vec<(Loss, bool)> {
         (Loss::smooth_l1(0.5), true),
         (Loss::log_cosh(), true),
         (Loss::quantiles([0.1, 0.5, 0.9]), true),
+        (Loss::ordered_quantiles([0.1, 0.5, 0.9]), true),
         (Loss::gaussian(), true),
         (Loss::custom(polytask::loss::MeanSquaredError), true),
         (Loss::poisson(), false),

@@ -189,6 +189,7 @@ pub fn losses() -> Vec<(Loss, usize)> {
         (Loss::smooth_l1(0.6), 2),
         (Loss::log_cosh(), 2),
         (Loss::quantiles([0.1, 0.5, 0.9]), 2),
+        (Loss::ordered_quantiles([0.1, 0.2, 0.5, 0.8, 0.9]), 2),
         (Loss::poisson(), 2),
         (Loss::gaussian(), 2),
         (Loss::binary_cross_entropy(), 1),

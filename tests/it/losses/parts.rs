@@ -35,6 +35,7 @@ fn rows_and_extremes() -> Vec<(&'static str, Loss)> {
         ("binary focal, alpha 0", Loss::BinaryFocal { gamma: 2.0, alpha: 0.0 }),
         ("binary focal, alpha 1, gamma 0", Loss::BinaryFocal { gamma: 0.0, alpha: 1.0 }),
         ("quantile", Loss::quantiles([0.5])),
+        ("quantiles in order", Loss::ordered_quantiles([0.2, 0.3, 0.9])),
     ]);
     rows
 }
