@@ -53,12 +53,12 @@ pub(super) use callbacks::CallbacksState;
 pub use controls::Controls;
 pub use each_step::{EachStep, each_step};
 pub use early_stopping::EarlyStopping;
+#[cfg(feature = "persist")]
+pub(super) use early_stopping::improves;
 pub use freeze::FreezeConverged;
 pub use interrupt::Interrupt;
 pub use log::Log;
 pub use monitor::Monitor;
-#[cfg(feature = "persist")]
-pub(super) use monitor::undefined_total;
 #[cfg(feature = "progress")]
 pub use progress_bar::ProgressBar;
 pub use reduce_on_plateau::ReduceOnPlateau;

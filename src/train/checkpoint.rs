@@ -3,8 +3,9 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::callback::undefined_total;
-use super::{History, Validation};
+use super::History;
+use super::callback::{Event, Monitor, improves};
+use super::progress::Progress;
 use crate::file::UNFINISHED;
 use crate::persist::Writer;
 use crate::{Error, ErrorKind, Result};
@@ -43,18 +44,18 @@ use crate::{Error, ErrorKind, Result};
 /// # std::fs::remove_dir_all(&folder).unwrap();
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoints {
     folder: PathBuf,
     every_steps: Option<u64>,
     keep_last: usize,
-    keep_best: bool,
+    best: Option<Monitor>,
 }
 
 impl Checkpoints {
     /// Checkpoints in `folder`, which is made when the training starts.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), every_steps: None, keep_last: 3, keep_best: false }
+        Self { folder: folder.into(), every_steps: None, keep_last: 3, best: None }
     }
 
     /// Saves every `steps` steps, in the middle of an epoch too.
@@ -91,13 +92,48 @@ impl Checkpoints {
     /// ```
     #[must_use]
     pub fn keep_best(self) -> Self {
-        Self { keep_best: true, ..self }
+        self.keep_best_by(Monitor::Total)
+    }
+
+    /// Keeps as `best.safetensors` the checkpoint of the epoch after which another number of a validation was the best. A
+    /// number that is undefined is never that, and an error at the first validation. A training that is resumed with
+    /// another monitor compares from then on.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::Checkpoints;
+    /// use polytask::train::callback::Monitor;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("polytask-best-by-{}", std::process::id()));
+    /// let (train, held_out) = datasets::robot_arm::<f32>(100, 0.05, 1).split(0.8, 1)?;
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let mut model = builder.standardize().build::<f32>()?;
+    /// let monitor = Monitor::average([("shoulder", "r2", 1.0), ("elbow", "r2", 2.0)]);
+    /// let trainer = Trainer::new(Adam::new(0.2)).epochs(20).checkpoint(Checkpoints::new(&folder).keep_best_by(monitor));
+    /// trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// let r2 = |model: &Model<f32>| -> polytask::Result<Option<f64>> {
+    ///     let terms = [("shoulder", "r2", 1.0), ("elbow", "r2", 2.0)];
+    ///     Ok(model.evaluate(&held_out)?.average(&terms)?.value)
+    /// };
+    /// assert!(r2(&Model::load(folder.join("best.safetensors"))?)? >= r2(&model)?);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn keep_best_by(self, monitor: Monitor) -> Self {
+        Self { best: Some(monitor), ..self }
+    }
+
+    /// What says which checkpoint is the best, if that is kept.
+    pub(super) fn best(&self) -> Option<Best> {
+        let monitor = self.best.clone()?;
+        Some(Best { monitor, best: Vec::new(), is_new: false })
     }
 
     /// Whether checkpoints can be kept with these settings.
     pub(super) fn check(&self, is_validated: bool) -> Result<()> {
-        if self.keep_best && !is_validated {
-            return Err(Error::new(ErrorKind::Setting, "the best checkpoint", "validation data", "none")
+        if self.best.is_some() && !is_validated {
+            return Err(Error::new(ErrorKind::Setting, BEST_PLACE, "validation data", "none")
                 .advise("train with fit_validated"));
         }
         for (place, found) in [
@@ -155,23 +191,6 @@ impl Checkpoints {
         self.every_steps.map_or(ends_epoch, |every| step.is_multiple_of(every))
     }
 
-    /// Whether the best checkpoint is kept, and the last validation was just now, and better than all before. What is
-    /// undefined is never better, and an error at the first validation.
-    pub(super) fn is_best(&self, history: &History, own_weights: &[f64]) -> Result<bool> {
-        let Some((last, before)) = history.validations().split_last().filter(|_| self.keep_best) else {
-            return Ok(false);
-        };
-        let total = |validation: &Validation| validation.total.filter(|total| !total.is_nan());
-        match total(last) {
-            _ if last.step != history.n_steps() => Ok(false),
-            Some(new) => Ok(before.iter().filter_map(total).all(|other| new < other)),
-            None if before.is_empty() => {
-                Err(undefined_total("the best checkpoint", history.tasks(), own_weights, last))
-            }
-            None => Ok(false),
-        }
-    }
-
     /// Saves a run's file as the best.
     pub(super) fn save_best(&self, file: &Writer) -> Result<()> {
         self.save(BEST, file)
@@ -206,6 +225,64 @@ impl Checkpoints {
         }
     }
 }
+
+/// Which checkpoint has been the best so far.
+#[derive(Clone, Debug)]
+pub(super) struct Best {
+    monitor: Monitor,
+    /// The best number, and how many validations since then were not better; empty before the first.
+    best: Vec<f64>,
+    /// Whether the last validation was better than all before.
+    is_new: bool,
+}
+
+impl Best {
+    /// Hears of what has happened. What is undefined is never better, and an error at the first validation.
+    pub(super) fn on(&mut self, event: Event, at: &Progress<'_>) -> Result<()> {
+        match event {
+            Event::Start => self.monitor.check(BEST_PLACE, at)?,
+            Event::Validation => {
+                let value = match self.best.is_empty() {
+                    true => self.monitor.first_value(BEST_PLACE, at)?,
+                    false => self.monitor.value(BEST_PLACE, at)?,
+                };
+                self.is_new = improves(&mut self.best, value, 0.0);
+            }
+            Event::Step | Event::Epoch | Event::End => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn reads_report(&self) -> bool {
+        self.monitor.reads_report()
+    }
+
+    /// Whether the training, whose last validation was just now, is better than ever before.
+    pub(super) fn is_now(&self, history: &History) -> bool {
+        self.is_new && history.validations().last().is_some_and(|last| last.step == history.n_steps())
+    }
+
+    /// What is monitored, as a text, and the best of it.
+    pub(super) fn state(&self) -> (String, &[f64]) {
+        (format!("{:?}", self.monitor), &self.best)
+    }
+
+    /// Takes up what [`state`](Self::state) gave, if it is of the same monitor. Earlier versions kept nothing, and knew
+    /// no monitors but those that a history holds.
+    pub(super) fn restore(&mut self, state: Option<(&str, Vec<f64>)>, history: &History) {
+        match state {
+            Some((monitor, best)) if monitor == self.state().0 => self.best = best,
+            Some(_) => {}
+            None => {
+                for validation in history.validations() {
+                    improves(&mut self.best, self.monitor.value_in(validation, history.tasks()), 0.0);
+                }
+            }
+        }
+    }
+}
+
+const BEST_PLACE: &str = "the best checkpoint";
 
 /// A folder that a training has for itself.
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 //! run.history.losses …       what happened so far               steps of the validations
 //! run.last, .last_weights    the last step's losses and weights
 //! run.callbacks.0.0 …        the lists of Callback::state      names of callbacks and lists; which had ended it
+//! run.best                   the best number of what says which checkpoint is the best   what that is
 //! run.controls, .kept        what callbacks asked for, the θ   after how many steps it was kept
 //!                            and state that one of them keeps
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
@@ -111,7 +112,8 @@ impl Trainer {
         // Earlier versions kept all groups together, and so had another order of rows.
         let groups = divides_groups.then(|| (GROUPS, "in any batch, since no task ranks".to_owned()));
         let blocks = (!self.groups.is_empty()).then(|| (BLOCKS, format!("{:?}", self.groups)));
-        let others = others.into_iter().chain(groups).chain(blocks).map(|(name, value)| (name.to_owned(), value));
+        let others =
+            others.into_iter().chain(groups).chain(blocks).map(|(name, value)| (name.to_owned(), value));
         rule.chain(others).collect()
     }
 }
@@ -153,6 +155,9 @@ struct Counts {
     /// What tells the table from others; checkpoints of earlier versions do not say.
     #[serde(default)]
     table: Option<String>,
+    /// What said which checkpoint is the best.
+    #[serde(default)]
+    best_by: Option<String>,
 }
 
 impl<F: Scalar> Run<F> {
@@ -196,7 +201,7 @@ impl<F: Scalar> Run<F> {
     /// Saves a checkpoint if it is time for one.
     pub(super) fn keep(&self, model: &Model<F>, checkpoints: &Checkpoints) -> Result<()> {
         let is_due = self.is_finished() || checkpoints.is_due(self.history.n_steps(), self.ends_epoch());
-        let is_best = checkpoints.is_best(&self.history, &self.own_weights)?;
+        let is_best = self.best.as_ref().is_some_and(|best| best.is_now(&self.history));
         if !(is_due || is_best) {
             return Ok(());
         }
@@ -219,6 +224,7 @@ impl<F: Scalar> Run<F> {
 
     fn write(&self, writer: &mut Writer) -> Result<()> {
         let (state, called) = (self.balancing.state(), self.callbacks.state());
+        let best = self.best.as_ref().map(|best| best.state());
         let names = |state: &State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         writer.section(
             "run",
@@ -237,6 +243,7 @@ impl<F: Scalar> Run<F> {
                 kept_at: called.kept.as_ref().map(|kept| kept.0),
                 stopped_by: self.history.stopped_by().map(str::to_owned),
                 table: Some(self.table.to_text()),
+                best_by: best.as_ref().map(|(monitor, _)| monitor.clone()),
             },
         )?;
         for (i, moment) in self.optimizer.moments().iter().enumerate() {
@@ -257,6 +264,9 @@ impl<F: Scalar> Run<F> {
         writer.tensor("run.controls", &[called.controls.len()], &called.controls)?;
         if let Some((_, kept)) = &called.kept {
             writer.tensor("run.kept", &[kept.len()], kept)?;
+        }
+        if let Some((_, best)) = best {
+            writer.tensor("run.best", &[best.len()], best)?;
         }
         writer.tensor("run.last", &[self.last.len()], &self.last)?;
         writer.tensor("run.last_weights", &[self.last_weights.len()], &self.last_weights)?;
@@ -312,6 +322,11 @@ impl<F: Scalar> Run<F> {
         self.last = reader.tensor("run.last", &[self.last.len()])?;
         self.last_weights = reader.tensor("run.last_weights", &[self.last_weights.len()])?;
         self.history.read(reader, &self.own_weights)?;
+        let list = |_: &String| reader.list("run.best").and_then(check_best);
+        let best = counts.best_by.as_ref().map(list).transpose()?;
+        if let Some(own) = &mut self.best {
+            own.restore(counts.best_by.as_deref().zip(best), &self.history);
+        }
         if let Some(name) = counts.stopped_by.filter(|name| !self.callbacks.resumes(name)) {
             self.history.stop(&name);
         }
@@ -378,6 +393,15 @@ const OTHER_RATES: &str =
 
 const OTHER_TABLE: &str =
     "`Trainer::allow_other_table` goes on with this one; to begin anew on it, load the model and fit it";
+
+/// The best number of a monitor and a count, or nothing before the first validation.
+fn check_best(best: Vec<f64>) -> Result<Vec<f64>> {
+    match best[..] {
+        [] => Ok(best),
+        [value, worse] if !value.is_nan() && worse >= 0.0 => Ok(best),
+        _ => Err(Error::new(ErrorKind::File, "run.best", "a number and a count", format!("{best:?}"))),
+    }
+}
 
 /// The lists of these names, which are in the file by number.
 fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {

@@ -53,6 +53,9 @@ pub struct Run<F: Scalar> {
     /// The settings that a run must have in common with the one it takes up.
     #[cfg(feature = "persist")]
     pub(super) settings: std::collections::BTreeMap<String, String>,
+    /// Which of its checkpoints is the best.
+    #[cfg(feature = "persist")]
+    pub(super) best: Option<super::checkpoint::Best>,
     /// The table that it learns from.
     #[cfg(feature = "persist")]
     pub(super) table: crate::data::Fingerprint,
@@ -151,6 +154,8 @@ impl<F: Scalar> Run<F> {
             n_steps,
             length: trainer.length,
             threads: trainer.threads,
+            #[cfg(feature = "persist")]
+            best: trainer.checkpoints.as_ref().and_then(super::checkpoint::Checkpoints::best),
             #[cfg(feature = "persist")]
             table: data.fingerprint(),
             #[cfg(feature = "persist")]
@@ -261,7 +266,11 @@ impl<F: Scalar> Run<F> {
         is_validated: bool,
         report: Option<&Report>,
     ) -> Result<()> {
-        if self.callbacks.is_empty() {
+        #[cfg(feature = "persist")]
+        let is_alone = self.best.is_none();
+        #[cfg(not(feature = "persist"))]
+        let is_alone = true;
+        if self.callbacks.is_empty() && is_alone {
             return Ok(());
         }
         let progress = Progress {
@@ -277,6 +286,13 @@ impl<F: Scalar> Run<F> {
             report,
             model: AnyModel::of(model),
         };
+        #[cfg(feature = "persist")]
+        if let Some(best) = &mut self.best {
+            best.on(event, &progress)?;
+        }
+        if self.callbacks.is_empty() {
+            return Ok(());
+        }
         let stopped_by = self.callbacks.notify(event, &progress, [model.parameters(), model.state()])?;
         let controls = self.callbacks.controls();
         let factors = self.own_weights.iter().enumerate().map(|(k, weight)| weight * controls.task_factor(k));
@@ -429,7 +445,10 @@ impl<F: Scalar> Run<F> {
         validation: &Dataset<F>,
         workspace: &mut Workspace<F>,
     ) -> Result<Option<Report>> {
-        let (losses, report) = match self.callbacks.reads_report() {
+        let reads_report = self.callbacks.reads_report();
+        #[cfg(feature = "persist")]
+        let reads_report = reads_report || self.best.as_ref().is_some_and(|best| best.reads_report());
+        let (losses, report) = match reads_report {
             true => {
                 let report = model.evaluate(validation)?;
                 (report.tasks().iter().map(TaskReport::loss_if_any).collect(), Some(report))

@@ -35,6 +35,7 @@ mod masking;
 mod metrics;
 mod model_check;
 mod model_columns;
+mod monitors;
 mod optimizers;
 mod parameter_groups;
 mod persistence;

@@ -129,7 +129,7 @@ impl Callback for EarlyStopping {
 }
 
 /// Whether `value` is better than the best so far; `best` is that and the count of values since.
-pub(super) fn improves(best: &mut Vec<f64>, value: f64, min_delta: f64) -> bool {
+pub(in crate::train) fn improves(best: &mut Vec<f64>, value: f64, min_delta: f64) -> bool {
     if best.len() != 2 {
         *best = vec![f64::INFINITY, 0.0];
     }

@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 /// assert!(history.stopped_by().is_some()); // the elbow got no better
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Monitor {
     /// [`Validation::total`]: `Σ wₖ Lₖ` with the tasks' own weights, over the tasks that have labels in the validation
@@ -30,6 +30,9 @@ pub enum Monitor {
     Task(String),
     /// A metric of a task, by their names, such as `r2`; the better the metric says.
     Metric(String, String),
+    /// The weighted mean of metrics, each with its task and its weight: `Σ wₖ mₖ / Σ wₖ`, where a metric that is better
+    /// the higher it is counts as −mₖ.
+    Average(Vec<(String, String, f64)>),
 }
 
 impl Monitor {
@@ -58,8 +61,29 @@ impl Monitor {
         Self::Metric(task.into(), metric.into())
     }
 
+    /// The weighted mean of several metrics, each given as `(task, metric, weight)`. A metric that is to be high counts
+    /// with the opposite sign, so that the mean is the better the smaller it is; it is undefined if one of the metrics is.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::{EarlyStopping, Monitor};
+    ///
+    /// let (train, held_out) = datasets::mixed_tasks::<f64>(300, 0.2, 1).split(0.7, 1)?;
+    /// let builder = Model::builder(8).task(Task::regression("value")).task(Task::binary("accepted"));
+    /// let mut model = builder.standardize().build::<f64>()?;
+    /// let monitor = Monitor::average([("value", "rmse", 1.0), ("accepted", "roc_auc", 3.0)]);
+    /// let trainer = Trainer::new(Adam::new(0.05)).epochs(40).callback(EarlyStopping::new().monitor(monitor).patience(3));
+    /// let history = trainer.fit_validated(&mut model, &train, &held_out)?;
+    /// assert!(history.restored_step().is_some()); // of the epoch with the best mean
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn average<T: Into<String>, M: Into<String>>(terms: impl IntoIterator<Item = (T, M, f64)>) -> Self {
+        let owned = |(task, metric, weight): (T, M, f64)| (task.into(), metric.into(), weight);
+        Self::Average(terms.into_iter().map(owned).collect())
+    }
+
     /// Checks, before the first step, that there will be such a number.
-    pub(super) fn check(&self, place: &str, at: &Progress<'_>) -> Result<()> {
+    pub(in crate::train) fn check(&self, place: &str, at: &Progress<'_>) -> Result<()> {
         if !at.is_validated {
             return Err(Error::new(ErrorKind::Setting, place, "validation data", "none")
                 .advise("train with fit_validated"));
@@ -68,12 +92,32 @@ impl Monitor {
             Self::Total => Ok(()),
             Self::Task(task) => task_with_loss(task, place, at).map(drop),
             Self::Metric(task, _) => task_index(task, place, at).map(drop),
+            Self::Average(terms) => {
+                let wrong = |weight: &&f64| !(weight.is_finite() && **weight >= 0.0);
+                let weights = || terms.iter().map(|(_, _, weight)| weight);
+                let fault = |found: String| {
+                    let place = format!("{place}, weights of metrics");
+                    Error::new(
+                        ErrorKind::Setting,
+                        place,
+                        "finite numbers, 0 or more, and one above it",
+                        found,
+                    )
+                };
+                if let Some(weight) = weights().find(wrong) {
+                    return Err(fault(weight.to_string()));
+                }
+                if weights().all(|&weight| weight == 0.0) {
+                    return Err(fault(if terms.is_empty() { "none" } else { "only 0" }.to_owned()));
+                }
+                terms.iter().try_for_each(|(task, _, _)| task_index(task, place, at).map(drop))
+            }
         }
     }
 
     /// As [`value`](Self::value) of the first validation: an error if it is undefined, since nothing could be compared
     /// with it.
-    pub(super) fn first_value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
+    pub(in crate::train) fn first_value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
         let value = self.value(place, at)?;
         let Some(validation) = at.validation.filter(|_| value.is_nan()) else { return Ok(value) };
         match self {
@@ -82,43 +126,77 @@ impl Monitor {
                 let loss = validation.losses[task_index(task, place, at)?];
                 Err(undefined_loss(place, task, loss))
             }
-            Self::Metric(task, metric) => {
-                let place = format!("{place}, first validation, metric {metric:?} of task {task:?}");
-                Err(Error::new(
-                    ErrorKind::Value,
-                    place,
-                    "a number",
-                    "undefined for these labels and predictions",
-                )
-                .advise("watch another metric or a loss, or validate on rows for which it is defined"))
+            Self::Metric(task, metric) => Err(undefined_metric(place, task, metric)),
+            Self::Average(terms) => {
+                for (task, metric, weight) in terms {
+                    if *weight > 0.0 && score(task, metric, place, at)?.is_nan() {
+                        return Err(undefined_metric(place, task, metric));
+                    }
+                }
+                // Infinite metrics of both signs.
+                Ok(value)
             }
         }
     }
 
     /// The number of the validation just made, turned so that smaller is better; NaN, which is never better, where it
     /// is undefined.
-    pub(super) fn value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
+    pub(in crate::train) fn value(&self, place: &str, at: &Progress<'_>) -> Result<f64> {
         let Some(validation) = at.validation else { return Ok(f64::NAN) };
         match self {
-            Self::Total => Ok(validation.total.unwrap_or(f64::NAN)),
-            Self::Task(task) => Ok(validation.losses[task_index(task, place, at)?].unwrap_or(f64::NAN)),
-            Self::Metric(task, metric) => {
-                let scores =
-                    at.report.and_then(|report| report.get(task)).map_or(&[][..], |task| &task.scores);
-                let Some(score) = scores.iter().find(|score| score.name == *metric) else {
-                    let there: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
-                    let place = format!("{place}, metric of task {task:?}");
-                    return Err(Error::new(ErrorKind::Name, place, format!("one of {there:?}"), metric));
-                };
-                let value = score.value.unwrap_or(f64::NAN);
-                Ok(if score.direction == Direction::HigherIsBetter { -value } else { value })
+            Self::Task(task) => {
+                task_index(task, place, at)?;
+                Ok(self.value_in(validation, at.tasks))
+            }
+            Self::Total => Ok(self.value_in(validation, at.tasks)),
+            Self::Metric(task, metric) => score(task, metric, place, at),
+            Self::Average(terms) => {
+                let (mut sum, mut total) = (0.0, 0.0);
+                for (task, metric, weight) in terms {
+                    let value = score(task, metric, place, at)?;
+                    // What has no weight may be undefined.
+                    if *weight > 0.0 {
+                        sum += weight * value;
+                        total += weight;
+                    }
+                }
+                Ok(sum / total)
             }
         }
     }
 
-    pub(super) fn reads_report(&self) -> bool {
-        matches!(self, Self::Metric(..))
+    /// The same of any validation of the history; NaN for metrics, which a history does not hold.
+    pub(in crate::train) fn value_in(&self, validation: &Validation, tasks: &[String]) -> f64 {
+        let known = match self {
+            Self::Total => validation.total,
+            Self::Task(name) => tasks.iter().position(|task| task == name).and_then(|k| validation.losses[k]),
+            Self::Metric(..) | Self::Average(_) => None,
+        };
+        known.unwrap_or(f64::NAN)
     }
+
+    pub(in crate::train) fn reads_report(&self) -> bool {
+        matches!(self, Self::Metric(..) | Self::Average(_))
+    }
+}
+
+/// A metric of the validation just made, turned so that smaller is better; NaN if it is undefined.
+fn score(task: &str, metric: &str, place: &str, at: &Progress<'_>) -> Result<f64> {
+    let scores = at.report.and_then(|report| report.get(task)).map_or(&[][..], |task| &task.scores);
+    let Some(score) = scores.iter().find(|score| score.name == metric) else {
+        let there: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
+        let place = format!("{place}, metric of task {task:?}");
+        return Err(Error::new(ErrorKind::Name, place, format!("one of {there:?}"), metric));
+    };
+    let value = score.value.unwrap_or(f64::NAN);
+    Ok(if score.direction == Direction::HigherIsBetter { -value } else { value })
+}
+
+/// The error about a metric that is watched and undefined at the first validation.
+fn undefined_metric(place: &str, task: &str, metric: &str) -> Error {
+    let place = format!("{place}, first validation, metric {metric:?} of task {task:?}");
+    Error::new(ErrorKind::Value, place, "a number", "undefined for these labels and predictions")
+        .advise("watch another metric or a loss, or validate on rows for which it is defined")
 }
 
 /// The error about the loss of a task that is watched and undefined at the first validation.
@@ -136,12 +214,7 @@ pub(super) fn undefined_loss(place: &str, task: &str, loss: Option<f64>) -> Erro
 }
 
 /// The same about the total of the losses.
-pub(in crate::train) fn undefined_total(
-    place: &str,
-    tasks: &[String],
-    own_weights: &[f64],
-    validation: &Validation,
-) -> Error {
+fn undefined_total(place: &str, tasks: &[String], own_weights: &[f64], validation: &Validation) -> Error {
     let of_weight = |k: &usize| own_weights[*k] > 0.0;
     let is_nan = |k: &usize| validation.losses[*k].is_some_and(f64::is_nan);
     let weighted = (0..tasks.len()).filter(of_weight);
