@@ -52,10 +52,7 @@ impl Balancing {
             Method::Balance(method) => {
                 let balancer = Balancer::new(method.clone(), n_tasks)?.scale_losses(&weights.own)?;
                 if balancer.needs().gramian {
-                    model.network().check_over(over)?;
-                    if matches!(over, GramianScope::SharedParameters | GramianScope::Sketch { .. }) {
-                        check_shared(model)?;
-                    }
+                    check_over(over, model)?;
                 }
                 Self::Balance(balancer, over)
             }
@@ -177,6 +174,15 @@ impl Balancing {
 }
 
 /// Fails if there is nothing that the tasks' gradients could disagree on: all their norms and products would be 0.
+/// Whether the model has a Gramian over `over`.
+pub(super) fn check_over<F: Scalar>(over: GramianScope, model: &Model<F>) -> Result<()> {
+    model.network().check_over(over)?;
+    match over {
+        GramianScope::SharedParameters | GramianScope::Sketch { .. } => check_shared(model),
+        _ => Ok(()),
+    }
+}
+
 fn check_shared<F: Scalar>(model: &Model<F>) -> Result<()> {
     match model.network().layout().n_shared() {
         0 => Err(Error::new(

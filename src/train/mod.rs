@@ -20,10 +20,12 @@ mod progress;
 mod resume;
 mod run;
 mod trainer;
+mod workspace;
 
 #[cfg(feature = "persist")]
 pub use checkpoint::Checkpoints;
 pub use history::{History, Validation};
 pub use progress::Progress;
-pub use run::{Run, Workspace};
+pub use run::Run;
 pub use trainer::Trainer;
+pub use workspace::Workspace;

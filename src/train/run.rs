@@ -1,19 +1,22 @@
 //! A training under way.
 
+use ndarray::ArrayView2;
+
 use super::History;
 use super::accumulation::Accumulation;
-use super::balancing::{Balancing, Decision};
+use super::balancing::{Balancing, Decision, check_over};
 use super::callback::{Callbacks, Event};
 use super::checks::{check_losses, check_rate};
 use super::progress::{AnyModel, Progress};
 use super::trainer::{Length, Trainer};
-use crate::balance::Balancer;
+use super::workspace::{Held, Workspace};
+use crate::balance::{Balancer, Evidence};
 use crate::data::{Batch, Dataset, Sampler};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::Optimizer;
 use crate::report::{Report, TaskReport};
-use crate::{Model, Result, Scalar, Trace};
+use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
 /// the tasks, the position in the data, the history.
@@ -59,6 +62,8 @@ pub struct Run<F: Scalar> {
     /// The table that it learns from.
     #[cfg(feature = "persist")]
     pub(super) table: crate::data::Fingerprint,
+    /// What a Gramian is computed over.
+    over: GramianScope,
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
     rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
@@ -67,49 +72,6 @@ pub struct Run<F: Scalar> {
     is_validated: Option<bool>,
     /// What the random numbers of layers follow from, with the number of the step.
     seed: u64,
-}
-
-/// The memory that a run's steps work in: nothing in it outlives a step.
-///
-/// ```
-/// use polytask::prelude::*;
-/// use polytask::train::Workspace;
-///
-/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
-/// let model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
-/// let trainer = Trainer::new(Adam::new(0.01)).batch_size(25).steps(4);
-/// let (mut first, mut second) = (trainer.start(&model, &data)?, trainer.start(&model, &data)?);
-/// let mut workspace: Workspace<f64> = first.workspace(&model, None);
-/// let [mut one, mut other] = [model.clone(), model];
-/// while !second.is_finished() {
-///     first.step(&mut one, &data, &mut workspace)?;
-///     second.step(&mut other, &data, &mut workspace)?;                  // two runs take turns at one workspace
-/// }
-/// assert_eq!(one.parameters(), other.parameters());
-/// # Ok::<(), polytask::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Workspace<F: Scalar> {
-    trace: Trace<F>,
-    gradient: Aligned<F>,
-    validation: Option<Trace<F>>,
-    accumulation: Option<Accumulation<F>>,
-    /// The rows of the batch.
-    rows: Vec<usize>,
-    /// What becomes of the layers' running state if the step is taken.
-    state: Vec<F>,
-}
-
-impl<F: Scalar> Workspace<F> {
-    /// The gradient that [`Run::gradient`] has written, laid out like θ.
-    pub fn gradient(&self) -> &[F] {
-        &self.gradient
-    }
-
-    /// The gradient that [`Run::update`] will move θ along.
-    pub fn gradient_mut(&mut self) -> &mut [F] {
-        &mut self.gradient
-    }
 }
 
 impl<F: Scalar> Run<F> {
@@ -147,6 +109,7 @@ impl<F: Scalar> Run<F> {
             callbacks: Callbacks::new(&trainer.callbacks, names.len()),
             is_validated: None,
             seed: trainer.seed,
+            over: trainer.over,
             rows_at_once: trainer.batch_size.min(sampler.batch_size()),
             history: History::new(names, n_steps, balancing.needs().gramian),
             balancing,
@@ -180,6 +143,7 @@ impl<F: Scalar> Run<F> {
             accumulation: accumulates.then(|| Accumulation::new(model)),
             rows: Vec::with_capacity(self.sampler.batch_size()),
             state: model.state().to_vec(),
+            held: Held::Nothing,
         }
     }
 
@@ -372,7 +336,8 @@ impl<F: Scalar> Run<F> {
         batch: &Batch<'_, F>,
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
-        let Workspace { trace, gradient, accumulation, state, .. } = workspace;
+        workspace.held = Held::Nothing;
+        let Workspace { trace, gradient, accumulation, state, held, .. } = workspace;
         let (rows, draw) = (self.rows_at_once, self.draw());
         state.copy_from_slice(model.state());
         if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
@@ -382,6 +347,7 @@ impl<F: Scalar> Run<F> {
                 .add_up(model, draw, batch, rows, weights, trace, gradient, losses, state, history)?;
             self.last_weights.copy_from_slice(&weights.shared);
             self.history.record(&self.last, &self.last_weights, None);
+            *held = Held::Part;
             return Ok(());
         }
         model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, trace)?;
@@ -397,7 +363,54 @@ impl<F: Scalar> Run<F> {
             Decision::Along { direction, own } => model.backward_along(trace, direction, own, gradient),
         }
         model.network().update_state(trace, state);
+        *held = Held::Batch;
         Ok(())
+    }
+
+    /// The K × K Gramian of the tasks' gradients of the batch whose [gradient](Self::gradient) is in the workspace,
+    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`: of the unweighted losses, over what [`Trainer::balance_over`] says. The gradient in the
+    /// workspace stays as it is. Where the balancing method has asked for the Gramian it costs nothing more.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
+    /// let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let mut model = builder.build::<f64>()?;
+    /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(64).steps(5).start(&model, &data)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// while !run.is_finished() {
+    ///     run.gradient(&model, &data.all(), &mut workspace)?;
+    ///     let g = run.gramian(&model, &mut workspace)?;
+    ///     let cosine = g[[0, 1]] / (g[[0, 0]] * g[[1, 1]]).sqrt();
+    ///     assert!(cosine.abs() <= 1.0);                                // do the tasks agree on this batch?
+    ///     run.update(&mut model, &mut workspace)?;
+    /// }
+    /// assert!(run.gramian(&model, &mut workspace).is_err());           // θ has moved: it would be of neither θ
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if no gradient has been computed since the last update, if it was summed over the parts of
+    /// a larger batch, or if the network has no such Gramian ([`Network::check_over`](crate::Network::check_over)).
+    pub fn gramian<'w>(
+        &self,
+        model: &Model<F>,
+        workspace: &'w mut Workspace<F>,
+    ) -> Result<ArrayView2<'w, f64>> {
+        let fault = |found: &str, advice: &str| {
+            let expected = "the gradient of one batch, at the θ of the model";
+            Err(Error::new(ErrorKind::Setting, "Gramian of a step", expected, found).advise(advice))
+        };
+        match workspace.held {
+            Held::Batch => check_over(self.over, model)?,
+            Held::Part => return fault("the sum over parts of a batch", "make the batch larger instead"),
+            Held::Nothing => return fault("none", "call Run::gradient before it, and Run::update after it"),
+        }
+        let mut evidence = model.evidence(&mut workspace.trace).over(self.over);
+        evidence.gramian();
+        Ok(workspace.trace.gramian().expect("it was computed"))
     }
 
     /// The second half of a step: moves θ along the gradient in the [`Workspace`], by the optimiser's rule.
@@ -413,6 +426,7 @@ impl<F: Scalar> Run<F> {
             model.parameters_mut(),
             &workspace.gradient,
         )?;
+        workspace.held = Held::Nothing;
         model.state_mut().copy_from_slice(&workspace.state);
         Ok(())
     }

@@ -404,3 +404,73 @@ fn networks_without_a_common_representation_say_so() {
     assert!(bare.network().check_over(GramianScope::Representation).is_ok());
     assert!(bare.network().check_over(GramianScope::LastSharedLayer).is_err());
 }
+
+/// Asked between the two halves of a step: it is that of the batch, and changes no bit of the step.
+#[test]
+fn a_run_gives_the_gramian_of_its_batch() -> Result<()> {
+    use polytask::balance::{GradDrop, UpGrad};
+
+    let data = table::<f64>(40, 3, false);
+    let start =
+        model::<f64>(&[dense(6, Activation::Tanh), dense(5, Activation::Relu), Layer::dropout(0.3)], 3);
+    let sgd = || Trainer::new(Sgd::new(0.1)).batch_size(16).steps(6).seed(5);
+    for (name, trainer) in [
+        ("fixed", sgd()),
+        ("balanced", sgd().balance(UpGrad::new())),
+        ("by losses", sgd().balance(polytask::balance::Dwa::new())),
+        ("aggregated", sgd().aggregate(GradDrop::new(1))),
+        ("representation", sgd().balance_over(GramianScope::Representation)),
+        ("sketch", sgd().balance_over(GramianScope::Sketch { sums: 4, seed: 2 })),
+    ] {
+        let (mut straight, mut looked_at) = (start.clone(), start.clone());
+        let (mut one, mut other) = (trainer.start(&straight, &data)?, trainer.start(&looked_at, &data)?);
+        let (mut room, mut room_of_other) =
+            (one.workspace(&straight, None), other.workspace(&looked_at, None));
+        for step in 0..6 {
+            let rows: Vec<usize> = (0..16).map(|i| (7 * i + 5 * step) % 40).collect();
+            assert!(other.gramian(&looked_at, &mut room_of_other).is_err(), "{name}: no batch yet");
+            one.gradient(&straight, &data.batch(&rows), &mut room)?;
+            other.gradient(&looked_at, &data.batch(&rows), &mut room_of_other)?;
+            let before = room_of_other.gradient().to_vec();
+            let found = other.gramian(&looked_at, &mut room_of_other)?.to_owned();
+            assert_eq!(found, other.gramian(&looked_at, &mut room_of_other)?, "{name}: asked again");
+            assert_eq!(room_of_other.gradient(), before, "{name}");
+            if name != "representation" && name != "sketch" {
+                let mut trace = looked_at.trace(16);
+                let draw = polytask::layer::Draw::new(5, step as u64);
+                let pass = looked_at.pass(polytask::layer::Mode::Train).with_draw(draw);
+                looked_at.forward_at(&pass, &data.batch(&rows), &mut trace)?;
+                let expected = looked_at.evidence(&mut trace).gramian().to_owned();
+                assert!(
+                    (&found - &expected).iter().all(|d| d.abs() < TOLERANCE),
+                    "{name}: {found} {expected}"
+                );
+            }
+            one.update(&mut straight, &mut room)?;
+            other.update(&mut looked_at, &mut room_of_other)?;
+            assert_eq!(straight.parameters(), looked_at.parameters(), "{name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_has_no_gramian_of_a_sum_or_of_nothing_shared() -> Result<()> {
+    let data = table::<f64>(40, 2, false);
+    let said = |model: &Model<f64>, trainer: Trainer, n: usize| -> Result<String> {
+        let mut run = trainer.start(model, &data)?;
+        let mut workspace = run.workspace(model, None);
+        let rows: Vec<usize> = (0..n).collect();
+        run.gradient(model, &data.batch(&rows), &mut workspace)?;
+        Ok(run.gramian(model, &mut workspace).expect_err("no Gramian").to_string())
+    };
+    let trainer = || Trainer::new(Sgd::new(0.1)).batch_size(10);
+    let shared = model::<f64>(&[dense(6, Activation::Tanh)], 2);
+    let error = said(&shared, trainer().accumulate(3), 30)?;
+    assert!(error.contains("found the sum over parts of a batch (make the batch larger instead)"), "{error}");
+    let error = said(&model::<f64>(&[], 2), trainer(), 10)?;
+    assert!(error.starts_with("balancing by gradients: expected parameters that tasks share"), "{error}");
+    let error = said(&model::<f64>(&[], 2), trainer().balance_over(GramianScope::LastSharedLayer), 10)?;
+    assert!(error.starts_with("scope of the Gramian"), "{error}");
+    Ok(())
+}

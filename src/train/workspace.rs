@@ -1,0 +1,61 @@
+//! The memory of a training's steps.
+
+use super::accumulation::Accumulation;
+use crate::kernel::Aligned;
+use crate::{Scalar, Trace};
+
+/// The memory that a run's steps work in: nothing in it outlives a step.
+///
+/// ```
+/// use polytask::prelude::*;
+/// use polytask::train::Workspace;
+///
+/// let data = datasets::robot_arm::<f64>(50, 0.05, 1);
+/// let model = Model::builder(10).task(Task::regression("elbow")).build::<f64>()?;
+/// let trainer = Trainer::new(Adam::new(0.01)).batch_size(25).steps(4);
+/// let (mut first, mut second) = (trainer.start(&model, &data)?, trainer.start(&model, &data)?);
+/// let mut workspace: Workspace<f64> = first.workspace(&model, None);
+/// let [mut one, mut other] = [model.clone(), model];
+/// while !second.is_finished() {
+///     first.step(&mut one, &data, &mut workspace)?;
+///     second.step(&mut other, &data, &mut workspace)?;                  // two runs take turns at one workspace
+/// }
+/// assert_eq!(one.parameters(), other.parameters());
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Workspace<F: Scalar> {
+    pub(super) trace: Trace<F>,
+    pub(super) gradient: Aligned<F>,
+    pub(super) validation: Option<Trace<F>>,
+    pub(super) accumulation: Option<Accumulation<F>>,
+    /// The rows of the batch.
+    pub(super) rows: Vec<usize>,
+    /// What becomes of the layers' running state if the step is taken.
+    pub(super) state: Vec<F>,
+    /// What the trace holds.
+    pub(super) held: Held,
+}
+
+/// What of a step is in the memory of a [`Workspace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// No batch at the θ of the model: no gradient yet, or θ has moved since.
+    Nothing,
+    /// The last of several parts of a batch.
+    Part,
+    /// A batch whose gradient has been computed.
+    Batch,
+}
+
+impl<F: Scalar> Workspace<F> {
+    /// The gradient that [`Run::gradient`](super::Run::gradient) has written, laid out like θ.
+    pub fn gradient(&self) -> &[F] {
+        &self.gradient
+    }
+
+    /// The gradient that [`Run::update`](super::Run::update) will move θ along.
+    pub fn gradient_mut(&mut self) -> &mut [F] {
+        &mut self.gradient
+    }
+}
