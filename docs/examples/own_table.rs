@@ -12,11 +12,15 @@ options; the first five are found from the file unless given:
   --thousands C       what stands between groups of three digits
   --day-first yes|no  how to read dates such as 03/04/2024
   --missing T,T...    more texts that mark a gap, such as -999
+  --missing-in A=T,.. the same in column A alone; may be given again for other columns
+  --only-missing T,.. the only texts that mark a gap
+  --order A=T,T...    a target of classes in their order, from the lowest; may be given again
   --comment C         what lines begin with that are comments
   --skip-lines N      lines above the table
   --ignore A,B...     columns to leave out
   --categorical A,... columns of numbers that are names, such as postal codes
   --max-categories N  the most different texts in a column (100)
+  --frequent N        the most frequent texts of a column that get a feature each; others share one
   --epochs N          how long to learn";
 
 /// What the command line says besides the table and its targets.
@@ -26,6 +30,8 @@ pub struct Options {
     pub reader: CsvReader,
     /// How long to learn, if that was given.
     pub epochs: Option<u64>,
+    /// The targets whose classes have an order.
+    pub ordered: Vec<String>,
 }
 
 impl Options {
@@ -47,7 +53,8 @@ impl Options {
             }
             let value = arguments.next().ok_or_else(|| format!("{option} wants a value"))?;
             let wrong = |expected: &str| format!("{option}: expected {expected}, found `{value}`");
-            let names = || value.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let names = || listed(value);
+            let of_column = || value.split_once('=').ok_or_else(|| wrong("a column, `=` and texts"));
             let number = || value.parse::<usize>().map_err(|_| wrong("a number"));
             let character = || match (value, value.chars().count()) {
                 ("tab", _) => Ok('\t'),
@@ -67,11 +74,22 @@ impl Options {
                 "--thousands" => reader.thousands(character()?),
                 "--day-first" => reader.day_first(yes()?),
                 "--missing" => reader.missing(names()),
+                "--missing-in" => {
+                    let (column, texts) = of_column()?;
+                    reader.missing_in(column, listed(texts))
+                }
+                "--only-missing" => reader.only_missing(names()),
+                "--order" => {
+                    let (column, texts) = of_column()?;
+                    options.ordered.push(column.to_owned());
+                    reader.classes_in_order(column, listed(texts))
+                }
                 "--comment" => reader.comment(byte()?),
                 "--skip-lines" => reader.skip_lines(number()?),
                 "--ignore" => reader.ignore(names()),
                 "--categorical" => reader.categorical(names()),
                 "--max-categories" => reader.max_categories(number()?),
+                "--frequent" => reader.frequent_categories(number()?),
                 _ => {
                     options.epochs = Some(number()? as u64);
                     reader
@@ -83,12 +101,14 @@ impl Options {
 
     /// The table with its targets, the names of which are separated by commas, and a report of what was found in it.
     pub fn read(&self, file: &str, targets: &str, classes: &str) -> polytask::Result<(Dataset<f32>, String)> {
-        let names = |list: &str| -> Vec<String> {
-            list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
-        };
-        let reader = self.reader.clone().targets(names(targets)).class_targets(names(classes));
+        let reader = self.reader.clone().targets(listed(targets)).class_targets(listed(classes));
         let table = reader.table(file)?;
         let encoding = reader.fit(&table)?;
         Ok((encoding.apply(&table)?, encoding.profile(&table)?.to_string()))
     }
+}
+
+/// The texts between commas.
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|text| !text.is_empty())
 }

@@ -24,14 +24,14 @@ const CURVES: &str = "target/learning-curves.svg";
 fn main() -> polytask::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() {
-        print!("{}", learn(&datasets::robot_arm(4_000, 0.05, 42), false, None)?);
+        print!("{}", learn(&datasets::robot_arm(4_000, 0.05, 42), None)?);
         return Ok(());
     }
     match Options::take(&arguments) {
         Ok((options, rest)) => match own(&options, &rest)? {
             Some((data, report)) => {
                 eprintln!("{report}");
-                print!("{}", learn(&data, true, options.epochs)?);
+                print!("{}", learn(&data, Some(&options))?);
                 return Ok(());
             }
             None => eprintln!("usage: tutorial [--csv FILE [--targets A,B...] [--classes A,B...] [options]]"),
@@ -48,13 +48,14 @@ pub fn own(options: &Options, rest: &[&str]) -> polytask::Result<Option<(Dataset
         ["--csv", file, "--targets", targets] => (file, targets, ""),
         ["--csv", file, "--classes", classes] => (file, "", classes),
         ["--csv", file, "--targets", targets, "--classes", classes] => (file, targets, classes),
+        ["--csv", file] if !options.ordered.is_empty() => (file, "", ""),
         _ => return Ok(None),
     };
     options.read(file, targets, classes).map(Some)
 }
 
-/// Trains on most rows, and says how well each task does on the others.
-pub fn learn(data: &Dataset<f32>, is_own: bool, epochs: Option<u64>) -> polytask::Result<String> {
+/// Trains on most rows, and says how well each task does on the others. A table of one's own comes with options.
+pub fn learn(data: &Dataset<f32>, own: Option<&Options>) -> polytask::Result<String> {
     let (train, test) = data.split(0.8, 42)?;
 
     let mut builder = Model::builder(train.n_features()).trunk([Layer::dense(10, Activation::Relu)]).seed(42);
@@ -62,16 +63,19 @@ pub fn learn(data: &Dataset<f32>, is_own: bool, epochs: Option<u64>) -> polytask
         builder = builder.task(match train.names().classes.get(target).map(Vec::len) {
             None => Task::regression(target),
             Some(1 | 2) => Task::binary(target),
+            Some(n) if own.is_some_and(|options| options.ordered.contains(target)) => {
+                Task::ordinal(target, n)
+            }
             Some(n) => Task::classes(target, n),
         });
     }
-    if is_own {
+    if own.is_some() {
         builder = builder.standardize();
     }
     let mut model = builder.build::<f32>()?;
 
     let trainer = Trainer::new(Adam::new(0.01)).batch_size(32);
-    let trainer = match epochs {
+    let trainer = match own.and_then(|options| options.epochs) {
         Some(epochs) => trainer.epochs(epochs),
         None => trainer.steps(STEPS),
     };

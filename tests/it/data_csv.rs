@@ -155,6 +155,62 @@ fn files_of_every_system_and_spreadsheet_are_read() {
 }
 
 #[test]
+fn utf_16_is_read_and_other_bytes_are_told() {
+    let text = "name;zürich\n1;🚲\n2;y\n";
+    let plain = read(&CsvReader::new(), text).unwrap().0;
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let little = [0xff, 0xfe].into_iter().chain(units.iter().flat_map(|unit| unit.to_le_bytes()));
+    let big = [0xfe, 0xff].into_iter().chain(units.iter().flat_map(|unit| unit.to_be_bytes()));
+    for bytes in [little.collect::<Vec<u8>>(), big.collect()] {
+        let table = CsvReader::new().table_from(&bytes[..], "test.csv").unwrap();
+        let encoding = CsvReader::new().fit(&table).unwrap();
+        let data = encoding.apply::<f64>(&table).unwrap();
+        assert_eq!((data.features(), data.feature_names()), (plain.features(), plain.feature_names()));
+        assert_eq!(encoding.profile(&table).unwrap().notes, ["the file is UTF-16 text"]);
+        let odd = CsvReader::new().table_from(&bytes[..bytes.len() - 1], "test.csv").unwrap_err().to_string();
+        assert!(odd.contains("expected UTF-16 text, as its first two bytes say"), "{odd}");
+    }
+    let latin =
+        CsvReader::new().table_from(&b"name,x\nZ\xfcrich,1\n"[..], "test.csv").unwrap_err().to_string();
+    assert!(
+        latin.contains("line 2, column `name`: expected UTF-8 text") && latin.contains("Latin-1"),
+        "{latin}"
+    );
+}
+
+#[test]
+fn rare_texts_share_a_feature_where_asked_for() {
+    let text = "zip,x\n1.0,1\n2,2\n2,3\n1,4\n3,5\n3,6\n4,7\n,8\n";
+    let reader = CsvReader::new().categorical(["zip"]).frequent_categories(2);
+    let (data, encoding) = read(&reader, text).unwrap();
+    // `1.0` and `1` are one text; of three that are there twice, the first two.
+    assert_eq!(data.feature_names(), ["zip=1", "zip=2", "zip_other", "zip_missing", "x"]);
+    for (row, expected) in [(0, [1.0, 0.0, 0.0, 0.0]), (4, [0.0, 0.0, 1.0, 0.0]), (7, [0.0, 0.0, 0.0, 1.0])] {
+        assert_eq!(data.feature_row(row)[..4], expected, "row {row}");
+    }
+    let again = encoding.read_from::<f64>("x,zip\n9,77\n".as_bytes(), "next.csv").unwrap();
+    assert_eq!(again.feature_row(0), [0.0, 0.0, 1.0, 0.0, 9.0], "a text met later is another one too");
+    let table = reader.table_from(text.as_bytes(), "test.csv").unwrap();
+    let report = encoding.profile(&table).unwrap().to_string();
+    assert!(report.contains("a feature for each of `1`, `2`, and one for all others; 1 missing"), "{report}");
+
+    // A column with few texts is read as ever, and none is frequent if none may be.
+    let few = read(&reader, "zip,x\n1,1\n2,2\n").unwrap().0;
+    assert_eq!(few.feature_names(), ["zip=1", "zip=2", "x"]);
+    let none = read(&CsvReader::new().frequent_categories(0), "kind,x\na,1\nb,2\n").unwrap().0;
+    assert_eq!(none.feature_names(), ["kind_other", "x"]);
+
+    // A column of very many texts is an error that names the setting.
+    let many: String = (0..150).map(|i| format!("t{i},{i}\n")).collect();
+    let error = read(&CsvReader::new(), &format!("kind,x\n{many}")).unwrap_err().to_string();
+    assert!(error.contains("CsvReader::frequent_categories"), "{error}");
+    assert_eq!(
+        read(&CsvReader::new().frequent_categories(20), &format!("kind,x\n{many}")).unwrap().0.n_features(),
+        22
+    );
+}
+
+#[test]
 fn a_file_on_disk_is_read_as_its_text() {
     let path = std::env::temp_dir().join(format!("polytask-{}.csv", std::process::id()));
     std::fs::write(&path, MACHINES).unwrap();

@@ -73,7 +73,7 @@ fn an_estimator_of_gaps_and_constants() -> Result<()> {
 
 /// The tables of `tests/tables` have the quirks of well-known ones, and made-up numbers: what stands behind `tutorial
 /// --csv`, and lines of the report.
-const TABLES: [(&str, &[&str]); 11] = [
+const TABLES: [(&str, &[&str]); 12] = [
     (
         "fish.csv --targets Weight,Height --epochs 2",
         &[
@@ -89,6 +89,14 @@ const TABLES: [(&str, &[&str]); 11] = [
             "bill_length_mm     feature, numbers with mean 44.784211; 1 missing (`NA`); such as `38.1`, `39.9`, `40.7`",
             "body_mass_g        target; 1 missing (`NA`); such as",
             "species            target, with the classes `Adelie`, `Chinstrap`, `Gentoo`",
+        ],
+    ),
+    (
+        "penguins.csv --order species=Gentoo,Adelie,Chinstrap --frequent 1 --missing-in sex=MALE --epochs 2",
+        &[
+            "island             texts, a feature for each of `Biscoe`, and one for all others",
+            "sex                texts, a feature for each of `FEMALE`; 11 missing (`MALE`, `NA`)",
+            "species            target, with the classes `Gentoo`, `Adelie`, `Chinstrap`",
         ],
     ),
     (
@@ -176,7 +184,7 @@ fn published_tables_are_read_reported_and_learnt_from() -> Result<()> {
             assert!(report.contains(expected), "no `{expected}` in\n{report}");
         }
         assert!(!report.contains("warning"), "{report}");
-        let learnt = tutorial::learn(&data, true, options.epochs)?;
+        let learnt = tutorial::learn(&data, Some(&options))?;
         for target in data.target_names() {
             assert!(learnt.contains(&format!("\n{target} ")), "{learnt}");
         }
@@ -197,6 +205,7 @@ fn options_that_are_wrong_are_named() {
         ("--header maybe", "--header: expected yes or no, found `maybe`"),
         ("t.csv --skip-lines", "--skip-lines wants a value"),
         ("--epochs few", "--epochs: expected a number, found `few`"),
+        ("--order low,high", "--order: expected a column, `=` and texts, found `low,high`"),
     ] {
         assert_eq!(take(line).unwrap_err(), expected);
     }

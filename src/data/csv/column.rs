@@ -66,6 +66,9 @@ pub enum Content {
     Texts {
         /// The texts, sorted; if all of them are numbers, sorted as numbers.
         categories: Vec<String>,
+        /// Whether all other texts share a feature, `name_other`.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        other: bool,
         /// How many cells were empty. If any were, there is another feature, `name_missing`.
         missing: usize,
     },
@@ -102,8 +105,9 @@ impl Column {
         let name = &self.name;
         let (mut features, missing) = match &self.content {
             Content::Numbers { missing, .. } => (vec![name.clone()], *missing),
-            Content::Texts { categories, missing } => {
-                (categories.iter().map(|text| format!("{name}={text}")).collect(), *missing)
+            Content::Texts { categories, other, missing } => {
+                let of_texts = categories.iter().map(|text| format!("{name}={text}"));
+                (of_texts.chain(other.then(|| format!("{name}_other"))).collect(), *missing)
             }
             _ => (vec![], 0),
         };

@@ -266,8 +266,11 @@ impl Encoding {
                     next_is([&column.name, "", ""]).filter(|()| mean.is_finite() && base.is_finite())?;
                     *missing
                 }
-                Content::Texts { categories, missing } => {
+                Content::Texts { categories, other, missing } => {
                     categories.iter().try_for_each(|text| next_is([&column.name, "=", text]))?;
+                    if *other {
+                        next_is([&column.name, "_other", ""])?;
+                    }
                     *missing
                 }
                 _ => 0,
@@ -311,8 +314,9 @@ impl Encoding {
                 features[0] = F::from_f64(mean - base);
                 self.mark_missing(cells, row, *missing, features)?;
             }
-            (Content::Texts { categories, .. }, Some(text)) => match index_of(categories, text) {
+            (Content::Texts { categories, other, .. }, Some(text)) => match index_of(categories, text) {
                 Some(category) => features[category] = F::ONE,
+                None if *other => features[categories.len()] = F::ONE,
                 None if self.lenient => {}
                 None => {
                     return Err(cells

@@ -1,6 +1,7 @@
 //! Finds out what each column of a file holds.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use super::super::names::{self, listed};
 use super::cells::{Cells, index_of, spelling};
@@ -237,7 +238,11 @@ fn in_order(texts: &Cells<'_>, rows: &[usize], order: &[String]) -> Result<Vec<S
 }
 
 fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {
-    let categories = different(texts, rows);
+    let mut categories = different(texts, rows);
+    if let Some(most) = reader.frequent_categories.filter(|&most| categories.len() > most) {
+        keep_frequent(&mut categories, most, texts, rows);
+        return Ok(Content::Texts { categories, other: true, missing });
+    }
     if categories.len() > reader.max_categories {
         return Err(Error::new(
             ErrorKind::Value,
@@ -245,9 +250,23 @@ fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: us
             format!("numbers, or at most {} different texts", reader.max_categories),
             format!("{} different texts", categories.len()),
         )
-        .advise("leave it out with `CsvReader::ignore`, or raise `CsvReader::max_categories`"));
+        .advise(
+            "leave it out with `CsvReader::ignore`, keep its most frequent texts with `CsvReader::frequent_categories`, or \
+             raise `CsvReader::max_categories`",
+        ));
     }
-    Ok(Content::Texts { categories, missing })
+    Ok(Content::Texts { categories, other: false, missing })
+}
+
+/// Keeps the `most` most frequent of the sorted categories; of equally frequent ones the first.
+fn keep_frequent(categories: &mut Vec<String>, most: usize, texts: &Cells<'_>, rows: &[usize]) {
+    let mut counts = HashMap::new();
+    filled(texts, rows).1.into_iter().for_each(|text| *counts.entry(spelling(text)).or_insert(0) += 1);
+    let mut order: Vec<usize> = (0..categories.len()).collect();
+    order.sort_by_key(|&category| Reverse(counts[&spelling(&categories[category])]));
+    let kept = &order[..most];
+    let mut category = 0..;
+    categories.retain(|_| kept.contains(&category.next().expect("endless")));
 }
 
 fn numbers(cells: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {

@@ -12,6 +12,7 @@
 //! | dates | one feature, days since 1970 |
 //! | … too close together for `f32`, such as seconds since 1970 | the same, with the smallest of them subtracted |
 //! | texts | one-hot features: one feature `name=text` for each text, in sorted order |
+//! | … of which only the frequent ones are to be kept | in addition a feature `name_other`, 1 for all other texts |
 //! | numbers or texts with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
 //! | nothing: every cell is empty | no feature |
 //! | a target | one target; empty cells are missing labels (NaN) |
@@ -69,7 +70,7 @@ use crate::{Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 ///
-/// The file must be UTF-8 text. Spaces around a cell are ignored. These are found from the file, unless a setting says
+/// The file must be UTF-8 text, or UTF-16 with a mark of the byte order. Spaces around a cell are ignored. These are found from the file, unless a setting says
 /// otherwise, and where the file can be read in two ways, the error names the setting: [`delimiter`](Self::delimiter),
 /// [`header`](Self::header), [`decimal_comma`](Self::decimal_comma), [`thousands`](Self::thousands), signs of percent
 /// and currency, dates ([`day_first`](Self::day_first)), and marks of a gap ([`missing`](Self::missing)). Numbers of the
@@ -106,6 +107,8 @@ pub struct CsvReader {
     thousands: Option<char>,
     day_first: Option<bool>,
     max_categories: usize,
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "Option::is_none"))]
+    frequent_categories: Option<usize>,
 }
 
 #[cfg(feature = "persist")]
@@ -152,6 +155,7 @@ impl Default for CsvReader {
             thousands: None,
             day_first: None,
             max_categories: 100,
+            frequent_categories: None,
         }
     }
 }
@@ -469,6 +473,26 @@ impl CsvReader {
     /// ```
     pub fn max_categories(mut self, max: usize) -> Self {
         self.max_categories = max;
+        self
+    }
+
+    /// Gives only the `most` most frequent texts of a column a feature each. In a column with more, all other texts, and
+    /// those that only later files have, share the feature `name_other`. Of equally frequent texts the first in sorted order
+    /// is kept.
+    ///
+    /// ```
+    /// # use polytask::data::csv::CsvReader;
+    /// let file = "make,area\nFiat,1\nSaab,2\nAudi,3\nFiat,4\nAudi,5\nLada,6\n";
+    /// let (data, encoding) =
+    ///     CsvReader::new().frequent_categories(2).read_from::<f64>(file.as_bytes(), "cars.csv")?;
+    /// assert_eq!(data.feature_names(), ["make=Audi", "make=Fiat", "make_other", "area"]);
+    /// assert_eq!(data.feature_row(1), [0.0, 0.0, 1.0, 2.0]); // a Saab
+    /// let next = encoding.table_from("make,area\nTrabant,7\n".as_bytes(), "next.csv")?;
+    /// assert_eq!(encoding.features::<f64>(&next)?, ndarray::array![[0.0, 0.0, 1.0, 7.0]]);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn frequent_categories(mut self, most: usize) -> Self {
+        self.frequent_categories = Some(most);
         self
     }
 

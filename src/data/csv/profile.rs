@@ -254,7 +254,12 @@ impl Content {
                 format!("feature, numbers with mean {mean:.6}, minus {base}")
             }
             Self::Numbers { mean, .. } => format!("feature, numbers with mean {mean:.6}"),
-            Self::Texts { categories, .. } => format!("texts, a feature for each of {}", shown(categories)),
+            Self::Texts { categories, other: false, .. } => {
+                format!("texts, a feature for each of {}", shown(categories))
+            }
+            Self::Texts { categories, .. } => {
+                format!("texts, a feature for each of {}, and one for all others", shown(categories))
+            }
             Self::Target { .. } => "target".into(),
             Self::Classes { classes, .. } => format!("target, with the classes {}", shown(classes)),
             Self::Empty => "left out: every cell is empty".into(),

@@ -54,7 +54,11 @@ impl Table {
     ) -> Result<Self> {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).map_err(|cause| unreadable(name, cause))?;
-        let (cut, delimiter, mut notes) = Self::cut(&bytes, name, dialect)?;
+        let decoded = decoded(&bytes, name)?;
+        let (cut, delimiter, mut notes) = Self::cut(decoded.as_deref().unwrap_or(&bytes), name, dialect)?;
+        if decoded.is_some() {
+            notes.push("the file is UTF-16 text".into());
+        }
         let Some((line, first)) = cut.first().cloned() else {
             return Err(Error::new(
                 ErrorKind::File,
@@ -334,9 +338,30 @@ fn utf8(record: ByteRecord, source: &str, line: usize, names: &[String]) -> Resu
         let name = names.get(column).map_or(format!("{}", column + 1), |name| format!("`{name}`"));
         let found = String::from_utf8_lossy(&fault.into_byte_record()[column]).into_owned();
         let place = format!("{source}, line {line}, column {name}");
-        Error::new(ErrorKind::File, place, "UTF-8 text", format!("other bytes: `{found}`"))
-            .advise("save the file with the encoding UTF-8")
+        Error::new(ErrorKind::File, place, "UTF-8 text", format!("other bytes: `{found}`")).advise(
+            "save the file with the encoding UTF-8 (most files with other letters than these are Latin-1 or Windows-1252: \
+             `iconv -f WINDOWS-1252 -t UTF-8`)",
+        )
     })
+}
+
+/// The bytes of a file in UTF-16 as UTF-8: some spreadsheets write it, with a mark of the byte order at the beginning.
+fn decoded(bytes: &[u8], source: &str) -> Result<Option<Vec<u8>>> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return Ok(None),
+    };
+    let (units, rest) = bytes[2..].as_chunks::<2>();
+    let text: Option<String> =
+        char::decode_utf16(units.iter().map(|&pair| unit(pair))).map(Result::ok).collect();
+    match text.filter(|_| rest.is_empty()) {
+        Some(text) => Ok(Some(text.into_bytes())),
+        None => {
+            Err(Error::new(ErrorKind::File, source, "UTF-16 text, as its first two bytes say", "other bytes")
+                .advise("save the file with the encoding UTF-8"))
+        }
+    }
 }
 
 fn unreadable(source: &str, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
