@@ -2,7 +2,7 @@
 //! differences, for every sharing form and every way to the gradient; and a factor without labels is learnt.
 
 use ndarray::{Array2, array};
-use polytask::balance::Weights;
+use polytask::balance::{Aggregate, DbMtlMomentum, Equal, ExcessMtl, GradDrop, MoCo, TaskGradients, Weights};
 use polytask::layer::Mode;
 use polytask::prelude::*;
 use polytask::{ErrorKind, gradcheck};
@@ -256,4 +256,43 @@ fn impossible_products_are_refused() {
         &["task \"p\"", "no head"],
     );
     refused(vec![a(), b().without_loss()], ErrorKind::Setting, &["task \"b\"", "a loss", "neither"]);
+}
+
+/// The direction that plain training takes: the sum of the tasks' gradients.
+#[derive(Clone, Debug)]
+struct Total;
+
+impl Aggregate for Total {
+    fn aggregate(&mut self, rows: &TaskGradients<'_>, direction: &mut [f64], _own: &mut [f64]) {
+        direction.fill(0.0);
+        rows.rows().for_each(|row| direction.iter_mut().zip(row).for_each(|(sum, g)| *sum += g));
+    }
+}
+
+#[test]
+fn methods_that_see_whole_gradients_train_products() -> polytask::Result<()> {
+    let data = table();
+    let trainer = || Trainer::new(Sgd::new(0.05)).batch_size(100).steps(6);
+    let trained = |sharing: &Sharing, trainer: Trainer, threads: usize| {
+        let mut model = builder(sharing.clone()).build::<f64>()?;
+        let before = model.parameters().to_vec();
+        trainer.threads(threads).fit(&mut model, &data)?;
+        assert!(model.parameters().iter().all(|x| x.is_finite()) && model.parameters() != before);
+        polytask::Result::Ok(model.parameters().to_vec())
+    };
+    for (name, sharing) in &forms()[..2] {
+        let plain = trained(sharing, trainer().balance(Equal::sum()), 1)?;
+        let total = trained(sharing, trainer().aggregate(Total), 1)?;
+        let furthest = plain.iter().zip(&total).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(furthest < 1e-12, "{name}: {furthest:e}");
+        for of in [
+            |trainer: Trainer| trainer.aggregate(GradDrop::new(5)),
+            |trainer: Trainer| trainer.aggregate(MoCo::new()),
+            |trainer: Trainer| trainer.aggregate(ExcessMtl::new()),
+            |trainer: Trainer| trainer.aggregate(DbMtlMomentum::new()),
+        ] {
+            assert_eq!(trained(sharing, of(trainer()), 1)?, trained(sharing, of(trainer()), 3)?, "{name}");
+        }
+    }
+    Ok(())
 }
