@@ -130,7 +130,6 @@ fn losses() -> Vec<(Loss, fn(u64) -> f64)> {
         (Loss::smooth_l1(0.4), quantity),
         (Loss::log_cosh(), quantity),
         (Loss::quantiles([0.1, 0.5, 0.9]), quantity),
-        (Loss::ordered_quantiles([0.1, 0.2, 0.5, 0.8, 0.9]), quantity),
         (Loss::poisson(), count),
         (Loss::gaussian(), quantity),
         (Loss::binary_cross_entropy(), yes_or_no),
@@ -147,6 +146,7 @@ fn losses() -> Vec<(Loss, fn(u64) -> f64)> {
         (Loss::ListNet { target: ListTarget::Proportion }, count),
         (Loss::list_mle(), count),
         (Loss::approx_ndcg(), count),
+        (Loss::ordered_quantiles([0.1, 0.2, 0.5, 0.8, 0.9]), quantity),
     ]
 }
 
