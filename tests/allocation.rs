@@ -113,6 +113,32 @@ fn steady_steps_allocate_nothing() {
         assert_eq!(allocations(|| steps(40)), 0, "{name}");
     }
 
+    // Layers other than dense ones.
+    let inside = [Layer::layer_norm(), Layer::dense(48, Activation::Selu), Layer::dropout(0.2)];
+    let layers = [
+        Layer::scale(),
+        Layer::gated(48, Activation::Silu),
+        Layer::layer_norm(),
+        Layer::parametric(Activation::Mish),
+        Layer::residual(inside),
+    ];
+    for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
+        let data = table(600, 12);
+        let builder =
+            Model::builder(12).trunk(layers.clone()).task(Task::regression("y0").head(layers.clone()));
+        let mut model = builder.task(Task::regression("y1")).build::<f32>().expect("valid settings");
+        let trainer = trainer.batch_size(200).steps(100).threads(2);
+        let mut run = trainer.start(&model, &data).expect("valid settings");
+        let mut workspace = run.workspace(&model, None);
+        let mut steps = |n: usize| {
+            for _ in 0..n {
+                run.step(&mut model, &data, &mut workspace).expect("a step");
+            }
+        };
+        steps(4);
+        assert_eq!(allocations(|| steps(40)), 0, "layers");
+    }
+
     // A table whose columns stand in another order than the model's.
     let data = table(600, 2).with_feature_names(["a", "b"]).expect("names");
     let turned = data.clone().with_feature_names(["b", "a"]).expect("names");

@@ -142,6 +142,49 @@ impl<F: Scalar> Arena<F> {
         )
     }
 
+    /// Several blocks to read and others to write, each with its lanes.
+    ///
+    /// ```
+    /// use polytask::arena::{ActivationBlock, Arena};
+    /// use polytask::Scalar;
+    ///
+    /// /// `y = x + z`
+    /// fn sum<F: Scalar>(values: &mut Arena<F>, [x, z, y]: [ActivationBlock; 3]) {
+    ///     let ([x, z], [mut y]) = values.split([(x, 0..1), (z, 0..1)], [(y, 0..1)]);
+    ///     y.assign(&x);
+    ///     y += &z;
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If two of them overlap.
+    #[track_caller]
+    pub fn split<const R: usize, const W: usize>(
+        &mut self,
+        read: [(ActivationBlock, Range<usize>); R],
+        write: [(ActivationBlock, Range<usize>); W],
+    ) -> ([ArrayView2<'_, F>; R], [ArrayViewMut2<'_, F>; W]) {
+        let rows = |lanes: &Range<usize>| lanes.len() * self.rows;
+        let shape =
+            |(block, lanes): &(ActivationBlock, Range<usize>)| (rows(lanes), block.width, block.stride);
+        let (read_shapes, write_shapes) = (read.each_ref().map(shape), write.each_ref().map(shape));
+        let from = read.map(|(block, lanes)| self.range(block, lanes));
+        let to = write.map(|(block, lanes)| self.range(block, lanes));
+        let (sources, targets) = disjoint(&mut self.buffer, &from, &to);
+        let (mut read_shapes, mut write_shapes) = (read_shapes.into_iter(), write_shapes.into_iter());
+        let mut next = || read_shapes.next().expect("a shape for each");
+        let sources = sources.map(|numbers| {
+            let (rows, width, stride) = next();
+            kernel::matrix(numbers, rows, width, stride)
+        });
+        let mut next = || write_shapes.next().expect("a shape for each");
+        let targets = targets.map(|numbers| {
+            let (rows, width, stride) = next();
+            kernel::matrix_mut(numbers, rows, width, stride)
+        });
+        (sources, targets)
+    }
+
     /// The first lanes of `n` blocks of width 1 that follow one another, `n × rows`: each block is a row.
     pub(crate) fn stack(&self, first: ActivationBlock, n: usize) -> ArrayView2<'_, F> {
         kernel::matrix(&self.buffer[self.stack_range(first, n)], n, self.rows, self.stack_stride())
@@ -288,6 +331,33 @@ fn read_and_write<F>(buffer: &mut [F], from: Range<usize>, to: Range<usize>) -> 
         let (front, back) = buffer.split_at_mut(from.start);
         (&back[..from.end - from.start], &mut front[to])
     }
+}
+
+/// Parts of a buffer, some to read and some to write, in the order in which they are given.
+#[track_caller]
+fn disjoint<'b, F, const R: usize, const W: usize>(
+    buffer: &'b mut [F],
+    read: &[Range<usize>; R],
+    write: &[Range<usize>; W],
+) -> ([&'b [F]; R], [&'b mut [F]; W]) {
+    let mut sources: [&[F]; R] = [&[]; R];
+    let mut targets: [&mut [F]; W] = std::array::from_fn(|_| &mut [][..]);
+    // What has been cut off so far ends at `at`.
+    let (mut rest, mut at) = (buffer, 0);
+    let ranges = || read.iter().chain(write).enumerate().filter(|(_, range)| !range.is_empty());
+    for _ in ranges() {
+        let next = ranges().filter(|(_, range)| range.start >= at).min_by_key(|(_, range)| range.start);
+        let (i, range) = next.expect("blocks that are read and written at once must not overlap");
+        let (front, back) = rest.split_at_mut(range.end - at);
+        let part = &mut front[range.start - at..];
+        if i < R {
+            sources[i] = part
+        } else {
+            targets[i - R] = part
+        }
+        (rest, at) = (back, range.end);
+    }
+    (sources, targets)
 }
 
 /// The rows of an activation block, one after the other, each as long as the block is wide: see [`Arena::rows_mut`].

@@ -305,6 +305,23 @@ fn dense_layers_with_each_activation() {
 }
 
 #[test]
+fn layers_that_are_not_dense() {
+    let inside = [Layer::layer_norm(), Layer::dense(3, Activation::Silu)];
+    for layer in [
+        Layer::gated(3, Activation::Silu),
+        Layer::gated(3, Activation::Gelu),
+        Layer::layer_norm(),
+        Layer::parametric(Activation::Mish),
+        Layer::residual(inside),
+        Layer::scale(),
+    ] {
+        let layers = [Layer::dense(3, Activation::Tanh), layer.clone()];
+        let tasks = vec![Task::regression("a").weight(0.4).head([layer.clone()]), Task::regression("b")];
+        Case::new(Sharing::shared_trunk(layers), tasks, 7, quantity).check(&format!("{layer:?}"));
+    }
+}
+
+#[test]
 fn sharing_forms_and_batches_of_several_chunks() {
     let layers = || [Layer::dense(3, Activation::Tanh)];
     let none: [Layer; 0] = [];

@@ -16,6 +16,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2, aview0};
 
 use super::gemm::{Accumulate, Epilogue, Gemm, Grid};
+use super::rowwise;
 use super::simd::{self, SimdLevel, SimdLoop};
 use super::view::matrix_mut;
 use crate::Scalar;
@@ -161,25 +162,13 @@ pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Accumulate<&[F]>, sum
     product(a.reversed_axes(), ones, start, matrix_mut(sums, n, 1, 1));
 }
 
-/// The sum of numbers that lie one after the other, in sixteen chains: a single one would wait for itself.
+/// The sum of numbers that lie one after the other.
 struct Total<'a, F>(&'a [F]);
 
 impl<F: Scalar> SimdLoop for Total<'_, F> {
     type Output = F;
     #[inline(always)]
     fn run(self) -> F {
-        let (sixteens, rest) = self.0.as_chunks::<16>();
-        let mut chains = [F::ZERO; 16];
-        for numbers in sixteens {
-            for (chain, &x) in chains.iter_mut().zip(numbers) {
-                *chain += x;
-            }
-        }
-        for n in [8, 4, 2, 1] {
-            for i in 0..n {
-                chains[i] += chains[i + n];
-            }
-        }
-        rest.iter().fold(chains[0], |sum, &x| sum + x)
+        rowwise::sum(self.0)
     }
 }

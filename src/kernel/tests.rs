@@ -10,7 +10,10 @@ use rand::{Rng, RngExt, SeedableRng};
 use super::gemv::dot_chains;
 use super::product::product_on;
 use super::simd::on;
-use super::{Accumulate, Epilogue, SimdLevel, SimdLoop, column_sums};
+use super::{
+    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three,
+    scale_columns, sum,
+};
 use crate::Scalar;
 
 const SIZES: [usize; 17] = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 129, 257];
@@ -326,6 +329,56 @@ fn column_sums_equal_the_slow_loop() {
             column_sums(a.view(), Accumulate::Add, &mut sums);
             assert!((0..n).all(|j| is_sum(sums[j], before[j], j)));
         }
+    }
+}
+
+#[test]
+fn passes_over_rows_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    for (m, n) in [(0, 3), (1, 1), (5, 0), (33, 10), (3, 16), (4, 17), (64, 100), (7, 129)] {
+        let a = Matrix::<f32>::new(m, n, Lie::PaddedRows, || random(&mut rng));
+        let b = Matrix::<f32>::new(m, n, Lie::Rows, || random(&mut rng));
+        let mut numbers = || (0..n).map(|_| random(&mut rng)).collect::<Vec<f32>>();
+        let (factors, bias) = (numbers(), numbers());
+        let terms = |j: usize| {
+            let column = a.view().column(j).to_owned().into_iter().zip(b.view().column(j).to_owned());
+            column.map(|(a, b)| f64::from(a) * f64::from(b)).collect::<Vec<_>>()
+        };
+        let is_sum = |sum: f32, start: f32, terms: &[f64]| {
+            let size = terms.iter().map(|x| x.abs()).sum::<f64>() + f64::from(start.abs());
+            let bound = (terms.len() + 1) as f64 * f64::from(f32::EPSILON) * size;
+            (f64::from(sum) - terms.iter().sum::<f64>() - f64::from(start)).abs() <= bound
+        };
+        let mut sums = vec![f32::NAN; n];
+        column_products(a.view(), b.view(), Accumulate::Write, &mut sums);
+        assert!((0..n).all(|j| is_sum(sums[j], 0.0, &terms(j))), "{m} × {n}");
+        column_products(a.view(), b.view(), Accumulate::Bias(&bias), &mut sums);
+        assert!((0..n).all(|j| is_sum(sums[j], bias[j], &terms(j))), "{m} × {n}");
+        let before = sums.clone();
+        column_products(a.view(), b.view(), Accumulate::Add, &mut sums);
+        assert!((0..n).all(|j| is_sum(sums[j], before[j], &terms(j))), "{m} × {n}");
+
+        let mut c = Array2::from_elem((m, n), f32::NAN);
+        for (start, of) in
+            [(Accumulate::Write, 0.0), (Accumulate::Bias(&bias[..]), 1.0), (Accumulate::Add, 2.0)]
+        {
+            let was = c.clone();
+            scale_columns(a.view(), &factors, start, c.view_mut());
+            for ((i, j), &c) in c.indexed_iter() {
+                let product = a.view()[[i, j]] * factors[j];
+                let expected = [product, product + bias[j], product + was[[i, j]]][of as usize];
+                assert_eq!(c, expected, "{m} × {n}");
+            }
+        }
+
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let (x, y) = (wide(&factors), wide(&bias));
+        let products = |z: &[f64]| x.iter().zip(&y).zip(z).map(|((x, y), z)| x * y * z).collect::<Vec<_>>();
+        assert!(is_sum(sum(&factors), 0.0, &x), "{n}");
+        assert!(is_sum(dot(&factors, &bias), 0.0, &products(&vec![1.0; n])), "{n}");
+        // Each of its terms is rounded twice.
+        let cubes = dot_of_three(&factors, &bias, &factors);
+        assert!(is_sum(cubes, 0.0, &products(&x)), "{n}");
     }
 }
 

@@ -8,12 +8,16 @@
 //! ReLU          y = max(z, 0)                      φ′ = [y > 0]                      0 at the kink
 //! leaky ReLU    y = z or a z                       φ′ = 1 or a                       a at the kink
 //! ELU           y = z or α (eᶻ − 1)                φ′ = 1 or y + α                   Clevert et al. 2016
+//! SELU          y = λ z or λ α (eᶻ − 1)            φ′ = λ or y + λ α                 Klambauer et al. 2017
 //! tanh          y = tanh z                         φ′ = 1 − y²
 //! sigmoid       y = 1 / (1 + e⁻ᶻ)                  φ′ = y (1 − y)
 //! softplus      y = max(z, 0) + ln(1 + e^−|z|)     φ′ = sigmoid(z) = 1 − e⁻ʸ
 //! SiLU          y = z sigmoid(z)                   φ′ = s + z s (1 − s), s = sigmoid(z)   Elfwing et al. 2018
 //! GELU          y = z Φ(z)                         φ′ = Φ(z) + z e^(−z²/2)/√(2π)     Hendrycks & Gimpel 2016
+//! Mish          y = z t, t = tanh(softplus(z))     φ′ = t + z s (1 − t²)             Misra 2020
 //! ```
+//! In Mish t = tanh(ln(1 + eᶻ)) = ((1 + eᶻ)² − 1) / ((1 + eᶻ)² + 1), which takes one exponential, and t′ = (1 − t²) s.
+//! SELU's λ = 1.0507… and α = 1.6732… make mean 0 and variance 1 a fixed point of a layer with LeCun-normal weights.
 //! Φ(z) = erfc(−z/√2)/2 is the normal distribution function, so GELU is the exact form, not the tanh
 //! approximation. Each formula is written so that no exponential overflows.
 
@@ -48,6 +52,14 @@ macro_rules! each_of {
             }
             Activation::Silu => {
                 let $phi = Activation::Silu;
+                $body
+            }
+            Activation::Mish => {
+                let $phi = Activation::Mish;
+                $body
+            }
+            Activation::Selu => {
+                let $phi = Activation::Selu;
                 $body
             }
             Activation::Tanh => {
@@ -99,6 +111,10 @@ pub enum Activation {
     Gelu,
     /// z / (1 + e⁻ᶻ), also called swish. S. Elfwing et al., 2018.
     Silu,
+    /// z tanh(ln(1 + eᶻ)). D. Misra, 2020.
+    Mish,
+    /// 1.0507… z where positive, else 1.0507… · 1.6732… (eᶻ − 1). G. Klambauer et al., 2017.
+    Selu,
     /// Hyperbolic tangent.
     Tanh,
     /// 1 / (1 + e⁻ᶻ).
@@ -109,13 +125,15 @@ pub enum Activation {
 
 impl Activation {
     /// One of each, with the usual constants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Relu,
         Self::LeakyRelu { slope: 0.01 },
         Self::Elu { alpha: 1.0 },
         Self::Gelu,
         Self::Silu,
+        Self::Mish,
+        Self::Selu,
         Self::Tanh,
         Self::Sigmoid,
         Self::Softplus,
@@ -131,6 +149,8 @@ impl Activation {
             Self::Elu { alpha } => elu(z, F::from_f64(alpha)),
             Self::Gelu => z * normal_cdf(z),
             Self::Silu => z * sigmoid(z),
+            Self::Mish => z * tanh_of_softplus(z).0,
+            Self::Selu => F::from_f64(SELU_SCALE) * elu(z, F::from_f64(SELU_ALPHA)),
             Self::Tanh => z.tanh(),
             Self::Sigmoid => sigmoid(z),
             Self::Softplus => softplus(z),
@@ -156,7 +176,7 @@ impl Activation {
 
     /// Whether φ′ needs z; otherwise it is a function of y.
     pub(crate) fn needs_input(self) -> bool {
-        matches!(self, Self::Gelu | Self::Silu)
+        matches!(self, Self::Gelu | Self::Silu | Self::Mish)
     }
 
     /// What the product before the activation can do of it while it writes.
@@ -176,6 +196,14 @@ impl Activation {
             Self::Relu => choose(kept, one, F::ZERO),
             Self::LeakyRelu { slope } => choose(kept, one, F::from_f64(slope)),
             Self::Elu { alpha } => choose(kept, one, kept + F::from_f64(alpha)),
+            Self::Selu => {
+                let scale = F::from_f64(SELU_SCALE);
+                choose(kept, scale, kept + scale * F::from_f64(SELU_ALPHA))
+            }
+            Self::Mish => {
+                let (t, one_minus_t) = tanh_of_softplus(kept);
+                t + kept * sigmoid(kept) * one_minus_t * (one + t)
+            }
             Self::Tanh => one - kept * kept,
             Self::Sigmoid => kept * (one - kept),
             Self::Softplus => -(-kept).exp_m1(),
@@ -205,6 +233,12 @@ impl Activation {
         kernel::dispatch(MultiplyDerivative { activation: self, kept, delta });
     }
 
+    /// Writes φ′(z) to `slopes`.
+    pub(crate) fn derivatives<F: Scalar>(self, z: &[F], slopes: &mut [F]) {
+        slopes.fill(F::ONE);
+        kernel::dispatch(Derivatives { activation: self, z, slopes });
+    }
+
     /// Records for each entry with a kink which side it is on and how far |z| is from it. `kept` is y, but for a rectifier,
     /// whose y = 0 does not tell how far off it is: it is z.
     pub(crate) fn branches<F: Scalar>(self, kept: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
@@ -213,13 +247,26 @@ impl Activation {
         let distance_below = |kept: f64| match self {
             Self::LeakyRelu { slope } => (kept / slope).abs(),
             Self::Elu { alpha } => (kept / alpha).ln_1p().abs(),
+            Self::Selu => (kept / (SELU_SCALE * SELU_ALPHA)).ln_1p().abs(),
             _ => kept.abs(),
         };
-        if matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. }) {
+        let slope_above = if self == Self::Selu { SELU_SCALE } else { 1.0 };
+        if self.has_kink() {
             for kept in kept.iter().map(|kept| kept.to_f64()) {
-                if kept > 0.0 { record(1, kept) } else { record(0, distance_below(kept)) }
+                if kept > 0.0 { record(1, kept / slope_above) } else { record(0, distance_below(kept)) }
             }
         }
+    }
+
+    /// As [`branches`](Self::branches), from z itself.
+    pub(crate) fn kinks<F: Scalar>(self, z: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
+        if self.has_kink() {
+            z.iter().map(|z| z.to_f64()).for_each(|z| record(i64::from(z > 0.0), z.abs()));
+        }
+    }
+
+    fn has_kink(self) -> bool {
+        matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. } | Self::Selu)
     }
 
     pub(crate) fn check(self) -> Result<()> {
@@ -285,6 +332,23 @@ impl<F: Scalar> SimdLoop for MultiplyDerivative<'_, F> {
     }
 }
 
+/// `slopes ← φ′(z)`.
+struct Derivatives<'a, F> {
+    activation: Activation,
+    z: &'a [F],
+    slopes: &'a mut [F],
+}
+
+impl<F: Scalar> SimdLoop for Derivatives<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        each_of!(self.activation, phi => for (slope, &z) in self.slopes.iter_mut().zip(self.z) {
+            *slope = phi.derivative(z);
+        });
+    }
+}
+
 #[inline(always)]
 fn choose<F: Scalar>(sign: F, positive: F, otherwise: F) -> F {
     if sign > F::ZERO { positive } else { otherwise }
@@ -316,6 +380,21 @@ pub(crate) fn sigmoid<F: Scalar>(z: F) -> F {
 pub(crate) fn softplus<F: Scalar>(z: F) -> F {
     z.max(F::ZERO) + (-z.abs()).exp().ln_1p()
 }
+
+/// t = tanh(softplus(z)) and 1 − t, which is exact near 0. With e = e^−|z| both are quotients of polynomials in e; the
+/// factors of a negative z are those of a positive one divided by e².
+#[inline(always)]
+fn tanh_of_softplus<F: Scalar>(z: F) -> (F, F) {
+    let (two, e) = (F::from_f64(2.0), (-z.abs()).exp());
+    let above = choose(z, F::ONE + two * e, e * (e + two));
+    let below = choose(z, two * e * e, two);
+    let sum = above + below;
+    (above / sum, below / sum)
+}
+
+/// λ and α of SELU, where the two fixed-point equations of Klambauer et al. for mean 0 and variance 1 meet.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
 #[inline(always)]
 fn normal_cdf<F: Scalar>(z: F) -> F {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
+use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Layer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
 
@@ -43,7 +43,7 @@ use crate::{Result, Scalar};
 ///     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
 ///         self.0.gradient(chunks, lane, piece, gradient).expect("a piece of its own");
 ///     }
-///     fn affine(&self) -> Option<Affine> { self.0.affine().last() }
+///     fn affine(&self) -> Vec<Affine> { self.0.affine().collect() }
 ///     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
 ///         self.0.update_state(chunks, state);
 ///     }
@@ -85,7 +85,7 @@ impl<F: Scalar> Chain<F> {
         let mut chain = Self { output: context.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {
             let built = context.reading(chain.output, |context| {
-                context.named(&i.to_string(), |context| layer.build::<F>(context))
+                context.named(&i.to_string(), |context| BuildLayer::<F>::build(layer, context))
             })?;
             context.check_size()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
@@ -126,7 +126,7 @@ impl<F: Scalar> Chain<F> {
 
     /// The affine maps of the layers.
     pub fn affine(&self) -> impl Iterator<Item = Affine> {
-        self.layers.iter().filter_map(|layer| layer.affine())
+        self.layers.iter().flat_map(|layer| layer.affine())
     }
 
     /// The last layer, if there is any.

@@ -180,9 +180,9 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         }
     }
 
-    fn affine(&self) -> Option<Affine> {
+    fn affine(&self) -> Vec<Affine> {
         let range = self.weight.range().start..self.bias.range().end;
-        Some(Affine { input: self.input, output: self.output, range, has_bias: true })
+        vec![Affine { input: self.input, output: self.output, range, has_bias: true }]
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

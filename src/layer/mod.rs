@@ -85,8 +85,13 @@ mod chain;
 mod context;
 mod dense;
 mod dropout;
+mod gated;
+mod layer_norm;
+mod parametric;
 mod pass;
 mod propagation;
+mod residual;
+mod scale;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -99,8 +104,13 @@ pub use context::BuildContext;
 pub(crate) use context::Layouts;
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use gated::Gated;
+pub use layer_norm::LayerNorm;
+pub use parametric::ParametricActivation;
 pub use pass::{Draw, Mode, Pass};
 pub use propagation::{InputDelta, Propagation};
+pub use residual::Residual;
+pub use scale::Scale;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
@@ -123,6 +133,16 @@ pub enum Layer {
     Dense(Dense),
     /// In training, sets each activation to zero with some probability.
     Dropout(Dropout),
+    /// `y = a ∘ φ(c)` with `[a | c] = x W + b`.
+    Gated(Gated),
+    /// `y = g ∘ x̂ + b`, where x̂ is x with mean 0 and variance 1 in each row.
+    LayerNorm(LayerNorm),
+    /// `y = x + α ∘ (φ(x) − x)`.
+    ParametricActivation(ParametricActivation),
+    /// `y = x + f(x)`.
+    Residual(Residual),
+    /// `y = x ∘ s`.
+    Scale(Scale),
     /// A layer of your own.
     #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomLayer>),
@@ -140,16 +160,50 @@ impl Layer {
         Self::Dropout(Dropout::new(p))
     }
 
+    /// A gated layer of `width` outputs, values times gates that go through `activation`: GLU with
+    /// [`Sigmoid`](Activation::Sigmoid), SwiGLU with [`Silu`](Activation::Silu), GEGLU with [`Gelu`](Activation::Gelu).
+    pub fn gated(width: usize, activation: Activation) -> Self {
+        Self::Gated(Gated::new(width, activation))
+    }
+
+    /// Layer normalisation: each row is brought to mean 0 and variance 1, then scaled and shifted feature by feature.
+    pub fn layer_norm() -> Self {
+        Self::LayerNorm(LayerNorm::new())
+    }
+
+    /// An activation with a learnt strength for each feature, such as parametric [`Mish`](Activation::Mish).
+    pub fn parametric(activation: Activation) -> Self {
+        Self::ParametricActivation(ParametricActivation::new(activation))
+    }
+
+    /// A residual block, `y = x + f(x)`, around layers that end as wide as x.
+    pub fn residual(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Self::Residual(Residual::new(layers))
+    }
+
+    /// A learnt factor for each feature, first 1.
+    pub fn scale() -> Self {
+        Self::Scale(Scale::new())
+    }
+
     /// A layer of your own: any type that implements [`BuildLayer`] for `f32` and for `f64`, as in [the
     /// module's example](self). It cannot be saved to a file.
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
     }
+}
 
-    pub(crate) fn build<F: Scalar>(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
+/// So that a layer of your own can wrap any of the crate's.
+impl<F: Scalar> BuildLayer<F> for Layer {
+    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
         match self {
-            Self::Dense(dense) => BuildLayer::<F>::build(dense, context),
-            Self::Dropout(dropout) => BuildLayer::<F>::build(dropout, context),
+            Self::Dense(dense) => dense.build(context),
+            Self::Dropout(dropout) => dropout.build(context),
+            Self::Gated(gated) => gated.build(context),
+            Self::LayerNorm(norm) => norm.build(context),
+            Self::ParametricActivation(parametric) => parametric.build(context),
+            Self::Residual(residual) => residual.build(context),
+            Self::Scale(scale) => scale.build(context),
             Self::Custom(layer) => {
                 let built = layer.build_for(F::NAME, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
@@ -178,9 +232,9 @@ impl Layer {
 /// impl<F: Scalar> BuildLayer<F> for Inspected {
 ///     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
 ///         let dense: Box<dyn BuiltLayer<F>> = Dense::new(3, Activation::Tanh).build(context)?;
-///         let Affine { input, output, range, has_bias } = dense.affine().expect("x W + b");
-///         assert!(input == context.input() && output == dense.output() && has_bias);
-///         assert_eq!(range, 0..2 * 3 + 3);
+///         let maps: Vec<Affine> = dense.affine();
+///         assert!(maps.len() == 1 && maps[0].input == context.input() && maps[0].output == dense.output());
+///         assert!(maps[0].has_bias && maps[0].range == (0..2 * 3 + 3)); // x W + b
 ///         Ok(dense)
 ///     }
 /// }
@@ -237,10 +291,10 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     /// computed. It is called after each training step, never by predictions or gradient checks.
     fn update_state(&self, _chunks: &[Chunk<F>], _state: &mut [F]) {}
 
-    /// The layer's [`Affine`] map, if its parameters are the W and b of one. This is optional: with it, the
-    /// Gramian of the tasks' gradients is cheaper to compute.
-    fn affine(&self) -> Option<Affine> {
-        None
+    /// The [`Affine`] maps whose parameters are the layer's: one for a dense layer, several for a layer made of others.
+    /// This is optional: with it, the Gramian of the tasks' gradients is cheaper to compute.
+    fn affine(&self) -> Vec<Affine> {
+        Vec::new()
     }
 
     /// Reports to the gradient checker, after `forward`, on which side of each kink of the layer the rows of a

@@ -28,6 +28,34 @@ fn threads_change_no_bit() {
     assert!(train::<f64>(200, 300, 2, 5) == alone, "two threads in f64");
 }
 
+/// Each layer, between two others, on batches of five chunks.
+#[test]
+fn threads_change_no_bit_of_any_layer() {
+    let data = datasets::robot_arm::<f32>(600, 0.05, 3);
+    for layer in [
+        Layer::dropout(0.3),
+        Layer::gated(96, Activation::Silu),
+        Layer::layer_norm(),
+        Layer::parametric(Activation::Mish),
+        Layer::residual([Layer::layer_norm(), Layer::dense(96, Activation::Selu)]),
+        Layer::scale(),
+    ] {
+        let train = |threads: usize| {
+            let layers =
+                [Layer::dense(96, Activation::Relu), layer.clone(), Layer::dense(96, Activation::Mish)];
+            let builder = Model::builder(10).trunk(layers).task(Task::regression("shoulder"));
+            let mut model = builder.task(Task::regression("elbow")).build::<f32>().expect("valid settings");
+            let trainer = Trainer::new(Adam::new(0.003)).batch_size(300).steps(6).threads(threads);
+            let history = trainer.fit(&mut model, &data).expect("a training");
+            (model.parameters().to_vec(), history.losses().to_owned())
+        };
+        let alone = train(1);
+        for threads in [2, 3, 4] {
+            assert!(train(threads) == alone, "{layer:?}, {threads} threads");
+        }
+    }
+}
+
 #[test]
 fn a_seed_means_the_same_twice_and_another_seed_something_else() {
     let first = train::<f32>(10, 32, 1, 1);

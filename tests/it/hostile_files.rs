@@ -148,8 +148,15 @@ fn arm() -> Dataset<f32> {
 fn models() {
     let mut trained = model();
     Trainer::new(Adam::new(0.01)).steps(3).fit(&mut trained, &arm()).expect("a training");
+    let layers = [
+        Layer::gated(4, Activation::Mish),
+        Layer::layer_norm(),
+        Layer::dropout(0.2),
+        Layer::parametric(Activation::Selu),
+        Layer::residual([Layer::scale(), Layer::dense(4, Activation::Tanh)]),
+    ];
     let independent = Model::builder(3)
-        .sharing(Sharing::independent([Layer::dense(4, Activation::Tanh)]))
+        .sharing(Sharing::independent(layers))
         .task(Task::classes("kind", 3))
         .task(Task::binary("yes"))
         .build::<f32>()

@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, array};
 use polytask::balance::Uncertainty;
-use polytask::layer::Dense;
+use polytask::layer::{Dense, LayerNorm, Scale};
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
 use polytask::train::Checkpoints;
@@ -57,6 +57,29 @@ fn a_model_that_cannot_be_built_says_why() {
     let biased = |value| [Layer::from(Dense::new(4, Activation::Relu).bias_init(Init::Constant(value)))];
     refused(build(builder().trunk(biased(f64::NAN))), Setting, &["initial value of trunk.0.bias", "NaN"]);
     build(builder().trunk(biased(1e300))).expect("a number of f64");
+    let trunk = |layer: Layer| build(builder().trunk([layer]));
+    for epsilon in [0.0, -1e-5, f64::NAN, f64::INFINITY] {
+        refused(
+            trunk(LayerNorm::new().epsilon(epsilon).into()),
+            Setting,
+            &["epsilon of trunk.0", "positive"],
+        );
+    }
+    let tiny = builder().trunk([LayerNorm::new().epsilon(1e-60)]).build::<f32>();
+    refused(tiny, Setting, &["epsilon of trunk.0", "range of f32"]);
+    let of_one = builder().trunk([Layer::dense(1, Activation::Relu), Layer::layer_norm()]);
+    refused(build(of_one), Setting, &["trunk.1", "at least 2", "leave the layer out"]);
+    refused(trunk(Layer::gated(0, Activation::Silu)), Setting, &["width of trunk.0", "at least 1"]);
+    refused(trunk(Layer::gated(usize::MAX, Activation::Silu)), Setting, &["parameters", "memory"]);
+    let slope = Activation::LeakyRelu { slope: 2.0 };
+    refused(trunk(Layer::gated(4, slope)), Setting, &["trunk.0", "slope", "2"]);
+    refused(trunk(Layer::parametric(slope)), Setting, &["trunk.0", "slope", "2"]);
+    refused(trunk(Layer::parametric(Activation::Identity)), Setting, &["activation of trunk.0", "identity"]);
+    refused(trunk(Layer::residual(Vec::<Layer>::new())), Setting, &["residual block trunk.0", "at least 1"]);
+    let wider = Layer::residual([Layer::dense(5, Activation::Relu)]);
+    refused(trunk(wider), Setting, &["residual block trunk.0", "3", "5", "end it with a layer"]);
+    let scale = Scale::new().init(Init::Constant(f64::INFINITY));
+    refused(trunk(scale.into()), Setting, &["initial value of trunk.0.scale", "inf"]);
     let narrow = builder().trunk(biased(1e300)).build::<f32>();
     refused(narrow, Setting, &["trunk.0.bias", "range of f32"]);
 }

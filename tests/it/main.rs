@@ -30,6 +30,7 @@ mod hostile_input;
 mod hostile_labels;
 mod hostile_settings;
 mod label_weights;
+mod layers;
 mod losses;
 mod masking;
 mod metrics;

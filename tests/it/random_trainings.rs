@@ -37,11 +37,23 @@ fn layers(rng: &mut Rng, most: usize) -> Vec<Layer> {
     for _ in 0..n {
         let width = one(rng, &[1, 2, 3, 7, 8, 9, 17, 33]);
         layers.push(Layer::dense(width, one(rng, &Activation::ALL)));
-        if rng.random_bool(0.15) {
-            layers.push(Layer::dropout(rng.random_range(0.0..0.9)));
+        if rng.random_bool(0.4) {
+            layers.push(other_layer(rng, width));
         }
     }
     layers
+}
+
+/// A layer that is no dense one, behind `width` features.
+fn other_layer(rng: &mut Rng, width: usize) -> Layer {
+    match rng.random_range(0..6) {
+        0 => Layer::dropout(rng.random_range(0.0..0.9)),
+        1 if width > 1 => Layer::layer_norm(),
+        2 => Layer::parametric(one(rng, &Activation::ALL[1..])),
+        3 => Layer::gated(one(rng, &[1, 4, 9]), one(rng, &Activation::ALL)),
+        4 => Layer::residual([Layer::dense(5, Activation::Silu), Layer::dense(width, Activation::Identity)]),
+        _ => Layer::scale(),
+    }
 }
 
 /// What labels a target has.

@@ -11,7 +11,7 @@ mod custom;
 mod kinks;
 mod members;
 mod states;
-mod table;
+pub mod table;
 mod tasks;
 
 use ndarray::{Array2, ArrayView2};

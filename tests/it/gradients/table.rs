@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array1, Array2};
 use polytask::data::Dataset;
-use polytask::layer::Dense;
+use polytask::layer::{Dense, LayerNorm};
 use polytask::loss::{ListTarget, Loss};
 use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
 use rand::rngs::ChaCha8Rng;
@@ -67,10 +67,13 @@ impl Row {
         let mut rng = ChaCha8Rng::seed_from_u64(17);
         let blocks: Vec<_> =
             model.network().layout().blocks().map(|(name, block)| (name.to_owned(), block)).collect();
-        for (_, block) in blocks.iter().filter(|(name, _)| name.ends_with("bias")) {
-            let draws = Init::GlorotUniform.draw(1, block.len(), &mut rng);
-            let numbers = &mut model.parameters_mut()[block.range()];
-            numbers.iter_mut().zip(draws).for_each(|(to, from)| *to = F::from_f64(0.5 * from));
+        // Factors that are all 1 at first would hide which of them was taken.
+        for (end, first) in [("bias", 0.0), ("scale", 1.0), ("strength", 0.8)] {
+            for (_, block) in blocks.iter().filter(|(name, _)| name.ends_with(end)) {
+                let draws = Init::GlorotUniform.draw(1, block.len(), &mut rng);
+                let numbers = &mut model.parameters_mut()[block.range()];
+                numbers.iter_mut().zip(draws).for_each(|(to, from)| *to = F::from_f64(first + 0.5 * from));
+            }
         }
         model
     }
@@ -156,13 +159,7 @@ fn activations() -> Vec<Row> {
 fn layers() -> Vec<Row> {
     let tanh = || dense(4, Activation::Tanh);
     let mut rows = Vec::new();
-    for (name, layer) in [
-        ("Scale", Layer::custom(Scale)),
-        ("Square", Layer::custom(Square)),
-        ("Centre", Layer::custom(Centre)),
-        ("Dense", tanh()),
-        ("Dropout", Layer::dropout(0.3)),
-    ] {
+    for (name, layer) in each_layer() {
         let trunk = [layer.clone(), tanh(), layer.clone(), tanh(), layer.clone()];
         let tasks = tasks(3, &[layer, tanh()]);
         let row = Row::new(format!("layer {name}"), Sharing::shared_trunk(trunk), tasks);
@@ -177,6 +174,38 @@ fn layers() -> Vec<Row> {
     let wide = Sharing::shared_trunk([dense(512, Activation::Sigmoid)]);
     rows.push(Row::new("layer Dense, large chunks", wide, tasks(2, &[])).on(Batch { rows: 300, ..PLAIN }));
     rows
+}
+
+/// Every member of [`Layer`], four features wide, those with settings in several settings.
+pub fn each_layer() -> Vec<(&'static str, Layer)> {
+    let tanh = || dense(4, Activation::Tanh);
+    vec![
+        ("Scale of one's own", Layer::custom(Scale)),
+        ("Square", Layer::custom(Square)),
+        ("Centre", Layer::custom(Centre)),
+        ("Dense", tanh()),
+        ("Dropout", Layer::dropout(0.3)),
+        ("Gated", Layer::gated(4, Activation::Silu)),
+        ("Gated, a kink", Layer::gated(4, Activation::Relu)),
+        ("Gated, bilinear", Layer::gated(4, Activation::Identity)),
+        ("LayerNorm", Layer::layer_norm()),
+        ("LayerNorm, a large ε", LayerNorm::new().epsilon(0.5).into()),
+        ("ParametricActivation", Layer::parametric(Activation::Mish)),
+        ("ParametricActivation, a kink", Layer::parametric(Activation::LeakyRelu { slope: 0.2 })),
+        ("ParametricActivation, SELU", Layer::parametric(Activation::Selu)),
+        ("Residual", Layer::residual([tanh()])),
+        (
+            "Residual, deep",
+            Layer::residual([
+                Layer::layer_norm(),
+                Layer::gated(6, Activation::Gelu),
+                Layer::dropout(0.2),
+                Layer::residual([Layer::parametric(Activation::Elu { alpha: 0.7 }), Layer::scale()]),
+                dense(4, Activation::Identity),
+            ]),
+        ),
+        ("Scale", Layer::scale()),
+    ]
 }
 
 /// Every member of [`Loss`], those with settings in several settings, and how many target columns each has here.

@@ -7,6 +7,7 @@
 mod bugs;
 mod layer;
 mod loss;
+mod members;
 mod page;
 mod sharing;
 mod truth;

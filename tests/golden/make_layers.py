@@ -1,0 +1,148 @@
+"""Records outputs and all gradients of every layer and activation, in float64, from PyTorch.
+
+Each case is a network of one trunk, in which the layer stands between two others, and two regressions. The layers are
+PyTorch's own where it has them, and elsewhere their formula; PyTorch differentiates them.
+
+usage: python make_layers.py > layers.json        (needs torch)
+
+Answer: {"torch": version, "cases": [{"case", "features", "targets", "parameters": {name: [rows]}, "outputs" (batch ×
+tasks), "gradient": {name: [rows]}, "input_gradient"}]}
+"""
+import json
+
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+ROWS, FEATURES, WIDTH = 7, 4, 5
+TASKS = {"a": 0.7, "b": 1.3}
+
+
+class Parameters:
+    """Named matrices, drawn when a name is first asked for: in × out, as the crate stores them."""
+
+    def __init__(self, seed):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.named = {}
+
+    def __call__(self, name, rows, columns):
+        if name not in self.named:
+            drawn = 0.8 * torch.randn(rows, columns, generator=self.generator)
+            self.named[name] = drawn.requires_grad_()
+        return self.named[name]
+
+
+def dense(width, activation=lambda z: z):
+    def layer(p, name, x):
+        return activation(x @ p(f"{name}.weight", x.shape[1], width) + p(f"{name}.bias", 1, width))
+    return layer
+
+
+def activation(phi):
+    return dense(WIDTH, phi)
+
+
+def gated(phi):
+    def layer(p, name, x):
+        both = x @ p(f"{name}.weight", x.shape[1], 2 * WIDTH) + p(f"{name}.bias", 1, 2 * WIDTH)
+        if phi is torch.sigmoid:
+            return F.glu(both, dim=1)
+        values, gates = both.chunk(2, dim=1)
+        return values * phi(gates)
+    return layer
+
+
+def layer_norm(epsilon):
+    def layer(p, name, x):
+        scale, bias = p(f"{name}.scale", 1, x.shape[1]), p(f"{name}.bias", 1, x.shape[1])
+        return F.layer_norm(x, (x.shape[1],), scale[0], bias[0], epsilon)
+    return layer
+
+
+def scale(p, name, x):
+    return x * p(f"{name}.scale", 1, x.shape[1])
+
+
+def parametric(phi):
+    def layer(p, name, x):
+        strength = p(f"{name}.strength", 1, x.shape[1])
+        return (1 - strength) * x + strength * phi(x)
+    return layer
+
+
+def residual(*inside):
+    def layer(p, name, x):
+        return x + chain(inside, p, name, x)
+    return layer
+
+
+def chain(layers, p, name, x):
+    for i, layer in enumerate(layers):
+        x = layer(p, f"{name}.{i}", x)
+    return x
+
+
+LAYERS = {
+    "identity": activation(lambda z: z),
+    "relu": activation(F.relu),
+    "leaky_relu 0.2": activation(lambda z: F.leaky_relu(z, 0.2)),
+    "elu 0.7": activation(lambda z: F.elu(z, 0.7)),
+    "gelu": activation(F.gelu),
+    "silu": activation(F.silu),
+    "mish": activation(F.mish),
+    "selu": activation(F.selu),
+    "tanh": activation(torch.tanh),
+    "sigmoid": activation(torch.sigmoid),
+    "softplus": activation(F.softplus),
+    "glu": gated(torch.sigmoid),
+    "swiglu": gated(F.silu),
+    "geglu": gated(F.gelu),
+    "reglu": gated(F.relu),
+    "bilinear": gated(lambda z: z),
+    "layer_norm 1e-5": layer_norm(1e-5),
+    "layer_norm 0.3": layer_norm(0.3),
+    "scale": scale,
+    "parametric mish": parametric(F.mish),
+    "parametric selu": parametric(F.selu),
+    "residual": residual(layer_norm(1e-5), dense(6, F.relu), residual(dense(6, F.silu)), dense(WIDTH)),
+}
+
+
+def numbers(x):
+    return [numbers(row) for row in x] if x.dim() else x.item()
+
+
+def record(case, network, seed):
+    """`network(p, x)` gives the outputs, batch × tasks."""
+    p, generator = Parameters(seed), torch.Generator().manual_seed(1000 + seed)
+    x = torch.randn(ROWS, FEATURES, generator=generator).requires_grad_()
+    targets = torch.randn(ROWS, len(TASKS), generator=generator)
+    outputs = network(p, x)
+    weights = torch.tensor(list(TASKS.values()))
+    (weights * ((outputs - targets) ** 2).mean(0)).sum().backward()
+    return {
+        "case": case, "features": numbers(x.detach()), "targets": numbers(targets),
+        "parameters": {name: numbers(block.detach()) for name, block in p.named.items()},
+        "outputs": numbers(outputs.detach()),
+        "gradient": {name: numbers(block.grad) for name, block in p.named.items()},
+        "input_gradient": numbers(x.grad),
+    }
+
+
+def heads(p, representations):
+    return torch.cat([dense(1)(p, f"head.{task}.0", h) for task, h in zip(TASKS, representations)], dim=1)
+
+
+def trunk(layer):
+    def network(p, x):
+        h = chain([dense(WIDTH, torch.tanh), layer, dense(3, torch.tanh)], p, "trunk", x)
+        return heads(p, [h, h])
+    return network
+
+
+def cases():
+    for seed, (name, layer) in enumerate(LAYERS.items()):
+        yield record(name, trunk(layer), seed)
+
+
+print(json.dumps({"torch": torch.__version__.split("+")[0], "cases": list(cases())}, allow_nan=False).replace("}, {", "},\n{"))

@@ -1,0 +1,128 @@
+//! Layers and activations against their twins in PyTorch: outputs and all gradients (`tests/golden/make_layers.py`).
+
+use ndarray::Array2;
+use polytask::data::Dataset;
+use polytask::layer::{LayerNorm, Mode};
+use polytask::{Activation, Layer, Model, Sharing, Task};
+use serde_json::Value;
+
+/// Sums of a few hundred products in another order, each rounded in f64, and the last digits of exponentials.
+const TOLERANCE: f64 = 1e-10;
+
+fn recorded() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/layers.json");
+    let text = std::fs::read_to_string(path).expect("what the script has written");
+    let file: Value = serde_json::from_str(&text).expect("JSON");
+    file["cases"].as_array().expect("a list").clone()
+}
+
+fn matrix(value: &Value) -> Array2<f64> {
+    let rows = value.as_array().expect("rows");
+    let n = rows[0].as_array().map_or(0, Vec::len);
+    Array2::from_shape_fn((rows.len(), n), |(i, j)| rows[i][j].as_f64().expect("a number"))
+}
+
+#[track_caller]
+fn assert_near(found: impl IntoIterator<Item = f64>, expected: &Array2<f64>, place: &str) {
+    let size = expected.iter().fold(1e-3_f64, |size, x| size.max(x.abs()));
+    let found: Vec<f64> = found.into_iter().collect();
+    assert_eq!(found.len(), expected.len(), "{place}");
+    for (found, expected) in found.iter().zip(expected) {
+        // A comparison with NaN is false, so it is not let pass.
+        let is_near = (found - expected).abs() <= TOLERANCE * size;
+        assert!(is_near, "{place}: {found:e} by hand, {expected:e} in PyTorch");
+    }
+}
+
+fn compare(case: &Value, sharing: Sharing) {
+    let name = case["case"].as_str().expect("a name");
+    let builder = Model::builder(4).sharing(sharing).task(Task::regression("a").weight(0.7));
+    let mut model = builder.task(Task::regression("b").weight(1.3)).build::<f64>().expect("valid settings");
+    let parameters = case["parameters"].as_object().expect("named blocks");
+    let layout = model.network().layout().clone();
+    assert_eq!(layout.blocks().len(), parameters.len(), "{name}: {parameters:?}");
+    for (block, numbers) in parameters {
+        let address = layout.block(block).unwrap_or_else(|| panic!("{name}: no {block}"));
+        let numbers = matrix(numbers);
+        assert_eq!(address.shape(), numbers.dim(), "{name}: {block}");
+        address.of_mut(model.parameters_mut()).assign(&numbers);
+    }
+    let (x, y) = (matrix(&case["features"]), matrix(&case["targets"]));
+    let rows = x.nrows();
+    let data = Dataset::new(x, y).and_then(|data| data.with_target_names(["a", "b"])).expect("a table");
+    let mut trace = model.trace(rows).with_input_gradient();
+    let pass = model.pass(Mode::Train);
+    model.forward_at(&pass, &data.all(), &mut trace).expect("data that fit");
+    let mut gradient = vec![f64::NAN; model.n_parameters()];
+    model.backward(&mut trace, &model.loss_weights(), &mut gradient);
+
+    let outputs = (0..rows).flat_map(|row| [trace.outputs(0)[[row, 0]], trace.outputs(1)[[row, 0]]]);
+    assert_near(outputs, &matrix(&case["outputs"]), &format!("{name}: outputs"));
+    for (block, numbers) in case["gradient"].as_object().expect("named blocks") {
+        let address = layout.block(block).expect("it has parameters");
+        assert_near(gradient[address.range()].iter().copied(), &matrix(numbers), &format!("{name}: {block}"));
+    }
+    let dx = model.network().input_gradient(&trace);
+    assert_near(dx, &matrix(&case["input_gradient"]), &format!("{name}: dx"));
+}
+
+/// The layers of the script by their names there.
+fn layers() -> Vec<(&'static str, Layer)> {
+    use Activation::*;
+    let dense = |activation| Layer::dense(5, activation);
+    let inner = Layer::residual([Layer::dense(6, Silu)]);
+    vec![
+        ("identity", dense(Identity)),
+        ("relu", dense(Relu)),
+        ("leaky_relu 0.2", dense(LeakyRelu { slope: 0.2 })),
+        ("elu 0.7", dense(Elu { alpha: 0.7 })),
+        ("gelu", dense(Gelu)),
+        ("silu", dense(Silu)),
+        ("mish", dense(Mish)),
+        ("selu", dense(Selu)),
+        ("tanh", dense(Tanh)),
+        ("sigmoid", dense(Sigmoid)),
+        ("softplus", dense(Softplus)),
+        ("glu", Layer::gated(5, Sigmoid)),
+        ("swiglu", Layer::gated(5, Silu)),
+        ("geglu", Layer::gated(5, Gelu)),
+        ("reglu", Layer::gated(5, Relu)),
+        ("bilinear", Layer::gated(5, Identity)),
+        ("layer_norm 1e-5", Layer::layer_norm()),
+        ("layer_norm 0.3", LayerNorm::new().epsilon(0.3).into()),
+        ("scale", Layer::scale()),
+        ("parametric mish", Layer::parametric(Mish)),
+        ("parametric selu", Layer::parametric(Selu)),
+        ("residual", Layer::residual([Layer::layer_norm(), Layer::dense(6, Relu), inner, dense(Identity)])),
+    ]
+}
+
+fn trunk(layer: Layer) -> Sharing {
+    Sharing::shared_trunk([Layer::dense(5, Activation::Tanh), layer, Layer::dense(3, Activation::Tanh)])
+}
+
+#[test]
+fn outputs_and_gradients_agree_with_pytorch() {
+    let (cases, twins) = (recorded(), layers());
+    for case in &cases {
+        let name = case["case"].as_str().expect("a name");
+        let (_, layer) =
+            twins.iter().find(|(twin, _)| *twin == name).unwrap_or_else(|| panic!("no twin of {name}"));
+        compare(case, trunk(layer.clone()));
+    }
+    assert_eq!(cases.len(), twins.len(), "a case for each layer");
+}
+
+/// Every activation of the crate has its case.
+#[test]
+fn every_activation_has_a_twin() {
+    for activation in Activation::ALL {
+        let has_twin = layers().iter().any(|(_, layer)| {
+            let printed = format!("{layer:?}");
+            let name = format!("{activation:?}");
+            let name = name.split(' ').next().expect("a name");
+            printed.starts_with("Dense") && printed.contains(&format!("activation: {name}"))
+        });
+        assert!(has_twin, "{activation:?}");
+    }
+}
