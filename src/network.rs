@@ -51,7 +51,7 @@ use crate::arena::{ActivationBlock, RowsMut};
 use crate::kernel;
 use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
 use crate::loss::LossFunction;
-use crate::sharing::{BuiltSharing, Piece};
+use crate::sharing::{BuildSharing, BuiltSharing, Piece};
 use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
 
 #[doc(hidden)]
@@ -172,7 +172,7 @@ impl<F: Scalar> Network<F> {
         let products = Product::all_of(tasks)?;
         let with_head: Vec<usize> = (0..tasks.len()).filter(|&k| tasks[k].factors().is_none()).collect();
         let names: Vec<&str> = with_head.iter().map(|&k| tasks[k].name()).collect();
-        let sharing = sharing.build::<F>(&names, &mut context)?;
+        let sharing: Box<dyn BuiltSharing<F>> = sharing.build(&names, &mut context)?;
         let mut heads = Vec::with_capacity(with_head.len());
         for (h, &k) in with_head.iter().enumerate() {
             heads.push(Head::build(k, &tasks[k], &objectives[k], sharing.representation(h), &mut context)?);
@@ -244,6 +244,22 @@ impl<F: Scalar> Network<F> {
     /// Whether any layer uses random numbers, so that a training step needs a [`Draw`](crate::layer::Draw).
     pub fn draws(&self) -> bool {
         self.layouts.n_streams > 0
+    }
+
+    /// The fewest rows that a batch may have in training: 2 where a layer takes a variance of the batch.
+    pub(crate) fn least_rows(&self) -> usize {
+        self.layouts.least_rows.max(1)
+    }
+
+    /// Whether a layer needs all rows of a batch at once, so that it cannot be worked on in parts.
+    pub(crate) fn needs_whole_batches(&self) -> bool {
+        self.layouts.needs_whole_batches
+    }
+
+    /// Where a number of the running state is negative that cannot be.
+    pub(crate) fn negative_state(&self, state: &[F]) -> Option<usize> {
+        let mut places = self.layouts.non_negative_state.iter().flat_map(|block| block.range());
+        places.find(|&at| state[at] < F::ZERO)
     }
 
     /// The number of features.

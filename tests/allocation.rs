@@ -119,6 +119,7 @@ fn steady_steps_allocate_nothing() {
         Layer::scale(),
         Layer::gated(48, Activation::Silu),
         Layer::layer_norm(),
+        Layer::batch_norm(),
         Layer::parametric(Activation::Mish),
         Layer::residual(inside),
     ];

@@ -164,6 +164,23 @@ impl<F: Scalar> Arena<F> {
         read: [(ActivationBlock, Range<usize>); R],
         write: [(ActivationBlock, Range<usize>); W],
     ) -> ([ArrayView2<'_, F>; R], [ArrayViewMut2<'_, F>; W]) {
+        let none = ChunkNumbers { offset: 0, len: 0 };
+        let (sources, targets, _) = self.split_with_numbers(read, write, (none, 0));
+        (sources, targets)
+    }
+
+    /// As [`split`](Self::split), with what a layer keeps of this chunk, to write (of deltas: of one lane of it).
+    ///
+    /// # Panics
+    /// If two of the blocks overlap.
+    #[track_caller]
+    pub fn split_with_numbers<const R: usize, const W: usize>(
+        &mut self,
+        read: [(ActivationBlock, Range<usize>); R],
+        write: [(ActivationBlock, Range<usize>); W],
+        (numbers, lane): (ChunkNumbers, usize),
+    ) -> ([ArrayView2<'_, F>; R], [ArrayViewMut2<'_, F>; W], &mut [F]) {
+        let kept = self.numbers_range(numbers, lane);
         let rows = |lanes: &Range<usize>| lanes.len() * self.rows;
         let shape =
             |(block, lanes): &(ActivationBlock, Range<usize>)| (rows(lanes), block.width, block.stride);
@@ -182,7 +199,7 @@ impl<F: Scalar> Arena<F> {
             let (rows, width, stride) = next();
             kernel::matrix_mut(numbers, rows, width, stride)
         });
-        (sources, targets)
+        (sources, targets, &mut self.numbers[kept])
     }
 
     /// The first lanes of `n` blocks of width 1 that follow one another, `n × rows`: each block is a row.
@@ -296,14 +313,9 @@ impl<F: Scalar> Arena<F> {
         write: ActivationBlock,
         numbers: ChunkNumbers,
     ) -> (ArrayView2<'_, F>, ArrayViewMut2<'_, F>, &mut [F]) {
-        let (from, to, kept) =
-            (self.range(read, 0..1), self.range(write, 0..1), self.numbers_range(numbers, 0));
-        let (source, target) = read_and_write(&mut self.buffer, from, to);
-        (
-            kernel::matrix(source, self.rows, read.width, read.stride),
-            kernel::matrix_mut(target, self.rows, write.width, write.stride),
-            &mut self.numbers[kept],
-        )
+        let ([source], [target], kept) =
+            self.split_with_numbers([(read, 0..1)], [(write, 0..1)], (numbers, 0));
+        (source, target, kept)
     }
 
     fn numbers_range(&self, numbers: ChunkNumbers, lane: usize) -> Range<usize> {

@@ -243,19 +243,21 @@ impl Case {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
             }
         };
-        network.forward(&Pass::new(theta, &[], Mode::Train), fill, trace);
+        network.forward(&Pass::new(theta, &network.initial_state(4), Mode::Train), fill, trace);
         network.losses(trace);
     }
 
     /// Compares the gradient by hand, of θ and of x, entry by entry.
     fn check(&self, place: &str) {
         let network = Network::<f64>::new(3, &self.sharing, &self.tasks).unwrap();
-        let own: Vec<f64> = self.tasks.iter().map(Task::loss_weight).collect();
+        let (own, state): (Vec<f64>, _) =
+            (self.tasks.iter().map(Task::loss_weight).collect(), network.initial_state(4));
         let weights = Weights { shared: own.clone(), own: own.clone() };
         let mut trace = network.trace(self.x.nrows()).with_input_gradient();
         let mut gradient = vec![f64::NAN; network.layout().len()];
         self.run(&network, &self.theta, self.x.view(), &mut trace);
-        network.backward(&trace.pass(&self.theta, &[]), &mut trace, &weights, &mut gradient);
+        let pass = trace.pass(&self.theta, &state);
+        network.backward(&pass, &mut trace, &weights, &mut gradient);
         let input_gradient = network.input_gradient(&trace);
 
         let twin = Network::<Dual>::new(3, &self.sharing, &self.tasks).unwrap();
@@ -311,6 +313,7 @@ fn layers_that_are_not_dense() {
         Layer::gated(3, Activation::Silu),
         Layer::gated(3, Activation::Gelu),
         Layer::layer_norm(),
+        Layer::batch_norm(),
         Layer::parametric(Activation::Mish),
         Layer::residual(inside),
         Layer::scale(),

@@ -3,7 +3,7 @@
 //! One running sum would wait for itself at every number, so a row is summed in sixteen chains; along columns, each
 //! column is a chain of its own.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 use super::gemm::Accumulate;
 use super::simd::{SimdLoop, dispatch};
@@ -120,6 +120,77 @@ impl<F: Scalar> SimdLoop for ScaleColumns<'_, F> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// A factor for each row, `c[n, j] ← factors[n] a[n, j]`, or added to c.
+///
+/// # Panics
+/// If the shapes do not fit, or rows are not contiguous.
+#[track_caller]
+pub fn scale_rows<F: Scalar>(
+    a: ArrayView2<'_, F>,
+    factors: ArrayView1<'_, F>,
+    adds: bool,
+    c: ArrayViewMut2<'_, F>,
+) {
+    assert!(a.dim() == c.dim(), "the rows of {:?} scaled to {:?}", a.dim(), c.dim());
+    assert!(a.nrows() == factors.len(), "{} factors for the rows of {:?}", factors.len(), a.dim());
+    dispatch(ScaleRows { a, factors, adds, c });
+}
+
+struct ScaleRows<'a, F> {
+    a: ArrayView2<'a, F>,
+    factors: ArrayView1<'a, F>,
+    adds: bool,
+    c: ArrayViewMut2<'a, F>,
+}
+
+impl<F: Scalar> SimdLoop for ScaleRows<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        for ((a, c), &factor) in self.a.rows().into_iter().zip(self.c.rows_mut()).zip(&self.factors) {
+            let (a, c) = (a.to_slice().expect("rows are contiguous"), c.into_slice());
+            let entries = c.expect("rows are contiguous").iter_mut().zip(a);
+            if self.adds {
+                for (c, &a) in entries {
+                    *c += factor * a;
+                }
+            } else {
+                for (c, &a) in entries {
+                    *c = factor * a;
+                }
+            }
+        }
+    }
+}
+
+/// The inner products of the rows of two matrices, `products[n] ← Σⱼ a[n, j] b[n, j]`.
+///
+/// # Panics
+/// If the shapes do not fit, or rows are not contiguous.
+#[track_caller]
+pub fn row_products<F: Scalar>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, products: ArrayViewMut1<'_, F>) {
+    assert!(a.dim() == b.dim(), "row products of {:?} and {:?}", a.dim(), b.dim());
+    assert!(a.nrows() == products.len(), "row products of {:?} written to {}", a.dim(), products.len());
+    dispatch(RowProducts { a, b, products });
+}
+
+struct RowProducts<'a, F> {
+    a: ArrayView2<'a, F>,
+    b: ArrayView2<'a, F>,
+    products: ArrayViewMut1<'a, F>,
+}
+
+impl<F: Scalar> SimdLoop for RowProducts<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self) {
+        for ((a, b), product) in self.a.rows().into_iter().zip(self.b.rows()).zip(self.products.iter_mut()) {
+            let (a, b) = (a.to_slice(), b.to_slice());
+            *product = dot(a.expect("rows are contiguous"), b.expect("rows are contiguous"));
         }
     }
 }

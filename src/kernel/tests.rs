@@ -371,6 +371,22 @@ fn passes_over_rows_equal_the_slow_loop() {
             }
         }
 
+        let column: Vec<f32> = (0..m).map(|_| random(&mut rng)).collect();
+        let (column, mut products) = (ndarray::Array1::from(column), ndarray::Array1::from_elem(m, f32::NAN));
+        let was = c.clone();
+        scale_rows(a.view(), column.view(), true, c.view_mut());
+        for ((i, j), &c) in c.indexed_iter() {
+            assert_eq!(c, was[[i, j]] + column[i] * a.view()[[i, j]], "{m} × {n}");
+        }
+        scale_rows(a.view(), column.view(), false, c.view_mut());
+        assert!(c.indexed_iter().all(|((i, j), &c)| c == column[i] * a.view()[[i, j]]), "{m} × {n}");
+        row_products(a.view(), b.view(), products.view_mut());
+        for (i, &product) in products.iter().enumerate() {
+            let entries = a.view().row(i).to_owned().into_iter().zip(b.view().row(i).to_owned());
+            let terms: Vec<f64> = entries.map(|(a, b)| f64::from(a) * f64::from(b)).collect();
+            assert!(is_sum(product, 0.0, &terms), "{m} × {n}");
+        }
+
         let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let (x, y) = (wide(&factors), wide(&bias));
         let products = |z: &[f64]| x.iter().zip(&y).zip(z).map(|((x, y), z)| x * y * z).collect::<Vec<_>>();

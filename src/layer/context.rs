@@ -10,7 +10,13 @@ pub(crate) struct Layouts {
     pub(crate) parameter_inits: Vec<(Block, Init)>,
     pub(crate) state: Layout,
     pub(crate) state_inits: Vec<(Block, Init)>,
+    /// The blocks of state that are never negative, such as variances.
+    pub(crate) non_negative_state: Vec<Block>,
     pub(crate) activations: ActivationLayout,
+    /// The fewest rows that a training batch may have.
+    pub(crate) least_rows: usize,
+    /// Whether a batch may not be worked on in parts.
+    pub(crate) needs_whole_batches: bool,
     /// How many layers draw at random.
     pub(crate) n_streams: u64,
 }
@@ -148,6 +154,17 @@ impl BuildContext<'_> {
         block
     }
 
+    /// [State](Self::state) of which no number is ever negative, such as variances: a file with such a number is refused.
+    ///
+    /// # Panics
+    /// If the layer has state of that name.
+    #[track_caller]
+    pub fn non_negative_state(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
+        let block = self.state(name, rows, cols, init);
+        self.layouts.non_negative_state.push(block);
+        block
+    }
+
     /// New activations, `width` numbers per row: the layer's output, or something kept for backward.
     pub fn activations(&mut self, width: usize) -> ActivationBlock {
         self.layouts.activations.activations(width)
@@ -161,6 +178,16 @@ impl BuildContext<'_> {
     /// Keeps all rows of a batch in one chunk, for a layer whose output for one row depends on other rows.
     pub fn couple_rows(&mut self) {
         self.layouts.activations.couple_rows();
+    }
+
+    /// Makes a training batch of fewer rows an error, for a layer that takes statistics of the batch.
+    pub fn require_rows(&mut self, least: usize) {
+        self.layouts.least_rows = self.layouts.least_rows.max(least);
+    }
+
+    /// Makes [accumulation](crate::Trainer::accumulate) an error, for a layer whose output depends on all rows of a batch.
+    pub fn require_whole_batches(&mut self) {
+        self.layouts.needs_whole_batches = true;
     }
 
     /// A stream of random numbers for this layer alone, to be passed to

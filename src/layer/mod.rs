@@ -81,6 +81,7 @@
 //! ```
 
 mod activation;
+mod batch_norm;
 mod chain;
 mod context;
 mod dense;
@@ -99,6 +100,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use activation::Activation;
+pub use batch_norm::BatchNorm;
 pub use chain::Chain;
 pub use context::BuildContext;
 pub(crate) use context::Layouts;
@@ -131,6 +133,8 @@ use crate::{Result, Scalar};
 pub enum Layer {
     /// `y = φ(x W + b)`.
     Dense(Dense),
+    /// `y = g ∘ x̂ + b`, where x̂ is x with mean 0 and variance 1 in each column of the batch.
+    BatchNorm(BatchNorm),
     /// In training, sets each activation to zero with some probability.
     Dropout(Dropout),
     /// `y = a ∘ φ(c)` with `[a | c] = x W + b`.
@@ -152,6 +156,12 @@ impl Layer {
     /// A dense layer of `width` units, Glorot-uniform weights and zero biases.
     pub fn dense(width: usize, activation: Activation) -> Self {
         Self::Dense(Dense::new(width, activation))
+    }
+
+    /// Batch normalisation: each feature is brought to mean 0 and variance 1 over the batch, then scaled and shifted; in
+    /// prediction, by running means and variances.
+    pub fn batch_norm() -> Self {
+        Self::BatchNorm(BatchNorm::new())
     }
 
     /// Dropout: in training, each activation of each row is set to zero with probability `p` (at least 0, below
@@ -198,6 +208,7 @@ impl<F: Scalar> BuildLayer<F> for Layer {
     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
         match self {
             Self::Dense(dense) => dense.build(context),
+            Self::BatchNorm(norm) => norm.build(context),
             Self::Dropout(dropout) => dropout.build(context),
             Self::Gated(gated) => gated.build(context),
             Self::LayerNorm(norm) => norm.build(context),

@@ -196,7 +196,8 @@ impl<F: Scalar> Model<F> {
         let take = |reader: Reader<'_>| {
             let blocks = self.network.layout().blocks().chain(self.network.state_layout().blocks());
             let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
-            self.blocks(&reader, &names, true, |_| false)
+            // How many batches PyTorch's running statistics are of, which nothing depends on.
+            self.blocks(&reader, &names, true, |name| name.ends_with("num_batches_tracked"))
         };
         let (theta, state) =
             Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
@@ -240,7 +241,7 @@ impl<F: Scalar> Model<F> {
             #[cfg(feature = "csv")]
             encoding: self.encoding.clone(),
         };
-        model.check_finite(&model.theta, &model.state)?;
+        model.check_numbers(&model.theta, &model.state)?;
         Ok(model)
     }
 
@@ -275,7 +276,7 @@ impl<F: Scalar> Model<F> {
 
     /// Writes parameters, running state and scaling, as tensors whose names begin with `prefix`.
     pub(crate) fn write_numbers(&self, writer: &mut Writer, prefix: &str) -> Result<()> {
-        self.check_finite(&self.theta, &self.state)?;
+        self.check_numbers(&self.theta, &self.state)?;
         for (name, block) in self.network.layout().blocks() {
             let (rows, cols) = block.shape();
             writer.tensor(format!("{prefix}{name}"), &[rows, cols], &self.theta[block.range()])?;
@@ -451,7 +452,7 @@ impl<F: Scalar> Model<F> {
                 }
             }
         }
-        self.check_finite(&theta, &state)?;
+        self.check_numbers(&theta, &state)?;
         Ok((theta, state))
     }
 
@@ -479,13 +480,17 @@ impl<F: Scalar> Model<F> {
             .chain(targets.map(|(task, scaling)| (of_task(task.name()), scaling.as_ref())))
     }
 
-    fn check_finite(&self, theta: &[F], state: &[F]) -> Result<()> {
+    fn check_numbers(&self, theta: &[F], state: &[F]) -> Result<()> {
         let of = [(self.network.layout(), theta), (self.network.state_layout(), state)];
         for (layout, numbers) in of {
             if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
                 let place = layout.name_of(at);
                 return Err(Error::new(ErrorKind::Value, place, "a finite number", numbers[at]));
             }
+        }
+        if let Some(at) = self.network.negative_state(state) {
+            let place = self.network.state_layout().name_of(at);
+            return Err(Error::new(ErrorKind::Value, place, "a number of at least 0", state[at]));
         }
         Ok(())
     }

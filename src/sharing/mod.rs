@@ -11,13 +11,17 @@
 //! Tasks may have the same representation (then it is shared, and its delta is the sum of what the heads send
 //! back, or one lane per task) or each its own.
 
+mod gate;
 mod independent;
+mod mixture_of_experts;
 mod shared_trunk;
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use mixture_of_experts::MixtureOfExperts;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
@@ -49,6 +53,8 @@ pub enum Sharing {
     SharedTrunk(Vec<Layer>),
     /// A trunk for each task, with nothing shared: the single-task baselines in one model.
     Independent(Vec<Layer>),
+    /// Experts for all tasks, and for each task a gate that weighs them (MMoE), or one gate (OMoE).
+    MixtureOfExperts(MixtureOfExperts),
     /// A form of your own.
     #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomSharing>),
@@ -65,22 +71,32 @@ impl Sharing {
         Self::Independent(layers.into_iter().map(std::convert::Into::into).collect())
     }
 
+    /// A multi-gate mixture of `experts` experts, of these layers each: every task has a gate that weighs them row by row.
+    pub fn mmoe(experts: usize, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Self::MixtureOfExperts(MixtureOfExperts::new(experts, layers))
+    }
+
+    /// A mixture of `experts` experts, of these layers each, with one gate for all tasks.
+    pub fn omoe(experts: usize, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Self::MixtureOfExperts(MixtureOfExperts::new(experts, layers).one_gate())
+    }
+
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
     /// [`BuiltSharing`]. A file cannot hold it.
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
         Self::Custom(Arc::new(sharing))
     }
+}
 
-    pub(crate) fn build<F: Scalar>(
-        &self,
-        tasks: &[&str],
-        context: &mut BuildContext<'_>,
-    ) -> Result<Box<dyn BuiltSharing<F>>> {
+/// So that a form of your own can wrap any of the crate's.
+impl<F: Scalar> BuildSharing<F> for Sharing {
+    fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>> {
         match self {
             Self::SharedTrunk(layers) => Ok(Box::new(shared_trunk::SharedTrunk::build(layers, context)?)),
             Self::Independent(layers) => {
                 Ok(Box::new(independent::Independent::build(layers, tasks, context)?))
             }
+            Self::MixtureOfExperts(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::Custom(sharing) => {
                 let built = sharing.build_for(F::NAME, tasks, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))

@@ -102,6 +102,34 @@ impl Trainer {
     }
 }
 
+/// Whether every batch, and every part of one, has the rows that the model's layers need. Groups that stay whole make
+/// batches uneven; those are looked at step by step.
+pub(super) fn check_row_counts<F: Scalar>(
+    model: &Model<F>,
+    data: &Dataset<F>,
+    (batch_size, accumulation): (usize, usize),
+    keeps_groups: bool,
+) -> Result<()> {
+    let (network, place) = (model.network(), "rows of a batch in training");
+    if accumulation > 1 && network.needs_whole_batches() {
+        let expected = "1 with batch normalisation, whose statistics are of the whole batch";
+        return Err(Error::new(ErrorKind::Setting, "batches to accumulate", expected, accumulation)
+            .advise("ask for statistics of each part with BatchNorm::per_part, or use layer normalisation"));
+    }
+    let (rows, least) = (data.n_rows(), network.least_rows());
+    let rest = match rows % batch_size {
+        _ if rows < batch_size => rows,
+        0 => batch_size,
+        rest => rest.min(batch_size),
+    };
+    if least == 1 || rest >= least || keeps_groups && data.groups().is_some() {
+        return Ok(());
+    }
+    let found = format!("{rest}, the last of {rows} rows in batches of {batch_size}");
+    let expected = format!("at least {least}, since a layer takes a variance over them");
+    Err(Error::new(ErrorKind::Setting, place, expected, found).advise("choose another batch size"))
+}
+
 /// The parts of a batch, of at most `rows` rows, in order; groups that lie together stay whole if they are to.
 fn parts<'a, F: Scalar>(
     batch: &Batch<'a, F>,

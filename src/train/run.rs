@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::History;
-use super::accumulation::Accumulation;
+use super::accumulation::{Accumulation, check_row_counts};
 use super::balancing::{Balancing, Decision, check_over};
 use super::callback::{Callbacks, Event};
 use super::checks::{check_losses, check_rate};
@@ -94,6 +94,7 @@ impl<F: Scalar> Run<F> {
             (false, true) => Sampler::in_order(data, rows)?,
             (false, false) => Sampler::rows_in_order(data, rows)?,
         };
+        check_row_counts(model, data, (trainer.batch_size, trainer.accumulation), keeps_groups)?;
         let per_epoch = data.n_rows().div_ceil(sampler.batch_size()) as u64;
         let n_steps = match trainer.length {
             Length::Steps(steps) => steps,

@@ -1,12 +1,13 @@
-"""Records outputs and all gradients of every layer and activation, in float64, from PyTorch.
+"""Records outputs and all gradients of every layer, activation and sharing form, in float64, from PyTorch.
 
-Each case is a network of one trunk, in which the layer stands between two others, and two regressions. The layers are
-PyTorch's own where it has them, and elsewhere their formula; PyTorch differentiates them.
+A layer's case is a network of one trunk, in which the layer stands between two others, and two regressions; a sharing
+form's case has it in the place of the trunk. The layers are PyTorch's own where it has them, and elsewhere their formula,
+as the forms are; PyTorch differentiates them.
 
 usage: python make_layers.py > layers.json        (needs torch)
 
 Answer: {"torch": version, "cases": [{"case", "features", "targets", "parameters": {name: [rows]}, "outputs" (batch ×
-tasks), "gradient": {name: [rows]}, "input_gradient"}]}
+tasks), "gradient": {name: [rows]}, "input_gradient", "state" after the step, "predicted": outputs at that state}]}
 """
 import json
 
@@ -23,7 +24,7 @@ class Parameters:
 
     def __init__(self, seed):
         self.generator = torch.Generator().manual_seed(seed)
-        self.named = {}
+        self.named, self.state, self.training = {}, {}, True
 
     def __call__(self, name, rows, columns):
         if name not in self.named:
@@ -56,6 +57,16 @@ def layer_norm(epsilon):
     def layer(p, name, x):
         scale, bias = p(f"{name}.scale", 1, x.shape[1]), p(f"{name}.bias", 1, x.shape[1])
         return F.layer_norm(x, (x.shape[1],), scale[0], bias[0], epsilon)
+    return layer
+
+
+def batch_norm(epsilon, momentum):
+    def layer(p, name, x):
+        n = x.shape[1]
+        scale, bias = p(f"{name}.scale", 1, n), p(f"{name}.bias", 1, n)
+        mean = p.state.setdefault(f"{name}.mean", torch.zeros(1, n))
+        variance = p.state.setdefault(f"{name}.variance", torch.ones(1, n))
+        return F.batch_norm(x, mean[0], variance[0], scale[0], bias[0], p.training, momentum, epsilon)
     return layer
 
 
@@ -101,6 +112,8 @@ LAYERS = {
     "bilinear": gated(lambda z: z),
     "layer_norm 1e-5": layer_norm(1e-5),
     "layer_norm 0.3": layer_norm(0.3),
+    "batch_norm": batch_norm(1e-5, 0.1),
+    "batch_norm 0.3 0.4": batch_norm(0.3, 0.4),
     "scale": scale,
     "parametric mish": parametric(F.mish),
     "parametric selu": parametric(F.selu),
@@ -120,12 +133,13 @@ def record(case, network, seed):
     outputs = network(p, x)
     weights = torch.tensor(list(TASKS.values()))
     (weights * ((outputs - targets) ** 2).mean(0)).sum().backward()
+    p.training, state = False, {name: numbers(block) for name, block in p.state.items()}
     return {
         "case": case, "features": numbers(x.detach()), "targets": numbers(targets),
         "parameters": {name: numbers(block.detach()) for name, block in p.named.items()},
         "outputs": numbers(outputs.detach()),
         "gradient": {name: numbers(block.grad) for name, block in p.named.items()},
-        "input_gradient": numbers(x.grad),
+        "input_gradient": numbers(x.grad), "state": state, "predicted": numbers(network(p, x).detach()),
     }
 
 
@@ -140,9 +154,35 @@ def trunk(layer):
     return network
 
 
+def expert(p, name, x):
+    return chain([dense(WIDTH, torch.tanh), dense(3, F.silu)], p, name, x)
+
+
+def mixed(p, name, hidden, x, outputs):
+    """The gate called `name` reads x and weighs the outputs, each batch × n."""
+    logits = chain([*hidden, dense(len(outputs))], p, name, x)
+    return torch.einsum("be,ben->bn", torch.softmax(logits, dim=1), torch.stack(outputs, dim=1))
+
+
+def mmoe(n, hidden=(), one_gate=False):
+    def network(p, x):
+        outputs = [expert(p, f"expert.{e}", x) for e in range(n)]
+        names = ["gate" if one_gate else f"gate.{task}" for task in TASKS]
+        return heads(p, [mixed(p, name, hidden, x, outputs) for name in names])
+    return network
+
+
+FORMS = {
+    "mmoe": mmoe(3),
+    "mmoe, hidden layers in the gates": mmoe(4, [dense(6, torch.tanh)]),
+    "omoe": mmoe(3, one_gate=True),
+}
+
+
 def cases():
-    for seed, (name, layer) in enumerate(LAYERS.items()):
-        yield record(name, trunk(layer), seed)
+    networks = {name: trunk(layer) for name, layer in LAYERS.items()} | FORMS
+    for seed, (name, network) in enumerate(networks.items()):
+        yield record(name, network, seed)
 
 
 print(json.dumps({"torch": torch.__version__.split("+")[0], "cases": list(cases())}, allow_nan=False).replace("}, {", "},\n{"))

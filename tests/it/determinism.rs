@@ -33,6 +33,7 @@ fn threads_change_no_bit() {
 fn threads_change_no_bit_of_any_layer() {
     let data = datasets::robot_arm::<f32>(600, 0.05, 3);
     for layer in [
+        Layer::batch_norm(),
         Layer::dropout(0.3),
         Layer::gated(96, Activation::Silu),
         Layer::layer_norm(),
@@ -47,7 +48,7 @@ fn threads_change_no_bit_of_any_layer() {
             let mut model = builder.task(Task::regression("elbow")).build::<f32>().expect("valid settings");
             let trainer = Trainer::new(Adam::new(0.003)).batch_size(300).steps(6).threads(threads);
             let history = trainer.fit(&mut model, &data).expect("a training");
-            (model.parameters().to_vec(), history.losses().to_owned())
+            (model.parameters().to_vec(), model.state().to_vec(), history.losses().to_owned())
         };
         let alone = train(1);
         for threads in [2, 3, 4] {

@@ -151,6 +151,7 @@ fn models() {
     let layers = [
         Layer::gated(4, Activation::Mish),
         Layer::layer_norm(),
+        Layer::batch_norm(),
         Layer::dropout(0.2),
         Layer::parametric(Activation::Selu),
         Layer::residual([Layer::scale(), Layer::dense(4, Activation::Tanh)]),

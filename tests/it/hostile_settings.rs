@@ -6,6 +6,7 @@ use polytask::balance::Uncertainty;
 use polytask::layer::{Dense, LayerNorm, Scale};
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
+use polytask::sharing::MixtureOfExperts;
 use polytask::train::Checkpoints;
 use polytask::train::callback::TaskSchedule;
 use polytask::{ErrorKind, ModelBuilder, Result};
@@ -70,7 +71,22 @@ fn a_model_that_cannot_be_built_says_why() {
     let of_one = builder().trunk([Layer::dense(1, Activation::Relu), Layer::layer_norm()]);
     refused(build(of_one), Setting, &["trunk.1", "at least 2", "leave the layer out"]);
     refused(trunk(Layer::gated(0, Activation::Silu)), Setting, &["width of trunk.0", "at least 1"]);
-    refused(trunk(Layer::gated(usize::MAX, Activation::Silu)), Setting, &["parameters", "memory"]);
+    refused(
+        trunk(Layer::gated(usize::MAX, Activation::Silu)),
+        Setting,
+        &["parameters up to trunk", "at most"],
+    );
+    let mmoe = |form: MixtureOfExperts| build(builder().sharing(form.into()));
+    let relu = || [Layer::dense(2, Activation::Relu)];
+    refused(mmoe(MixtureOfExperts::new(0, relu())), Setting, &["experts", "at least 2", "0", "a gate needs"]);
+    refused(mmoe(MixtureOfExperts::new(1, relu())), Setting, &["experts", "at least 2", "shared_trunk"]);
+    refused(mmoe(MixtureOfExperts::new(usize::MAX, relu())), Setting, &["experts", "at most 4096"]);
+    let none = MixtureOfExperts::new(3, Vec::<Layer>::new());
+    refused(mmoe(none), Setting, &["layers of experts", "at least 1"]);
+    let narrow = MixtureOfExperts::new(3, [Layer::dense(0, Activation::Relu)]);
+    refused(mmoe(narrow), Setting, &["width of expert.0.0", "at least 1"]);
+    let gate = MixtureOfExperts::new(3, relu()).gate([Layer::dense(0, Activation::Relu)]);
+    refused(mmoe(gate), Setting, &["width of gate.a.0", "at least 1"]);
     let slope = Activation::LeakyRelu { slope: 2.0 };
     refused(trunk(Layer::gated(4, slope)), Setting, &["trunk.0", "slope", "2"]);
     refused(trunk(Layer::parametric(slope)), Setting, &["trunk.0", "slope", "2"]);

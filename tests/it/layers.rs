@@ -1,8 +1,9 @@
-//! Layers and activations against their twins in PyTorch: outputs and all gradients (`tests/golden/make_layers.py`).
+//! Layers, activations and sharing forms against their twins in PyTorch: outputs and all gradients (`tests/golden/make_layers.py`).
 
 use ndarray::Array2;
 use polytask::data::Dataset;
-use polytask::layer::{LayerNorm, Mode};
+use polytask::layer::{BatchNorm, LayerNorm, Mode};
+use polytask::sharing::MixtureOfExperts;
 use polytask::{Activation, Layer, Model, Sharing, Task};
 use serde_json::Value;
 
@@ -64,6 +65,23 @@ fn compare(case: &Value, sharing: Sharing) {
     }
     let dx = model.network().input_gradient(&trace);
     assert_near(dx, &matrix(&case["input_gradient"]), &format!("{name}: dx"));
+
+    // θ stays as it is, so that only the running state moves on.
+    model.update_state(&trace);
+    let state_layout = model.network().state_layout().clone();
+    let state = case["state"].as_object().expect("named blocks");
+    assert_eq!(state_layout.blocks().len(), state.len(), "{name}: {state:?}");
+    for (block, numbers) in state {
+        let address = state_layout.block(block).unwrap_or_else(|| panic!("{name}: no {block}"));
+        assert_near(
+            model.state()[address.range()].iter().copied(),
+            &matrix(numbers),
+            &format!("{name}: {block}"),
+        );
+    }
+    let predicted = model.predict(data.features()).expect("features that fit");
+    let rows = (0..rows).flat_map(|row| [predicted["a"][[row, 0]], predicted["b"][[row, 0]]]);
+    assert_near(rows, &matrix(&case["predicted"]), &format!("{name}: predicted"));
 }
 
 /// The layers of the script by their names there.
@@ -90,10 +108,23 @@ fn layers() -> Vec<(&'static str, Layer)> {
         ("bilinear", Layer::gated(5, Identity)),
         ("layer_norm 1e-5", Layer::layer_norm()),
         ("layer_norm 0.3", LayerNorm::new().epsilon(0.3).into()),
+        ("batch_norm", Layer::batch_norm()),
+        ("batch_norm 0.3 0.4", BatchNorm::new().epsilon(0.3).momentum(0.4).into()),
         ("scale", Layer::scale()),
         ("parametric mish", Layer::parametric(Mish)),
         ("parametric selu", Layer::parametric(Selu)),
         ("residual", Layer::residual([Layer::layer_norm(), Layer::dense(6, Relu), inner, dense(Identity)])),
+    ]
+}
+
+/// The sharing forms of the script by their names there.
+fn forms() -> Vec<(&'static str, Sharing)> {
+    let expert = || [Layer::dense(5, Activation::Tanh), Layer::dense(3, Activation::Silu)];
+    let gate = [Layer::dense(6, Activation::Tanh)];
+    vec![
+        ("mmoe", Sharing::mmoe(3, expert())),
+        ("mmoe, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
+        ("omoe", Sharing::omoe(3, expert())),
     ]
 }
 
@@ -103,14 +134,15 @@ fn trunk(layer: Layer) -> Sharing {
 
 #[test]
 fn outputs_and_gradients_agree_with_pytorch() {
-    let (cases, twins) = (recorded(), layers());
+    let layers = layers().into_iter().map(|(name, layer)| (name, trunk(layer)));
+    let (cases, twins): (_, Vec<_>) = (recorded(), layers.chain(forms()).collect());
     for case in &cases {
         let name = case["case"].as_str().expect("a name");
-        let (_, layer) =
-            twins.iter().find(|(twin, _)| *twin == name).unwrap_or_else(|| panic!("no twin of {name}"));
-        compare(case, trunk(layer.clone()));
+        let twin = twins.iter().find(|(twin, _)| *twin == name);
+        let (_, sharing) = twin.unwrap_or_else(|| panic!("no twin of {name}"));
+        compare(case, sharing.clone());
     }
-    assert_eq!(cases.len(), twins.len(), "a case for each layer");
+    assert_eq!(cases.len(), twins.len(), "a case for each layer and form");
 }
 
 /// Every activation of the crate has its case.

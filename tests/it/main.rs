@@ -3,6 +3,7 @@
 
 mod allocations;
 mod balancers;
+mod batch_norm;
 mod book;
 mod callbacks;
 mod checkpoints;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use polytask::layer::{Dense, Gated, LayerNorm, ParametricActivation, Scale};
+use polytask::layer::{BatchNorm, Dense, Gated, LayerNorm, ParametricActivation, Scale};
 use polytask::loss::{ListTarget, Loss};
 use polytask::metric::{Average, Gain, Metric};
 use polytask::ndarray::Array2;
@@ -77,6 +77,7 @@ fn metrics() -> Vec<Metric> {
 fn other_layers(width: usize) -> Vec<Layer> {
     let dense = Layer::dense(width, Activation::Mish);
     vec![
+        BatchNorm::new().epsilon(0.1 + 0.2).momentum(1.0 / 3.0).per_part().into(),
         Gated::new(width, Activation::Elu { alpha: 1.0 / 3.0 }).bias_init(Init::Constant(0.1)).into(),
         Layer::dropout(0.1 + 0.2),
         LayerNorm::new().epsilon(0.1 + 0.2).into(),
@@ -144,6 +145,7 @@ fn round_trip<F: Scalar>(sharing: Sharing) -> Result<()> {
     model.save(&path)?;
     let loaded = Model::<F>::load(&path)?;
     assert_eq!(bits(loaded.parameters().iter().copied()), bits(model.parameters().iter().copied()));
+    assert_eq!(bits(loaded.state().iter().copied()), bits(model.state().iter().copied()));
     let data = data::<F>();
     let (then, now) = (model.predict(data.features())?, loaded.predict(data.features())?);
     for ((task, then), (_, now)) in then.iter().zip(now.iter()) {

@@ -9,6 +9,7 @@ use polytask::balance::{
     Famo, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo, NashMtl, PcGrad, Rlw,
     ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
 };
+use polytask::layer::BatchNorm;
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{ParameterGroups, Plateau};
 use polytask::prelude::*;
@@ -46,7 +47,8 @@ fn layers(rng: &mut Rng, most: usize) -> Vec<Layer> {
 
 /// A layer that is no dense one, behind `width` features.
 fn other_layer(rng: &mut Rng, width: usize) -> Layer {
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
+        6 => BatchNorm::new().per_part().into(),
         0 => Layer::dropout(rng.random_range(0.0..0.9)),
         1 if width > 1 => Layer::layer_norm(),
         2 => Layer::parametric(one(rng, &Activation::ALL[1..])),

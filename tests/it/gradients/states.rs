@@ -231,12 +231,15 @@ fn cases() -> Vec<Case> {
             Case::new("independent", Sharing::independent(layers()), false, form),
             Case::new("gated", Sharing::custom(Gated(layers())), false, form),
             Case::new("two trunks", Sharing::custom(TwoTrunks(layers())), false, form),
+            Case::new("MMoE", Sharing::mmoe(2, layers()), false, form),
+            Case::new("OMoE", Sharing::omoe(2, layers()), false, form),
         ]);
     }
     cases.extend([
         Case::new("product", Sharing::shared_trunk(layers()), true, None),
         Case::new("product, independent", Sharing::independent(layers()), true, None),
         Case::new("product, gated", Sharing::custom(Gated(layers())), true, None),
+        Case::new("product, MMoE", Sharing::mmoe(2, layers()), true, None),
     ]);
     cases
 }

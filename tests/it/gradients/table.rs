@@ -4,8 +4,9 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array1, Array2};
 use polytask::data::Dataset;
-use polytask::layer::{Dense, LayerNorm};
+use polytask::layer::{BatchNorm, Dense, LayerNorm};
 use polytask::loss::{ListTarget, Loss};
+use polytask::sharing::MixtureOfExperts;
 use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -129,7 +130,7 @@ fn alone() -> Vec<Row> {
     rows.chain(losses.map(|loss| with_loss(loss).into_iter().next().expect("the plain one")))
         .filter(|row| row.batch.rows < 300 && row.batch.n_features < 1000)
         // One row is its own mean, and nothing is left of it.
-        .filter(|row| row.name != "layer Centre")
+        .filter(|row| row.name != "layer Centre" && !row.name.starts_with("layer BatchNorm"))
         .map(|row| Row {
             name: format!("{}, one example", row.name),
             batch: Batch { rows: 1, ..row.batch },
@@ -164,7 +165,8 @@ fn layers() -> Vec<Row> {
         let tasks = tasks(3, &[layer, tanh()]);
         let row = Row::new(format!("layer {name}"), Sharing::shared_trunk(trunk), tasks);
         // What is the same in every row, such as a bias, does not outlive a mean that is taken off.
-        rows.push(if name == "Centre" { row.allowing_zero() } else { row });
+        let takes_means = name == "Centre" || name.starts_with("BatchNorm");
+        rows.push(if takes_means { row.allowing_zero() } else { row });
     }
     // 70 400 weights: the gradient is computed in two pieces.
     let wide = Sharing::shared_trunk([dense(64, Activation::Tanh)]);
@@ -184,6 +186,8 @@ pub fn each_layer() -> Vec<(&'static str, Layer)> {
         ("Square", Layer::custom(Square)),
         ("Centre", Layer::custom(Centre)),
         ("Dense", tanh()),
+        ("BatchNorm", Layer::batch_norm()),
+        ("BatchNorm, a large ε", BatchNorm::new().epsilon(0.5).into()),
         ("Dropout", Layer::dropout(0.3)),
         ("Gated", Layer::gated(4, Activation::Silu)),
         ("Gated, a kink", Layer::gated(4, Activation::Relu)),
@@ -276,7 +280,10 @@ fn sharing_forms() -> Vec<Row> {
         ("Independent, empty", Sharing::independent(none.clone())),
         ("Custom, a gate per task", Sharing::custom(Gated(trunk()))),
         ("Custom, two trunks", Sharing::custom(TwoTrunks(trunk()))),
-    ] {
+    ]
+    .into_iter()
+    .chain(mixtures())
+    {
         for n in [1, 3] {
             for (head, layers) in [("no", vec![]), ("a", vec![dense(3, Activation::Softplus)])] {
                 let row = Row::new(
@@ -290,6 +297,17 @@ fn sharing_forms() -> Vec<Row> {
         }
     }
     rows
+}
+
+/// The forms that have experts.
+pub fn mixtures() -> Vec<(&'static str, Sharing)> {
+    let expert = || [dense(5, Activation::Tanh), dense(3, Activation::Gelu)];
+    let gate = [dense(3, Activation::Tanh)];
+    vec![
+        ("MMoE", Sharing::mmoe(3, expert())),
+        ("MMoE, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
+        ("OMoE", Sharing::omoe(3, expert())),
+    ]
 }
 
 /// Batches of every awkward size, labels of every awkward pattern, weights of tasks from 0 up.
@@ -356,6 +374,7 @@ fn products() -> Vec<Row> {
         ("Custom", Sharing::custom(Gated(trunk()))),
     ]
     .into_iter()
+    .chain(mixtures())
     .map(|(name, sharing)| Row::new(format!("{name}, products of tasks"), sharing, tasks()).on(batch))
     .collect()
 }

@@ -93,6 +93,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltSlipping<F> {
         }
     }
 
+    fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
+        self.right.update_state(chunks, state);
+    }
+
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
         self.right.branches(pass, values, record);
     }
@@ -150,7 +154,7 @@ fn a_slip_in_any_block_of_any_layer_is_seen_there() {
 fn a_slip_on_the_way_to_the_input_of_any_layer_is_seen_before_it() {
     for (name, layer) in each_layer() {
         let mut slips = vec![Slip::Twice];
-        let has_parts = matches!(layer, Layer::Residual(_) | Layer::LayerNorm(_));
+        let has_parts = matches!(layer, Layer::Residual(_) | Layer::LayerNorm(_) | Layer::BatchNorm(_));
         slips.extend(has_parts.then_some(Slip::Part).filter(|_| !name.contains('ε')));
         for slip in slips {
             let report = check(&model(&layer, slip.clone()));

@@ -1,0 +1,94 @@
+//! A softmax gate: for each row, a weighted mean of what several experts say.
+//!
+//! With the outputs f₁ … f_E of E experts (batch × n each) and the gate's logits a (batch × E), in each row:
+//!
+//! ```text
+//! forward     p = softmax(a), pₑ = e^aₑ / Σ_c e^a_c            all above 0, their sum is 1
+//!             h = Σₑ pₑ fₑ                                     n numbers
+//!
+//! backward    given dh = ∂L/∂h
+//!             dfₑ = pₑ dh                                      to expert e
+//!             dpₑ = ⟨dh, fₑ⟩
+//!             daₑ = pₑ (dpₑ − Σ_c p_c dp_c)                    to the gate
+//! ```
+//! Why: h is linear in each fₑ with the factor pₑ, and in each pₑ with the factor fₑ. For the softmax,
+//! ∂p_c/∂aₑ = p_c ([c = e] − pₑ): to raise one logit raises its own share and lowers all others by theirs. So
+//! daₑ = Σ_c dp_c p_c ([c = e] − pₑ) = pₑ dpₑ − pₑ Σ_c p_c dp_c. An expert is asked for more where it agrees with −dh
+//! better than the mixture as a whole does; the daₑ of a row add up to 0, because only differences of logits count.
+
+use crate::Scalar;
+use crate::arena::{ActivationBlock, Arena};
+use crate::kernel;
+
+/// The addresses of a gate and of what it mixes.
+#[derive(Clone, Debug)]
+pub(super) struct Mixture {
+    /// fₑ, all of the same width.
+    pub(super) experts: Vec<ActivationBlock>,
+    /// a.
+    pub(super) logits: ActivationBlock,
+    /// p, as wide as the logits.
+    pub(super) shares: ActivationBlock,
+    /// h.
+    pub(super) output: ActivationBlock,
+}
+
+/// The lanes of deltas that a mixture goes back through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MixtureLanes {
+    /// That of dh, read.
+    pub(super) output: usize,
+    /// That of da, written.
+    pub(super) logits: usize,
+    /// That of the dfₑ.
+    pub(super) experts: usize,
+}
+
+impl Mixture {
+    pub(super) fn forward<F: Scalar>(&self, values: &mut Arena<F>) {
+        let (logits, mut shares) = values.pair((self.logits, 0..1), (self.shares, 0..1));
+        for (a, p) in logits.rows().into_iter().zip(shares.rows_mut()) {
+            softmax(a.to_slice().expect("row-major"), p.into_slice().expect("row-major"));
+        }
+        for (e, &expert) in self.experts.iter().enumerate() {
+            let read = [(expert, 0..1), (self.shares, 0..1)];
+            let ([f, shares], [mut h]) = values.split(read, [(self.output, 0..1)]);
+            kernel::scale_rows(f, shares.column(e), e > 0, h.view_mut());
+        }
+    }
+
+    /// From dh to da and the dfₑ; `adds(e)` says whether dfₑ is added to what another gate has sent.
+    pub(super) fn propagate<F: Scalar>(
+        &self,
+        values: &Arena<F>,
+        deltas: &mut Arena<F>,
+        lanes: MixtureLanes,
+        adds: impl Fn(usize) -> bool,
+    ) {
+        let shares = values.get(self.shares);
+        let of = |lane: usize| lane..lane + 1;
+        for (e, &expert) in self.experts.iter().enumerate() {
+            let (dh, mut dp) = deltas.pair((self.output, of(lanes.output)), (self.shares, of(lanes.logits)));
+            kernel::row_products(dh, values.get(expert), dp.column_mut(e));
+            let (dh, df) = deltas.pair((self.output, of(lanes.output)), (expert, of(lanes.experts)));
+            kernel::scale_rows(dh, shares.column(e), adds(e), df);
+        }
+        let (dp, mut da) = deltas.pair((self.shares, of(lanes.logits)), (self.logits, of(lanes.logits)));
+        for ((dp, p), da) in dp.rows().into_iter().zip(shares.rows()).zip(da.rows_mut()) {
+            let mean = p.iter().zip(&dp).map(|(&p, &dp)| p * dp).sum::<F>();
+            for ((da, &p), &dp) in da.into_iter().zip(&p).zip(&dp) {
+                *da = p * (dp - mean);
+            }
+        }
+    }
+}
+
+/// The largest logit is taken off first, so that no exponential overflows and the sum is at least 1.
+fn softmax<F: Scalar>(a: &[F], p: &mut [F]) {
+    let largest = a.iter().fold(a[0], |largest, &a| largest.max(a));
+    for (p, &a) in p.iter_mut().zip(a) {
+        *p = (a - largest).exp();
+    }
+    let sum = p.iter().copied().sum::<F>();
+    p.iter_mut().for_each(|p| *p /= sum);
+}
