@@ -11,8 +11,8 @@ use super::gemv::dot_chains;
 use super::product::product_on;
 use super::simd::on;
 use super::{
-    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three,
-    scale_columns, sum,
+    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, row_products,
+    scale_columns, scale_rows, sum,
 };
 use crate::Scalar;
 

@@ -87,7 +87,7 @@ impl<F: Scalar> Chain<F> {
             let built = context.reading(chain.output, |context| {
                 context.named(&i.to_string(), |context| BuildLayer::<F>::build(layer, context))
             })?;
-            context.check_size()?;
+            context.check_blocks()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));
             chain.output = built.output();
             chain.layers.push(built);

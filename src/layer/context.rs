@@ -17,6 +17,8 @@ pub(crate) struct Layouts {
     pub(crate) least_rows: usize,
     /// Whether a batch may not be worked on in parts.
     pub(crate) needs_whole_batches: bool,
+    /// The first name that two blocks have.
+    pub(crate) clash: Option<String>,
     /// How many layers draw at random.
     pub(crate) n_streams: u64,
 }
@@ -69,13 +71,12 @@ impl BuildContext<'_> {
 
     /// A new block of parameters, `rows × cols`, named `<layer>.<name>`.
     ///
-    /// The blocks of a layer are neighbours in θ, in the order in which they are taken.
-    ///
-    /// # Panics
-    /// If the layer has a block of that name.
-    #[track_caller]
+    /// The blocks of a layer are neighbours in θ, in the order in which they are taken. A second block of the same name,
+    /// such as where a task is called `a.0` and a layer of task `a` has layers of its own, is an error when the network is
+    /// built.
     pub fn parameter(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
-        let block = self.layouts.parameters.push(format!("{}.{name}", self.name), rows, cols);
+        let name = format!("{}.{name}", self.name);
+        let block = push(&mut self.layouts.parameters, &mut self.layouts.clash, name, rows, cols);
         self.layouts.parameter_inits.push((block, init));
         block
     }
@@ -145,20 +146,15 @@ impl BuildContext<'_> {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
-    /// # Panics
-    /// If the layer has state of that name.
-    #[track_caller]
+    /// A second block of state of the same name is an error when the network is built.
     pub fn state(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
-        let block = self.layouts.state.push(format!("{}.{name}", self.name), rows, cols);
+        let name = format!("{}.{name}", self.name);
+        let block = push(&mut self.layouts.state, &mut self.layouts.clash, name, rows, cols);
         self.layouts.state_inits.push((block, init));
         block
     }
 
     /// [State](Self::state) of which no number is ever negative, such as variances: a file with such a number is refused.
-    ///
-    /// # Panics
-    /// If the layer has state of that name.
-    #[track_caller]
     pub fn non_negative_state(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
         let block = self.state(name, rows, cols, init);
         self.layouts.non_negative_state.push(block);
@@ -290,9 +286,13 @@ impl BuildContext<'_> {
         BuildContext { layouts: self.layouts, name, input, most_numbers: self.most_numbers }
     }
 
-    /// Fails once more parameters, or more state, have been taken than the network may have.
-    pub(crate) fn check_size(&self) -> Result<()> {
-        let Layouts { parameters, state, .. } = &self.layouts;
+    /// Fails once more parameters, or more state, have been taken than the network may have, or two blocks have one name.
+    pub(crate) fn check_blocks(&self) -> Result<()> {
+        let Layouts { parameters, state, clash, .. } = &self.layouts;
+        if let Some(name) = clash {
+            return Err(Error::new(ErrorKind::Name, "blocks", "names that differ", format!("{name} twice"))
+                .advise("give the tasks names of which none begins with another and a dot"));
+        }
         for (what, len) in [("parameters", parameters.len()), ("running state", state.len())] {
             if len > self.most_numbers {
                 let place = format!("{what} up to {}", self.name);
@@ -302,4 +302,14 @@ impl BuildContext<'_> {
         }
         Ok(())
     }
+}
+
+/// Adds a block; where there is one of that name, under another name, and notes the clash.
+fn push(layout: &mut Layout, clash: &mut Option<String>, name: String, rows: usize, cols: usize) -> Block {
+    if layout.block(&name).is_none() {
+        return layout.push(name, rows, cols);
+    }
+    let other = format!("{name} ({})", layout.blocks().len());
+    clash.get_or_insert(name);
+    layout.push(other, rows, cols)
 }

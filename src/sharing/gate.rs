@@ -33,17 +33,6 @@ pub(super) struct Mixture {
     pub(super) output: ActivationBlock,
 }
 
-/// The lanes of deltas that a mixture goes back through.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MixtureLanes {
-    /// That of dh, read.
-    pub(super) output: usize,
-    /// That of da, written.
-    pub(super) logits: usize,
-    /// That of the dfₑ.
-    pub(super) experts: usize,
-}
-
 impl Mixture {
     pub(super) fn forward<F: Scalar>(&self, values: &mut Arena<F>) {
         let (logits, mut shares) = values.pair((self.logits, 0..1), (self.shares, 0..1));
@@ -57,23 +46,25 @@ impl Mixture {
         }
     }
 
-    /// From dh to da and the dfₑ; `adds(e)` says whether dfₑ is added to what another gate has sent.
+    /// From dh to da and the dfₑ, in the lanes of dh and da; `to` says in which lane dfₑ belongs, and whether it is added to
+    /// what another gate has sent.
     pub(super) fn propagate<F: Scalar>(
         &self,
         values: &Arena<F>,
         deltas: &mut Arena<F>,
-        lanes: MixtureLanes,
-        adds: impl Fn(usize) -> bool,
+        [output, logits]: [usize; 2],
+        to: impl Fn(usize) -> (usize, bool),
     ) {
         let shares = values.get(self.shares);
         let of = |lane: usize| lane..lane + 1;
         for (e, &expert) in self.experts.iter().enumerate() {
-            let (dh, mut dp) = deltas.pair((self.output, of(lanes.output)), (self.shares, of(lanes.logits)));
+            let (dh, mut dp) = deltas.pair((self.output, of(output)), (self.shares, of(logits)));
             kernel::row_products(dh, values.get(expert), dp.column_mut(e));
-            let (dh, df) = deltas.pair((self.output, of(lanes.output)), (expert, of(lanes.experts)));
-            kernel::scale_rows(dh, shares.column(e), adds(e), df);
+            let (lane, adds) = to(e);
+            let (dh, df) = deltas.pair((self.output, of(output)), (expert, of(lane)));
+            kernel::scale_rows(dh, shares.column(e), adds, df);
         }
-        let (dp, mut da) = deltas.pair((self.shares, of(lanes.logits)), (self.logits, of(lanes.logits)));
+        let (dp, mut da) = deltas.pair((self.shares, of(logits)), (self.logits, of(logits)));
         for ((dp, p), da) in dp.rows().into_iter().zip(shares.rows()).zip(da.rows_mut()) {
             let mean = p.iter().zip(&dp).map(|(&p, &dp)| p * dp).sum::<F>();
             for ((da, &p), &dp) in da.into_iter().zip(&p).zip(&dp) {

@@ -16,7 +16,7 @@
 //! LibMTL. A single gate is shared too. The paper's gates have no bias and no hidden layer; these have a bias, which
 //! begins at 0, and hidden layers if asked for.
 
-use super::gate::{Mixture, MixtureLanes};
+use super::gate::Mixture;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
 use crate::layer::{Activation, Affine, BuildContext, Chain, Layer, Pass, Propagation};
@@ -200,16 +200,11 @@ impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (k, (_, mixture)) in self.gates.iter().enumerate() {
             match self.has_one_gate {
-                true => (0..to.lanes).for_each(|lane| {
-                    let lanes = MixtureLanes { output: lane, logits: lane, experts: lane };
-                    mixture.propagate(values, deltas, lanes, |_| false);
-                }),
-                // Of one sum, or of this task's lane.
-                false => {
-                    let experts = if to.lanes == 1 { 0 } else { k };
-                    let lanes = MixtureLanes { output: 0, logits: 0, experts };
-                    mixture.propagate(values, deltas, lanes, |_| to.lanes == 1 && k > 0);
-                }
+                true => (0..to.lanes)
+                    .for_each(|lane| mixture.propagate(values, deltas, [lane; 2], |_| (lane, false))),
+                // The experts have one sum, or a lane for each task.
+                false if to.lanes == 1 => mixture.propagate(values, deltas, [0; 2], |_| (0, k > 0)),
+                false => mixture.propagate(values, deltas, [0; 2], |_| (k, false)),
             }
         }
         for (e, expert) in self.experts.iter().enumerate() {

@@ -14,6 +14,7 @@
 mod gate;
 mod independent;
 mod mixture_of_experts;
+mod progressive;
 mod shared_trunk;
 
 use std::any::Any;
@@ -22,6 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use mixture_of_experts::MixtureOfExperts;
+pub use progressive::ProgressiveExtraction;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
@@ -55,6 +57,8 @@ pub enum Sharing {
     Independent(Vec<Layer>),
     /// Experts for all tasks, and for each task a gate that weighs them (MMoE), or one gate (OMoE).
     MixtureOfExperts(MixtureOfExperts),
+    /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
+    ProgressiveExtraction(ProgressiveExtraction),
     /// A form of your own.
     #[cfg_attr(feature = "persist", serde(skip))]
     Custom(Arc<dyn CustomSharing>),
@@ -81,6 +85,16 @@ impl Sharing {
         Self::MixtureOfExperts(MixtureOfExperts::new(experts, layers).one_gate())
     }
 
+    /// Customised gate control: `shared_experts` experts for all tasks and `task_experts` for each, of these layers each, and
+    /// for each task a gate over its own experts and the shared ones. One level of [`ProgressiveExtraction`] (PLE).
+    pub fn cgc(
+        shared_experts: usize,
+        task_experts: usize,
+        layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>,
+    ) -> Self {
+        ProgressiveExtraction::new(shared_experts, task_experts, layers).into()
+    }
+
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
     /// [`BuiltSharing`]. A file cannot hold it.
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
@@ -97,6 +111,7 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
                 Ok(Box::new(independent::Independent::build(layers, tasks, context)?))
             }
             Self::MixtureOfExperts(form) => Ok(Box::new(form.build(tasks, context)?)),
+            Self::ProgressiveExtraction(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::Custom(sharing) => {
                 let built = sharing.build_for(F::NAME, tasks, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))

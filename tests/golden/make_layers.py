@@ -172,10 +172,31 @@ def mmoe(n, hidden=(), one_gate=False):
     return network
 
 
+def ple(*levels):
+    """Levels of (shared experts, experts of each task), the paper's equations with its gate of the shared stream."""
+    def network(p, x):
+        streams, shared_stream = {task: x for task in TASKS}, x
+        for l, (n_shared, n_own) in enumerate(levels):
+            shared = [expert(p, f"level.{l}.shared.{e}", shared_stream) for e in range(n_shared)]
+            own = {task: [expert(p, f"level.{l}.expert.{task}.{e}", z) for e in range(n_own)]
+                   for task, z in streams.items()}
+            if l + 1 < len(levels):
+                everything = [f for experts in own.values() for f in experts] + shared
+                next_shared = mixed(p, f"level.{l}.shared_gate", (), shared_stream, everything)
+            streams = {task: mixed(p, f"level.{l}.gate.{task}", (), z, own[task] + shared)
+                       for task, z in streams.items()}
+            shared_stream = next_shared if l + 1 < len(levels) else None
+        return heads(p, streams.values())
+    return network
+
+
 FORMS = {
     "mmoe": mmoe(3),
     "mmoe, hidden layers in the gates": mmoe(4, [dense(6, torch.tanh)]),
     "omoe": mmoe(3, one_gate=True),
+    "cgc": ple((2, 1)),
+    "ple 2": ple((1, 2), (2, 1)),
+    "ple 3": ple((1, 1), (2, 2), (2, 1)),
 }
 
 

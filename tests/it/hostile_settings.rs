@@ -6,7 +6,7 @@ use polytask::balance::Uncertainty;
 use polytask::layer::{Dense, LayerNorm, Scale};
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
-use polytask::sharing::MixtureOfExperts;
+use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::train::Checkpoints;
 use polytask::train::callback::TaskSchedule;
 use polytask::{ErrorKind, ModelBuilder, Result};
@@ -85,6 +85,13 @@ fn a_model_that_cannot_be_built_says_why() {
     refused(mmoe(none), Setting, &["layers of experts", "at least 1"]);
     let narrow = MixtureOfExperts::new(3, [Layer::dense(0, Activation::Relu)]);
     refused(mmoe(narrow), Setting, &["width of expert.0.0", "at least 1"]);
+    let cgc = |shared, own| build(builder().sharing(Sharing::cgc(shared, own, relu())));
+    refused(cgc(0, 1), Setting, &["shared experts of level 0", "at least 1", "0"]);
+    refused(cgc(1, 0), Setting, &["experts of a task of level 0", "at least 1", "0"]);
+    refused(cgc(1, 5000), Setting, &["experts of a task of level 0", "at most 4096"]);
+    let second = ProgressiveExtraction::new(1, 1, relu()).level(1, 1, [Layer::dense(0, Activation::Relu)]);
+    let second = build(builder().sharing(second.into()));
+    refused(second, Setting, &["width of level.1.shared.0.0", "at least 1"]);
     let gate = MixtureOfExperts::new(3, relu()).gate([Layer::dense(0, Activation::Relu)]);
     refused(mmoe(gate), Setting, &["width of gate.a.0", "at least 1"]);
     let slope = Activation::LeakyRelu { slope: 2.0 };
@@ -94,6 +101,12 @@ fn a_model_that_cannot_be_built_says_why() {
     refused(trunk(Layer::residual(Vec::<Layer>::new())), Setting, &["residual block trunk.0", "at least 1"]);
     let wider = Layer::residual([Layer::dense(5, Activation::Relu)]);
     refused(trunk(wider), Setting, &["residual block trunk.0", "3", "5", "end it with a layer"]);
+    // The inner layers of a residual block of task `a` are called as the layers of a task `a.0`.
+    let dense = || Layer::dense(3, Activation::Relu);
+    let with_block = || Model::builder(3).task(Task::regression("a").head([Layer::residual([dense()])]));
+    let twice = with_block().task(Task::regression("a.0").head([dense()]));
+    refused(build(twice), Name, &["head.a.0.0.weight twice", "begins with another and a dot"]);
+    build(with_block().task(Task::regression("a.b").head([dense()]))).expect("names that differ");
     let scale = Scale::new().init(Init::Constant(f64::INFINITY));
     refused(trunk(scale.into()), Setting, &["initial value of trunk.0.scale", "inf"]);
     let narrow = builder().trunk(biased(1e300)).build::<f32>();

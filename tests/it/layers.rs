@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use polytask::data::Dataset;
 use polytask::layer::{BatchNorm, LayerNorm, Mode};
-use polytask::sharing::MixtureOfExperts;
+use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Layer, Model, Sharing, Task};
 use serde_json::Value;
 
@@ -125,6 +125,12 @@ fn forms() -> Vec<(&'static str, Sharing)> {
         ("mmoe", Sharing::mmoe(3, expert())),
         ("mmoe, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("omoe", Sharing::omoe(3, expert())),
+        ("cgc", Sharing::cgc(2, 1, expert())),
+        ("ple 2", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
+        (
+            "ple 3",
+            ProgressiveExtraction::new(1, 1, expert()).level(2, 2, expert()).level(2, 1, expert()).into(),
+        ),
     ]
 }
 

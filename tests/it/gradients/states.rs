@@ -8,6 +8,7 @@ use polytask::balance::Weights;
 use polytask::data::Dataset;
 use polytask::layer::Mode;
 use polytask::loss::Loss;
+use polytask::sharing::ProgressiveExtraction;
 use polytask::{Activation, Form, GramianScope, Layer, Model, Sharing, Task, Trace};
 
 use super::custom::{Gated, TwoTrunks};
@@ -223,6 +224,11 @@ fn near<'a, 'b>(
 
 fn cases() -> Vec<Case> {
     let layers = || vec![Layer::dense(6, Activation::Tanh), Layer::dense(5, Activation::Softplus)];
+    let ple = || {
+        let first = ProgressiveExtraction::new(1, 1, [Layer::dense(3, Activation::Tanh)]);
+        let second = first.level(1, 1, [Layer::dense(4, Activation::Softplus)]);
+        Sharing::from(second.level(1, 1, [Layer::dense(3, Activation::Tanh)]))
+    };
     let mut cases = Vec::new();
     for form in [None, Some(Form::Direct), Some(Form::Gram)] {
         cases.extend([
@@ -233,6 +239,8 @@ fn cases() -> Vec<Case> {
             Case::new("two trunks", Sharing::custom(TwoTrunks(layers())), false, form),
             Case::new("MMoE", Sharing::mmoe(2, layers()), false, form),
             Case::new("OMoE", Sharing::omoe(2, layers()), false, form),
+            Case::new("CGC", Sharing::cgc(1, 1, layers()), false, form),
+            Case::new("PLE", ple(), false, form),
         ]);
     }
     cases.extend([
@@ -240,6 +248,7 @@ fn cases() -> Vec<Case> {
         Case::new("product, independent", Sharing::independent(layers()), true, None),
         Case::new("product, gated", Sharing::custom(Gated(layers())), true, None),
         Case::new("product, MMoE", Sharing::mmoe(2, layers()), true, None),
+        Case::new("product, PLE", ple(), true, None),
     ]);
     cases
 }

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2};
 use polytask::data::Dataset;
 use polytask::layer::{BatchNorm, Dense, LayerNorm};
 use polytask::loss::{ListTarget, Loss};
-use polytask::sharing::MixtureOfExperts;
+use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -307,6 +307,12 @@ pub fn mixtures() -> Vec<(&'static str, Sharing)> {
         ("MMoE", Sharing::mmoe(3, expert())),
         ("MMoE, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("OMoE", Sharing::omoe(3, expert())),
+        ("CGC", Sharing::cgc(2, 1, expert())),
+        ("PLE, two levels", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
+        (
+            "PLE, three levels",
+            ProgressiveExtraction::new(1, 1, expert()).level(2, 1, expert()).level(1, 2, expert()).into(),
+        ),
     ]
 }
 
