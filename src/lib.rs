@@ -37,8 +37,8 @@
 //! the total loss, and hidden layers of its own if you want some.
 //!
 //! [`Layer`] and [`Sharing`] describe the network: its layers, and which of them the tasks share (one trunk for
-//! all tasks, one for each, or a sharing form of your own). They hold no parameters, so the same description
-//! builds an `f32` network or an `f64` one.
+//! all tasks, one for each, a mixture of experts, or a sharing form of your own). They hold no parameters, so the
+//! same description builds an `f32` network or an `f64` one.
 //!
 //! A [`Model`] is the network with its parameters, which are stored in one flat vector; a [`Layout`] says which
 //! slice of it belongs to which layer. A model predicts, evaluates itself on data, checks its own gradients

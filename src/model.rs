@@ -309,7 +309,7 @@ impl<F: Scalar> Model<F> {
         let binding = self.bind(batch.dataset)?;
         self.check_trace(batch.rows.len(), trace)?;
         if pass.mode == Mode::Train {
-            self.check_rows(batch.rows.len())?;
+            self.network.check_rows(batch.rows.len())?;
         }
         trace.begin(batch.rows.len());
         self.gather_labels(&binding, batch, trace);
@@ -565,19 +565,6 @@ impl<F: Scalar> Model<F> {
                 let expected = "means and deviations of the features, since the model standardises";
                 Err(Error::new(ErrorKind::Setting, "scaling of the model", expected, "none")
                     .advise("fit the model, or call fit_scaling with the data it is to learn from"))
-            }
-        }
-    }
-
-    /// Fails if a layer cannot learn from so few rows.
-    fn check_rows(&self, rows: usize) -> Result<()> {
-        let least = self.network.least_rows();
-        match rows >= least {
-            true => Ok(()),
-            false => {
-                let expected = format!("at least {least}, since a layer takes a variance over them");
-                Err(Error::new(ErrorKind::Shape, "rows of a batch in training", expected, rows)
-                    .advise("make the batch larger"))
             }
         }
     }

@@ -33,6 +33,7 @@ mod fused_heads;
 mod gradient;
 mod gramian;
 mod head;
+mod layers;
 mod objective;
 mod product;
 mod scope;
@@ -52,7 +53,7 @@ use crate::kernel;
 use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
 use crate::loss::LossFunction;
 use crate::sharing::{BuildSharing, BuiltSharing, Piece};
-use crate::{Block, Init, Layout, Result, Scalar, Sharing, Task};
+use crate::{Block, Error, ErrorKind, Init, Layout, Result, Scalar, Sharing, Task};
 
 #[doc(hidden)]
 pub use comparison::Form;
@@ -249,6 +250,19 @@ impl<F: Scalar> Network<F> {
     /// The fewest rows that a batch may have in training: 2 where a layer takes a variance of the batch.
     pub(crate) fn least_rows(&self) -> usize {
         self.layouts.least_rows.max(1)
+    }
+
+    /// Fails if a layer cannot learn from so few rows.
+    pub(crate) fn check_rows(&self, rows: usize) -> Result<()> {
+        let least = self.least_rows();
+        match rows >= least {
+            true => Ok(()),
+            false => {
+                let expected = format!("at least {least}, since a layer takes a variance over them");
+                Err(Error::new(ErrorKind::Shape, "rows of a batch in training", expected, rows)
+                    .advise("make the batch larger"))
+            }
+        }
     }
 
     /// Whether a layer needs all rows of a batch at once, so that it cannot be worked on in parts.

@@ -9,6 +9,7 @@ use polytask::GramianScope;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
 use polytask::optim::{ParameterGroups, Sgd};
 use polytask::prelude::*;
+use polytask::sharing::ProgressiveExtraction;
 use polytask::train::callback::{Budget, Log, TaskSchedule, each_step};
 use std::ops::ControlFlow;
 
@@ -138,6 +139,30 @@ fn steady_steps_allocate_nothing() {
         };
         steps(4);
         assert_eq!(allocations(|| steps(40)), 0, "layers");
+    }
+
+    // Sharing forms, with and without a lane for each task.
+    let expert = || [Layer::dense(32, Activation::Relu), Layer::dense(16, Activation::Tanh)];
+    for sharing in [
+        Sharing::mmoe(3, expert()),
+        Sharing::omoe(3, expert()),
+        ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into(),
+    ] {
+        for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
+            let data = table(600, 12);
+            let builder = Model::builder(12).sharing(sharing.clone()).task(Task::regression("y0"));
+            let mut model = builder.task(Task::regression("y1")).build::<f32>().expect("valid settings");
+            let trainer = trainer.batch_size(200).steps(100).threads(2);
+            let mut run = trainer.start(&model, &data).expect("valid settings");
+            let mut workspace = run.workspace(&model, None);
+            let mut steps = |n: usize| {
+                for _ in 0..n {
+                    run.step(&mut model, &data, &mut workspace).expect("a step");
+                }
+            };
+            steps(4);
+            assert_eq!(allocations(|| steps(40)), 0, "{sharing:?}");
+        }
     }
 
     // A table whose columns stand in another order than the model's.

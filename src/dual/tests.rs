@@ -9,6 +9,7 @@ use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::layer::{Mode, Pass};
 use crate::loss::{Labels, ListTarget, Loss};
+use crate::sharing::ProgressiveExtraction;
 use crate::{Activation, Layer, Network, Scalar, Sharing, Task, Trace};
 
 /// Both sides round every operation once, in `f64`, and take fewer than a thousand of them.
@@ -333,6 +334,10 @@ fn sharing_forms_and_batches_of_several_chunks() {
         ("independent", Sharing::independent(layers())),
         ("empty trunk", Sharing::shared_trunk(none.clone())),
         ("independent, empty", Sharing::independent(none)),
+        ("MMoE", Sharing::mmoe(2, layers())),
+        ("OMoE", Sharing::omoe(2, layers())),
+        ("CGC", Sharing::cgc(1, 1, layers())),
+        ("PLE", ProgressiveExtraction::new(1, 1, layers()).level(1, 1, layers()).into()),
     ] {
         for rows in [1, 7, 65] {
             let tasks = vec![

@@ -222,7 +222,8 @@ impl<F: Scalar> BuiltLayer<F> for BuiltBatchNorm {
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
-        vec![self.scale.range().start..self.bias.range().end]
+        let all = self.scale.range().start..self.bias.range().end;
+        vec![all]
     }
 
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, _piece: Range<usize>, gradient: &mut [F]) {

@@ -85,7 +85,9 @@ impl<F: Scalar> Chain<F> {
         let mut chain = Self { output: context.input(), layers: Vec::new(), pieces: Vec::new() };
         for (i, layer) in layers.iter().enumerate() {
             let built = context.reading(chain.output, |context| {
-                context.named(&i.to_string(), |context| BuildLayer::<F>::build(layer, context))
+                let name = i.to_string();
+                let build = |context: &mut BuildContext<'_>| BuildLayer::<F>::build(layer, context);
+                context.recorded((&name, layer.kind()), build, |built| built.output())
             })?;
             context.check_blocks()?;
             chain.pieces.extend(built.pieces().into_iter().map(|piece| (i, piece)));

@@ -1,7 +1,24 @@
 //! What a layer gets while it is built: the addresses it needs.
 
+use std::ops::Range;
+
 use crate::arena::{ActivationBlock, ActivationLayout, ChunkNumbers};
 use crate::{Block, Error, ErrorKind, Init, Layout, Result};
+
+/// What a layer of a chain has taken.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerRecord {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    /// The widths of what it reads and writes.
+    pub(crate) shape: (usize, usize),
+    /// Where its parameters are in θ.
+    pub(crate) parameters: Range<usize>,
+    /// Numbers of running state.
+    pub(crate) n_state: usize,
+    /// Numbers of activations per row, padding included.
+    pub(crate) row_len: usize,
+}
 
 /// What a network is built into: its tables of contents, and first values.
 #[derive(Debug, Default)]
@@ -17,6 +34,8 @@ pub(crate) struct Layouts {
     pub(crate) least_rows: usize,
     /// Whether a batch may not be worked on in parts.
     pub(crate) needs_whole_batches: bool,
+    /// The layers of all chains.
+    pub(crate) layers: Vec<LayerRecord>,
     /// The first name that two blocks have.
     pub(crate) clash: Option<String>,
     /// How many layers draw at random.
@@ -280,6 +299,39 @@ impl BuildContext<'_> {
     ) -> T {
         let name = self.name.clone();
         build(&mut self.renamed(name, input))
+    }
+
+    /// Builds a layer, and records what it has taken as one, whatever layers it is made of.
+    pub(super) fn recorded<T>(
+        &mut self,
+        layer: (&str, &'static str),
+        build: impl FnOnce(&mut BuildContext<'_>) -> Result<T>,
+        output: impl FnOnce(&T) -> ActivationBlock,
+    ) -> Result<T> {
+        let taken = |layouts: &Layouts| {
+            (
+                layouts.parameters.len(),
+                layouts.state.len(),
+                layouts.activations.row_len(),
+                layouts.layers.len(),
+            )
+        };
+        let (parameters, state, row_len, n_layers) = taken(self.layouts);
+        let built = self.named(layer.0, build)?;
+        let name =
+            if self.name.is_empty() { layer.0.to_owned() } else { format!("{}.{}", self.name, layer.0) };
+        let after = taken(self.layouts);
+        let record = LayerRecord {
+            name,
+            kind: layer.1,
+            shape: (self.input.width(), output(&built).width()),
+            parameters: parameters..after.0,
+            n_state: after.1 - state,
+            row_len: after.2 - row_len,
+        };
+        self.layouts.layers.truncate(n_layers);
+        self.layouts.layers.push(record);
+        Ok(built)
     }
 
     fn renamed(&mut self, name: String, input: ActivationBlock) -> BuildContext<'_> {

@@ -103,7 +103,7 @@ pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use chain::Chain;
 pub use context::BuildContext;
-pub(crate) use context::Layouts;
+pub(crate) use context::{LayerRecord, Layouts};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use gated::Gated;
@@ -200,6 +200,23 @@ impl Layer {
     /// module's example](self). It cannot be saved to a file.
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
+    }
+}
+
+impl Layer {
+    /// What kind of layer it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Dense(_) => "dense",
+            Self::BatchNorm(_) => "batch norm",
+            Self::Dropout(_) => "dropout",
+            Self::Gated(_) => "gated",
+            Self::LayerNorm(_) => "layer norm",
+            Self::ParametricActivation(_) => "parametric",
+            Self::Residual(_) => "residual",
+            Self::Scale(_) => "scale",
+            Self::Custom(_) => "custom",
+        }
     }
 }
 

@@ -6,8 +6,13 @@ use super::Model;
 use crate::Scalar;
 
 impl<F: Scalar> Model<F> {
-    /// The model in a few lines: features, parameters, and for each task its loss and whether its targets are standardised,
-    /// with the mean and the deviation once they are known; then its [`warnings`](Self::warnings).
+    /// The model in a few lines: features and parameters; a table of its layers; for each task its loss and whether its
+    /// targets are standardised, with the mean and the deviation once they are known; then its
+    /// [`warnings`](Self::warnings).
+    ///
+    /// The table has the widths of what a layer reads and writes, its parameters, the numbers of running state that it
+    /// keeps besides (left out where no layer has any), the bytes of activations that it needs for each row of a batch, and
+    /// whose it is: all tasks', or one task's.
     ///
     /// ```
     /// use polytask::ndarray::array;
@@ -22,6 +27,10 @@ impl<F: Scalar> Model<F> {
     /// assert_eq!(
     ///     model.summary(),
     ///     "1 feature, standardised; 4 parameters, 0 of them shared by all tasks\n\
+    ///      24 bytes of activations per row, and as many again to train\n\
+    ///      layer           kind   in  out  parameters  bytes per row  belongs to\n\
+    ///      head.price.0    dense   1    1           2              8  price\n\
+    ///      head.visits.0   dense   1    1           2              8  visits\n\
     ///      price: mean_squared_error, targets standardised (mean 200, deviation 100)\n\
     ///      visits: poisson, targets as they are: this loss does not take standardised ones\n"
     /// );
@@ -40,6 +49,13 @@ impl<F: Scalar> Model<F> {
             count(self.n_parameters(), "parameter"),
             self.network.layout().n_shared(),
         );
+        writeln!(
+            summary,
+            "{} bytes of activations per row, and as many again to train",
+            self.network.activation_bytes()
+        )
+        .expect("a string takes all");
+        summary += &self.table_of_layers();
         for (task, scaling) in self.tasks().iter().zip(&self.scaling.targets) {
             let targets = match scaling {
                 Some(scaling) => {
@@ -61,5 +77,52 @@ impl<F: Scalar> Model<F> {
             writeln!(summary, "warning: {warning}").expect("a string takes all");
         }
         summary
+    }
+
+    fn table_of_layers(&self) -> String {
+        let has_state = !self.network.state_layout().is_empty();
+        let mut rows: Vec<Vec<String>> = vec![
+            ["layer", "kind", "in", "out", "parameters", "bytes per row", "belongs to"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        for (layer, owner) in self.network.layers() {
+            let owner = match owner {
+                Some(None) => "all tasks",
+                Some(Some(task)) => self.tasks()[task].name(),
+                None => "",
+            };
+            let bytes = layer.row_len * size_of::<F>();
+            rows.push(vec![
+                layer.name.clone(),
+                layer.kind.to_owned(),
+                layer.shape.0.to_string(),
+                layer.shape.1.to_string(),
+                layer.parameters.len().to_string(),
+                bytes.to_string(),
+                owner.to_owned(),
+            ]);
+        }
+        if has_state {
+            let states = self.network.layers().map(|(layer, _)| layer.n_state.to_string());
+            let states = std::iter::once("state".to_owned()).chain(states);
+            rows.iter_mut().zip(states).for_each(|(row, state)| row.insert(5, state));
+        }
+        let n = rows[0].len();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..n).map(width).collect();
+        let mut table = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let is_number = (2..n - 1).contains(&column);
+                let cell = if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+                line += &cell;
+                line += "  ";
+            }
+            table += line.trim_end();
+            table.push('\n');
+        }
+        table
     }
 }

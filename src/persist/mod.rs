@@ -176,7 +176,15 @@ impl<'a> Reader<'a> {
             return Err(Error::new(ErrorKind::File, place, "a section of that name", "none"));
         };
         serde_json::from_str(text.get()).map_err(|cause| {
-            Error::new(ErrorKind::File, place, "settings that this version knows", &cause).caused_by(cause)
+            let error =
+                Error::new(ErrorKind::File, place, "settings that this version knows", &cause).caused_by(cause);
+            let writer = self.sections.get("crate").map(|text| text.get().trim_matches('"'));
+            match writer.filter(|_| name != "crate") {
+                None => error,
+                Some(writer) => error.advise(format!(
+                    "the file was written by version {writer} of the crate: read it with that one, or a later one"
+                )),
+            }
         })
     }
 

@@ -1,7 +1,9 @@
 //! The same seed gives the same bits: twice, and for any number of threads.
 
 use polytask::Scalar;
+use polytask::balance::UpGrad;
 use polytask::prelude::*;
+use polytask::sharing::ProgressiveExtraction;
 
 fn train<F: Scalar>(width: usize, batch: usize, threads: usize, seed: u64) -> (Vec<F>, Vec<f64>) {
     let data = datasets::robot_arm::<F>(700, 0.05, 3);
@@ -53,6 +55,36 @@ fn threads_change_no_bit_of_any_layer() {
         let alone = train(1);
         for threads in [2, 3, 4] {
             assert!(train(threads) == alone, "{layer:?}, {threads} threads");
+        }
+    }
+}
+
+/// Each sharing form, on batches of several chunks, with and without a lane for each task.
+#[test]
+fn threads_change_no_bit_of_any_sharing_form() {
+    let data = datasets::robot_arm::<f32>(600, 0.05, 3);
+    let layers = || [Layer::dense(64, Activation::Relu), Layer::dense(48, Activation::Tanh)];
+    for sharing in [
+        Sharing::shared_trunk(layers()),
+        Sharing::mmoe(4, layers()),
+        Sharing::omoe(4, layers()),
+        Sharing::cgc(2, 2, layers()),
+        ProgressiveExtraction::new(2, 1, layers()).level(1, 1, layers()).into(),
+    ] {
+        for balanced in [false, true] {
+            let train = |threads: usize| {
+                let builder = Model::builder(10).sharing(sharing.clone()).task(Task::regression("shoulder"));
+                let mut model =
+                    builder.task(Task::regression("elbow")).build::<f32>().expect("valid settings");
+                let trainer = Trainer::new(Adam::new(0.003)).batch_size(300).steps(4).threads(threads);
+                let trainer = if balanced { trainer.balance(UpGrad::new()) } else { trainer };
+                let history = trainer.fit(&mut model, &data).expect("a training");
+                (model.parameters().to_vec(), history.losses().to_owned())
+            };
+            let alone = train(1);
+            for threads in [2, 3, 4] {
+                assert!(train(threads) == alone, "{sharing:?}, {threads} threads");
+            }
         }
     }
 }

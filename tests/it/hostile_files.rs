@@ -11,6 +11,7 @@ use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVa
 use polytask::data::csv::CsvReader;
 use polytask::data::{npy, npz::Archive};
 use polytask::prelude::*;
+use polytask::sharing::ProgressiveExtraction;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use safetensors::tensor::SafeTensors;
@@ -171,7 +172,20 @@ fn models() {
         .build::<f32>()
         .expect("valid settings");
     encoded.set_encoding(encoding).expect("three features");
-    let files = [&trained, &independent, &encoded].map(|model| model.to_bytes().expect("bytes"));
+    let experts = Model::builder(3)
+        .sharing(Sharing::mmoe(2, [Layer::dense(3, Activation::Tanh)]))
+        .task(Task::classes("kind", 3))
+        .build::<f32>()
+        .expect("valid settings");
+    let levels = ProgressiveExtraction::new(1, 1, [Layer::dense(2, Activation::Relu)]);
+    let levels = levels.level(1, 1, [Layer::dense(2, Activation::Relu)]);
+    let extraction = Model::builder(3)
+        .sharing(levels.into())
+        .task(Task::binary("yes"))
+        .build::<f32>()
+        .expect("valid settings");
+    let files = [&trained, &independent, &encoded, &experts, &extraction]
+        .map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };
         // What could be read can be used.

@@ -8,6 +8,7 @@ use polytask::loss::{ListTarget, Loss};
 use polytask::metric::{Average, Gain, Metric};
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
+use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::{ErrorKind, ModelBuilder, Result, Scalar};
 
 /// A folder of this test's own, empty.
@@ -98,6 +99,11 @@ fn everything(sharing: Sharing) -> ModelBuilder {
     };
     let sharing = match sharing {
         Sharing::Independent(_) => Sharing::independent(layers(3)),
+        Sharing::MixtureOfExperts(_) => MixtureOfExperts::new(2, layers(3)).gate(other_layers(2)).into(),
+        Sharing::ProgressiveExtraction(_) => {
+            let level = || [Layer::dense(2, Activation::Mish)];
+            ProgressiveExtraction::new(1, 1, other_layers(3)).level(2, 1, level()).into()
+        }
         _ => Sharing::shared_trunk(layers(5)),
     };
     let mut builder = Model::builder(4).sharing(sharing).seed(u64::MAX).standardize();
@@ -169,7 +175,13 @@ fn round_trip<F: Scalar>(sharing: Sharing) -> Result<()> {
 
 #[test]
 fn a_loaded_model_is_the_saved_one_to_the_bit() -> Result<()> {
-    for sharing in [Sharing::SharedTrunk(vec![]), Sharing::Independent(vec![])] {
+    let none = Vec::<Layer>::new;
+    for sharing in [
+        Sharing::shared_trunk(none()),
+        Sharing::independent(none()),
+        Sharing::mmoe(0, none()),
+        Sharing::cgc(0, 0, none()),
+    ] {
         round_trip::<f32>(sharing.clone())?;
         round_trip::<f64>(sharing)?;
     }
@@ -264,6 +276,25 @@ fn every_layer_is_cast() -> Result<()> {
         let apart = a["y"].iter().zip(&b["y"]).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
         // As above: a hundred roundings, of numbers of size 1.
         assert!(apart > 0.0 && apart < 6e-6, "{layer:?}: {apart:e}");
+    }
+    Ok(())
+}
+
+/// A file of a later version, whose layer this one does not know.
+#[test]
+fn an_unknown_kind_says_which_version_wrote_the_file() -> Result<()> {
+    let file = small().build::<f32>()?.to_bytes()?;
+    let text = String::from_utf8_lossy(&file).into_owned();
+    assert!(text.contains("{\\\"dense\\\""), "{text}");
+    let changed: Vec<u8> = {
+        // As long as before, so that the lengths in the file stay true.
+        let (old, new) = (b"{\\\"dense\\\"", b"{\\\"newer\\\"");
+        let at = file.windows(old.len()).position(|window| window == old).expect("it is there");
+        [&file[..at], new, &file[at + old.len()..]].concat()
+    };
+    let error = Model::<f32>::from_bytes(&changed).unwrap_err().to_string();
+    for part in ["newer", concat!("written by version ", env!("CARGO_PKG_VERSION"))] {
+        assert!(error.contains(part), "{part} in {error}");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use polytask::layer::BatchNorm;
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{ParameterGroups, Plateau};
 use polytask::prelude::*;
+use polytask::sharing::ProgressiveExtraction;
 use polytask::train::callback::{Budget, EarlyStopping, FreezeConverged, ReduceOnPlateau};
 use polytask::train::{History, Run};
 use polytask::{GramianScope, ModelBuilder, Result, Scalar};
@@ -191,9 +192,17 @@ impl<F: Scalar> Case<F> {
         let (tasks, labels): (Vec<Task>, Vec<Labels>) =
             (0..n_tasks).map(|k| task(rng, format!("task {k}"))).unzip();
         let trunk = layers(rng, 3);
-        let mut builder = match rng.random_bool(0.9) {
-            true => Model::builder(n_features).trunk(trunk),
-            false => Model::builder(n_features).sharing(Sharing::independent(trunk)),
+        let features = Model::builder(n_features);
+        let mut builder = match rng.random_range(0..20) {
+            0..2 => features.sharing(Sharing::independent(trunk)),
+            2 if !trunk.is_empty() => features.sharing(Sharing::mmoe(rng.random_range(2..4), trunk)),
+            3 if !trunk.is_empty() => features.sharing(Sharing::omoe(2, trunk)),
+            4 if !trunk.is_empty() => features.sharing(Sharing::cgc(rng.random_range(1..3), 1, trunk)),
+            5 if !trunk.is_empty() => {
+                let form = ProgressiveExtraction::new(1, 1, [Layer::dense(3, Activation::Tanh)]);
+                features.sharing(form.level(1, 2, trunk).into())
+            }
+            _ => features.trunk(trunk),
         };
         let binaries: Vec<String> =
             tasks.iter().filter(|task| is_binary(task)).map(|task| task.name().to_owned()).collect();

@@ -115,7 +115,8 @@ fn model(layer: &Layer, slip: Slip) -> Model<f64> {
     model
 }
 
-fn data() -> Dataset<f64> {
+/// Ten rows of four features and two quantities.
+pub fn data() -> Dataset<f64> {
     let x = Array2::from_shape_fn((10, 4), |(i, j)| ((i * 4 + j) as f64 * 0.7 + 0.1).sin());
     let y = Array2::from_shape_fn((10, 2), |(i, k)| ((i * 2 + k) as f64 * 1.3).cos());
     Dataset::new(x, y).and_then(|data| data.with_target_names(["a", "b"])).expect("a table")

@@ -5,6 +5,7 @@
 //! anew.
 
 mod bugs;
+mod forms;
 mod layer;
 mod loss;
 mod members;
