@@ -173,8 +173,7 @@ impl Balancing {
     }
 }
 
-/// Fails if there is nothing that the tasks' gradients could disagree on: all their norms and products would be 0.
-/// Whether the model has a Gramian over `over`.
+/// Fails if the model has no Gramian over `over`.
 pub(super) fn check_over<F: Scalar>(over: GramianScope, model: &Model<F>) -> Result<()> {
     model.network().check_over(over)?;
     match over {
@@ -183,6 +182,7 @@ pub(super) fn check_over<F: Scalar>(over: GramianScope, model: &Model<F>) -> Res
     }
 }
 
+/// Fails if there is nothing that the tasks' gradients could disagree on: all their norms and products would be 0.
 fn check_shared<F: Scalar>(model: &Model<F>) -> Result<()> {
     match model.network().layout().n_shared() {
         0 => Err(Error::new(
