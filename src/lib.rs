@@ -62,6 +62,9 @@
 //! from two arrays to predictions, which are the mean over several networks. Their defaults were chosen by
 //! measurement.
 //!
+//! A [`CrossValidation`](validation::CrossValidation) fits and judges fold by fold whatever you can fit in a closure, a
+//! model with its trainer or an estimator, and learns nothing from the rows that are held out.
+//!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
 //! expected, what was found, and what to do about it.
 //!
@@ -119,6 +122,7 @@ pub mod optim;
 pub mod plot;
 pub mod sharing;
 pub mod train;
+pub mod validation;
 
 #[cfg(doctest)]
 mod book;

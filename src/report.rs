@@ -2,6 +2,8 @@
 
 mod table;
 
+pub(crate) use table::{cut, number};
+
 use std::ops::Index;
 
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -245,17 +247,7 @@ impl<F: Scalar> Model<F> {
             let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
             let predictions = predictions[k].mapv(Scalar::to_f64);
             let kind = self.network().loss(k).kind();
-            let mut scores: Vec<Score> = default_metrics(kind, targets.ncols())
-                .iter()
-                .chain(task.added_metrics())
-                .map(|metric| score(metric, kind, predictions.view(), &labels))
-                .collect();
-            if let Loss::Quantile { quantiles, .. } = task.loss() {
-                scores.extend(quantiles.iter().enumerate().map(|(i, &quantile)| {
-                    let kind = Kind::Quantity { parts: quantiles.len(), point: i };
-                    score(&Metric::Pinball { quantile }, kind, predictions.view(), &labels)
-                }));
-            }
+            let scores = judge(task, kind, predictions.view(), &labels);
             tasks.push(TaskReport {
                 name: task.name().to_owned(),
                 loss: losses[k].map_or(f64::NAN, |loss| loss.mean),
@@ -331,10 +323,36 @@ pub(crate) fn weighted_total(losses: impl Iterator<Item = (Option<f64>, f64)>) -
     weighted.fold(None, |total, loss| Some(total.unwrap_or(0.0) + loss))
 }
 
+/// The default metrics of a task and those added to it, on these predictions.
+pub(crate) fn judge(
+    task: &Task,
+    kind: Kind,
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+) -> Vec<Score> {
+    let mut scores: Vec<Score> = default_metrics(kind, labels.targets.ncols())
+        .iter()
+        .chain(task.added_metrics())
+        .map(|metric| score(metric, kind, predictions, labels))
+        .collect();
+    if let Loss::Quantile { quantiles, .. } = task.loss() {
+        scores.extend(quantiles.iter().enumerate().map(|(i, &quantile)| {
+            let kind = Kind::Quantity { parts: quantiles.len(), point: i };
+            score(&Metric::Pinball { quantile }, kind, predictions, labels)
+        }));
+    }
+    scores
+}
+
 /// The metric, evaluated on the prediction columns it applies to. For quantities, these are the columns that
 /// estimate the quantity itself. For classes and rankings, each target column is evaluated alone, and the
 /// defined values are averaged.
-fn score(metric: &Metric, kind: Kind, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Score {
+pub(crate) fn score(
+    metric: &Metric,
+    kind: Kind,
+    predictions: ArrayView2<'_, f64>,
+    labels: &Labels<'_, f64>,
+) -> Score {
     let n_targets = labels.targets.ncols();
     match kind {
         Kind::Quantity { parts, point } => metric.score(predictions.slice(s![.., point..;parts]), labels),
@@ -369,7 +387,7 @@ fn confusion(
 }
 
 /// The number of labels in rows of weight above 0.
-fn n_labels(labels: &Labels<'_, f64>) -> usize {
+pub(crate) fn n_labels(labels: &Labels<'_, f64>) -> usize {
     let rows = labels.targets.rows().into_iter().enumerate();
     let counting = rows.filter(|&(row, _)| labels.weight(row) > 0.0);
     counting.map(|(_, row)| row.iter().filter(|t| !t.is_nan()).count()).sum()

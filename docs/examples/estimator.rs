@@ -8,14 +8,16 @@
 //! network and of the estimator, that of each target, and the time of one fit. An error is of all folds together,
 //! each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
 //! target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
-//! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; text columns become categories and
-//! gaps are filled before the cut. What was found in each table is printed first; `--help` lists the options for what was
-//! not found rightly.
+//! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; in each, categories and the means
+//! that fill gaps are those of its training part. What was found in each table is printed first; `--help` lists the
+//! options for what was not found rightly.
 
 use std::time::Instant;
 
-use polytask::ndarray::{Array2, ArrayView1, ArrayView2};
+use polytask::estimator::{Fitted, Regression};
+use polytask::ndarray::{Array2, Axis, concatenate};
 use polytask::prelude::*;
+use polytask::validation::{CrossValidated, CrossValidation, Predictor, TrainingPart};
 
 use own_table::Options;
 
@@ -41,10 +43,14 @@ fn main() -> polytask::Result<()> {
     );
     for table in tables {
         let (file, targets) = table.split_once('=').unwrap_or((table, ""));
-        let (data, report) = options.read(file, targets, "")?;
+        let (reader, table, report) = options.table(file, targets, "")?;
         eprintln!("{report}");
         let name = std::path::Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-        println!("{}", line(&name, &data, seed, &settings)?);
+        let begin = Instant::now();
+        let result = ten_folds(seed).run_csv(&reader, &table, |part| Both::fit(&settings, part))?;
+        result.warnings().iter().for_each(|warning| eprintln!("{name}: {warning}"));
+        let seconds = begin.elapsed().as_secs_f64() / FOLDS as f64;
+        println!("{}", line(&name, table.n_rows(), &result, seconds));
     }
     Ok(())
 }
@@ -54,40 +60,57 @@ fn usage(wrong: &str) -> ! {
     std::process::exit(2)
 }
 
-/// Cross-validates on one table: its line.
-pub fn line(
-    name: &str,
-    data: &Dataset<f32>,
-    seed: u64,
-    settings: &MultiTaskRegressor,
-) -> polytask::Result<String> {
-    let mut of_mean = vec![0.0; data.n_targets()];
-    let (mut of_one, mut of_all) = (of_mean.clone(), of_mean.clone());
-    let mut warnings = Vec::new();
-    let begin = Instant::now();
-    for fold in data.fold_rows(FOLDS, seed)? {
-        let (train, test) = (data.select(&fold.train), data.select(&fold.test));
-        let model = settings.fit_table(&train)?;
-        for warning in model.warnings() {
-            if !warnings.contains(&warning) {
-                eprintln!("{name}: {warning}");
-                warnings.push(warning);
-            }
-        }
-        let means: Vec<f32> = train.targets().columns().into_iter().map(mean).collect();
-        let mean = Array2::from_shape_fn(test.targets().dim(), |(_, k)| means[k]);
-        let first = model.members()[0].predict(test.features())?;
-        let one =
-            Array2::from_shape_fn(test.targets().dim(), |(i, k)| first[&data.target_names()[k]][[i, 0]]);
-        add_squares(&mut of_mean, mean.view(), test.targets());
-        add_squares(&mut of_one, one.view(), test.targets());
-        add_squares(&mut of_all, model.predict(&test.features())?.view(), test.targets());
+/// How the rows are cut.
+pub fn ten_folds(seed: u64) -> CrossValidation {
+    CrossValidation::new(FOLDS).seed(seed)
+}
+
+/// The estimator and the first of its networks, as twice as many tasks: first those of the estimator.
+#[derive(Debug)]
+pub struct Both {
+    tasks: Vec<Task>,
+    fitted: Fitted<Regression, f32>,
+}
+
+impl Both {
+    /// Fits the estimator of one fold.
+    pub fn fit(settings: &MultiTaskRegressor, part: &TrainingPart<'_, f32>) -> polytask::Result<Self> {
+        let fitted = settings.fit_table(part.data)?;
+        let mut tasks: Vec<Task> = part.data.target_names().iter().map(Task::regression).collect();
+        let of_one = |target| Task::regression(format!("{target} by one network")).columns([target]);
+        tasks.extend(part.data.target_names().iter().map(of_one));
+        Ok(Self { tasks, fitted })
     }
-    let seconds = begin.elapsed().as_secs_f64() / FOLDS as f64;
-    let relative = |squares: &[f64]| -> Vec<Option<f64>> {
-        let pairs = squares.iter().zip(&of_mean);
-        pairs.map(|(error, &of_mean)| (of_mean > 0.0).then(|| (error / of_mean).sqrt())).collect()
-    };
+}
+
+impl Predictor<f32> for Both {
+    fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    fn predict_tasks(&self, data: &Dataset<f32>) -> polytask::Result<Vec<Array2<f32>>> {
+        let of_one: Vec<Array2<f32>> = self.fitted.members()[0]
+            .predict_table(data)?
+            .iter()
+            .map(|(_, values)| values.to_owned())
+            .collect();
+        let one: Vec<_> = of_one.iter().map(|values| values.view()).collect();
+        let one = concatenate(Axis(1), &one).expect("as many rows each");
+        let all = self.fitted.predict_table(data)?;
+        let columns = all.columns().into_iter().chain(one.columns());
+        Ok(columns.map(|column| column.to_owned().insert_axis(Axis(1))).collect())
+    }
+
+    fn warnings_on(&self, data: &Dataset<f32>) -> polytask::Result<Vec<polytask::Warning>> {
+        self.fitted.warnings_on(data)
+    }
+}
+
+/// The line of one table.
+pub fn line(name: &str, n_rows: usize, result: &CrossValidated, seconds: f64) -> String {
+    let errors: Vec<Option<f64>> =
+        result.tasks().iter().map(|task| task.score("rrmse").and_then(|score| score.mean_pooled())).collect();
+    let (of_all, of_one) = errors.split_at(errors.len() / 2);
     let average = |errors: &[Option<f64>]| {
         let defined: Vec<f64> = errors.iter().flatten().copied().collect();
         (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
@@ -95,21 +118,7 @@ pub fn line(
     let number = |error: Option<f64>, decimals: usize| {
         error.map_or_else(|| "undefined".to_owned(), |error| format!("{error:.decimals$}"))
     };
-    let [one, all] = [&of_one, &of_all].map(|squares| number(average(&relative(squares)), 4));
-    let each: Vec<String> = relative(&of_all).into_iter().map(|error| number(error, 3)).collect();
-    Ok(format!("{name:<12}{:>6}{one:>12}{all:>11}{seconds:>8.1}  {}", data.n_rows(), each.join(" ")))
-}
-
-/// The mean of the labels that are there; a target without any was refused when the model was fitted.
-fn mean(labels: ArrayView1<'_, f32>) -> f32 {
-    let present: Vec<f64> = labels.iter().filter(|t| !t.is_nan()).map(|&t| f64::from(t)).collect();
-    (present.iter().sum::<f64>() / present.len() as f64) as f32
-}
-
-/// Adds the squared errors of each target, of the rows that have a label.
-fn add_squares(to: &mut [f64], predicted: ArrayView2<'_, f32>, truth: ArrayView2<'_, f32>) {
-    for ((at, t), y) in truth.indexed_iter().zip(predicted).filter(|((_, t), _)| !t.is_nan()) {
-        let error = f64::from(y - t);
-        to[at.1] += error * error;
-    }
+    let [one, all] = [of_one, of_all].map(|errors| number(average(errors), 4));
+    let each: Vec<String> = of_all.iter().map(|&error| number(error, 3)).collect();
+    format!("{name:<12}{n_rows:>6}{one:>12}{all:>11}{seconds:>8.1}  {}", each.join(" "))
 }

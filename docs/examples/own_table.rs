@@ -1,6 +1,6 @@
 //! How an example reads a table of your own: options of its command line.
 
-use polytask::data::csv::CsvReader;
+use polytask::data::csv::{CsvReader, Table};
 use polytask::prelude::*;
 
 /// The options, as `--help` prints them.
@@ -99,12 +99,24 @@ impl Options {
         Ok((options, rest))
     }
 
-    /// The table with its targets, the names of which are separated by commas, and a report of what was found in it.
-    pub fn read(&self, file: &str, targets: &str, classes: &str) -> polytask::Result<(Dataset<f32>, String)> {
+    /// A reader that knows the targets, the names of which are separated by commas, the table as text, and a report of
+    /// what was found in it.
+    pub fn table(
+        &self,
+        file: &str,
+        targets: &str,
+        classes: &str,
+    ) -> polytask::Result<(CsvReader, Table, String)> {
         let reader = self.reader.clone().targets(listed(targets)).class_targets(listed(classes));
         let table = reader.table(file)?;
-        let encoding = reader.fit(&table)?;
-        Ok((encoding.apply(&table)?, encoding.profile(&table)?.to_string()))
+        let report = reader.fit(&table)?.profile(&table)?.to_string();
+        Ok((reader, table, report))
+    }
+
+    /// The table with its targets as numbers, and a report of what was found in it.
+    pub fn read(&self, file: &str, targets: &str, classes: &str) -> polytask::Result<(Dataset<f32>, String)> {
+        let (reader, table, report) = self.table(file, targets, classes)?;
+        Ok((reader.fit(&table)?.apply(&table)?, report))
     }
 }
 

@@ -30,6 +30,20 @@ pub struct Fold {
     pub test: Vec<usize>,
 }
 
+impl Fold {
+    /// A fold of your own, for [`CrossValidation::with_folds`](crate::validation::CrossValidation::with_folds).
+    ///
+    /// ```
+    /// use polytask::data::Fold;
+    ///
+    /// let fold = Fold::new(vec![0, 1, 2], vec![3]);
+    /// assert_eq!((fold.train.len(), fold.test.len()), (3, 1));
+    /// ```
+    pub fn new(train: Vec<usize>, test: Vec<usize>) -> Self {
+        Self { train, test }
+    }
+}
+
 impl<F: Scalar> Dataset<F> {
     /// Splits the table in two at random: about `share` of the rows, and the rest.
     ///

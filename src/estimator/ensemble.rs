@@ -1,13 +1,10 @@
 //! Fitting several networks, each with rows of its own to stop early on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use ndarray::Array2;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use super::Settings;
 use crate::data::{Dataset, Fold};
+use crate::kernel::run_jobs;
 use crate::optim::Schedule;
 use crate::train::callback::EarlyStopping;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
@@ -21,26 +18,8 @@ impl Settings {
     pub(super) fn fit_members<F: Scalar>(&self, data: &Dataset<F>, tasks: &[Task]) -> Result<Vec<Model<F>>> {
         let parts = self.parts(data)?;
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
-        let threads = self.threads.unwrap_or_else(processors).min(self.members);
-        let fitted: Mutex<Vec<Option<Result<Model<F>>>>> = Mutex::new(parts.iter().map(|_| None).collect());
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some((m, part)) = {
-                let m = next.fetch_add(1, Ordering::Relaxed);
-                parts.get(m).map(|part| (m, part))
-            } {
-                let model = self.fit_member(m, data, part, tasks);
-                fitted.lock().unwrap_or_else(PoisonError::into_inner)[m] = Some(model);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let fitted = fitted.into_inner().unwrap_or_else(PoisonError::into_inner);
-        fitted.into_iter().map(|model| model.expect("every member was fitted")).collect()
+        let threads = self.threads.unwrap_or_else(processors);
+        run_jobs(parts.len(), threads, |m| self.fit_member(m, data, &parts[m], tasks))
     }
 
     /// The rows that each member learns from and is judged on: of folds cut at random those in which the most targets

@@ -417,13 +417,31 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each
     /// once.
     pub fn warnings(&self) -> Vec<Warning> {
-        let mut all: Vec<Warning> = Vec::new();
-        for warning in self.members.iter().flat_map(Model::warnings) {
-            if !all.contains(&warning) {
-                all.push(warning);
-            }
-        }
-        all
+        each_once(self.members.iter().flat_map(Model::warnings))
+    }
+
+    /// [`warnings`](Self::warnings), and what there is to say of predictions for `data`, each once.
+    ///
+    /// ```
+    /// use polytask::Warning;
+    /// use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    ///
+    /// let x = Array2::from_shape_fn((20, 2), |(i, j)| if j == 0 { i as f64 } else { 7.0 });
+    /// let data = Dataset::new(x.clone(), x.select(polytask::ndarray::Axis(1), &[0]))?;
+    /// let model = MultiTaskRegressor::new().hidden([4]).members(2).epochs(2).fit_table(&data)?;
+    /// assert_eq!(model.warnings_on(&data)?, [Warning::IgnoredFeatures(vec!["x1".into()])]);
+    /// let moved = Dataset::new(x.mapv(|x| x + 1.0), Array2::zeros((20, 0)))?;
+    /// let changed = Warning::ChangedConstants { names: vec!["x1".into()], rows: 20 };
+    /// assert!(model.warnings_on(&moved)?.contains(&changed));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::warnings_on`].
+    pub fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
+        let of_members = self.members.iter().map(|member| member.warnings_on(data));
+        Ok(each_once(of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten()))
     }
 
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.
@@ -442,4 +460,14 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     fn targets_of(&self, data: &Dataset<F>) -> Result<Array2<F>> {
         Ok(data.targets().select(Axis(1), &self.members[0].columns(data)?.concat()))
     }
+}
+
+fn each_once(warnings: impl Iterator<Item = Warning>) -> Vec<Warning> {
+    let mut all: Vec<Warning> = Vec::new();
+    for warning in warnings {
+        if !all.contains(&warning) {
+            all.push(warning);
+        }
+    }
+    all
 }

@@ -37,6 +37,11 @@ impl<F: Scalar> Predictions<F> {
         Some(self.values[k].view())
     }
 
+    /// The predictions, in the order of the tasks.
+    pub(crate) fn into_values(self) -> Vec<Array2<F>> {
+        self.values
+    }
+
     /// Names and predictions, in the order of the tasks.
     ///
     /// ```

@@ -119,12 +119,12 @@ fn loss(task: &TaskReport) -> String {
 
 /// With four decimals, or in scientific notation where those would show fewer than three digits or a very long
 /// number.
-fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     let plain = x == 0.0 || (0.01..1e5).contains(&x.abs());
     if plain { format!("{x:.4}") } else { format!("{x:.3e}") }
 }
 
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     match text.chars().count() <= width {
         true => text.to_owned(),
         false => text.chars().take(width - 1).chain(['…']).collect(),

@@ -14,6 +14,7 @@ mod tutorial;
 use polytask::Result;
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
+use polytask::validation::TrainingPart;
 
 /// Twenty rows of three targets: one whole, one with a gap, one whose labels are all equal.
 fn with_gaps() -> Result<Dataset<f32>> {
@@ -39,27 +40,45 @@ fn is_finite(numbers: &[Option<f64>]) -> bool {
 
 #[test]
 fn cross_validation_of_gaps_and_constants() -> Result<()> {
-    let (table, folds) = cross_validation::cross_validate(&with_gaps()?, 500)?;
-    println!("{table}");
-    let lines: Vec<&str> = table.lines().collect();
-    let [whole, gap, equal] = [1, 2, 3].map(|line| numbers(lines[line]));
-    assert!(is_finite(&whole) && is_finite(&gap));
-    assert!(whole[..2].iter().chain(&gap[..2]).all(Option::is_some));
-    assert_eq!([whole[2], gap[2]], [Some(20.0), Some(19.0)]); // labels
-    assert_eq!(equal, [None, None, Some(20.0)]);
-    let average = 0.5 * (whole[1].unwrap() + gap[1].unwrap());
-    let (said, over) = lines[4].strip_prefix("aRRMSE ").unwrap().split_once(' ').unwrap();
-    // Four decimals are printed.
-    assert!((said.parse::<f64>().unwrap() - average).abs() < 1e-4, "{table}");
-    assert_eq!(over, "over 2 of 3 targets");
-    assert_eq!(folds.len(), 20);
+    let data = with_gaps()?;
+    let result = cross_validation::ten_folds().run(&data, |part| cross_validation::fit(part, 500))?;
+    let printed = cross_validation::summary(&result)?;
+    println!("{printed}");
+    assert!(!printed.contains("NaN") && !printed.contains("inf"), "{printed}");
+    let error = |target: &str| result[target].score("rrmse").and_then(|score| score.mean_pooled());
+    let [whole, gap] = ["whole", "gap"].map(|target| error(target).unwrap());
+    assert_eq!(["whole", "gap", "equal"].map(|target| result[target].n_labels), [20, 19, 20]);
+    assert_eq!(error("equal"), None);
+    // The means of the training labels are those by hand.
+    let by_hand = |target: usize| {
+        let (mut error, mut of_mean) = (0.0, 0.0);
+        for fold in result.folds() {
+            let labels = |rows: &[usize]| -> Vec<(usize, f64)> {
+                let all = rows.iter().map(|&row| (row, f64::from(data.targets()[[row, target]])));
+                all.filter(|(_, t)| !t.is_nan()).collect()
+            };
+            let train = labels(&fold.rows.train);
+            let mean = train.iter().map(|(_, t)| t).sum::<f64>() / train.len() as f64;
+            for (row, t) in labels(&fold.rows.test) {
+                error += (result.tasks()[target].out_of_fold(0)[[row, 0]] - t).powi(2);
+                of_mean += (mean - t).powi(2);
+            }
+        }
+        (error / of_mean).sqrt()
+    };
+    // A few dozen roundings in f64.
+    assert!((whole - by_hand(0)).abs() < 1e-12 && (gap - by_hand(1)).abs() < 1e-12);
+    let last = printed.lines().last().unwrap();
+    assert_eq!(last, format!("mean rrmse {:.4} over 2 of 3 tasks", 0.5 * (whole + gap)));
+    assert_eq!(cross_validation::fold_of_each_row(&result, 20).len(), 20);
     Ok(())
 }
 
 #[test]
 fn an_estimator_of_gaps_and_constants() -> Result<()> {
     let settings = MultiTaskRegressor::new().hidden([8]).members(2).epochs(30).threads(1);
-    let line = estimator::line("small", &with_gaps()?, 1, &settings)?;
+    let fit = |part: &TrainingPart<'_, f32>| estimator::Both::fit(&settings, part);
+    let line = estimator::line("small", 20, &estimator::ten_folds(1).run(&with_gaps()?, fit)?, 0.1);
     println!("{line}");
     let found = numbers(&line);
     assert!(is_finite(&found), "{line}");

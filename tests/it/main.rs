@@ -57,6 +57,7 @@ mod tutorial;
 mod tutorial_golden;
 mod tutorial_record;
 mod undefined_losses;
+mod validation;
 
 // Programs of the documentation that more than one test runs.
 #[path = "../../docs/examples/balance_toy/problem.rs"]

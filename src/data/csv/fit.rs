@@ -10,10 +10,19 @@ use super::{Column, Content, CsvReader, Encoding, Notation, Table};
 use crate::data::resolution;
 use crate::{Error, ErrorKind, Result};
 
+/// The rows that an encoding is fitted to.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// The rows that means, categories and gaps are of.
+    pub learnt: &'a [usize],
+    /// The rows that show how the file is written and which classes there are: the same, or more.
+    pub seen: &'a [usize],
+}
+
 /// The encoding of `table` with the settings of `reader`, fitted to the given rows.
-pub(super) fn fit(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Encoding> {
+pub(super) fn fit(reader: &CsvReader, table: &Table, rows: Rows<'_>) -> Result<Encoding> {
     check_roles(reader, table)?;
-    let hints = hints(reader, table, rows)?;
+    let hints = hints(reader, table, rows.seen)?;
     let columns = table
         .names()
         .iter()
@@ -105,7 +114,7 @@ fn content(
     reader: &CsvReader,
     table: &Table,
     name: &String,
-    rows: &[usize],
+    Rows { learnt: rows, seen }: Rows<'_>,
     hints: Hints,
 ) -> Result<(Content, Notation)> {
     let texts = Cells::texts(table, name, reader)?;
@@ -116,12 +125,12 @@ fn content(
             true => {
                 has_label(&texts, n_missing(&texts), rows)?;
                 let classes = match reader.order_of(name) {
-                    Some(order) => in_order(&texts, rows, order)?,
-                    None => different(&texts, rows),
+                    Some(order) => in_order(&texts, seen, order)?,
+                    None => different(&texts, seen),
                 };
                 plain(Content::Classes { classes, missing: n_missing(&texts) })
             }
-            false => quantity(texts, rows, hints),
+            false => quantity(texts, Rows { learnt: rows, seen }, hints),
         };
     }
     if reader.group.as_ref() == Some(name) {
@@ -136,11 +145,11 @@ fn content(
             missing => plain(categories(reader, &texts, rows, missing)?),
         };
     }
-    let (cells, reading) = read(texts, rows, hints);
+    let (cells, reading) = read(texts, seen, hints);
     if reader.weights.as_ref() == Some(name) || reader.weighted_by(name).next().is_some() {
-        return Ok((Content::Weights, reading.numbers_of(&cells, rows)?.unwrap_or_default()));
+        return Ok((Content::Weights, reading.numbers_of(&cells, seen)?.unwrap_or_default()));
     }
-    if filled(&cells, rows).0.is_empty() {
+    if filled(&cells, seen).0.is_empty() {
         // Nothing, or marks that may be categories.
         let texts = Cells::texts(table, name, reader)?;
         return match n_missing(&texts) {
@@ -148,14 +157,20 @@ fn content(
             missing => plain(categories(reader, &texts, rows, missing)?),
         };
     }
-    if let Some(notation) = reading.numbers_of(&cells, rows)? {
+    if let Some(notation) = reading.numbers_of(&cells, seen)? {
         let cells = cells.numbers(notation.clone());
-        return Ok((numbers(&cells, rows, n_missing(&cells))?, notation));
+        return match n_missing(&cells) {
+            missing if missing == rows.len() => plain(Content::Empty),
+            missing => Ok((numbers(&cells, rows, missing)?, notation)),
+        };
     }
     let Reading::Texts(best) = reading else { unreachable!("neither numbers nor unclear") };
     let texts = Cells::texts(table, name, reader)?;
-    check_mixture(&cells.numbers(best), &texts, rows)?;
-    plain(categories(reader, &texts, rows, n_missing(&texts))?)
+    check_mixture(&cells.numbers(best), &texts, seen)?;
+    match n_missing(&texts) {
+        missing if missing == rows.len() => plain(Content::Empty),
+        missing => plain(categories(reader, &texts, rows, missing)?),
+    }
 }
 
 /// The cells as numbers in the notation that is found. What counts as a gap depends on it, if the settings call numbers
@@ -199,9 +214,13 @@ fn has_label(cells: &Cells<'_>, n_missing: usize, rows: &[usize]) -> Result<()> 
 }
 
 /// A target of numbers.
-fn quantity(texts: Cells<'_>, rows: &[usize], hints: Hints) -> Result<(Content, Notation)> {
-    let (cells, reading) = read(texts, rows, hints);
-    let notation = match reading.numbers_of(&cells, rows)? {
+fn quantity(
+    texts: Cells<'_>,
+    Rows { learnt: rows, seen }: Rows<'_>,
+    hints: Hints,
+) -> Result<(Content, Notation)> {
+    let (cells, reading) = read(texts, seen, hints);
+    let notation = match reading.numbers_of(&cells, seen)? {
         Some(notation) => notation,
         None => match reading {
             Reading::Texts(best) => best,

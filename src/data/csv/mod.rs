@@ -602,6 +602,13 @@ impl CsvReader {
     /// If one of the rows does not exist.
     #[track_caller]
     pub fn fit_rows(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
-        fit::fit(self, table, rows)
+        fit::fit(self, table, fit::Rows { learnt: rows, seen: rows })
+    }
+
+    /// [`fit_rows`](Self::fit_rows) to the training part of a table that is known as a whole: how its cells are written,
+    /// and which classes its targets have, is taken from all rows.
+    pub(crate) fn fit_part(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
+        let all: Vec<usize> = (0..table.n_rows()).collect();
+        fit::fit(self, table, fit::Rows { learnt: rows, seen: &all })
     }
 }
