@@ -32,6 +32,7 @@ mod builder;
 mod check;
 #[cfg(feature = "csv")]
 mod columns;
+mod decide;
 mod evidence;
 mod label_totals;
 #[cfg(feature = "persist")]
@@ -95,6 +96,8 @@ pub struct Model<F: Scalar> {
     scaling: Scaling<F>,
     names: Option<Arc<Names>>,
     bindings: Bindings,
+    /// Above which probability each column of a task is decided to be yes; ½ where none were chosen.
+    thresholds: Vec<Option<Vec<f64>>>,
     /// What was noticed when the scaling was fitted, or the file read.
     notes: Vec<Warning>,
     /// How the columns of a CSV file become the features.

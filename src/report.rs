@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use crate::data::{Dataset, Sampler};
 use crate::layer::Mode;
 use crate::loss::{Kind, Labels, Loss};
-use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, weighted_average};
+use crate::metric::{Average, ConfusionMatrix, Gain, Metric, Score, decided, weighted_average};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trace, Warning};
 
 /// How good a model is on a data set: for each task its loss, its metrics, and the number of labels they come
@@ -94,6 +94,9 @@ pub struct TaskReport {
     pub is_standardized: bool,
     /// The task's metrics. For a task with several target columns, each is the mean over the columns.
     pub scores: Vec<Score>,
+    /// Above which probability each target column was decided to be yes ([`Model::thresholds`]); empty if it was ½, and for
+    /// tasks of another kind.
+    pub thresholds: Vec<f64>,
     /// Which class was taken for which, and how often. Only for a task with one target column, of yes or no or
     /// of classes.
     pub confusion: Option<ConfusionMatrix>,
@@ -247,14 +250,18 @@ impl<F: Scalar> Model<F> {
             let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
             let predictions = predictions[k].mapv(Scalar::to_f64);
             let kind = self.network().loss(k).kind();
-            let scores = judge(task, kind, predictions.view(), &labels);
+            let thresholds = self.thresholds(task.name()).unwrap_or_default().to_vec();
+            let decisions = (!thresholds.is_empty()).then(|| decided(predictions.view(), &thresholds));
+            let decisions = decisions.as_ref().unwrap_or(&predictions);
+            let scores = judge(task, kind, predictions.view(), decisions.view(), &labels);
             tasks.push(TaskReport {
                 name: task.name().to_owned(),
                 loss: losses[k].map_or(f64::NAN, |loss| loss.mean),
                 label_weight: losses[k].map_or(0.0, |loss| loss.label_weight),
                 is_standardized: self.standardizes_targets(k),
                 scores,
-                confusion: confusion(kind, predictions.view(), &labels),
+                thresholds,
+                confusion: confusion(kind, decisions.view(), &labels),
                 n_labels: n_labels(&labels),
             });
         }
@@ -323,17 +330,22 @@ pub(crate) fn weighted_total(losses: impl Iterator<Item = (Option<f64>, f64)>) -
     weighted.fold(None, |total, loss| Some(total.unwrap_or(0.0) + loss))
 }
 
-/// The default metrics of a task and those added to it, on these predictions.
+/// The default metrics of a task and those added to it, on these predictions; those that judge decisions on `decisions`,
+/// which are the predictions unless a threshold was chosen.
 pub(crate) fn judge(
     task: &Task,
     kind: Kind,
     predictions: ArrayView2<'_, f64>,
+    decisions: ArrayView2<'_, f64>,
     labels: &Labels<'_, f64>,
 ) -> Vec<Score> {
     let mut scores: Vec<Score> = default_metrics(kind, labels.targets.ncols())
         .iter()
         .chain(task.added_metrics())
-        .map(|metric| score(metric, kind, predictions, labels))
+        .map(|metric| {
+            let judged = if metric.is_of_decisions() { decisions } else { predictions };
+            score(metric, kind, judged, labels)
+        })
         .collect();
     if let Loss::Quantile { quantiles, .. } = task.loss() {
         scores.extend(quantiles.iter().enumerate().map(|(i, &quantile)| {

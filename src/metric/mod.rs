@@ -66,6 +66,7 @@ use crate::{Error, ErrorKind, Result};
 
 mod boxes;
 mod classification;
+mod decision;
 mod examples;
 mod probability;
 mod ranking;
@@ -75,6 +76,8 @@ mod tasks;
 mod threshold;
 
 pub use classification::{Average, ConfusionMatrix};
+pub(crate) use decision::decided;
+pub use decision::{ChosenThreshold, ThresholdCriterion};
 pub use ranking::Gain;
 pub use score::{Direction, Score};
 pub use tasks::{Delta, delta_m_drop, delta_m_gain, mean_rank, weighted_average};
@@ -308,6 +311,12 @@ impl Metric {
             | Metric::MeanIou => Direction::HigherIsBetter,
             Metric::Custom(function) => function.direction(),
         }
+    }
+
+    /// Whether the metric judges decisions, so that a threshold other than ½ changes it.
+    pub(crate) fn is_of_decisions(&self) -> bool {
+        use Metric::{Accuracy, BalancedAccuracy, F1, Precision, Recall};
+        matches!(self, Accuracy | BalancedAccuracy | Precision(_) | Recall(_) | F1(_))
     }
 
     /// The name in reports: `rmse`, `f1_macro`, `ndcg@10`. Metrics with different settings have different

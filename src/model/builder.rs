@@ -139,6 +139,7 @@ impl ModelBuilder {
             scaling,
             names: None,
             bindings: Bindings::default(),
+            thresholds: vec![None; self.tasks.len()],
             notes: Vec::new(),
             #[cfg(feature = "csv")]
             encoding: None,

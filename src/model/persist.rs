@@ -1,5 +1,6 @@
 //! A model in a file: parameters under their names, and beside them all that it takes to build the model again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ pub(crate) const ESTIMATOR: &str = "estimator";
 const CONSTANTS: &str = "constant_features";
 const IGNORED: &str = "ignored";
 
+/// The section of the thresholds that were chosen for tasks of yes or no.
+const THRESHOLDS: &str = "decision_thresholds";
+
 /// The section that a model has if its table came from a CSV file.
 #[cfg(feature = "csv")]
 const ENCODING: &str = "encoding";
@@ -38,7 +42,7 @@ impl<F: Scalar> Model<F> {
     /// (`trunk.0.weight` is in × out); the means and deviations of features and targets, if the model
     /// standardises (`scaling.features.mean`, `scaling.<task>.std`, …); and in its metadata, as JSON under the key
     /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns and
-    /// their encoding (`set_encoding`, feature `csv`), and the versions of the format and of this crate. The same model always gives the same bytes.
+    /// their encoding (`set_encoding`, feature `csv`), the decision thresholds, and the versions of the format and of this crate. The same model always gives the same bytes.
     ///
     /// The file is written beside `path`, flushed to disk and then renamed, so that a crash leaves either
     /// the old file or the new one, complete. A symbolic link is followed, and the file it leads to replaced. The new
@@ -235,6 +239,7 @@ impl<F: Scalar> Model<F> {
                 targets: targets.collect::<Result<_>>()?,
                 ignores_constants: self.scaling.ignores_constants,
             },
+            thresholds: self.thresholds.clone(),
             notes: self.notes.clone(),
             names: self.names.clone(),
             bindings: Bindings::default(),
@@ -266,6 +271,14 @@ impl<F: Scalar> Model<F> {
         writer.section("names", &self.names.as_deref())?;
         if self.scaling.features.is_some() && self.scaling.ignores_constants {
             writer.section(CONSTANTS, IGNORED)?;
+        }
+        let thresholds: BTreeMap<&str, &[f64]> = self
+            .tasks()
+            .iter()
+            .filter_map(|task| Some((task.name(), self.thresholds(task.name())?)))
+            .collect();
+        if !thresholds.is_empty() {
+            writer.section(THRESHOLDS, &thresholds)?;
         }
         #[cfg(feature = "csv")]
         if let Some(encoding) = self.encoding() {
@@ -313,7 +326,7 @@ impl<F: Scalar> Model<F> {
         };
         let network = spec.network::<F>(reader.n_numbers())?;
         let (theta, state) = (Aligned::default(), Vec::new());
-        let scaling = Scaling::none(spec.tasks.len());
+        let (scaling, thresholds) = (Scaling::none(spec.tasks.len()), vec![None; spec.tasks.len()]);
         let mut model = Self {
             spec: Arc::new(spec),
             network: Arc::new(network),
@@ -322,11 +335,17 @@ impl<F: Scalar> Model<F> {
             scaling,
             names: None,
             bindings: Bindings::default(),
+            thresholds,
             notes: Vec::new(),
             #[cfg(feature = "csv")]
             encoding: None,
         };
         model.read_weights(reader)?;
+        if reader.has_section(THRESHOLDS) {
+            for (task, thresholds) in reader.section::<BTreeMap<String, Vec<f64>>>(THRESHOLDS)? {
+                model.set_thresholds(&task, &thresholds)?;
+            }
+        }
         if model.names.is_none() {
             model.notes.push(Warning::NoFeatureNames);
         }

@@ -42,6 +42,11 @@ impl fmt::Display for Report {
         if self.tasks.iter().any(|task| task.is_standardized) {
             write!(f, "; * of standardised targets")?;
         }
+        for task in self.tasks.iter().filter(|task| !task.thresholds.is_empty()) {
+            let thresholds: Vec<String> =
+                task.thresholds.iter().map(|&threshold| number(threshold)).collect();
+            write!(f, "\n{} is decided to be yes above {}", cut(&task.name, NAME), thresholds.join(", "))?;
+        }
         self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
@@ -146,6 +151,7 @@ mod tests {
             label_weight: if loss.is_nan() { 0.0 } else { 1200.0 },
             is_standardized: false,
             scores,
+            thresholds: Vec::new(),
             confusion: None,
             n_labels: 1200,
         }

@@ -6,7 +6,7 @@ use super::Outcome;
 use super::summary::{ScoreSummary, TaskValidation};
 use crate::data::{Dataset, Fold};
 use crate::loss::{Kind, Labels};
-use crate::metric::{Direction, Metric, Score};
+use crate::metric::{Direction, Metric, Score, decided};
 use crate::report;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
@@ -20,6 +20,9 @@ pub(super) struct Judge {
     /// How many columns its predictions have: for classes, one for each that a fold's model or a label knows.
     width: usize,
 }
+
+/// What one fold predicts of a task, and its thresholds, unless they are ½.
+pub(super) type Predicted = (Array2<f64>, Option<Vec<f64>>);
 
 /// The labels of some rows.
 struct RowLabels {
@@ -46,11 +49,10 @@ pub(super) fn meet(judges: &mut [Judge], outcome: &Outcome, n_held_out: usize) -
         let found = format!("{} tasks, predictions of {}", n_tasks.0, n_tasks.1);
         return Err(Error::new(ErrorKind::Setting, "tasks", expected, found));
     }
-    let pairs = outcome.tasks.iter().zip(&outcome.predictions);
-    judges
-        .iter_mut()
-        .zip(pairs)
-        .try_for_each(|(judge, (task, predictions))| judge.meet(task, predictions, n_held_out))
+    for (k, judge) in judges.iter_mut().enumerate() {
+        judge.meet(&outcome.tasks[k], &outcome.predictions[k], outcome.thresholds[k].as_ref(), n_held_out)?;
+    }
+    Ok(())
 }
 
 impl Judge {
@@ -96,7 +98,13 @@ impl Judge {
     }
 
     /// Checks that a fold predicts this task, and learns of classes that it knows.
-    fn meet(&mut self, task: &Task, predictions: &Array2<f64>, n_held_out: usize) -> Result<()> {
+    fn meet(
+        &mut self,
+        task: &Task,
+        predictions: &Array2<f64>,
+        thresholds: Option<&Vec<f64>>,
+        n_held_out: usize,
+    ) -> Result<()> {
         let place = format!("task {:?}", self.task.name());
         let kind = task.loss().build::<f64>()?.kind();
         let is_same = match (self.kind, kind) {
@@ -115,6 +123,12 @@ impl Judge {
             let place = format!("predictions of {place}");
             return Err(Error::new(ErrorKind::Shape, place, expected, format!("{rows} × {width}")));
         }
+        let n_thresholds = thresholds.map_or(width, Vec::len);
+        if n_thresholds != width || thresholds.is_some() && kind != Kind::Binary {
+            let expected = "one for each target column of a task of yes or no";
+            let place = format!("thresholds of {place}");
+            return Err(Error::new(ErrorKind::Shape, place, expected, n_thresholds));
+        }
         self.width = self.width.max(width);
         Ok(())
     }
@@ -132,28 +146,32 @@ impl Judge {
         &self,
         folds: &[Fold],
         n_repeats: usize,
-        predictions: Vec<Array2<f64>>,
+        predictions: Vec<Predicted>,
     ) -> (TaskValidation, Vec<(usize, Vec<Score>)>) {
         let per_repeat = folds.len() / n_repeats;
         let (mut of_folds, mut of_repeats, mut all) = (Vec::new(), Vec::new(), Vec::new());
         let mut n_labels = 0;
         for (folds, predictions) in folds.chunks(per_repeat).zip(predictions.chunks(per_repeat)) {
             let mut of_rows = Array2::from_elem((self.targets.nrows(), self.width), f64::NAN);
+            let mut decisions = of_rows.clone();
             let mut means = Array2::from_elem(self.targets.dim(), f64::NAN);
-            for (Fold { train, test, .. }, predictions) in folds.iter().zip(predictions) {
+            for (Fold { train, test, .. }, (predictions, thresholds)) in folds.iter().zip(predictions) {
                 // A class that the fold's model does not know has probability 0.
                 let mut padded = Array2::zeros((test.len(), self.width));
                 padded.slice_mut(s![.., ..predictions.ncols()]).assign(predictions);
+                let decided = thresholds.as_ref().map(|thresholds| decided(padded.view(), thresholds));
+                let decided = decided.as_ref().unwrap_or(&padded);
                 let mean = Array1::from_vec(training_mean(&self.labels(train).view()));
                 for (i, &row) in test.iter().enumerate() {
                     of_rows.row_mut(row).assign(&padded.row(i));
+                    decisions.row_mut(row).assign(&decided.row(i));
                     means.row_mut(row).assign(&mean);
                 }
-                of_folds.push(self.scores(test, of_rows.view(), means.view()));
+                of_folds.push(self.scores(test, [&of_rows, &decisions], means.view()));
             }
             let mut rows: Vec<usize> = folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
             rows.sort_unstable();
-            let (labels, scores) = self.scores(&rows, of_rows.view(), means.view());
+            let (labels, scores) = self.scores(&rows, [&of_rows, &decisions], means.view());
             n_labels = labels;
             of_repeats.push(scores);
             all.push(of_rows);
@@ -169,17 +187,18 @@ impl Judge {
         (TaskValidation { name, scores, n_labels, predictions: all }, of_folds)
     }
 
-    /// The number of labels in some rows, and the scores on them; `means` has what each row's fold would predict without
+    /// The number of labels in some rows, and the scores on them, from predictions and decisions; `means` has what each row's fold would predict without
     /// looking at the features.
     fn scores(
         &self,
         rows: &[usize],
-        predictions: ArrayView2<'_, f64>,
+        all: [&Array2<f64>; 2],
         means: ArrayView2<'_, f64>,
     ) -> (usize, Vec<Score>) {
-        let (labels, predictions) = (self.labels(rows), predictions.select(Axis(0), rows));
+        let (labels, [predictions, decisions]) =
+            (self.labels(rows), all.map(|all| all.select(Axis(0), rows)));
         let labels = labels.view();
-        let mut scores = report::judge(&self.task, self.kind, predictions.view(), &labels);
+        let mut scores = report::judge(&self.task, self.kind, predictions.view(), decisions.view(), &labels);
         if let Kind::Quantity { parts, point } = self.kind {
             let (points, means) = (predictions.slice(s![.., point..;parts]), means.select(Axis(0), rows));
             let value = relative_error(points, means.view(), &labels);

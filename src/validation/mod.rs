@@ -115,6 +115,8 @@ struct Outcome {
     tasks: Vec<Task>,
     /// For each task `held-out rows × prediction width`.
     predictions: Vec<Array2<f64>>,
+    /// For each task, unless they are ½.
+    thresholds: Vec<Option<Vec<f64>>>,
     warnings: Vec<Warning>,
 }
 
@@ -267,6 +269,7 @@ impl CrossValidation {
                 let fitted = fit(&part)?;
                 Ok(Outcome {
                     tasks: fitted.tasks().to_vec(),
+                    thresholds: (0..fitted.tasks().len()).map(|k| fitted.thresholds(k)).collect(),
                     predictions: in_f64(fitted.predict_tasks(&test)?),
                     warnings: fitted.warnings_on(&test)?,
                 })

@@ -45,7 +45,13 @@ pub trait Predictor<F: Scalar> {
     /// If the table does not fit.
     fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>>;
 
-    /// What a person should know of predictions for a table; nothing unless it is said.
+    /// Above which probabilities a task of yes or no is decided to be yes, one for each target column; ½ if none are
+    /// given.
+    fn thresholds(&self, _task: usize) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// What a person should know of predictions for a table; nothing by default.
     ///
     /// # Errors
     /// If the table does not fit.
@@ -61,6 +67,10 @@ impl<F: Scalar> Predictor<F> for Model<F> {
 
     fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
         Ok(self.predict_table(data)?.into_values())
+    }
+
+    fn thresholds(&self, task: usize) -> Option<Vec<f64>> {
+        self.thresholds(self.tasks()[task].name()).map(<[_]>::to_vec)
     }
 
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {

@@ -116,7 +116,9 @@ impl CrossValidated {
         let mut reports: Vec<FoldReport> = folds.iter().zip(&mut outcomes).enumerate().map(report).collect();
         let mut tasks = Vec::with_capacity(judges.len());
         for (k, judge) in judges.iter().enumerate() {
-            let predictions = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.predictions[k]));
+            let predictions = outcomes
+                .iter_mut()
+                .map(|outcome| (std::mem::take(&mut outcome.predictions[k]), outcome.thresholds[k].take()));
             let (task, of_folds) = judge.validation(&folds, n_repeats, predictions.collect());
             reports.iter_mut().zip(of_folds).for_each(|(report, of_fold)| report.tasks.push(of_fold));
             tasks.push(task);

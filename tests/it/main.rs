@@ -53,6 +53,7 @@ mod serving;
 mod shapes;
 mod silent_faults;
 mod standardized_targets;
+mod thresholds;
 mod tutorial;
 mod tutorial_golden;
 mod tutorial_record;
