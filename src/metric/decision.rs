@@ -57,6 +57,7 @@ pub enum ThresholdCriterion {
         false_negative: f64,
     },
     /// The smallest cost to be expected if the predictions are the true probabilities: it follows from the costs alone.
+    /// See [`CalibrationCurve`](super::CalibrationCurve) for whether they are.
     ExpectedCost {
         /// What it costs to decide yes for a no, 0 or more.
         false_positive: f64,

@@ -32,6 +32,7 @@
 //! rrmse            E. Spyromitros-Xioufis et al., "Multi-target regression via input space expansion",
 //!                  Machine Learning 104, 2016
 //! pinball          R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46, 1978
+//! calibration      M. P. Naeini et al., AAAI 2015, and C. Guo et al., ICML 2017
 //! Brier            G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950
 //! ROC AUC          J. A. Hanley and B. J. McNeil, 1982: the Mann-Whitney statistic
 //! NDCG             K. Järvelin and J. Kekäläinen, ACM TOIS 20, 2002; exponential gain: C. Burges et al.,
@@ -65,6 +66,7 @@ use crate::loss::Labels;
 use crate::{Error, ErrorKind, Result};
 
 mod boxes;
+mod calibration;
 mod classification;
 mod decision;
 mod examples;
@@ -75,6 +77,7 @@ mod score;
 mod tasks;
 mod threshold;
 
+pub use calibration::{Binning, CalibrationBin, CalibrationCurve};
 pub use classification::{Average, ConfusionMatrix};
 pub(crate) use decision::decided;
 pub use decision::{ChosenThreshold, ThresholdCriterion};
@@ -143,6 +146,13 @@ pub enum Metric {
     /// classes (range 0 to 1), `Σ_c (p_c − [c = t])²` for more (range 0 to 2). Undefined if a prediction is not
     /// between 0 and 1.
     Brier,
+    /// Expected calibration error (ECE): how far, on average, the probabilities are from how often they come true, from bin
+    /// to bin of probabilities: see [`CalibrationCurve`]. For more than two classes, that of the likeliest one. Undefined
+    /// if a prediction is not between 0 and 1.
+    CalibrationError {
+        /// How the probabilities are cut into bins.
+        binning: Binning,
+    },
     /// Area under the ROC curve: the probability that a positive row has a higher score than a negative one,
     /// where equal scores count half. For more than two classes, one class against the rest, averaged over the
     /// classes that occur.
@@ -264,6 +274,9 @@ impl Metric {
             Metric::F1(average) => classification::f1(predictions, labels, *average),
             Metric::LogLoss => probability::log_loss(predictions, labels),
             Metric::Brier => probability::brier(predictions, labels),
+            &Metric::CalibrationError { binning } => {
+                calibration::calibration_error(predictions, labels, binning)
+            }
             Metric::RocAuc => threshold::roc_auc(predictions, labels),
             Metric::AveragePrecision => threshold::average_precision(predictions, labels),
             Metric::Ndcg { k, gain } => ranking::ndcg(predictions, labels, *k, *gain),
@@ -294,7 +307,8 @@ impl Metric {
             | Metric::RelativeRootMeanSquaredError { .. }
             | Metric::Pinball { .. }
             | Metric::LogLoss
-            | Metric::Brier => Direction::LowerIsBetter,
+            | Metric::Brier
+            | Metric::CalibrationError { .. } => Direction::LowerIsBetter,
             Metric::R2
             | Metric::ExplainedVariance
             | Metric::Accuracy
@@ -339,6 +353,7 @@ impl Metric {
             Metric::F1(average) => format!("f1{}", average.suffix()),
             Metric::LogLoss => "log_loss".into(),
             Metric::Brier => "brier".into(),
+            Metric::CalibrationError { binning } => binning.name(),
             Metric::RocAuc => "roc_auc".into(),
             Metric::AveragePrecision => "average_precision".into(),
             Metric::Ndcg { k, gain } => {
@@ -388,6 +403,7 @@ impl Metric {
             | Metric::F1(_)
             | Metric::LogLoss
             | Metric::Brier
+            | Metric::CalibrationError { .. }
             | Metric::RocAuc
             | Metric::AveragePrecision => (
                 output_width == target_width || (output_width >= 2 && target_width == 1),
@@ -410,6 +426,7 @@ impl Metric {
         let refuse =
             |expected: String, found: String| Err(Error::new(ErrorKind::Setting, place(), expected, found));
         match self {
+            Metric::CalibrationError { binning } => binning.check(),
             Metric::TopKAccuracy { k } if !(1..=output_width).contains(k) => {
                 refuse(format!("k from 1 to {output_width} classes"), k.to_string())
             }

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView1};
 use super::chart::{Axis, Chart};
 use super::drawing::{Anchor, Drawing, Pen, cut, width_of};
 use super::ticks::count as text_of;
-use crate::metric::ConfusionMatrix;
+use crate::metric::{CalibrationCurve, ConfusionMatrix};
 use crate::scalar::Scalar;
 
 /// How many dots are drawn at most.
@@ -54,6 +54,39 @@ pub fn predicted_against_true<F: Scalar>(
     let chart = chart.dots(Pen::colour(0).opacity(0.45), 2.5, "", shown);
     let diagonal: &[[f64; 2]] = if drawn > 0 { &diagonal } else { &[] };
     chart.line_with(Pen::INK.width(1.0).dashed(), "", diagonal.iter().copied()).drawing().svg()
+}
+
+/// A reliability diagram: a dot for each bin of a calibration curve, the mean predicted probability to the right and the
+/// share of yes upwards. On the dashed line they are equal; below it, yes is predicted too often. The title says how
+/// large the expected calibration error is.
+///
+/// ```
+/// use ndarray::array;
+/// use polytask::loss::Labels;
+/// use polytask::{metric::{Binning, CalibrationCurve}, plot};
+///
+/// let (probabilities, targets) = (array![[0.9], [0.2], [0.7]], array![[1.0], [0.0], [0.0]]);
+/// let labels = Labels::new(targets.view());
+/// let curve = CalibrationCurve::new(probabilities.view(), &labels, Binning::EqualWidth(2))?;
+/// let svg = plot::reliability("accepted", &curve);
+/// assert_eq!(svg.matches("<circle").count(), 2);
+/// assert!(svg.contains("accepted: ECE 0.267, 3 rows"), "{svg}");
+/// # Ok::<(), polytask::Error>(())
+/// ```
+pub fn reliability(title: &str, curve: &CalibrationCurve) -> String {
+    let n_rows: usize = curve.bins().iter().map(|bin| bin.n_rows).sum();
+    let heading = format!("{title}: ECE {:.3}, {n_rows} rows", curve.error());
+    let [x, y] =
+        ["mean predicted probability", "share of yes"].map(|name| Axis::linear(name).range(0.0, 1.0));
+    let points: Vec<[f64; 2]> =
+        curve.bins().iter().map(|bin| [bin.mean_prediction, bin.share_of_yes]).collect();
+    Chart::new(heading, x, y)
+        .size(460.0, 470.0)
+        .line_with(Pen::INK.width(1.0).dashed(), "", [[0.0, 0.0], [1.0, 1.0]])
+        .line_with(Pen::colour(0), "", points.clone())
+        .dots(Pen::colour(0), 3.5, "", points)
+        .drawing()
+        .svg()
 }
 
 /// A square per true class (down) and decided class (across), darker the larger the share of the true class; in it

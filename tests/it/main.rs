@@ -5,6 +5,7 @@ mod allocations;
 mod balancers;
 mod batch_norm;
 mod book;
+mod calibration;
 mod callbacks;
 mod checkpoints;
 mod column_names;
