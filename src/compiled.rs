@@ -90,6 +90,12 @@ compiled! {
         trace: &mut Trace<Self>,
         predictions: &mut [ArrayViewMut2<'_, Self>],
     ) -> Result<()> = Model::predict_into_here;
+    fn predict_reusing(
+        model: &Model<Self>,
+        features: ArrayView2<'_, Self>,
+        trace: &mut Trace<Self>,
+        predictions: &mut Predictions<Self>,
+    ) -> Result<()> = Model::predict_reusing_here;
     fn evaluate(model: &Model<Self>, data: &Dataset<Self>) -> Result<Report> = Model::evaluate_here;
 
     fn fit(

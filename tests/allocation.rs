@@ -265,5 +265,19 @@ fn predictions_allocate_nothing() {
         for ((name, expected), found) in expected.iter().zip(&to) {
             assert!(expected == found, "{name}: {rows} rows in a trace for {capacity}");
         }
+
+        // The same where nobody knows the tasks before: one value holds all, whatever it held before.
+        let mut reused = model.predictions(rows.max(3));
+        let few = features.slice(ndarray::s![..rows.min(3), ..]);
+        model.predict_reusing(few, &mut trace, &mut reused).expect("a prediction");
+        let mut predict = || model.predict_reusing(features, &mut trace, &mut reused).expect("a prediction");
+        predict();
+        assert_eq!(allocations(predict), 0, "{rows} rows in a trace for {capacity}, by name");
+        let mut fewer = || model.predict_reusing(few, &mut trace, &mut reused).expect("a prediction");
+        assert_eq!(allocations(&mut fewer), 0, "fewer than {rows} rows in a trace for {capacity}, by name");
+        model.predict_reusing(features, &mut trace, &mut reused).expect("a prediction");
+        for ((name, expected), (_, found)) in expected.iter().zip(reused.iter()) {
+            assert!(expected == found, "{name}: {rows} rows in a trace for {capacity}, by name");
+        }
     }
 }

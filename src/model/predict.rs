@@ -104,6 +104,77 @@ impl<F: Scalar> Model<F> {
         F::predict_into(self, features, trace, predictions)
     }
 
+    /// Memory for the predictions of up to `n_rows` rows, for [`predict_reusing`](Self::predict_reusing); 0 as long as
+    /// nothing is predicted.
+    pub fn predictions(&self, n_rows: usize) -> Predictions<F> {
+        Predictions::new(self, n_rows)
+    }
+
+    /// [`predict_into`](Self::predict_into) for a model whose number of tasks is known at run time alone, such as one that
+    /// was loaded: the predictions of all tasks are one value, which is used again and again. Nothing is allocated as long
+    /// as there are not more rows than ever before in it.
+    ///
+    /// ```
+    /// use polytask::ndarray::{ArrayView2, array};
+    /// use polytask::prelude::*;
+    ///
+    /// let targets = ["price", "rent", "tax"]; // from a file
+    /// let mut builder = Model::builder(2).task(Task::classes("kind", 3));
+    /// for target in targets {
+    ///     builder = builder.task(Task::regression(target));
+    /// }
+    /// let model = builder.build::<f32>()?;
+    /// let (mut trace, mut predictions) = (model.trace(8), model.predictions(8));
+    /// for features in [array![[0.5, -1.0], [0.1, 0.2]], array![[0.3, 0.3]]] {
+    ///     model.predict_reusing(features.view(), &mut trace, &mut predictions)?;
+    ///     for (task, values) in predictions.iter() {
+    ///         assert_eq!(values, model.predict(features.view())?[task]);
+    ///     }
+    /// }
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict_into`](Self::predict_into); [`ErrorKind::Shape`] also if `predictions` are of other tasks.
+    pub fn predict_reusing(
+        &self,
+        features: ArrayView2<'_, F>,
+        trace: &mut Trace<F>,
+        predictions: &mut Predictions<F>,
+    ) -> Result<()> {
+        F::predict_reusing(self, features, trace, predictions)
+    }
+
+    pub(crate) fn predict_reusing_here(
+        &self,
+        features: ArrayView2<'_, F>,
+        trace: &mut Trace<F>,
+        predictions: &mut Predictions<F>,
+    ) -> Result<()> {
+        let n = features.nrows();
+        self.check_features(features)?;
+        self.check_trace(n.min(1), trace)?;
+        let tasks = predictions.names.iter().zip(&predictions.values);
+        let is_own = predictions.names.len() == self.tasks().len()
+            && tasks.zip(self.tasks()).enumerate().all(|(k, ((name, values), task))| {
+                name == task.name() && values.ncols() == self.prediction_width(k)
+            });
+        if !is_own {
+            let expected = "predictions of the model, as it makes them";
+            let found = format!("those of the tasks {:?}", predictions.names);
+            return Err(Error::new(ErrorKind::Shape, "predictions", expected, found)
+                .advise("make them with Model::predictions"));
+        }
+        predictions.resize(n);
+        let at_once = trace.capacity().min(PREDICTION_ROWS);
+        for first in (0..n).step_by(at_once) {
+            let rows = first..n.min(first + at_once);
+            let parts = predictions.values.iter_mut().map(|to| to.slice_mut(s![rows.clone(), ..]));
+            self.predict_rows(features.slice(s![rows.clone(), ..]), trace, parts);
+        }
+        Ok(())
+    }
+
     pub(crate) fn predict_into_here(
         &self,
         features: ArrayView2<'_, F>,

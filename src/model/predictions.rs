@@ -20,7 +20,7 @@ use crate::Scalar;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Predictions<F> {
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     pub(super) values: Vec<Array2<F>>,
 }
 
@@ -29,6 +29,16 @@ impl<F: Scalar> Predictions<F> {
         let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
         let width = |k| model.prediction_width(k);
         Self { names, values: (0..model.tasks().len()).map(|k| Array2::zeros((n_rows, width(k)))).collect() }
+    }
+
+    /// Makes room for as many rows, in the memory that is there if it is enough.
+    pub(super) fn resize(&mut self, n_rows: usize) {
+        for values in self.values.iter_mut().filter(|values| values.nrows() != n_rows) {
+            let width = values.ncols();
+            let (mut numbers, _) = std::mem::take(values).into_raw_vec_and_offset();
+            numbers.resize(n_rows * width, F::ZERO);
+            *values = Array2::from_shape_vec((n_rows, width), numbers).expect("rows × width numbers");
+        }
     }
 
     /// The predictions of the task of that name, `rows × prediction width`.
