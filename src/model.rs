@@ -39,6 +39,7 @@ mod label_totals;
 mod persist;
 mod predict;
 mod predictions;
+mod scaling;
 mod summary;
 mod warning;
 
@@ -57,10 +58,11 @@ pub use predictions::Predictions;
 pub use warning::Warning;
 
 use binding::Bindings;
+use scaling::Scaling;
 
 use crate::arena::RowsMut;
 use crate::balance::Weights;
-use crate::data::{Batch, Dataset, Names, Standardizer};
+use crate::data::{Batch, Dataset, Names};
 use crate::gradcheck::Probe;
 use crate::kernel::Aligned;
 use crate::layer::{Mode, Pass};
@@ -103,22 +105,6 @@ pub struct Model<F: Scalar> {
     /// How the columns of a CSV file become the features.
     #[cfg(feature = "csv")]
     encoding: Option<Arc<crate::data::csv::Encoding>>,
-}
-
-/// How features and targets are brought to mean 0 and deviation 1 before the network sees them.
-#[derive(Clone, Debug)]
-struct Scaling<F> {
-    features: Option<Standardizer<F>>,
-    /// One per task; `None` where the loss needs the targets as they are.
-    targets: Vec<Option<Standardizer<F>>>,
-    /// Whether features that were constant become 0; models of files saved by earlier versions only centre them.
-    ignores_constants: bool,
-}
-
-impl<F> Scaling<F> {
-    fn none(n_tasks: usize) -> Self {
-        Self { features: None, targets: (0..n_tasks).map(|_| None).collect(), ignores_constants: true }
-    }
 }
 
 impl<F: Scalar> Model<F> {
@@ -181,50 +167,6 @@ impl<F: Scalar> Model<F> {
     /// The memory needed to work on batches of up to `batch_size` rows.
     pub fn trace(&self, batch_size: usize) -> Trace<F> {
         self.network.trace(batch_size)
-    }
-
-    /// Takes the means and standard deviations of features and targets from `data`, if the model standardises and has
-    /// none yet, and the names of the columns, if it has none yet.
-    ///
-    /// ```
-    /// use ndarray::array;
-    /// use polytask::prelude::*;
-    ///
-    /// let features = array![[1.0, 7.0], [3.0, 7.0], [5.0, 7.0]];
-    /// let data = Dataset::new(features, array![[100.0], [200.0], [300.0]])?
-    ///     .with_feature_names(["area", "country"])?
-    ///     .with_target_names(["price"])?;
-    /// let mut model = Model::builder(2).task(Task::regression("price")).standardize().build::<f64>()?;
-    /// assert!(model.names().is_none());
-    /// model.fit_scaling(&data)?;
-    /// assert_eq!(model.constant_features(), [1]);                      // carries no information
-    /// assert_eq!(model.names().map(|names| &names.features), Some(&vec!["area".into(), "country".into()]));
-    /// model.parameters_mut().fill(0.0);
-    /// assert_eq!(model.predict(data.features())?["price"], array![[200.0], [200.0], [200.0]]); // the mean
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
-    pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
-        let (order, columns) = (self.feature_order(data)?, self.columns(data)?);
-        self.take_names(data, order.is_some());
-        if !self.spec.standardizes || self.scaling.features.is_some() {
-            return Ok(());
-        }
-        let targets = columns.iter().enumerate().map(|(k, columns)| {
-            let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
-            takes_scaling.then(|| Standardizer::of_labels(data, columns)).transpose()
-        });
-        let targets = targets.collect::<Result<_>>()?;
-        let features = Standardizer::of_features(data)?;
-        let features = match order {
-            None => features,
-            Some(order) => features.select(&order),
-        };
-        self.scaling = Scaling { features: Some(features), targets, ignores_constants: true };
-        self.note_coarse_features(data);
-        Ok(())
     }
 
     /// What the classes 0, 1, 2 … of a task are called, if it has one target column and the data that the model was
@@ -545,6 +487,9 @@ impl<F: Scalar> Model<F> {
         let weights = weights.as_ref().map(|weights| weights.view());
         let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
         self.network.loss(k).check(&labels).map_err(|e| e.within(self.place(k)))?;
+        if let Some(transform) = self.tasks()[k].target_transform() {
+            transform.check_labels(targets.view()).map_err(|e| e.within(self.place(k)))?;
+        }
         Ok(self.network.loss(k).total(&labels))
     }
 
@@ -562,6 +507,7 @@ impl<F: Scalar> Model<F> {
 
     /// Fails if the model standardises and does not know by what: what it predicted would be noise.
     fn check_fitted(&self) -> Result<()> {
+        self.check_transforms()?;
         match self.spec.standardizes && self.scaling.features.is_none() {
             false => Ok(()),
             true => {

@@ -92,6 +92,8 @@ pub struct TaskReport {
     /// Whether the loss is that of standardised targets. Metrics are always on the original scale of the
     /// targets.
     pub is_standardized: bool,
+    /// Whether the loss is that of [transformed](Task::transform) targets, which are standardised after it.
+    pub is_transformed: bool,
     /// The task's metrics. For a task with several target columns, each is the mean over the columns.
     pub scores: Vec<Score>,
     /// Above which probability each target column was decided to be yes ([`Model::thresholds`]); empty if it was ½, and for
@@ -259,6 +261,7 @@ impl<F: Scalar> Model<F> {
                 loss: losses[k].map_or(f64::NAN, |loss| loss.mean),
                 label_weight: losses[k].map_or(0.0, |loss| loss.label_weight),
                 is_standardized: self.standardizes_targets(k),
+                is_transformed: task.target_transform().is_some(),
                 scores,
                 thresholds,
                 confusion: confusion(kind, decisions.view(), &labels),

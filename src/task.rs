@@ -1,5 +1,6 @@
 //! A task: one thing to predict, with its loss, its own layers and its metrics.
 
+use crate::data::TargetTransform;
 use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::metric::Metric;
@@ -42,6 +43,8 @@ pub struct Task {
     loss: Loss,
     layers: Vec<Layer>,
     metrics: Vec<Metric>,
+    #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "Option::is_none"))]
+    transform: Option<TargetTransform>,
     weight: f64,
     factors: Option<[String; 2]>,
     has_loss: bool,
@@ -57,6 +60,7 @@ impl Task {
             loss,
             layers: Vec::new(),
             metrics: Vec::new(),
+            transform: None,
             weight: 1.0,
             factors: None,
             has_loss: true,
@@ -191,6 +195,43 @@ impl Task {
         self
     }
 
+    /// Learns the transformed quantity, such as its logarithm: for prices, incomes and other quantities that are spread
+    /// over factors. Predictions come back in the unit of the labels, and metrics are in it; the loss is that of the
+    /// transformed labels, which are standardised after it if the model standardises. A λ that is not given is fitted to
+    /// the training labels, together with the model's scaling.
+    ///
+    /// What comes back from a prediction of mean squared error is not the mean but, where errors are symmetric on the
+    /// transformed scale, the median: below the mean of a quantity that is skewed to the right. Predicted quantiles are
+    /// quantiles of the quantity itself.
+    ///
+    /// ```
+    /// use polytask::data::TargetTransform;
+    /// use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    ///
+    /// let x = Array2::from_shape_fn((60, 1), |(i, _)| i as f64 / 10.0);
+    /// let data = Dataset::new(x.clone(), x.mapv(|x| 3.0 * x.exp()))?.with_target_names(["price"])?; // 3 to 1100
+    /// let fit = |task: Task| {
+    ///     let mut model = Model::builder(1).task(task).standardize().build::<f64>()?; // linear
+    ///     Trainer::new(Adam::new(0.05)).epochs(200).fit(&mut model, &data)?;
+    ///     Ok::<_, polytask::Error>((model.evaluate(&data)?["price"].score("r2"), model))
+    /// };
+    /// let (plain, _) = fit(Task::regression("price"))?;
+    /// let (log, model) = fit(Task::regression("price").transform(TargetTransform::Log))?;
+    /// assert!(log > Some(0.99) && plain < Some(0.8), "{log:?}, {plain:?}");
+    /// assert!((model.predict(x.view())?["price"][[0, 0]] - 3.0).abs() < 0.5); // in the unit of the price
+    ///
+    /// let zero = Dataset::new(x.clone(), x)?.with_target_names(["price"])?;
+    /// let error = model.evaluate(&zero).unwrap_err();
+    /// assert!(error.to_string().contains("task \"price\", row 0, target column 0: expected a label above 0"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn transform(mut self, transform: TargetTransform) -> Self {
+        self.transform = Some(transform);
+        self
+    }
+
     /// The task has no loss: it learns as a factor of a [`product`](Self::product) alone. Its target columns
     /// may be absent from a table; where they are there, the task's metrics are reported.
     #[must_use]
@@ -237,6 +278,11 @@ impl Task {
         &self.layers
     }
 
+    /// The transform of the task's labels, if it has one.
+    pub fn target_transform(&self) -> Option<TargetTransform> {
+        self.transform
+    }
+
     /// What the task's loss is multiplied by in the total.
     pub fn loss_weight(&self) -> f64 {
         self.weight
@@ -279,6 +325,14 @@ impl Task {
         if !(self.weight.is_finite() && self.weight >= 0.0) {
             let place = format!("weight of {}", place());
             return Err(Error::new(ErrorKind::Setting, place, "a finite number, 0 or more", self.weight));
+        }
+        if let Some(transform) = self.transform {
+            transform.check().map_err(|error| error.within(place()))?;
+            if !self.loss.standardizes() || self.loss == Loss::Gaussian {
+                let expected =
+                    "a loss of quantities in a unit of their own, without a variance, for a transform";
+                return Err(Error::new(ErrorKind::Setting, place(), expected, self.loss.name()));
+            }
         }
         if self.factors.is_some() && !self.layers.is_empty() {
             let expected = "no layers, because a product has no head of its own";

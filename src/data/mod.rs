@@ -23,6 +23,7 @@ pub mod npz;
 mod resolution;
 mod scale;
 mod split;
+mod transform;
 mod weights;
 
 pub use batches::{Batch, Batches, Sampler};
@@ -32,3 +33,4 @@ pub(crate) use fingerprint::Fingerprint;
 pub use names::Names;
 pub use scale::Standardizer;
 pub use split::Fold;
+pub use transform::{FittedTransform, TargetTransform};

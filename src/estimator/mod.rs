@@ -60,7 +60,7 @@ pub use classifier::{Classification, MultiTaskClassifier};
 pub use persist::EstimatorKind;
 pub use regressor::{MultiTaskRegressor, Regression};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, TargetTransform};
 use crate::kernel::MOST_THREADS;
 use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
@@ -142,6 +142,7 @@ struct Settings {
     seed: u64,
     threads: Option<usize>,
     extrapolates: bool,
+    transform: Option<TargetTransform>,
 }
 
 impl<Kind> Default for Estimator<Kind> {
@@ -159,6 +160,7 @@ impl<Kind> Default for Estimator<Kind> {
             seed: 0,
             threads: None,
             extrapolates: false,
+            transform: None,
         };
         Self { settings, kind: PhantomData }
     }
@@ -384,6 +386,7 @@ impl<Kind> Estimator<Kind> {
         for &width in &settings.hidden {
             at_least(1, width as u64, "width of a hidden layer")?;
         }
+        settings.transform.map_or(Ok(()), |transform| transform.check())?;
         settings.rule().check()?;
         Ok(Checked { settings: settings.clone(), kind: PhantomData })
     }

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayRef2, s};
 
 use super::ensemble::{check_labels, check_targets, counts, mean_predictions};
 use super::{Checked, Estimator, Fitted};
-use crate::data::Dataset;
+use crate::data::{Dataset, TargetTransform};
 use crate::loss::Labels;
 use crate::metric::Metric;
 use crate::{Result, Scalar, Task};
@@ -66,6 +66,28 @@ impl Estimator<Regression> {
         self
     }
 
+    /// Learns transformed targets, each network with a λ fitted to its own rows if none is given; predictions are in the
+    /// unit of the targets: see [`Task::transform`].
+    ///
+    /// ```
+    /// use polytask::data::TargetTransform;
+    /// use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    ///
+    /// let x = Array2::from_shape_fn((60, 1), |(i, _)| i as f64 / 10.0);
+    /// let y = x.mapv(|x| 3.0 * x.exp());
+    /// let linear = MultiTaskRegressor::new().hidden([]).members(2).epochs(60).learning_rate(0.05);
+    /// let plain = linear.fit(&x, &y)?.score(&x, &y)?;
+    /// let log = linear.transform(TargetTransform::Log).fit(&x, &y)?.score(&x, &y)?;
+    /// assert!(log > 0.9 && plain < 0.8, "{log}, {plain}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn transform(mut self, transform: TargetTransform) -> Self {
+        self.settings.transform = Some(transform);
+        self
+    }
+
     /// Checks the settings and fits them to `x`, `rows × features`, and `y`, `rows × targets`; NaN in `y` is a
     /// missing label.
     ///
@@ -115,7 +137,11 @@ impl Checked<Regression> {
     /// As there, but for settings.
     pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Regression, F>> {
         check_targets(data)?;
-        let tasks: Vec<Task> = data.target_names().iter().map(Task::regression).collect();
+        let task = |target: &String| match self.settings.transform {
+            None => Task::regression(target),
+            Some(transform) => Task::regression(target).transform(transform),
+        };
+        let tasks: Vec<Task> = data.target_names().iter().map(task).collect();
         let members = self.settings.fit_members(data, &tasks)?;
         let ranges = (!self.settings.extrapolates).then(|| {
             let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));

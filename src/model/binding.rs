@@ -186,6 +186,13 @@ impl<F: Scalar> Model<F> {
                     to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column]);
                 }
             }
+            let transforms = &self.scaling.transforms[k];
+            if !transforms.is_empty() {
+                for row in targets.chunks_exact_mut(columns.len()) {
+                    let pairs = row.iter_mut().zip(transforms);
+                    pairs.for_each(|(x, transform)| *x = F::from_f64(transform.apply(x.to_f64())));
+                }
+            }
             if let Some(scaling) = &self.scaling.targets[k] {
                 targets.chunks_exact_mut(columns.len()).for_each(|row| scaling.apply_row(row));
             }

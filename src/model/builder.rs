@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::binding::Bindings;
 use super::{Model, Scaling};
+use crate::loss::Loss;
 use crate::network::MOST_PARAMETERS;
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
 
@@ -130,7 +131,7 @@ impl ModelBuilder {
         let network = self.network(MOST_PARAMETERS)?;
         check_memory(network.layout().len().saturating_add(network.state_layout().len()))?;
         let (theta, state) = (network.initial(self.seed).into(), network.initial_state(self.seed));
-        let scaling = Scaling::none(self.tasks.len());
+        let scaling = Scaling::none(&self.tasks);
         Ok(Model {
             spec: Arc::new(self.clone()),
             network: Arc::new(network),
@@ -172,6 +173,19 @@ impl ModelBuilder {
         let network = Network::within(most_numbers, self.n_features, &self.sharing, &self.tasks)?;
         for (k, task) in self.tasks.iter().enumerate() {
             let (targets, predictions) = network.widths(k);
+            if task.target_transform().is_some()
+                && matches!(task.loss(), Loss::Custom(_))
+                && predictions != targets
+            {
+                let place = format!("task {:?}", task.name());
+                let expected = "a loss of your own that predicts one number for each target, for a transform";
+                return Err(Error::new(
+                    ErrorKind::Setting,
+                    place,
+                    expected,
+                    format!("{predictions} for {targets}"),
+                ));
+            }
             let (predictions, targets) = network.loss(k).kind().judged_widths(predictions, targets);
             for metric in task.added_metrics() {
                 metric

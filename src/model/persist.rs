@@ -1,12 +1,17 @@
 //! A model in a file: parameters under their names, and beside them all that it takes to build the model again.
 
+mod scaling;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use scaling::{CONSTANTS, IGNORED, lambda_of};
+
 use super::binding::Bindings;
-use super::{Model, ModelBuilder, Scaling, Warning};
+use super::scaling::{Scaling, fixed};
+use super::{Model, ModelBuilder, Warning};
 use crate::data::names::{self, listed};
 use crate::data::{Names, Standardizer};
 use crate::kernel::Aligned;
@@ -23,10 +28,6 @@ const STATE: &str = "state.";
 /// The section that an estimator's file has: the models in it are not this type's to read.
 pub(crate) const ESTIMATOR: &str = "estimator";
 
-/// The section that says what a model does with features that were constant in the data it learnt from.
-const CONSTANTS: &str = "constant_features";
-const IGNORED: &str = "ignored";
-
 /// The section of the thresholds that were chosen for tasks of yes or no.
 const THRESHOLDS: &str = "decision_thresholds";
 
@@ -40,7 +41,8 @@ impl<F: Scalar> Model<F> {
     ///
     /// In the file are the parameters under the names of the [`Layout`](crate::Layout), each `rows × cols`
     /// (`trunk.0.weight` is in × out); the means and deviations of features and targets, if the model
-    /// standardises (`scaling.features.mean`, `scaling.<task>.std`, …); and in its metadata, as JSON under the key
+    /// standardises (`scaling.features.mean`, `scaling.task.<name>.std`, …), and a λ fitted to targets that are transformed
+    /// (`scaling.task.<name>.lambda`); and in its metadata, as JSON under the key
     /// `polytask`, the architecture, the tasks with their losses and metrics, the names of the columns and
     /// their encoding (`set_encoding`, feature `csv`), the decision thresholds, and the versions of the format and of this crate. The same model always gives the same bytes.
     ///
@@ -237,6 +239,7 @@ impl<F: Scalar> Model<F> {
             scaling: Scaling {
                 features,
                 targets: targets.collect::<Result<_>>()?,
+                transforms: self.scaling.transforms.clone(),
                 ignores_constants: self.scaling.ignores_constants,
             },
             thresholds: self.thresholds.clone(),
@@ -298,6 +301,14 @@ impl<F: Scalar> Model<F> {
             let (rows, cols) = block.shape();
             writer.tensor(format!("{prefix}{STATE}{name}"), &[rows, cols], &self.state[block.range()])?;
         }
+        for (task, transforms) in self.tasks().iter().zip(&self.scaling.transforms) {
+            // What was not fitted is in the settings.
+            if fixed(task).is_empty() && !transforms.is_empty() {
+                let lambdas: Vec<f64> =
+                    transforms.iter().filter_map(|transform| transform.lambda()).collect();
+                writer.tensor(format!("{prefix}{}", lambda_of(task.name())), &[lambdas.len()], &lambdas)?;
+            }
+        }
         for (name, standardizer) in self.standardizers() {
             let Some(standardizer) = standardizer else { continue };
             for (moment, numbers) in [("mean", standardizer.mean()), ("std", standardizer.std())] {
@@ -326,7 +337,7 @@ impl<F: Scalar> Model<F> {
         };
         let network = spec.network::<F>(reader.n_numbers())?;
         let (theta, state) = (Aligned::default(), Vec::new());
-        let (scaling, thresholds) = (Scaling::none(spec.tasks.len()), vec![None; spec.tasks.len()]);
+        let (scaling, thresholds) = (Scaling::none(&spec.tasks), vec![None; spec.tasks.len()]);
         let mut model = Self {
             spec: Arc::new(spec),
             network: Arc::new(network),
@@ -360,7 +371,7 @@ impl<F: Scalar> Model<F> {
 
     /// Another model of the same settings, which are shared, whose parameters and scaling are in a file.
     pub(crate) fn twin(&self, reader: &Reader<'_>) -> Result<Self> {
-        let scaling = Scaling::none(self.spec.tasks.len());
+        let scaling = Scaling::none(&self.spec.tasks);
         let mut twin = Self { scaling, ..self.clone() };
         twin.read_weights(reader)?;
         Ok(twin)
@@ -382,8 +393,18 @@ impl<F: Scalar> Model<F> {
             .standardizers()
             .flat_map(|(name, _)| [format!("{name}.mean"), format!("{name}.std")])
             .collect();
+        let transforms = self.read_transforms(reader)?;
+        let is_lambda = |name: &str| {
+            let fitted = self
+                .tasks()
+                .iter()
+                .filter(|task| task.target_transform().is_some() && fixed(task).is_empty());
+            fitted.into_iter().any(|task| name == lambda_of(task.name()))
+        };
         let may_be_there = |name: &str| {
-            name.starts_with(RUN) || (self.spec.standardizes && scaling.iter().any(|own| own == name))
+            is_lambda(name)
+                || name.starts_with(RUN)
+                || (self.spec.standardizes && scaling.iter().any(|own| own == name))
         };
         let of_theta = self.network.layout().blocks().map(|(name, _)| name.to_owned());
         let of_state = self.network.state_layout().blocks().map(|(name, _)| format!("{STATE}{name}"));
@@ -398,28 +419,8 @@ impl<F: Scalar> Model<F> {
         if let Some(scaling) = scaling {
             self.scaling = scaling;
         }
+        self.scaling.transforms = transforms;
         Ok(())
-    }
-
-    fn read_scaling(&self, reader: &Reader<'_>) -> Result<Scaling<F>> {
-        let read = |name: &str, width: usize| {
-            let moment = |moment: &str| reader.tensor(&format!("{name}.{moment}"), &[width]);
-            Standardizer::from_moments(moment("mean")?, moment("std")?).map_err(|error| error.within(name))
-        };
-        let features = read("scaling.features", self.n_features())?;
-        let ignores_constants = ignores_constants(reader)?;
-        let features = match ignores_constants {
-            true => features.ignoring_constants(),
-            false => features,
-        };
-        let targets = self.spec.tasks.iter().map(|task| {
-            let name = of_task(task.name());
-            // A task without a loss need not have had labels.
-            let is_there = task.has_loss() || reader.has(&format!("{name}.mean"));
-            let takes_scaling = task.loss().standardizes() && is_there;
-            takes_scaling.then(|| read(&name, task.columns_list().len())).transpose()
-        });
-        Ok(Scaling { features: Some(features), targets: targets.collect::<Result<_>>()?, ignores_constants })
     }
 
     /// θ and the running state from the tensors called `names`, in the order of their layouts; what else is in the file
@@ -493,12 +494,6 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    fn standardizers(&self) -> impl Iterator<Item = (String, Option<&Standardizer<F>>)> {
-        let targets = self.spec.tasks.iter().zip(&self.scaling.targets);
-        std::iter::once(("scaling.features".to_owned(), self.scaling.features.as_ref()))
-            .chain(targets.map(|(task, scaling)| (of_task(task.name()), scaling.as_ref())))
-    }
-
     fn check_numbers(&self, theta: &[F], state: &[F]) -> Result<()> {
         let of = [(self.network.layout(), theta), (self.network.state_layout(), state)];
         for (layout, numbers) in of {
@@ -544,22 +539,6 @@ impl ModelBuilder {
             }
         }
     }
-}
-
-/// Whether the model in a file ignores features that were constant; those of earlier versions only centred them.
-fn ignores_constants(reader: &Reader<'_>) -> Result<bool> {
-    if !reader.has_section(CONSTANTS) {
-        return Ok(false);
-    }
-    let found: String = reader.section(CONSTANTS)?;
-    match found == IGNORED {
-        true => Ok(true),
-        false => Err(Error::new(ErrorKind::File, "treatment of constant features", IGNORED, found)),
-    }
-}
-
-fn of_task(name: &str) -> String {
-    format!("scaling.task.{name}")
 }
 
 fn check_precision<F: Scalar>(reader: &Reader<'_>) -> Result<()> {

@@ -262,6 +262,13 @@ impl<F: Scalar> Model<F> {
                 column.mapv_inplace(|y| loss.unstandardized(i % parts, y, mean, scale));
             }
         }
+        let transforms = &self.scaling.transforms[task];
+        if !transforms.is_empty() {
+            let parts = predictions.ncols() / transforms.len();
+            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
+                column.mapv_inplace(|y| F::from_f64(transforms[i / parts].undo(y.to_f64())));
+            }
+        }
     }
 
     /// How many columns the predictions of a task have: see

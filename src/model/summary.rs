@@ -70,6 +70,13 @@ impl<F: Scalar> Model<F> {
                 None if self.scaling.features.is_none() => "will be standardised".to_owned(),
                 None => "as they are: there were none to take a mean of".to_owned(),
             };
+            let targets = match task.target_transform() {
+                None => targets,
+                Some(transform) => match self.fitted_transform(task.name()) {
+                    None => format!("to be transformed ({transform:?}), {targets}"),
+                    Some(fitted) => format!("transformed ({fitted:?}), {targets}"),
+                },
+            };
             writeln!(summary, "{}: {}, targets {targets}", task.name(), task.loss().name())
                 .expect("a string takes all");
         }

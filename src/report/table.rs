@@ -39,8 +39,12 @@ impl fmt::Display for Report {
             write!(f, " over {over} of {of} tasks")?;
         }
         write!(f, " on {} rows", self.n_rows)?;
-        if self.tasks.iter().any(|task| task.is_standardized) {
-            write!(f, "; * of standardised targets")?;
+        let any = |is: fn(&TaskReport) -> bool| self.tasks.iter().any(is);
+        match (any(|task| task.is_transformed), any(|task| task.is_standardized)) {
+            (true, true) => write!(f, "; * of transformed or standardised targets")?,
+            (true, false) => write!(f, "; * of transformed targets")?,
+            (false, true) => write!(f, "; * of standardised targets")?,
+            (false, false) => {}
         }
         for task in self.tasks.iter().filter(|task| !task.thresholds.is_empty()) {
             let thresholds: Vec<String> =
@@ -115,7 +119,7 @@ fn value(score: &Score) -> String {
 }
 
 fn loss(task: &TaskReport) -> String {
-    match (task.loss_if_any(), task.is_standardized) {
+    match (task.loss_if_any(), task.is_standardized || task.is_transformed) {
         (None, _) => "none".into(),
         (Some(loss), true) => format!("{}*", number(loss)),
         (Some(loss), false) => number(loss),
@@ -150,6 +154,7 @@ mod tests {
             loss,
             label_weight: if loss.is_nan() { 0.0 } else { 1200.0 },
             is_standardized: false,
+            is_transformed: false,
             scores,
             thresholds: Vec::new(),
             confusion: None,

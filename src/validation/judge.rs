@@ -187,8 +187,8 @@ impl Judge {
         (TaskValidation { name, scores, n_labels, predictions: all }, of_folds)
     }
 
-    /// The number of labels in some rows, and the scores on them, from predictions and decisions; `means` has what each row's fold would predict without
-    /// looking at the features.
+    /// The number of labels in some rows, and the scores on them, from predictions and decisions; `means` has what each
+    /// row's fold would predict without looking at the features.
     fn scores(
         &self,
         rows: &[usize],

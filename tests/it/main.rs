@@ -54,6 +54,7 @@ mod serving;
 mod shapes;
 mod silent_faults;
 mod standardized_targets;
+mod target_transforms;
 mod thresholds;
 mod tutorial;
 mod tutorial_golden;

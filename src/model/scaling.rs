@@ -1,0 +1,161 @@
+//! How a model scales: features and targets to mean 0 and deviation 1, targets by their transforms before.
+
+use ndarray::Axis;
+
+use super::Model;
+use crate::data::{Dataset, FittedTransform, Standardizer};
+use crate::{Error, ErrorKind, Result, Scalar, Task};
+
+/// How features and targets are brought to mean 0 and deviation 1 before the network sees them.
+#[derive(Clone, Debug)]
+pub(super) struct Scaling<F> {
+    pub(super) features: Option<Standardizer<F>>,
+    /// One per task; `None` where the loss needs the targets as they are.
+    pub(super) targets: Vec<Option<Standardizer<F>>>,
+    /// One for each column of a task whose labels are transformed; empty as long as a transform is to be fitted.
+    pub(super) transforms: Vec<Vec<FittedTransform>>,
+    /// Whether features that were constant become 0; models of files saved by earlier versions only centre them.
+    pub(super) ignores_constants: bool,
+}
+
+impl<F> Scaling<F> {
+    pub(super) fn none(tasks: &[Task]) -> Self {
+        Self {
+            features: None,
+            targets: tasks.iter().map(|_| None).collect(),
+            transforms: tasks.iter().map(fixed).collect(),
+            ignores_constants: true,
+        }
+    }
+}
+
+/// The transforms of a task's columns that need not be fitted; none if the task has none.
+pub(super) fn fixed(task: &Task) -> Vec<FittedTransform> {
+    let fixed = task.target_transform().and_then(|transform| transform.fixed());
+    fixed.map_or(Vec::new(), |fixed| vec![fixed; task.columns_list().len()])
+}
+
+impl<F: Scalar> Model<F> {
+    /// Takes the means and standard deviations of features and targets from `data`, if the model standardises and has
+    /// none yet, the λ of targets that are [transformed](Task::transform) by one that is not known yet, and the names of the
+    /// columns, if it has none yet.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let features = array![[1.0, 7.0], [3.0, 7.0], [5.0, 7.0]];
+    /// let data = Dataset::new(features, array![[100.0], [200.0], [300.0]])?
+    ///     .with_feature_names(["area", "country"])?
+    ///     .with_target_names(["price"])?;
+    /// let mut model = Model::builder(2).task(Task::regression("price")).standardize().build::<f64>()?;
+    /// assert!(model.names().is_none());
+    /// model.fit_scaling(&data)?;
+    /// assert_eq!(model.constant_features(), [1]);                      // carries no information
+    /// assert_eq!(model.names().map(|names| &names.features), Some(&vec!["area".into(), "country".into()]));
+    /// model.parameters_mut().fill(0.0);
+    /// assert_eq!(model.predict(data.features())?["price"], array![[200.0], [200.0], [200.0]]); // the mean
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
+    pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
+        let (order, columns) = (self.feature_order(data)?, self.columns(data)?);
+        let transforms = self.fitted_transforms(data, &columns)?;
+        self.take_names(data, order.is_some());
+        self.scaling.transforms = transforms;
+        if !self.spec.standardizes || self.scaling.features.is_some() {
+            return Ok(());
+        }
+        let targets = columns.iter().enumerate().map(|(k, columns)| {
+            let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
+            takes_scaling.then(|| self.fit_targets(k, columns, data)).transpose()
+        });
+        let targets = targets.collect::<Result<_>>()?;
+        let features = Standardizer::of_features(data)?;
+        let features = match order {
+            None => features,
+            Some(order) => features.select(&order),
+        };
+        let transforms = std::mem::take(&mut self.scaling.transforms);
+        self.scaling = Scaling { features: Some(features), targets, transforms, ignores_constants: true };
+        self.note_coarse_features(data);
+        Ok(())
+    }
+
+    /// The transforms of a task's target columns, as they are fitted; `None` if the task has none, or they are still to be
+    /// fitted.
+    ///
+    /// ```
+    /// use polytask::data::{FittedTransform, TargetTransform};
+    /// use polytask::ndarray::array;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = Dataset::new(array![[1.0], [2.0], [3.0]], array![[1.0], [10.0], [100.0]])?;
+    /// let task = Task::regression("y0").transform(TargetTransform::box_cox());
+    /// let mut model = Model::builder(1).task(task).build::<f64>()?;
+    /// assert_eq!(model.fitted_transform("y0"), None);
+    /// assert!(model.predict(data.features()).is_err()); // in which unit?
+    /// model.fit_scaling(&data)?;
+    /// let Some([FittedTransform::BoxCox(lambda)]) = model.fitted_transform("y0") else { panic!("one column") };
+    /// assert!(lambda.abs() < 1e-9);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn fitted_transform(&self, task: &str) -> Option<&[FittedTransform]> {
+        let k = self.tasks().iter().position(|candidate| candidate.name() == task)?;
+        let transforms = &self.scaling.transforms[k];
+        (!transforms.is_empty()).then_some(transforms)
+    }
+
+    /// The transforms as they are after `data` has been seen: those that are known, and the others fitted to it.
+    fn fitted_transforms(
+        &self,
+        data: &Dataset<F>,
+        columns: &[Vec<usize>],
+    ) -> Result<Vec<Vec<FittedTransform>>> {
+        let of_task = |(k, columns): (usize, &Vec<usize>)| {
+            let known = &self.scaling.transforms[k];
+            match self.tasks()[k].target_transform() {
+                Some(transform) if known.is_empty() && !columns.is_empty() => {
+                    let targets = data.targets().select(Axis(1), columns);
+                    let weights = data.task_weights(columns)?;
+                    let weights = weights.as_ref().map(|weights| weights.view());
+                    transform.fit(targets.view(), weights).map_err(|error| error.within(self.place(k)))
+                }
+                _ => Ok(known.clone()),
+            }
+        };
+        columns.iter().enumerate().map(of_task).collect()
+    }
+
+    /// The means and deviations of a task's labels, transformed as the network is to learn them.
+    fn fit_targets(&self, task: usize, columns: &[usize], data: &Dataset<F>) -> Result<Standardizer<F>> {
+        let transforms = &self.scaling.transforms[task];
+        if transforms.is_empty() {
+            return Standardizer::of_labels(data, columns);
+        }
+        let mut targets = data.targets().select(Axis(1), columns);
+        for (transform, mut column) in transforms.iter().zip(targets.columns_mut()) {
+            column.mapv_inplace(|x| F::from_f64(transform.apply(x.to_f64())));
+        }
+        let weights = data.task_weights(columns)?;
+        Standardizer::fit(targets.view(), weights.as_ref().map(|weights| weights.view()))
+    }
+
+    /// Fails if a transform is still to be fitted.
+    pub(super) fn check_transforms(&self) -> Result<()> {
+        let unknown = |(task, known): (&Task, &Vec<FittedTransform>)| {
+            let is_unknown = task.target_transform().is_some() && known.is_empty();
+            (is_unknown && task.has_loss()).then(|| task.name().to_owned())
+        };
+        match self.tasks().iter().zip(&self.scaling.transforms).find_map(unknown) {
+            None => Ok(()),
+            Some(task) => {
+                let place = format!("transform of task {task:?}");
+                Err(Error::new(ErrorKind::Setting, place, "a lambda, since none was given", "none")
+                    .advise("fit the model, or call fit_scaling with the data it is to learn from"))
+            }
+        }
+    }
+}
