@@ -115,7 +115,8 @@ impl Checked<Classification> {
         let tasks = data.target_names().iter().zip(columns.columns());
         let tasks: Result<Vec<Task>> =
             tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect();
-        Ok(Fitted { members: self.settings.fit_members(data, &tasks?)?, kind: Classification(()) })
+        let (members, stopped) = self.settings.fit_members(data, &tasks?)?;
+        Ok(Fitted { members, kind: Classification(()), stopped })
     }
 }
 

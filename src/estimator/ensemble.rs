@@ -1,25 +1,62 @@
 //! Fitting several networks, each with rows of its own to stop early on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndarray::{Array2, ArrayView2};
 
-use super::Settings;
+use super::callbacks::{AfterEnd, Hidden};
+use super::{Settings, Stopped};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
 use crate::train::callback::EarlyStopping;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
 
+/// What ends a network as it should.
+const EARLY_STOPPING: &str = "early_stopping";
+
 /// How many steps a network takes at most if the epochs are not said, and how many epochs at least and at most.
 const STEPS: u64 = 20_000;
 const EPOCHS: (u64, u64) = (10, 300);
 
 impl Settings {
-    /// One network for each member, with these tasks, from this table.
-    pub(super) fn fit_members<F: Scalar>(&self, data: &Dataset<F>, tasks: &[Task]) -> Result<Vec<Model<F>>> {
+    /// One network for each member, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
+    pub(super) fn fit_members<F: Scalar>(
+        &self,
+        data: &Dataset<F>,
+        tasks: &[Task],
+    ) -> Result<(Vec<Model<F>>, Option<Stopped>)> {
         let parts = self.parts(data)?;
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
-        run_jobs(parts.len(), threads, |m| self.fit_member(m, data, &parts[m], tasks))
+        let first = Arc::new(AtomicUsize::new(usize::MAX));
+        let fitted = run_jobs(parts.len(), threads, |m| {
+            let after = AfterEnd::new(m, &first);
+            if after.is_so() {
+                return Ok(None);
+            }
+            let fitted = self.fit_member(m, data, &parts[m], tasks, after);
+            if !matches!(fitted, Ok((_, None))) {
+                first.fetch_min(m, Ordering::Relaxed);
+            }
+            Ok(Some(fitted))
+        })?;
+        let (mut members, mut stopped) = (Vec::with_capacity(fitted.len()), None);
+        // What comes after the first that was ended, or failed, depends on the number of threads.
+        for fitted in fitted.into_iter().flatten() {
+            let (model, ended_by) = fitted?;
+            let Some(by) = ended_by else {
+                members.push(model);
+                continue;
+            };
+            stopped = Some(Stopped { by, n_complete: members.len(), wanted: parts.len() });
+            if members.is_empty() {
+                members.push(model);
+            }
+            break;
+        }
+        Ok((members, stopped))
     }
 
     /// The rows that each member learns from and is judged on: of folds cut at random those in which the most targets
@@ -55,7 +92,8 @@ impl Settings {
         data: &Dataset<F>,
         part: &Fold,
         tasks: &[Task],
-    ) -> Result<Model<F>> {
+        after: AfterEnd,
+    ) -> Result<(Model<F>, Option<String>)> {
         let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
         // All labels of a rare target may be in the part that is held out: better seen twice than never.
         if (0..data.n_targets()).any(|k| !has_label(data, k, &part.train)) {
@@ -71,15 +109,20 @@ impl Settings {
         let per_epoch = learnt.n_rows().div_ceil(self.batch_size) as u64;
         let epochs = self.epochs.unwrap_or((STEPS / per_epoch).clamp(EPOCHS.0, EPOCHS.1));
         let patience = self.patience.unwrap_or((epochs / 3).max(1));
-        Trainer::new(self.rule())
+        let mut trainer = Trainer::new(self.rule())
             .schedule(Schedule::cosine(epochs.saturating_mul(per_epoch), 0.0))
             .batch_size(self.batch_size)
             .epochs(epochs)
             .seed(seed)
             .threads(1)
             .callback(EarlyStopping::new().patience(patience))
-            .fit_validated(&mut model, &learnt, &held_out)?;
-        Ok(model)
+            .callback(after);
+        for callback in &self.callbacks {
+            trainer = trainer.callback(Hidden(callback.clone()));
+        }
+        let history = trainer.fit_validated(&mut model, &learnt, &held_out)?;
+        let ended_by = history.stopped_by().filter(|by| *by != EARLY_STOPPING).map(str::to_owned);
+        Ok((model, ended_by))
     }
 }
 

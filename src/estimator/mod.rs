@@ -43,6 +43,7 @@
 //! predictions     within the range of labels   a network extrapolates wildly on rare rows
 //! ```
 
+mod callbacks;
 mod classifier;
 #[cfg(feature = "csv")]
 mod columns;
@@ -55,6 +56,7 @@ use std::marker::PhantomData;
 
 use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 
+pub use callbacks::Stopped;
 pub use classifier::{Classification, MultiTaskClassifier};
 #[cfg(feature = "persist")]
 pub use persist::EstimatorKind;
@@ -64,6 +66,7 @@ use crate::data::{Dataset, TargetTransform};
 use crate::kernel::MOST_THREADS;
 use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
+use crate::train::callback::Callback;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing, Warning};
 
 /// The settings of an estimator; `Kind` is [`Regression`] or [`Classification`].
@@ -125,6 +128,7 @@ pub struct Checked<Kind> {
 pub struct Fitted<Kind, F: Scalar> {
     members: Vec<Model<F>>,
     kind: Kind,
+    stopped: Option<Stopped>,
 }
 
 /// What both kinds have to say.
@@ -143,6 +147,7 @@ struct Settings {
     threads: Option<usize>,
     extrapolates: bool,
     transform: Option<TargetTransform>,
+    callbacks: Vec<Box<dyn Callback>>,
 }
 
 impl<Kind> Default for Estimator<Kind> {
@@ -161,6 +166,7 @@ impl<Kind> Default for Estimator<Kind> {
             threads: None,
             extrapolates: false,
             transform: None,
+            callbacks: Vec::new(),
         };
         Self { settings, kind: PhantomData }
     }
@@ -355,6 +361,43 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
+    /// Adds a callback, such as a progress bar or Ctrl-C; the training of each network is told of by a copy of it.
+    ///
+    /// If one ends a training, that ends the whole fit, and not with an error: the estimator has the networks before the
+    /// first that was ended, the same ones for any number of [`threads`](Self::threads). If there is none before it, it has
+    /// that one, with its best parameters so far. [`Fitted::stopped`] says which it was, and
+    /// [`warnings`](Fitted::warnings) too. (A callback called `early_stopping` ends its network alone, as the estimator's
+    /// own does.)
+    ///
+    /// ```
+    /// use polytask::ndarray::Array2;
+    /// use polytask::prelude::*;
+    /// use polytask::train::callback::each_step;
+    /// use std::ops::ControlFlow;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let x = Array2::from_shape_fn((40, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// let n_steps = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&n_steps);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).members(5).epochs(4).patience(9).threads(1);
+    /// let model = settings
+    ///     .callback(each_step(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+    ///         9 => ControlFlow::Break(()), // in the third network, each of which takes four steps
+    ///         _ => ControlFlow::Continue(()),
+    ///     }))
+    ///     .fit(&x, &x)?;
+    /// assert_eq!((model.members().len(), n_steps.load(Ordering::Relaxed)), (2, 10));
+    /// assert_eq!(model.stopped().expect("it was").wanted, 5);
+    /// assert!(model.warnings()[0].to_string().contains("2 of 5 networks are trained"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
+        self.settings.callbacks.push(Box::new(callback));
+        self
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -412,6 +455,21 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
         &self.members
     }
 
+    /// What ended the fit before all networks were trained, if something did.
+    pub fn stopped(&self) -> Option<&Stopped> {
+        self.stopped.as_ref()
+    }
+
+    fn of_stop(&self) -> impl Iterator<Item = Warning> {
+        let warning = |stopped: &Stopped| Warning::FewerMembers {
+            stopped_by: stopped.by.clone(),
+            members: self.members.len(),
+            wanted: stopped.wanted,
+            are_complete: stopped.n_complete > 0,
+        };
+        self.stopped.as_ref().map(warning).into_iter()
+    }
+
     /// The names of the targets.
     pub fn target_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.members[0].tasks().iter().map(|task| task.name())
@@ -420,7 +478,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each
     /// once.
     pub fn warnings(&self) -> Vec<Warning> {
-        each_once(self.members.iter().flat_map(Model::warnings))
+        each_once(self.of_stop().chain(self.members.iter().flat_map(Model::warnings)))
     }
 
     /// [`warnings`](Self::warnings), and what there is to say of predictions for `data`, each once.
@@ -444,7 +502,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// As [`Model::warnings_on`].
     pub fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         let of_members = self.members.iter().map(|member| member.warnings_on(data));
-        Ok(each_once(of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten()))
+        Ok(each_once(self.of_stop().chain(of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten())))
     }
 
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classification, Estimator, Fitted, Regression};
+use super::{Classification, Estimator, Fitted, Regression, Stopped};
 use crate::model::ESTIMATOR;
 use crate::persist::{Reader, Writer};
 use crate::{Error, ErrorKind, Model, Result, Scalar, file, loss};
@@ -21,6 +21,8 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, file, loss};
 struct About {
     kind: String,
     members: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<Stopped>,
 }
 
 impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
@@ -69,7 +71,10 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
                 .advise("save its members one by one"));
         }
         let mut writer = Writer::new()?;
-        writer.section(ESTIMATOR, &About { kind: K::NAME.into(), members: self.members.len() })?;
+        writer.section(
+            ESTIMATOR,
+            &About { kind: K::NAME.into(), members: self.members.len(), stopped: self.stopped.clone() },
+        )?;
         self.members[0].write_text(&mut writer)?;
         for (m, member) in self.members.iter().enumerate() {
             let within = |error: Error| error.within(format!("member {m}"));
@@ -89,7 +94,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
                 .advise("Model::load reads a model"));
         }
-        let About { kind, members } = reader.section(ESTIMATOR)?;
+        let About { kind, members, stopped } = reader.section(ESTIMATOR)?;
         if kind != K::NAME {
             return Err(Error::new(ErrorKind::File, "kind of estimator", K::NAME, kind));
         }
@@ -121,7 +126,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             number.is_some_and(is_member) || has_ranges && [SMALLEST, LARGEST].contains(&name)
         };
         match reader.names().find(|name| !is_known(name)) {
-            None => Ok(Self { members: all, kind }),
+            None => Ok(Self { members: all, kind, stopped }),
             Some(extra) => {
                 let expected = format!("those of a {} of {members} members", K::NAME);
                 Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))

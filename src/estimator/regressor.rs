@@ -142,7 +142,7 @@ impl Checked<Regression> {
             Some(transform) => Task::regression(target).transform(transform),
         };
         let tasks: Vec<Task> = data.target_names().iter().map(task).collect();
-        let members = self.settings.fit_members(data, &tasks)?;
+        let (members, stopped) = self.settings.fit_members(data, &tasks)?;
         let ranges = (!self.settings.extrapolates).then(|| {
             let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
             let of_target = |k: usize| {
@@ -152,7 +152,7 @@ impl Checked<Regression> {
             };
             (0..data.n_targets()).map(of_target).collect()
         });
-        Ok(Fitted { members, kind: Regression { ranges } })
+        Ok(Fitted { members, kind: Regression { ranges }, stopped })
     }
 }
 

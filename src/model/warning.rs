@@ -50,6 +50,17 @@ pub enum Warning {
     CoarseFeatures(Vec<String>),
     /// The file of the model has no names of features: columns are matched by position.
     NoFeatureNames,
+    /// An estimator has fewer networks than it was to have, because a callback has ended its training.
+    FewerMembers {
+        /// The callback.
+        stopped_by: String,
+        /// How many networks there are.
+        members: usize,
+        /// How many there were to be.
+        wanted: usize,
+        /// Whether they were trained to their end; if not, there is one.
+        are_complete: bool,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -76,6 +87,15 @@ impl fmt::Display for Warning {
                 "values that the scalar type hardly tells apart: {} (use f64, or subtract a base from them)",
                 listed(names)
             ),
+            Self::FewerMembers { stopped_by, members, wanted, are_complete: true } => {
+                write!(f, "ended by {stopped_by}: {members} of {wanted} networks are trained")
+            }
+            Self::FewerMembers { stopped_by, wanted, are_complete: false, .. } => {
+                write!(
+                    f,
+                    "ended by {stopped_by}: none of {wanted} networks is trained to its end, and one is used as it was"
+                )
+            }
             Self::NoFeatureNames => write!(
                 f,
                 "the file of the model has no names of features, so columns are matched by position (fit it anew)"

@@ -16,6 +16,7 @@ mod data_npy;
 mod data_npz;
 mod determinism;
 mod dropout;
+mod estimator_callbacks;
 mod estimators;
 mod evaluation;
 mod examples;

@@ -1,7 +1,7 @@
 //! Ending a training from outside: a flag, or Ctrl-C.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Callback, Controls, Event, Progress};
 use crate::Result;
@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 
 /// Ends a training after the step under way when a flag is raised, with the model so far.
 ///
-/// The flag is lowered when the training has ended, so that the next one is not ended by it too.
+/// The flag is lowered when the training has ended, so that the next one is not ended by it too. Trainings that have copies
+/// of one `Interrupt` and run at the same time, as the networks of an estimator do, are all ended: the last one lowers it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -29,13 +30,45 @@ use std::ops::ControlFlow;
 /// assert_eq!(trainer.fit(&mut model, &data)?.n_steps(), 50);
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Interrupt(Arc<AtomicBool>);
+#[derive(Debug)]
+pub struct Interrupt {
+    flag: Arc<AtomicBool>,
+    /// How many trainings are under way that look at the flag.
+    n_running: Arc<AtomicUsize>,
+    /// Whether this is one of them.
+    is_running: bool,
+}
+
+/// A copy for another training, which is not under way.
+impl Clone for Interrupt {
+    fn clone(&self) -> Self {
+        Self { flag: Arc::clone(&self.flag), n_running: Arc::clone(&self.n_running), is_running: false }
+    }
+}
+
+/// A training that fails is not told that it has ended.
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 impl Interrupt {
     /// Ends the training when `flag` is true.
     pub fn when(flag: Arc<AtomicBool>) -> Self {
-        Self(flag)
+        Self { flag, n_running: Arc::default(), is_running: false }
+    }
+
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.is_running, true) {
+            self.n_running.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_running) && self.n_running.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.flag.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Ends the training at the first Ctrl-C (SIGINT). A second Ctrl-C before it has ended, or one when no training
@@ -63,11 +96,11 @@ impl Interrupt {
     #[cfg(feature = "ctrlc")]
     pub fn on_ctrl_c() -> Result<Self> {
         use std::sync::Mutex;
-        static INSTALLED: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+        static INSTALLED: Mutex<Option<Interrupt>> = Mutex::new(None);
 
         let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(flag) = &*installed {
-            return Ok(Self(Arc::clone(flag)));
+        if let Some(installed) = &*installed {
+            return Ok(installed.clone());
         }
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
@@ -85,7 +118,7 @@ impl Interrupt {
             }
             _ => {}
         }
-        Ok(Self(Arc::clone(installed.insert(flag))))
+        Ok(installed.insert(Self::when(flag)).clone())
     }
 }
 
@@ -109,12 +142,11 @@ impl Callback for Interrupt {
 
     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         match event {
-            Event::Step if self.0.load(Ordering::Relaxed) => Ok(ControlFlow::Break(())),
-            Event::End => {
-                self.0.store(false, Ordering::Relaxed);
-                Ok(ControlFlow::Continue(()))
-            }
-            _ => Ok(ControlFlow::Continue(())),
+            Event::Start => self.begin(),
+            Event::Step if self.flag.load(Ordering::Relaxed) => return Ok(ControlFlow::Break(())),
+            Event::End => self.end(),
+            _ => {}
         }
+        Ok(ControlFlow::Continue(()))
     }
 }

@@ -20,8 +20,13 @@ use std::ops::ControlFlow;
 /// assert_eq!(history.n_steps(), 50);
 /// # Ok::<(), polytask::Error>(())
 /// ```
+///
+/// Copies of one `ProgressBar`, such as those of the networks of an estimator, are drawn below one another.
 #[derive(Clone, Debug, Default)]
-pub struct ProgressBar(Option<indicatif::ProgressBar>);
+pub struct ProgressBar {
+    bar: Option<indicatif::ProgressBar>,
+    all: indicatif::MultiProgress,
+}
 
 impl ProgressBar {
     /// A bar.
@@ -37,14 +42,14 @@ impl Callback for ProgressBar {
 
     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
         if event == Event::Start {
-            let bar = indicatif::ProgressBar::new(at.n_steps);
+            let bar = self.all.add(indicatif::ProgressBar::new(at.n_steps));
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}<{eta} {wide_msg}");
             bar.set_style(style.expect("a template of indicatif"));
             bar.set_position(at.step);
             bar.reset_eta();
-            self.0 = Some(bar);
+            self.bar = Some(bar);
         }
-        let Some(bar) = self.0.as_ref().filter(|bar| !bar.is_hidden()) else {
+        let Some(bar) = self.bar.as_ref().filter(|bar| !bar.is_hidden()) else {
             return Ok(ControlFlow::Continue(()));
         };
         match event {
