@@ -47,6 +47,27 @@ pub(super) fn fit(reader: &CsvReader, table: &Table, rows: Rows<'_>) -> Result<E
     Ok(Encoding { reader, columns, lenient: false, lenient_labels: false })
 }
 
+impl CsvReader {
+    /// [`fit_rows`](Self::fit_rows) to the training part of a table that is known as a whole: how its cells are written,
+    /// and which classes its targets have, is taken from all rows.
+    pub(crate) fn fit_part(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
+        let all: Vec<usize> = (0..table.n_rows()).collect();
+        fit(self, table, Rows { learnt: rows, seen: &all })
+    }
+
+    /// The targets whose labels have their weights in `column`.
+    pub(super) fn weighted_by<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_column = self.target_weights.iter().filter(move |(_, weights)| weights == column);
+        of_column.map(|(target, _)| target.as_str())
+    }
+
+    /// The order in which a person put the classes of a target.
+    pub(super) fn order_of(&self, name: &str) -> Option<&[String]> {
+        let target = self.targets.iter().find(|target| target.name == name)?;
+        (!target.order.is_empty()).then_some(&target.order)
+    }
+}
+
 /// What the settings and all columns together say about how numbers are written.
 fn hints(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Hints> {
     let mut hints = Hints {

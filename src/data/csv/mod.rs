@@ -228,18 +228,6 @@ impl CsvReader {
         self
     }
 
-    /// The targets whose labels have their weights in `column`.
-    fn weighted_by<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a str> {
-        let of_column = self.target_weights.iter().filter(move |(_, weights)| weights == column);
-        of_column.map(|(target, _)| target.as_str())
-    }
-
-    /// The order in which a person put the classes of a target.
-    fn order_of(&self, name: &str) -> Option<&[String]> {
-        let target = self.targets.iter().find(|target| target.name == name)?;
-        (!target.order.is_empty()).then_some(&target.order)
-    }
-
     /// Names the column that holds the weights of the rows: numbers of at least 0. There is an example at
     /// [`group_column`](Self::group_column).
     pub fn weights_column(mut self, name: impl Into<String>) -> Self {
@@ -603,12 +591,5 @@ impl CsvReader {
     #[track_caller]
     pub fn fit_rows(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
         fit::fit(self, table, fit::Rows { learnt: rows, seen: rows })
-    }
-
-    /// [`fit_rows`](Self::fit_rows) to the training part of a table that is known as a whole: how its cells are written,
-    /// and which classes its targets have, is taken from all rows.
-    pub(crate) fn fit_part(&self, table: &Table, rows: &[usize]) -> Result<Encoding> {
-        let all: Vec<usize> = (0..table.n_rows()).collect();
-        fit::fit(self, table, fit::Rows { learnt: rows, seen: &all })
     }
 }
