@@ -144,6 +144,7 @@ fn steady_steps_allocate_nothing() {
     // Sharing forms, with and without a lane for each task.
     let expert = || [Layer::dense(32, Activation::Relu), Layer::dense(16, Activation::Tanh)];
     for sharing in [
+        Sharing::cross_stitch(expert()),
         Sharing::mmoe(3, expert()),
         Sharing::omoe(3, expert()),
         ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into(),

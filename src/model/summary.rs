@@ -28,9 +28,9 @@ impl<F: Scalar> Model<F> {
     ///     model.summary(),
     ///     "1 feature, standardised; 4 parameters, 0 of them shared by all tasks\n\
     ///      24 bytes of activations per row, and as many again to train\n\
-    ///      layer           kind   in  out  parameters  bytes per row  belongs to\n\
-    ///      head.price.0    dense   1    1           2              8  price\n\
-    ///      head.visits.0   dense   1    1           2              8  visits\n\
+    ///      layer          kind   in  out  parameters  bytes per row  belongs to\n\
+    ///      head.price.0   dense   1    1           2              8  price\n\
+    ///      head.visits.0  dense   1    1           2              8  visits\n\
     ///      price: mean_squared_error, targets standardised (mean 200, deviation 100)\n\
     ///      visits: poisson, targets as they are: this loss does not take standardised ones\n"
     /// );

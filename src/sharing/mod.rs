@@ -11,6 +11,7 @@
 //! Tasks may have the same representation (then it is shared, and its delta is the sum of what the heads send
 //! back, or one lane per task) or each its own.
 
+mod cross_stitch;
 mod gate;
 mod independent;
 mod mixture_of_experts;
@@ -22,6 +23,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use cross_stitch::CrossStitch;
 pub use mixture_of_experts::MixtureOfExperts;
 pub use progressive::ProgressiveExtraction;
 
@@ -55,6 +57,8 @@ pub enum Sharing {
     SharedTrunk(Vec<Layer>),
     /// A trunk for each task, with nothing shared: the single-task baselines in one model.
     Independent(Vec<Layer>),
+    /// A network for each task, and learnt mixtures of all of them after every layer.
+    CrossStitch(CrossStitch),
     /// Experts for all tasks, and for each task a gate that weighs them (MMoE), or one gate (OMoE).
     MixtureOfExperts(MixtureOfExperts),
     /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
@@ -95,6 +99,11 @@ impl Sharing {
         ProgressiveExtraction::new(shared_experts, task_experts, layers).into()
     }
 
+    /// A network of these layers for each task, with learnt mixtures of all networks after every layer.
+    pub fn cross_stitch(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        CrossStitch::new(layers).into()
+    }
+
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
     /// [`BuiltSharing`]. A file cannot hold it.
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
@@ -110,6 +119,7 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
             Self::Independent(layers) => {
                 Ok(Box::new(independent::Independent::build(layers, tasks, context)?))
             }
+            Self::CrossStitch(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::MixtureOfExperts(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::ProgressiveExtraction(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::Custom(sharing) => {

@@ -190,10 +190,22 @@ def ple(*levels):
     return network
 
 
+def cross_stitch(p, x):
+    """With the matrix A of each layer put together from its diagonal and its other entries."""
+    n, streams = len(TASKS), [x for _ in TASKS]
+    for l, (width, phi) in enumerate([(WIDTH, torch.tanh), (3, F.silu)]):
+        outputs = [chain([dense(width, phi)], p, f"layer.{l}.{task}", z) for task, z in zip(TASKS, streams)]
+        own, others = p(f"stitch.{l}.own", 1, n), p(f"stitch.{l}.others", n, n - 1)
+        rows = [torch.cat([others[k, :k], own[0, k:k + 1], others[k, k:]]) for k in range(n)]
+        streams = torch.einsum("kj,jbn->kbn", torch.stack(rows), torch.stack(outputs))
+    return heads(p, streams)
+
+
 FORMS = {
     "mmoe": mmoe(3),
     "mmoe, hidden layers in the gates": mmoe(4, [dense(6, torch.tanh)]),
     "omoe": mmoe(3, one_gate=True),
+    "cross-stitch": cross_stitch,
     "cgc": ple((2, 1)),
     "ple 2": ple((1, 2), (2, 1)),
     "ple 3": ple((1, 1), (2, 2), (2, 1)),

@@ -66,6 +66,7 @@ fn threads_change_no_bit_of_any_sharing_form() {
     let layers = || [Layer::dense(64, Activation::Relu), Layer::dense(48, Activation::Tanh)];
     for sharing in [
         Sharing::shared_trunk(layers()),
+        Sharing::cross_stitch(layers()),
         Sharing::mmoe(4, layers()),
         Sharing::omoe(4, layers()),
         Sharing::cgc(2, 2, layers()),

@@ -184,7 +184,13 @@ fn models() {
         .task(Task::binary("yes"))
         .build::<f32>()
         .expect("valid settings");
-    let files = [&trained, &independent, &encoded, &experts, &extraction]
+    let stitched = Model::builder(3)
+        .sharing(Sharing::cross_stitch([Layer::dense(2, Activation::Relu)]))
+        .task(Task::binary("yes"))
+        .task(Task::regression("price"))
+        .build::<f32>()
+        .expect("valid settings");
+    let files = [&trained, &independent, &encoded, &experts, &extraction, &stitched]
         .map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };

@@ -85,6 +85,10 @@ fn a_model_that_cannot_be_built_says_why() {
     refused(mmoe(none), Setting, &["layers of experts", "at least 1"]);
     let narrow = MixtureOfExperts::new(3, [Layer::dense(0, Activation::Relu)]);
     refused(mmoe(narrow), Setting, &["width of expert.0.0", "at least 1"]);
+    let none = Sharing::cross_stitch(Vec::<Layer>::new());
+    refused(build(builder().sharing(none)), Setting, &["layers of a cross-stitch network", "at least 1"]);
+    let narrow = Sharing::cross_stitch([Layer::dense(0, Activation::Relu)]);
+    refused(build(builder().sharing(narrow)), Setting, &["width of layer.0.a.0", "at least 1"]);
     let cgc = |shared, own| build(builder().sharing(Sharing::cgc(shared, own, relu())));
     refused(cgc(0, 1), Setting, &["shared experts of level 0", "at least 1", "0"]);
     refused(cgc(1, 0), Setting, &["experts of a task of level 0", "at least 1", "0"]);

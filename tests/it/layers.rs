@@ -125,6 +125,7 @@ fn forms() -> Vec<(&'static str, Sharing)> {
         ("mmoe", Sharing::mmoe(3, expert())),
         ("mmoe, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("omoe", Sharing::omoe(3, expert())),
+        ("cross-stitch", Sharing::cross_stitch(expert())),
         ("cgc", Sharing::cgc(2, 1, expert())),
         ("ple 2", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (

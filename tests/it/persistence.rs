@@ -99,6 +99,7 @@ fn everything(sharing: Sharing) -> ModelBuilder {
     };
     let sharing = match sharing {
         Sharing::Independent(_) => Sharing::independent(layers(3)),
+        Sharing::CrossStitch(_) => Sharing::cross_stitch(layers(3)),
         Sharing::MixtureOfExperts(_) => MixtureOfExperts::new(2, layers(3)).gate(other_layers(2)).into(),
         Sharing::ProgressiveExtraction(_) => {
             let level = || [Layer::dense(2, Activation::Mish)];
@@ -179,6 +180,7 @@ fn a_loaded_model_is_the_saved_one_to_the_bit() -> Result<()> {
     for sharing in [
         Sharing::shared_trunk(none()),
         Sharing::independent(none()),
+        Sharing::cross_stitch(none()),
         Sharing::mmoe(0, none()),
         Sharing::cgc(0, 0, none()),
     ] {

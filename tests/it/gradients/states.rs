@@ -239,6 +239,7 @@ fn cases() -> Vec<Case> {
             Case::new("two trunks", Sharing::custom(TwoTrunks(layers())), false, form),
             Case::new("MMoE", Sharing::mmoe(2, layers()), false, form),
             Case::new("OMoE", Sharing::omoe(2, layers()), false, form),
+            Case::new("cross-stitch", Sharing::cross_stitch(layers()), false, form),
             Case::new("CGC", Sharing::cgc(1, 1, layers()), false, form),
             Case::new("PLE", ple(), false, form),
         ]);

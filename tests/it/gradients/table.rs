@@ -299,7 +299,7 @@ fn sharing_forms() -> Vec<Row> {
     rows
 }
 
-/// The forms that have experts.
+/// The forms between one trunk and a trunk for each task.
 pub fn mixtures() -> Vec<(&'static str, Sharing)> {
     let expert = || [dense(5, Activation::Tanh), dense(3, Activation::Gelu)];
     let gate = [dense(3, Activation::Tanh)];
@@ -307,6 +307,7 @@ pub fn mixtures() -> Vec<(&'static str, Sharing)> {
         ("MMoE", Sharing::mmoe(3, expert())),
         ("MMoE, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("OMoE", Sharing::omoe(3, expert())),
+        ("CrossStitch", Sharing::cross_stitch(expert())),
         ("CGC", Sharing::cgc(2, 1, expert())),
         ("PLE, two levels", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (
