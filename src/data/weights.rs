@@ -51,10 +51,12 @@ impl<F: Scalar> Dataset<F> {
     /// let data = Dataset::new(array![[0.0], [1.0]], array![[5.0, 1.0], [7.0, 0.0]])?
     ///     .with_target_names(["price", "sold"])?
     ///     .with_target_weights("price", array![3.0, 1.0])?;
-    /// let model = Model::builder(1).task(Task::regression("price")).task(Task::binary("sold")).build::<f64>()?;
+    /// let builder = Model::builder(1).task(Task::regression("price")).task(Task::binary("sold"));
+    /// let mut model = builder.build::<f64>()?;
+    /// model.parameters_mut().fill(0.0);
     /// let report = model.evaluate(&data)?;
     /// assert_eq!((report["price"].label_weight, report["sold"].label_weight), (4.0, 2.0));
-    /// assert_eq!(report["price"].loss, (3.0 * 25.0 + 49.0) / 4.0);     // the biases are 0 at first
+    /// assert_eq!(report["price"].loss, (3.0 * 25.0 + 49.0) / 4.0);
     /// let error = data.with_target_weights("price", array![1.0, -1.0]).unwrap_err().to_string();
     /// assert!(error.starts_with("weights of target `price`[1]: expected a finite number"), "{error}");
     /// # Ok::<(), polytask::Error>(())
