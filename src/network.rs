@@ -271,6 +271,7 @@ impl<F: Scalar> Network<F> {
     }
 
     /// Where a number of the running state is negative that cannot be.
+    #[cfg(feature = "persist")]
     pub(crate) fn negative_state(&self, state: &[F]) -> Option<usize> {
         let mut places = self.layouts.non_negative_state.iter().flat_map(|block| block.range());
         places.find(|&at| state[at] < F::ZERO)
