@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn gramians_and_sums_of_any_length() {
-        for len in [0, 1, 100, 1023, 1024, 1025, 3000] {
+        let lengths = [0, 1, 100, 1023, 1024, 1025, 3000];
+        for len in lengths.into_iter().take(if cfg!(miri) { 3 } else { lengths.len() }) {
             for n in [1, 2, 5] {
                 let rows = Array2::from_shape_vec((n, len), numbers(n * len)).unwrap();
                 let (flat, mut gramian) = (rows.as_slice().unwrap(), vec![1.0; n * n]);
