@@ -280,7 +280,10 @@ fn methods_that_see_whole_gradients_train_products() -> polytask::Result<()> {
         assert!(model.parameters().iter().all(|x| x.is_finite()) && model.parameters() != before);
         polytask::Result::Ok(model.parameters().to_vec())
     };
-    for (name, sharing) in &forms()[..2] {
+    let apart = builder(Sharing::independent([Layer::dense(5, Activation::Tanh)])).build::<f64>();
+    let refused = trainer().aggregate(Total).fit(&mut apart?, &data).unwrap_err();
+    assert!(refused.to_string().contains("parameters that tasks share"), "{refused}");
+    for (name, sharing) in &forms()[..1] {
         let plain = trained(sharing, trainer().balance(Equal::sum()), 1)?;
         let total = trained(sharing, trainer().aggregate(Total), 1)?;
         let furthest = plain.iter().zip(&total).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
