@@ -40,7 +40,7 @@ pub struct Column {
 /// let (_, encoding) = reader.read_from::<f64>(file.as_bytes(), "houses.csv")?;
 /// let contents: Vec<&Content> = encoding.columns().iter().map(|column| &column.content).collect();
 /// assert_eq!(contents[0], &Content::Numbers { mean: 550.0, constant: false, missing: 0, base: 0.0 });
-/// assert_eq!(contents[1], &Content::Texts { categories: vec!["flat".into()], missing: 1 });
+/// assert_eq!(contents[1], &Content::Texts { categories: vec!["flat".into()], other: false, missing: 1 });
 /// assert_eq!(contents[2].to_string(), "target, with the classes `barn`, `house`");
 /// # Ok::<(), polytask::Error>(())
 /// ```
