@@ -70,9 +70,9 @@ impl Checkpoints {
         Self { keep_last: files, ..self }
     }
 
-    /// Keeps as `best.safetensors` the checkpoint of the epoch after which [`Validation::total`], the losses on the
-    /// validation data summed with the tasks' own weights, was the smallest. A total that is not a number is never
-    /// that, and an error at the first validation.
+    /// Keeps as `best.safetensors` the checkpoint of the epoch after which
+    /// [`Validation::total`](super::Validation::total), the losses on the validation data summed with the tasks' own
+    /// weights, was the smallest. A total that is not a number is never that, and an error at the first validation.
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::metric::Direction;
 
-/// One task's part of a [`CrossValidated`].
+/// One task's part of a [`CrossValidated`](super::CrossValidated).
 ///
 /// ```
 /// use polytask::loss::Labels;
