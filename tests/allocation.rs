@@ -46,6 +46,20 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
+#[track_caller]
+fn assert_no_allocations(name: &str, trainer: &Trainer, model: &mut Model<f32>, data: &Dataset<f32>) {
+    let mut run = trainer.start(model, data).expect("valid settings");
+    let mut workspace = run.workspace(model, None);
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            run.step(model, data, &mut workspace).expect("a step");
+        }
+    };
+    // A method asked at every third step fills its buffers in the fourth.
+    steps(4);
+    assert_eq!(allocations(|| steps(40)), 0, "{name}");
+}
+
 /// One program without a harness, because the counter is one for the whole process.
 fn main() {
     steady_steps_allocate_nothing();
@@ -102,16 +116,7 @@ fn steady_steps_allocate_nothing() {
             .build::<f32>()
             .expect("valid settings");
         let trainer = trainer.batch_size(batch).steps(100);
-        let mut run = trainer.start(&model, &data).expect("valid settings");
-        let mut workspace = run.workspace(&model, None);
-        let mut steps = |n: usize| {
-            for _ in 0..n {
-                run.step(&mut model, &data, &mut workspace).expect("a step");
-            }
-        };
-        // A method asked at every third step fills its buffers in the fourth.
-        steps(4);
-        assert_eq!(allocations(|| steps(40)), 0, "{name}");
+        assert_no_allocations(name, &trainer, &mut model, &data);
     }
 
     // Layers other than dense ones.
@@ -130,15 +135,7 @@ fn steady_steps_allocate_nothing() {
             Model::builder(12).trunk(layers.clone()).task(Task::regression("y0").head(layers.clone()));
         let mut model = builder.task(Task::regression("y1")).build::<f32>().expect("valid settings");
         let trainer = trainer.batch_size(200).steps(100).threads(2);
-        let mut run = trainer.start(&model, &data).expect("valid settings");
-        let mut workspace = run.workspace(&model, None);
-        let mut steps = |n: usize| {
-            for _ in 0..n {
-                run.step(&mut model, &data, &mut workspace).expect("a step");
-            }
-        };
-        steps(4);
-        assert_eq!(allocations(|| steps(40)), 0, "layers");
+        assert_no_allocations("layers", &trainer, &mut model, &data);
     }
 
     // Sharing forms, with and without a lane for each task.
@@ -154,15 +151,7 @@ fn steady_steps_allocate_nothing() {
             let builder = Model::builder(12).sharing(sharing.clone()).task(Task::regression("y0"));
             let mut model = builder.task(Task::regression("y1")).build::<f32>().expect("valid settings");
             let trainer = trainer.batch_size(200).steps(100).threads(2);
-            let mut run = trainer.start(&model, &data).expect("valid settings");
-            let mut workspace = run.workspace(&model, None);
-            let mut steps = |n: usize| {
-                for _ in 0..n {
-                    run.step(&mut model, &data, &mut workspace).expect("a step");
-                }
-            };
-            steps(4);
-            assert_eq!(allocations(|| steps(40)), 0, "{sharing:?}");
+            assert_no_allocations(&format!("{sharing:?}"), &trainer, &mut model, &data);
         }
     }
 

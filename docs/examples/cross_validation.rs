@@ -6,7 +6,7 @@
 //! Prints the scores of each target, on all rows together and as mean and deviation over the folds. `rrmse` is the
 //! relative root mean squared error: 1 is what predicting the training mean would reach. Each row is predicted by the
 //! network that has not seen it, and nothing of a row that is held out is learnt, not even which categories there are.
-//! Rows without a label of a target do not count for it, and what is undefined is said to be. The third argument names a
+//! Rows without a label of a target do not count for it, and what is undefined is shown as such. The third argument names a
 //! file that receives the fold of each row, so that another program can use the same folds. What was found in the table
 //! is printed first; `--help` lists the options for what was not found rightly.
 

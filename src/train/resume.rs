@@ -36,12 +36,12 @@ impl Trainer {
     /// run. On the same `data` the steps that follow have the bits they would have had without the stop.
     ///
     /// The number of steps or epochs and the number of threads may be others than they were, and those that
-    /// [`allow_other_rates`](Self::allow_other_rates) is about, if that was said.
+    /// [`allow_other_rates`](Self::allow_other_rates) allows.
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
     /// setting is not what it was, which the message names; [`ErrorKind::Value`] if `data` is another table, unless
-    /// [`allow_other_table`](Self::allow_other_table) was said; those of [`start`](Self::start) if model or data
+    /// [`allow_other_table`](Self::allow_other_table) allows it; those of [`start`](Self::start) if model or data
     /// do not fit. Nothing is changed then.
     pub fn resume<F: Scalar>(
         &self,

@@ -7,6 +7,8 @@ use polytask::train::callback::EarlyStopping;
 use polytask::{ErrorKind, ModelBuilder, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
+use crate::hostile_settings::refused;
+
 fn builder(norm: BatchNorm) -> ModelBuilder {
     let layers = [Layer::dense(12, Activation::Identity), norm.into(), Layer::dense(8, Activation::Relu)];
     let inside = Layer::residual([Layer::from(norm), Layer::dense(6, Activation::Tanh)]);
@@ -24,14 +26,6 @@ fn trainer() -> Trainer {
 
 fn assert_same(a: &Model<f64>, b: &Model<f64>) {
     assert_eq!((a.parameters(), a.state()), (b.parameters(), b.state()));
-}
-
-#[track_caller]
-fn refused<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
-    let Err(error) = result else { panic!("no error, though {words:?} were expected") };
-    let text = error.to_string();
-    assert_eq!(error.kind(), kind, "{text}");
-    assert!(words.iter().all(|word| text.contains(word)), "{text:?} does not say {words:?}");
 }
 
 #[test]

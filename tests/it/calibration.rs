@@ -130,7 +130,7 @@ fn what_has_no_calibration_is_an_error_or_undefined() {
         assert_eq!((found_kind, value), (kind, None), "{text}");
         assert!(text.contains(words), "{text}");
     }
-    // What is predicted for a row without a label does not matter, and several columns are meaned where they have one.
+    // What is predicted for a row without a label does not matter, and several columns are averaged where they have one.
     let (p, t) = (array![[0.8, 0.3], [f64::NAN, 0.5]], array![[1.0, f64::NAN], [f64::NAN, f64::NAN]]);
     let value = Metric::CalibrationError { binning: ten }.evaluate(p.view(), &Labels::new(t.view()));
     assert_close(value.unwrap(), 0.2);

@@ -23,7 +23,7 @@ fn builder() -> ModelBuilder {
 
 /// Asserts that `result` is an error of `kind` whose text has all of `words`.
 #[track_caller]
-fn refused<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
+pub fn refused<T>(result: Result<T>, kind: ErrorKind, words: &[&str]) {
     let Err(error) = result else { panic!("no error, though {words:?} were expected") };
     let text = error.to_string();
     assert_eq!(error.kind(), kind, "{text}");
