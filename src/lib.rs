@@ -105,6 +105,7 @@ mod network;
 mod params;
 #[cfg(feature = "persist")]
 mod persist;
+mod registry;
 mod report;
 mod scalar;
 mod task;
@@ -137,6 +138,9 @@ pub use model::{GradientChecks, Model, ModelBuilder, ModelCheck, Predictions, Wa
 pub use network::Form;
 pub use network::{GramianScope, Network, Trace};
 pub use params::{Block, Layout};
+#[cfg(feature = "persist")]
+pub use registry::Registry;
+pub use registry::SavedAs;
 pub use report::{Report, TaskReport};
 pub use scalar::Scalar;
 pub use sharing::Sharing;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Classification, Estimator, Fitted, Regression, Stopped};
 use crate::model::ESTIMATOR;
 use crate::persist::{Reader, Writer};
-use crate::{Error, ErrorKind, Model, Result, Scalar, file, loss};
+use crate::{Error, ErrorKind, Model, Registry, Result, Scalar, file, loss};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
         Ok(writer)
     }
 
-    fn read(reader: &Reader<'_>) -> Result<Self> {
+    fn read(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
         if !reader.has_section(ESTIMATOR) {
             let expected = format!("a {} saved by polytask", K::NAME);
             return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
@@ -102,7 +102,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
         }
         let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
-        let first = Model::read(&reader.part("member.0.")).map_err(within(0))?;
+        let first = Model::read(&reader.part("member.0."), registry).map_err(within(0))?;
         let mut all = vec![first];
         // Each is in the file, or that is the end of it: no number says how much memory is taken.
         for m in 1..members {
@@ -163,8 +163,16 @@ impl<K: EstimatorKind> Estimator<K> {
     /// estimator, or is of the other precision; another kind if a name, a shape or a number in it is not what
     /// it should be.
     pub fn load<F: Scalar>(path: impl AsRef<Path>) -> Result<Fitted<K, F>> {
+        Self::load_with(path, &Registry::new())
+    }
+
+    /// [`load`](Self::load) for an estimator whose networks have parts of your own, which `registry` makes.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`ErrorKind::File`] if a part's kind is not registered or its settings are refused.
+    pub fn load_with<F: Scalar>(path: impl AsRef<Path>, registry: &Registry) -> Result<Fitted<K, F>> {
         let path = path.as_ref();
-        Self::from_bytes(&file::read(path)?).map_err(|error| error.within(path.display()))
+        Self::from_bytes_with(&file::read(path)?, registry).map_err(|error| error.within(path.display()))
     }
 
     /// [`load`](Self::load) from the bytes of a file.
@@ -172,7 +180,15 @@ impl<K: EstimatorKind> Estimator<K> {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes<F: Scalar>(bytes: &[u8]) -> Result<Fitted<K, F>> {
-        Fitted::read(&Reader::new(bytes)?)
+        Self::from_bytes_with(bytes, &Registry::new())
+    }
+
+    /// [`load_with`](Self::load_with) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn from_bytes_with<F: Scalar>(bytes: &[u8], registry: &Registry) -> Result<Fitted<K, F>> {
+        Fitted::read(&Reader::new(bytes)?, registry)
     }
 }
 

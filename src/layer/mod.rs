@@ -115,7 +115,7 @@ pub use residual::Residual;
 pub use scale::Scale;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
-use crate::{Result, Scalar};
+use crate::{Result, SavedAs, Scalar};
 
 /// The description of a layer.
 ///
@@ -148,7 +148,7 @@ pub enum Layer {
     /// `y = x ∘ s`.
     Scale(Scale),
     /// A layer of your own.
-    #[cfg_attr(feature = "persist", serde(skip))]
+    #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomLayer>),
 }
 
@@ -197,7 +197,7 @@ impl Layer {
     }
 
     /// A layer of your own: any type that implements [`BuildLayer`] for `f32` and for `f64`, as in [the
-    /// module's example](self). It cannot be saved to a file.
+    /// module's example](self). A file can hold it if it has a name there: [`BuildLayer::saved_as`].
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
     }
@@ -340,6 +340,13 @@ pub trait BuildLayer<F: Scalar> {
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the layer is outside its range.
     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>>;
+
+    /// What the layer is called in a file, from which `Model::load_with` (feature `persist`) makes it again; the page of
+    /// `Registry` has an example. By default it has no name there: a model with such a layer can only take parameters
+    /// from a file (`Model::load_weights`).
+    fn saved_as(&self) -> Option<SavedAs> {
+        None
+    }
 }
 
 /// A layer of your own, for `f32` and `f64`. Do not implement this trait yourself: every type that implements
@@ -361,6 +368,10 @@ pub trait CustomLayer: Debug + Send + Sync {
     /// Builds the layer for the scalar type of that name: a boxed `Box<dyn BuiltLayer<_>>`.
     #[doc(hidden)]
     fn build_for(&self, scalar: &str, context: &mut BuildContext<'_>) -> Result<Box<dyn Any>>;
+
+    /// What [`BuildLayer::saved_as`] returns.
+    #[doc(hidden)]
+    fn name_in_files(&self) -> Option<SavedAs>;
 }
 
 impl<T> CustomLayer for T
@@ -372,5 +383,32 @@ where
             "f32" => Box::new(BuildLayer::<f32>::build(self, context)?),
             _ => Box::new(BuildLayer::<f64>::build(self, context)?),
         })
+    }
+
+    fn name_in_files(&self) -> Option<SavedAs> {
+        BuildLayer::<f32>::saved_as(self)
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::registry::Registered for dyn CustomLayer {
+    const SORT: &'static str = "layer";
+    const VARIANT: &'static str = "Layer::Custom";
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        self.name_in_files()
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::Registry {
+    /// Adds a kind of layers, which `make` makes from the settings in a file.
+    #[must_use]
+    pub fn layer<L: CustomLayer + 'static>(
+        self,
+        kind: &str,
+        make: impl Fn(&str) -> Result<L> + Send + Sync + 'static,
+    ) -> Self {
+        self.with::<dyn CustomLayer>(kind, move |settings| Ok(Arc::new(make(settings)?)))
     }
 }

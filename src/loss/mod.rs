@@ -85,7 +85,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::{Result, Scalar, kernel};
+use crate::{Result, SavedAs, Scalar, kernel};
 
 mod binary;
 mod classes;
@@ -256,6 +256,35 @@ pub trait LossFunction<F: Scalar>: Debug + Send + Sync {
     /// Records which side of each kink every example is on, so that a gradient check can tell a kink from a
     /// mistake. Losses that are twice differentiable everywhere leave this empty.
     fn branches(&self, _outputs: ArrayView2<'_, F>, _labels: &Labels<'_, F>, _record: &mut dyn FnMut(i64)) {}
+
+    /// What the loss is called in a file, as [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as); by default, it
+    /// has no name there.
+    fn saved_as(&self) -> Option<SavedAs> {
+        None
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::registry::Registered for dyn CustomLoss {
+    const SORT: &'static str = "loss";
+    const VARIANT: &'static str = "Loss::Custom";
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        LossFunction::<f32>::saved_as(self)
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::Registry {
+    /// Adds a kind of losses, which `make` makes from the settings in a file.
+    #[must_use]
+    pub fn loss<L: CustomLoss + 'static>(
+        self,
+        kind: &str,
+        make: impl Fn(&str) -> Result<L> + Send + Sync + 'static,
+    ) -> Self {
+        self.with::<dyn CustomLoss>(kind, move |settings| Ok(Arc::new(make(settings)?)))
+    }
 }
 
 /// The predictions of a loss without a link.
@@ -359,5 +388,8 @@ impl<F: Scalar, L: LossFunction<F> + ?Sized> LossFunction<F> for Arc<L> {
     }
     fn branches(&self, outputs: ArrayView2<'_, F>, labels: &Labels<'_, F>, record: &mut dyn FnMut(i64)) {
         (**self).branches(outputs, labels, record);
+    }
+    fn saved_as(&self) -> Option<SavedAs> {
+        (**self).saved_as()
     }
 }

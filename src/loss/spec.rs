@@ -139,7 +139,7 @@ pub enum Loss {
         temperature: f64,
     },
     /// A loss of your own.
-    #[cfg_attr(feature = "persist", serde(skip))]
+    #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomLoss>),
 }
 
@@ -353,7 +353,7 @@ impl Loss {
         Self::ApproxNdcg { temperature: 0.1 }
     }
 
-    /// A loss of your own.
+    /// A loss of your own. A file can hold it if it has a name there: [`LossFunction::saved_as`].
     pub fn custom(loss: impl CustomLoss + 'static) -> Self {
         Self::Custom(Arc::new(loss))
     }

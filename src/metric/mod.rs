@@ -63,7 +63,7 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 
 use crate::loss::Labels;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, SavedAs};
 
 mod boxes;
 mod calibration;
@@ -177,7 +177,7 @@ pub enum Metric {
     /// Intersection over union of the predicted and the true box, averaged over the rows.
     MeanIou,
     /// Your own metric.
-    #[cfg_attr(feature = "persist", serde(skip))]
+    #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn MetricFunction>),
 }
 
@@ -234,6 +234,35 @@ pub trait MetricFunction: Debug + Send + Sync {
     /// The value for `predictions` (`n × output width`); `None` if it is undefined. A value that is not finite
     /// counts as undefined too.
     fn evaluate(&self, predictions: ArrayView2<'_, f64>, labels: &Labels<'_, f64>) -> Option<f64>;
+
+    /// What the metric is called in a file, as [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as); by default,
+    /// it has no name there.
+    fn saved_as(&self) -> Option<SavedAs> {
+        None
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::registry::Registered for dyn MetricFunction {
+    const SORT: &'static str = "metric";
+    const VARIANT: &'static str = "Metric::Custom";
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        MetricFunction::saved_as(self)
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::Registry {
+    /// Adds a kind of metrics, which `make` makes from the settings in a file.
+    #[must_use]
+    pub fn metric<M: MetricFunction + 'static>(
+        self,
+        kind: &str,
+        make: impl Fn(&str) -> Result<M> + Send + Sync + 'static,
+    ) -> Self {
+        self.with::<dyn MetricFunction>(kind, move |settings| Ok(Arc::new(make(settings)?)))
+    }
 }
 
 /// Two functions are equal if they are the same object.

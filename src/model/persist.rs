@@ -17,7 +17,7 @@ use crate::data::{Names, Standardizer};
 use crate::kernel::Aligned;
 use crate::network::MOST_PARAMETERS;
 use crate::persist::{Reader, Writer};
-use crate::{Error, ErrorKind, Result, Scalar, file};
+use crate::{Error, ErrorKind, Registry, Result, Scalar, file};
 
 /// What the names of a run's tensors begin with: a checkpoint is a model with these beside it.
 pub(crate) const RUN: &str = "run.";
@@ -97,13 +97,22 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read, is cut off or otherwise not what it should be; if it
-    /// has the other precision; or if the model has a custom layer, sharing form, loss or metric:
-    /// build it as it was built, and call [`load_weights`](Self::load_weights). Of the kinds of
+    /// has the other precision; or if the model has a layer, sharing form, loss or metric of your own:
+    /// [`load_with`](Self::load_with) loads those that have a name in files; for others build the model as it was built,
+    /// and call [`load_weights`](Self::load_weights). Of the kinds of
     /// [`build`](super::ModelBuilder::build), and [`ErrorKind::Shape`] or [`ErrorKind::Value`], if what is in
     /// the file does not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, &Registry::new())
+    }
+
+    /// [`load`](Self::load) for a model with parts of your own, which `registry` makes: see the example of [`Registry`].
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`ErrorKind::File`] if a part's kind is not registered or its settings are refused.
+    pub fn load_with(path: impl AsRef<Path>, registry: &Registry) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(&file::read(path)?).map_err(|error| error.within(path.display()))
+        Self::from_bytes_with(&file::read(path)?, registry).map_err(|error| error.within(path.display()))
     }
 
     /// [`load`](Self::load) from the bytes of a file.
@@ -123,12 +132,20 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(bytes, &Registry::new())
+    }
+
+    /// [`load_with`](Self::load_with) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn from_bytes_with(bytes: &[u8], registry: &Registry) -> Result<Self> {
         let reader = Reader::new(bytes)?;
         if reader.has_section(ESTIMATOR) {
             return Err(Error::new(ErrorKind::File, "header", "a single model", "an estimator of several")
                 .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
         }
-        Self::read(&reader)
+        Self::read(&reader, registry)
     }
 
     /// Takes the parameters from a file, by name and shape, and the scaling and the names of the columns, if they are
@@ -319,13 +336,14 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Builds the model in a file.
-    pub(crate) fn read(reader: &Reader<'_>) -> Result<Self> {
+    pub(crate) fn read(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
         if !reader.is_ours() {
             return Err(Error::new(ErrorKind::File, "header", "a model saved by polytask", "tensors alone")
                 .advise("build the model and take them with load_weights or load_pytorch"));
         }
         check_precision::<F>(reader)?;
-        let Some(spec) = reader.section::<Option<ModelBuilder>>("architecture")? else {
+        let architecture = registry.reading(|| reader.section::<Option<ModelBuilder>>("architecture"))?;
+        let Some(spec) = architecture else {
             let own: Option<String> = reader.section("own")?;
             return Err(Error::new(
                 ErrorKind::File,
@@ -528,14 +546,13 @@ impl<F: Scalar> Model<F> {
 }
 
 impl ModelBuilder {
-    /// The settings as a file holds them; where something is a person's own, what.
+    /// The settings as a file holds them; where something is a person's own that has no name in files, what.
     fn described(&self) -> (Option<&Self>, Option<String>) {
         match serde_json::to_string(self) {
             Ok(_) => (Some(self), None),
             Err(cause) => {
                 let cause = cause.to_string();
-                let name = cause.strip_prefix("the enum variant ").unwrap_or(&cause);
-                (None, Some(name.split(" cannot").next().unwrap_or(name).to_owned()))
+                (None, Some(cause.split(" cannot").next().unwrap_or(&cause).to_owned()))
             }
         }
     }

@@ -29,7 +29,7 @@ pub use progressive::ProgressiveExtraction;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
-use crate::{Result, Scalar};
+use crate::{Result, SavedAs, Scalar};
 
 /// A sharing form to build.
 ///
@@ -64,7 +64,7 @@ pub enum Sharing {
     /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
     ProgressiveExtraction(ProgressiveExtraction),
     /// A form of your own.
-    #[cfg_attr(feature = "persist", serde(skip))]
+    #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomSharing>),
 }
 
@@ -105,7 +105,7 @@ impl Sharing {
     }
 
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
-    /// [`BuiltSharing`]. A file cannot hold it.
+    /// [`BuiltSharing`]. A file can hold it if it has a name there: [`BuildSharing::saved_as`].
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
         Self::Custom(Arc::new(sharing))
     }
@@ -251,6 +251,12 @@ pub trait BuildSharing<F: Scalar> {
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the form is outside its range.
     fn build(&self, tasks: &[&str], context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltSharing<F>>>;
+
+    /// What the form is called in a file, as [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as); by default, it
+    /// has no name.
+    fn saved_as(&self) -> Option<SavedAs> {
+        None
+    }
 }
 
 /// A sharing form of your own, for either scalar. You do not implement this trait: whatever implements
@@ -260,6 +266,10 @@ pub trait CustomSharing: Debug + Send + Sync {
     #[doc(hidden)]
     fn build_for(&self, scalar: &str, tasks: &[&str], context: &mut BuildContext<'_>)
     -> Result<Box<dyn Any>>;
+
+    /// What [`BuildSharing::saved_as`] returns.
+    #[doc(hidden)]
+    fn name_in_files(&self) -> Option<SavedAs>;
 }
 
 impl<T> CustomSharing for T
@@ -276,5 +286,32 @@ where
             "f32" => Box::new(BuildSharing::<f32>::build(self, tasks, context)?),
             _ => Box::new(BuildSharing::<f64>::build(self, tasks, context)?),
         })
+    }
+
+    fn name_in_files(&self) -> Option<SavedAs> {
+        BuildSharing::<f32>::saved_as(self)
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::registry::Registered for dyn CustomSharing {
+    const SORT: &'static str = "sharing";
+    const VARIANT: &'static str = "Sharing::Custom";
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        self.name_in_files()
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::Registry {
+    /// Adds a kind of sharing forms, which `make` makes from the settings in a file.
+    #[must_use]
+    pub fn sharing<S: CustomSharing + 'static>(
+        self,
+        kind: &str,
+        make: impl Fn(&str) -> Result<S> + Send + Sync + 'static,
+    ) -> Self {
+        self.with::<dyn CustomSharing>(kind, move |settings| Ok(Arc::new(make(settings)?)))
     }
 }

@@ -48,6 +48,7 @@ mod planted_bugs;
 mod plots;
 mod products;
 mod random_trainings;
+mod registry;
 mod resuming;
 #[cfg(unix)]
 mod saving;
