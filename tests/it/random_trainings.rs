@@ -9,6 +9,7 @@ use polytask::balance::{
     Famo, Gls, GradDrop, GradNorm, GradVac, Imtl, ImtlG, ImtlL, Mgda, MoCo, NashMtl, PcGrad, Rlw,
     ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
 };
+use polytask::data::TargetTransform;
 use polytask::layer::BatchNorm;
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{ParameterGroups, Plateau};
@@ -85,6 +86,12 @@ fn task(rng: &mut Rng, name: String) -> (Task, Labels) {
     };
     let task = if rng.random_bool(0.2) { task.head(layers(rng, 2)) } else { task };
     let task = if rng.random_bool(0.3) { task.weight(one(rng, &[0.0, 1e-3, 0.5, 20.0])) } else { task };
+    let is_transformed = matches!(labels, Labels::Quantity) && rng.random_bool(0.15);
+    let task = match is_transformed {
+        // One that not all labels have refuses.
+        true => task.transform(one(rng, &[TargetTransform::yeo_johnson(), TargetTransform::Log1p])),
+        false => task,
+    };
     (task, labels)
 }
 
