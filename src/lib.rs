@@ -120,6 +120,7 @@ pub mod layer;
 pub mod loss;
 pub mod metric;
 pub mod optim;
+pub mod penalty;
 pub mod plot;
 pub mod sharing;
 pub mod train;

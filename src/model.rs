@@ -264,14 +264,28 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// The gradient of the weighted sum of losses, laid out like θ; every entry is written.
+    /// The gradient of the objective, laid out like θ; every entry is written. The objective is the weighted sum of losses,
+    /// and the [`penalty`](Self::penalty) if there is one, whatever the weights are ([`Network::backward`] is without it).
     ///
     /// # Panics
     /// If the trace holds no forward, or the gradient or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+        self.backward_of_losses(trace, weights, gradient);
+        self.network.add_penalty_gradient(&self.theta, gradient);
+    }
+
+    /// The gradient of the weighted sum of losses alone: of a part of a batch, to which nothing is added.
+    #[track_caller]
+    pub(crate) fn backward_of_losses(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
         self.assert_own(trace);
         self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
+    }
+
+    /// The terms of the objective that depend on the parameters alone, summed: those of the settings
+    /// ([`ModelBuilder::penalty`]) and those of the sharing form. 0 where there are none.
+    pub fn penalty(&self) -> f64 {
+        self.network.penalty(&self.theta)
     }
 
     /// Updates the layers' running state after a step on the batch in the trace. [`Trainer`](crate::Trainer) does it; in
@@ -284,8 +298,9 @@ impl<F: Scalar> Model<F> {
         self.network.update_state(trace, &mut self.state);
     }
 
-    /// The weighted sum of losses at `theta` as a function that [`gradcheck`](crate::gradcheck) can check: its
-    /// value, and what the probe asks for: the gradient, each task's part of it, the branches taken.
+    /// The objective at `theta`, the weighted sum of losses and penalties, as a function that
+    /// [`gradcheck`](crate::gradcheck) can check: its value, and what the probe asks for: the gradient, the part of it that
+    /// each task and each penalty adds, the branches taken.
     /// [`check_gradients`](Self::check_gradients) does this, and more, in one line.
     ///
     /// ```
@@ -332,7 +347,9 @@ impl<F: Scalar> Model<F> {
             }
         }
         let losses = trace.losses().iter().zip(&weights.own);
-        losses.map(|(&loss, &weight)| F::from_f64(weight) * F::from_f64(loss)).sum()
+        let losses: F = losses.map(|(&loss, &weight)| F::from_f64(weight) * F::from_f64(loss)).sum();
+        let penalties = self.network.penalties().iter();
+        losses + penalties.map(|penalty| check::probe_penalty(&**penalty, theta, probe)).sum()
     }
 
     /// The weights of the tasks' losses in the total.
@@ -391,7 +408,7 @@ impl<F: Scalar> Model<F> {
 
     /// A gradient laid out like θ: the shared part is `direction`, computed from the
     /// [`task_gradients`](Self::task_gradients) of the batch; the parts owned by a task are its gradient times its weight
-    /// in `own`.
+    /// in `own`. The gradient of the [`penalty`](Self::penalty) is added to both.
     ///
     /// ```
     /// use polytask::balance::Weights;
@@ -418,6 +435,7 @@ impl<F: Scalar> Model<F> {
     pub fn backward_along(&self, trace: &mut Trace<F>, direction: &[f64], own: &[f64], gradient: &mut [F]) {
         self.assert_own(trace);
         self.network.backward_along(&trace.pass(&self.theta, &self.state), trace, direction, own, gradient);
+        self.network.add_penalty_gradient(&self.theta, gradient);
     }
 
     /// Whether a task's loss compares rows of a group, which must then be in one batch.

@@ -35,6 +35,7 @@ mod gramian;
 mod head;
 mod layers;
 mod objective;
+mod penalties;
 mod product;
 mod scope;
 mod sketch;
@@ -52,6 +53,7 @@ use crate::arena::{ActivationBlock, RowsMut};
 use crate::kernel;
 use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
 use crate::loss::LossFunction;
+use crate::penalty::PenaltyFunction;
 use crate::sharing::{BuildSharing, BuiltSharing, Piece};
 use crate::{Block, Error, ErrorKind, Init, Layout, Result, Scalar, Sharing, Task};
 
@@ -133,6 +135,7 @@ pub struct Network<F: Scalar> {
     cuts: Vec<Range<usize>>,
     /// The affine maps of the shared layers.
     affine: Vec<Affine>,
+    penalties: Vec<Box<dyn PenaltyFunction<F>>>,
     /// The representation, if there is one that all heads read and that depends on the whole sharing form.
     common: Option<ActivationBlock>,
 }
@@ -208,7 +211,7 @@ impl<F: Scalar> Network<F> {
                 "the pieces of layers must follow one another in θ and cover all of it, but none begins at {at}"
             );
         }
-        let affine = sharing.affine();
+        let (affine, penalties) = (sharing.affine(), sharing.penalties());
         let reads = heads.first().map(|head| head.reads).filter(|reads| {
             let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
@@ -228,6 +231,7 @@ impl<F: Scalar> Network<F> {
             pieces,
             cuts,
             affine,
+            penalties,
             common,
         })
     }

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::kernel;
+use crate::{Error, ErrorKind, Result, kernel};
 
 /// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
 ///
@@ -173,6 +173,23 @@ impl Layout {
         self.places.get(name).map(|&at| self.entries[at].1)
     }
 
+    /// The blocks whose names match `pattern`, in which `*` stands for any text, in the order of θ. `place` says in messages
+    /// whose pattern it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`] if no block matches.
+    pub(crate) fn matching(&self, place: &str, pattern: &str) -> Result<Vec<(&str, Block)>> {
+        let found: Vec<_> = self.blocks().filter(|(name, _)| matches(pattern, name)).collect();
+        if found.is_empty() {
+            const SHOWN: usize = 20;
+            let all: Vec<&str> = self.blocks().map(|(name, _)| name).collect();
+            let more = if all.len() > SHOWN { ", and more" } else { "" };
+            let expected = format!("one of {:?}{more}, or `*` in a part of it", &all[..all.len().min(SHOWN)]);
+            return Err(Error::new(ErrorKind::Name, place, expected, "none that matches"));
+        }
+        Ok(found)
+    }
+
     /// The name of the parameter `theta[index]` in messages: `trunk.0.weight[2, 5]`, or `trunk.0.bias[5]`.
     ///
     /// # Panics
@@ -189,5 +206,40 @@ impl Layout {
             _ => write!(text, "[{row}, {col}]"),
         };
         text
+    }
+}
+
+/// Whether `name` is `pattern`, in which `*` stands for any text.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(start) else { return false };
+    match rest.is_empty() {
+        true => true,
+        false => name.char_indices().map(|(at, _)| &name[at..]).any(|tail| matches(rest, tail)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, expected) in [
+            ("trunk.0.bias", "trunk.0.bias", true),
+            ("trunk.0.bias", "trunk.0.bia", false),
+            ("*", "head.price.0.weight", true),
+            ("*.bias", "trunk.0.bias", true),
+            ("*.bias", "trunk.0.bias.weight", false),
+            ("head.*.weight", "head.price.0.weight", true),
+            ("head.*.weight", "head.weight", false),
+            ("*price*", "head.price.0.weight", true),
+            ("*.*.*.*.*", "head.price.0.weight", false),
+            ("head.*", "head.größe.0.bias", true),
+            ("*ße*", "head.größe.0.bias", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
     }
 }

@@ -336,6 +336,7 @@ fn sharing_forms_and_batches_of_several_chunks() {
         ("independent, empty", Sharing::independent(none)),
         ("MMoE", Sharing::mmoe(2, layers())),
         ("OMoE", Sharing::omoe(2, layers())),
+        ("soft sharing", Sharing::soft(0.3, layers())),
         ("cross-stitch", Sharing::cross_stitch(layers())),
         ("CGC", Sharing::cgc(1, 1, layers())),
         ("PLE", ProgressiveExtraction::new(1, 1, layers()).level(1, 1, layers()).into()),

@@ -7,6 +7,7 @@ use super::binding::Bindings;
 use super::{Model, Scaling};
 use crate::loss::Loss;
 use crate::network::MOST_PARAMETERS;
+use crate::penalty::Penalty;
 use crate::{Error, ErrorKind, Layer, Network, Result, Scalar, Sharing, Task};
 
 /// The settings of a model; they carry no scalar type, so one builder makes an `f32` model and its `f64` twin.
@@ -38,6 +39,8 @@ pub struct ModelBuilder {
     pub(super) seed: u64,
     #[cfg_attr(feature = "persist", serde(default))]
     pub(super) standardizes: bool,
+    #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub(super) penalties: Vec<Penalty>,
 }
 
 impl Model<f32> {
@@ -49,6 +52,7 @@ impl Model<f32> {
             tasks: Vec::new(),
             seed: 0,
             standardizes: false,
+            penalties: Vec::new(),
         }
     }
 }
@@ -81,6 +85,26 @@ impl ModelBuilder {
     #[must_use]
     pub fn task(mut self, task: Task) -> Self {
         self.tasks.push(task);
+        self
+    }
+
+    /// Adds a [penalty](crate::penalty) to the objective: a term that depends on the parameters alone. Training steps add
+    /// its gradient to that of the tasks' losses, and gradient checks include it; evaluation does not.
+    ///
+    /// ```
+    /// use polytask::penalty::Penalty;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).task(Task::regression("elbow"));
+    /// let mut model = builder.penalty(Penalty::l2("head.*.weight", 100.0)).build::<f64>()?;
+    /// Trainer::new(Sgd::new(0.005)).steps(200).fit(&mut model, &data)?;
+    /// assert!(model.parameters()[..10].iter().all(|weight| weight.abs() < 0.1)); // a strong one
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn penalty(mut self, penalty: Penalty) -> Self {
+        self.penalties.push(penalty);
         self
     }
 
@@ -121,7 +145,8 @@ impl ModelBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Setting`] if there is no feature or no task, or a setting is outside its range;
-    /// [`ErrorKind::Name`] if two tasks have the same name, one has none, or a product's factor does not exist;
+    /// [`ErrorKind::Name`] if two tasks have the same name, one has none, a product's factor does not exist, or no block
+    /// has the name that a penalty looks for;
     /// [`ErrorKind::Shape`] if a metric does not fit its task.
     pub fn build<F: Scalar>(&self) -> Result<Model<F>> {
         F::model(self)
@@ -171,6 +196,7 @@ impl ModelBuilder {
             }
         }
         let network = Network::within(most_numbers, self.n_features, &self.sharing, &self.tasks)?;
+        let network = network.with_penalties(&self.penalties)?;
         for (k, task) in self.tasks.iter().enumerate() {
             let (targets, predictions) = network.widths(k);
             if task.target_transform().is_some()

@@ -8,6 +8,7 @@ use crate::balance::Weights;
 use crate::data::Batch;
 use crate::gradcheck::{self, Check, GradientReport, Probe, Settings, Uncertain, Verdict};
 use crate::layer::Mode;
+use crate::penalty::PenaltyFunction;
 use crate::{Result, Scalar, Trace};
 
 /// What [`Model::check_gradients`] found; `{checks}` prints the reports of what did not pass.
@@ -28,16 +29,19 @@ use crate::{Result, Scalar, Trace};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GradientChecks {
-    /// The weighted sum of the tasks' losses.
+    /// The objective: the weighted sum of the tasks' losses and the penalties.
     pub sum: GradientReport,
     /// Each task's own loss, by name. Blocks that a task does not reach have a gradient of 0 and pass.
     pub tasks: Vec<(String, GradientReport)>,
+    /// Each [penalty](crate::penalty), by name. Blocks that it does not depend on have a gradient of 0 and pass.
+    pub penalties: Vec<(String, GradientReport)>,
 }
 
 impl GradientChecks {
     /// Whether all derivatives agree, and nothing was left in doubt.
     pub fn passed(&self) -> bool {
-        self.sum.passed() && self.tasks.iter().all(|(_, report)| report.passed())
+        let parts = self.tasks.iter().chain(&self.penalties);
+        self.sum.passed() && parts.map(|(_, report)| report).all(GradientReport::passed)
     }
 
     /// The layers that have a mistake, each with the tasks whose losses see it there: of each loss that fails, the layer
@@ -61,7 +65,8 @@ impl GradientChecks {
     fn of(&self, verdict: Verdict) -> impl Iterator<Item = (String, &GradientReport)> {
         let sum = std::iter::once(("the weighted sum of losses".to_owned(), &self.sum));
         let tasks = self.tasks.iter().map(|(task, report)| (format!("the loss of task {task:?}"), report));
-        sum.chain(tasks).filter(move |(_, report)| report.verdict == verdict)
+        let penalties = self.penalties.iter().map(|(name, report)| (format!("the penalty {name}"), report));
+        sum.chain(tasks).chain(penalties).filter(move |(_, report)| report.verdict == verdict)
     }
 
     /// One report for each mistake, however many losses see it.
@@ -86,8 +91,18 @@ impl GradientChecks {
             };
             write!(f, "\n\n{place}, {seen}. For task {task:?}:\n\n{report}")?;
         }
+        let mut wrong_penalties =
+            self.penalties.iter().filter(|(_, report)| report.verdict == Verdict::Fail).peekable();
+        let is_in_penalty = wrong_penalties.peek().is_some();
+        for (name, report) in wrong_penalties {
+            write!(
+                f,
+                "\n\nA mistake is in the penalty {name}, which depends on the parameters alone:\n\n{report}"
+            )?;
+        }
         // A mistake in the weights of the tasks, or where their deltas meet, is in no loss of one task.
-        if self.sum.verdict == Verdict::Fail && !is_told(self.sum.first_wrong().unwrap_or_default()) {
+        let is_told = is_in_penalty || is_told(self.sum.first_wrong().unwrap_or_default());
+        if self.sum.verdict == Verdict::Fail && !is_told {
             write!(f, "\n\nFor the weighted sum of losses:\n\n{}", self.sum)?;
         }
         Ok(())
@@ -168,24 +183,50 @@ impl<F: Scalar> Check<OnBatch<'_, F>> {
             point.extend(model.features_of_row(&binding, batch.dataset, row));
         }
 
-        let check = |weights: &Weights, settings: &Settings, trace: &mut Trace<F>| {
-            let loss = |point: &[F], probe: &mut Probe<'_, F>| model.probe_at(point, weights, trace, probe);
+        let check = |terms: Terms<'_, F>, settings: &Settings, trace: &mut Trace<F>| {
+            let loss = |point: &[F], probe: &mut Probe<'_, F>| model.probe_at(point, &terms, trace, probe);
             Check { settings: settings.clone(), ..gradcheck::check(&point, loss).named(&layout) }.run()
         };
-        let weights = model.loss_weights();
-        let mut sum = check(&weights, &settings, &mut trace);
+        let (weights, penalties) = (model.loss_weights(), model.network.penalties());
+        let all = Terms { weights: &weights, penalties };
+        let mut sum = check(all, &settings, &mut trace);
         let free = model.free_biases(&point, &sum, &mut trace);
         if !free.is_empty() {
             let zero_in = [settings.zero_in.clone(), free].concat();
-            sum = check(&weights, &Settings { zero_in, ..settings.clone() }, &mut trace);
+            sum = check(all, &Settings { zero_in, ..settings.clone() }, &mut trace);
         }
         let alone = Settings { allow_zero: true, ..settings };
+        let ones = Weights::ones(model.tasks().len());
         let mut tasks = Vec::new();
         for (k, task) in model.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
-            let report = check(&only(k, &Weights::ones(model.tasks().len())), &alone, &mut trace);
-            tasks.push((task.name().to_owned(), report));
+            let of_task = Terms { weights: &only(k, &ones), penalties: &[] };
+            tasks.push((task.name().to_owned(), check(of_task, &alone, &mut trace)));
         }
-        Ok(GradientChecks { sum, tasks })
+        let of_penalty = |penalty: &Box<dyn PenaltyFunction<F>>| {
+            let value = |point: &[F], probe: &mut Probe<'_, F>| {
+                if let Some(gradient) = probe.gradient() {
+                    gradient.fill(F::ZERO);
+                }
+                probe_penalty(&**penalty, &point[..model.theta.len()], probe)
+            };
+            let check = Check { settings: alone.clone(), ..gradcheck::check(&point, value).named(&layout) };
+            (penalty.name().to_owned(), check.run())
+        };
+        Ok(GradientChecks { sum, tasks, penalties: penalties.iter().map(of_penalty).collect() })
+    }
+}
+
+/// The terms of an objective: the tasks' losses, with their weights, and penalties.
+struct Terms<'a, F> {
+    weights: &'a Weights,
+    penalties: &'a [Box<dyn PenaltyFunction<F>>],
+}
+
+impl<F> Copy for Terms<'_, F> {}
+
+impl<F> Clone for Terms<'_, F> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
@@ -283,7 +324,8 @@ impl<F: Scalar> Model<F> {
     fn free_biases(&self, point: &[F], sum: &GradientReport, trace: &mut Trace<F>) -> Vec<String> {
         let weights = self.loss_weights();
         let mut at = |point: &[F]| {
-            let loss = self.probe_at(point, &weights, trace, &mut Probe::loss_only()).to_f64();
+            let terms = Terms { weights: &weights, penalties: &[] };
+            let loss = self.probe_at(point, &terms, trace, &mut Probe::loss_only()).to_f64();
             let outputs: Vec<_> = (0..self.tasks().len()).map(|k| trace.outputs(k).to_owned()).collect();
             (loss, outputs)
         };
@@ -316,9 +358,15 @@ impl<F: Scalar> Model<F> {
         free
     }
 
-    /// The weighted sum of losses as a function of the parameters and, behind them, the inputs. Labels and weights
+    /// The sum of terms of the objective as a function of the parameters and, behind them, the inputs. Labels and weights
     /// of examples are those that the trace holds.
-    fn probe_at(&self, point: &[F], weights: &Weights, trace: &mut Trace<F>, probe: &mut Probe<'_, F>) -> F {
+    fn probe_at(
+        &self,
+        point: &[F],
+        &Terms { weights, penalties }: &Terms<'_, F>,
+        trace: &mut Trace<F>,
+        probe: &mut Probe<'_, F>,
+    ) -> F {
         let (network, width) = (&self.network, self.n_features());
         let (theta, inputs) = point.split_at(self.theta.len());
         let fill = |first: usize, rows: RowsMut<'_, F>| {
@@ -341,8 +389,27 @@ impl<F: Scalar> Model<F> {
                 backward(&only(k, weights), gradient, trace);
             }
         }
-        trace.losses().iter().zip(&weights.own).map(|(&loss, &weight)| F::from_f64(weight * loss)).sum()
+        let losses = trace.losses().iter().zip(&weights.own);
+        let losses: F = losses.map(|(&loss, &weight)| F::from_f64(weight * loss)).sum();
+        losses + penalties.iter().map(|penalty| probe_penalty(&**penalty, theta, probe)).sum()
     }
+}
+
+/// The value of a penalty at `theta`, and what the probe asks for: its gradient is added to what is there.
+pub(super) fn probe_penalty<F: Scalar>(
+    penalty: &dyn PenaltyFunction<F>,
+    theta: &[F],
+    probe: &mut Probe<'_, F>,
+) -> F {
+    penalty.branches(theta, &mut |side, distance| probe.branch_at(side, distance));
+    if let Some(gradient) = probe.gradient() {
+        penalty.add_gradient(theta, gradient);
+    }
+    // To whoever asks what each task adds to the gradient, a penalty is one of them.
+    if let Some(gradient) = probe.task_gradient(penalty.name()) {
+        penalty.add_gradient(theta, gradient);
+    }
+    F::from_f64(penalty.value(theta))
 }
 
 /// The weights of one task, 0 for all others.

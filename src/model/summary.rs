@@ -7,8 +7,8 @@ use crate::Scalar;
 
 impl<F: Scalar> Model<F> {
     /// The model in a few lines: features and parameters; a table of its layers; for each task its loss and whether its
-    /// targets are standardised, with the mean and the deviation once they are known; then its
-    /// [`warnings`](Self::warnings).
+    /// targets are standardised, with the mean and the deviation once they are known; its penalties;
+    /// then its [`warnings`](Self::warnings).
     ///
     /// The table has the widths of what a layer reads and writes, its parameters, the numbers of running state that it
     /// keeps besides (left out where no layer has any), the bytes of activations that it needs for each row of a batch, and
@@ -79,6 +79,10 @@ impl<F: Scalar> Model<F> {
             };
             writeln!(summary, "{}: {}, targets {targets}", task.name(), task.loss().name())
                 .expect("a string takes all");
+        }
+        for penalty in self.network.penalties() {
+            let value = penalty.value(&self.theta);
+            writeln!(summary, "penalty: {}, now {value:.4}", penalty.name()).expect("a string takes all");
         }
         for warning in self.warnings() {
             writeln!(summary, "warning: {warning}").expect("a string takes all");

@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::Step;
-use crate::params::Layout;
+use crate::params::{Layout, matches};
 use crate::{Error, ErrorKind, Result};
 
 /// Which blocks of θ learn at another rate, or decay less or more than the others.
@@ -74,16 +74,6 @@ impl Names {
                 ["bias", "scale", "shift"].iter().any(|ending| last.ends_with(ending))
             }
         }
-    }
-}
-
-/// Whether `name` is `pattern`, in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(name) = name.strip_prefix(start) else { return false };
-    match rest.is_empty() {
-        true => true,
-        false => name.char_indices().map(|(at, _)| &name[at..]).any(|tail| matches(rest, tail)),
     }
 }
 
@@ -182,14 +172,7 @@ impl ParameterGroups {
             if let Some(factor) = rate.or(*decay).filter(|factor| !(factor.is_finite() && *factor >= 0.0)) {
                 return Err(Error::new(ErrorKind::Setting, place, "a finite number, 0 or more", factor));
             }
-            if !layout.blocks().any(|(name, _)| matches(pattern, name)) {
-                const SHOWN: usize = 20;
-                let all: Vec<&str> = layout.blocks().map(|(name, _)| name).collect();
-                let more = if all.len() > SHOWN { ", and more" } else { "" };
-                let expected =
-                    format!("one of {:?}{more}, or `*` in a part of it", &all[..all.len().min(SHOWN)]);
-                return Err(Error::new(ErrorKind::Name, place, expected, "none that matches"));
-            }
+            layout.matching(&place, pattern)?;
         }
         Ok(())
     }
@@ -218,26 +201,6 @@ impl Factors {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, name, expected) in [
-            ("trunk.0.bias", "trunk.0.bias", true),
-            ("trunk.0.bias", "trunk.0.bia", false),
-            ("*", "head.price.0.weight", true),
-            ("*.bias", "trunk.0.bias", true),
-            ("*.bias", "trunk.0.bias.weight", false),
-            ("head.*.weight", "head.price.0.weight", true),
-            ("head.*.weight", "head.weight", false),
-            ("*price*", "head.price.0.weight", true),
-            ("*.*.*.*.*", "head.price.0.weight", false),
-            ("head.*", "head.größe.0.bias", true),
-            ("*ße*", "head.größe.0.bias", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn neighbours_alike_are_one_part() {

@@ -1,16 +1,22 @@
 //! A trunk for each task and nothing shared: what single-task learning would do, in one model.
 //!
 //! It is the baseline against which sharing has to earn its place. No parameter is shared, so there is no
-//! gradient to balance: the Gramian over shared parameters is 0.
+//! gradient to balance: the Gramian over shared parameters is 0. With a tie between the trunks it is
+//! soft sharing.
 
+use std::ops::Range;
+
+use super::tie::Tie;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
 use crate::layer::{BuildContext, Chain, Layer, Pass, Propagation};
+use crate::penalty::PenaltyFunction;
 use crate::{Result, Scalar};
 
 #[derive(Debug)]
 pub(super) struct Independent<F> {
     trunks: Vec<Chain<F>>,
+    tie: Option<Tie>,
 }
 
 impl<F: Scalar> Independent<F> {
@@ -20,7 +26,19 @@ impl<F: Scalar> Independent<F> {
             .iter()
             .map(|task| context.named(&format!("trunk.{task}"), |context| Chain::build(layers, context)))
             .collect::<Result<_>>()?;
-        Ok(Self { trunks })
+        Ok(Self { trunks, tie: None })
+    }
+
+    /// The same with a tie between the trunks.
+    pub(super) fn tied(self, tie: Tie) -> Self {
+        Self { tie: Some(tie), ..self }
+    }
+
+    /// Where in θ the parameters of the trunks are, one trunk after the other.
+    pub(super) fn range(&self) -> Range<usize> {
+        let mut pieces = self.trunks.iter().flat_map(Chain::pieces);
+        let first = pieces.next().unwrap_or(0..0);
+        first.start..pieces.last().map_or(first.end, |last| last.end)
     }
 }
 
@@ -63,6 +81,10 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
         for trunk in &self.trunks {
             trunk.update_state(chunks, state);
         }
+    }
+
+    fn penalties(&self) -> Vec<Box<dyn PenaltyFunction<F>>> {
+        self.tie.into_iter().map(|tie| Box::new(tie) as Box<dyn PenaltyFunction<F>>).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

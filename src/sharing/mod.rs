@@ -17,6 +17,8 @@ mod independent;
 mod mixture_of_experts;
 mod progressive;
 mod shared_trunk;
+mod soft_sharing;
+mod tie;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -26,9 +28,11 @@ use std::sync::Arc;
 pub use cross_stitch::CrossStitch;
 pub use mixture_of_experts::MixtureOfExperts;
 pub use progressive::ProgressiveExtraction;
+pub use soft_sharing::SoftSharing;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
+use crate::penalty::PenaltyFunction;
 use crate::{Result, SavedAs, Scalar};
 
 /// A sharing form to build.
@@ -63,6 +67,8 @@ pub enum Sharing {
     MixtureOfExperts(MixtureOfExperts),
     /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
     ProgressiveExtraction(ProgressiveExtraction),
+    /// A trunk for each task, tied to those of the others by an L2 penalty.
+    SoftSharing(SoftSharing),
     /// A form of your own.
     #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomSharing>),
@@ -104,6 +110,12 @@ impl Sharing {
         CrossStitch::new(layers).into()
     }
 
+    /// A trunk of these layers for each task, tied to those of the others by the penalty `½ λ Σ ‖θ_a − θ_b‖²` over all
+    /// pairs of tasks, with λ = `strength`.
+    pub fn soft(strength: f64, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        SoftSharing::new(strength, layers).into()
+    }
+
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
     /// [`BuiltSharing`]. A file can hold it if it has a name there: [`BuildSharing::saved_as`].
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
@@ -122,6 +134,7 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
             Self::CrossStitch(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::MixtureOfExperts(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::ProgressiveExtraction(form) => Ok(Box::new(form.build(tasks, context)?)),
+            Self::SoftSharing(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::Custom(sharing) => {
                 let built = sharing.build_for(F::NAME, tasks, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
@@ -230,6 +243,11 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. This is optional:
     /// it saves work where the tasks' gradients are compared.
     fn affine(&self) -> Vec<Affine> {
+        Vec::new()
+    }
+
+    /// The terms of the objective that the form adds and that depend on θ alone, such as a tie between trunks.
+    fn penalties(&self) -> Vec<Box<dyn PenaltyFunction<F>>> {
         Vec::new()
     }
 

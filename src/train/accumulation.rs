@@ -5,7 +5,8 @@
 //! ∇  = Σ_b Σₖ wₖ (N_bk / Nₖ) ∇L_bk
 //! ```
 //! which are loss and gradient of the whole batch, because each loss is a mean over its labels. The Nₖ must be known
-//! before the first backward, so the labels of all parts are looked at first: that costs no forward.
+//! before the first backward, so the labels of all parts are looked at first: that costs no forward. Penalties are of the
+//! whole step, so their gradient is added once, behind the last part.
 
 use super::History;
 use super::checks::check_losses;
@@ -73,10 +74,11 @@ impl<F: Scalar> Accumulation<F> {
                 self.weights.shared[k] = share * weights.shared[k];
                 self.weights.own[k] = share * weights.own[k];
             }
-            model.backward(trace, &self.weights, &mut self.part);
+            model.backward_of_losses(trace, &self.weights, &mut self.part);
             gradient.iter_mut().zip(&self.part).for_each(|(sum, &part)| *sum += part);
             model.network().update_state(trace, state);
         }
+        model.network().add_penalty_gradient(model.parameters(), gradient);
         let without = losses.iter_mut().zip(&self.totals).filter(|(_, total)| **total == 0.0);
         without.for_each(|(loss, _)| *loss = f64::NAN);
         Ok(())

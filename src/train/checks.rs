@@ -1,7 +1,7 @@
-//! What is checked in every step: the losses, and the learning rate.
+//! What is checked in every step: the losses, the penalty, and the learning rate.
 
 use super::History;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 /// Schedules of the crate are checked before a training begins; one of the caller's own is known step by step.
 pub(super) fn check_rate(rate: f64, history: &History) -> Result<()> {
@@ -19,4 +19,17 @@ pub(super) fn check_losses(losses: &[f64], history: &History) -> Result<()> {
     let place = format!("loss of task {:?} at step {}", history.tasks()[k], history.n_steps() + 1);
     Err(Error::new(ErrorKind::Value, place, "a finite number", losses[k])
         .advise("lower the learning rate, clip the gradient, or standardise the data"))
+}
+
+/// A penalty that is not finite ends the training in the same way.
+pub(super) fn check_penalty<F: Scalar>(model: &Model<F>, penalty: f64, history: &History) -> Result<()> {
+    if penalty.is_finite() {
+        return Ok(());
+    }
+    let theta = model.parameters();
+    let wrong = model.network().penalties().iter().find(|penalty| !penalty.value(theta).is_finite());
+    let name = wrong.map_or("sum of penalties", |penalty| penalty.name());
+    let place = format!("penalty {name} at step {}", history.n_steps() + 1);
+    Err(Error::new(ErrorKind::Value, place, "a finite number", penalty)
+        .advise("lower the learning rate or the strength of the penalty"))
 }

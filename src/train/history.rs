@@ -43,6 +43,8 @@ pub struct History {
     labelled: Vec<u64>,
     /// Laid out like `losses`.
     weights: Vec<f64>,
+    /// One for each record, where the model has a penalty.
+    penalty: Option<Vec<f64>>,
     gradients: Option<Gradients>,
     validations: Vec<Validation>,
     stopped_by: Option<String>,
@@ -104,7 +106,12 @@ const COSINES: u64 = 1 << 24;
 
 impl History {
     /// A history with room for the records of `n_steps` steps, so that recording allocates nothing.
-    pub(super) fn new(tasks: Vec<String>, planned_steps: u64, with_gradients: bool) -> Self {
+    pub(super) fn new(
+        tasks: Vec<String>,
+        planned_steps: u64,
+        with_gradients: bool,
+        with_penalty: bool,
+    ) -> Self {
         let k = tasks.len();
         let pairs = k * k.saturating_sub(1) / 2;
         let most = if with_gradients { (COSINES / pairs.max(1) as u64).clamp(1, RECORDS) } else { RECORDS };
@@ -112,6 +119,7 @@ impl History {
         let records = planned_steps.div_ceil(interval) as usize;
         let room = |columns: usize| Vec::with_capacity(records * columns);
         let gradients = with_gradients.then(|| Gradients { known: 0, norms: room(k), cosines: room(pairs) });
+        let penalty = with_penalty.then(|| room(1));
         let (losses, weights, labelled, validations) = (room(k), room(k), vec![0; k], Vec::new());
         let (stopped_by, restored_step) = (None, None);
         Self {
@@ -121,6 +129,7 @@ impl History {
             losses,
             labelled,
             weights,
+            penalty,
             gradients,
             validations,
             stopped_by,
@@ -129,7 +138,13 @@ impl History {
     }
 
     /// Takes note of a step; the loss of a task without a label is NaN.
-    pub(super) fn record(&mut self, losses: &[f64], weights: &[f64], gramian: Option<ArrayView2<'_, f64>>) {
+    pub(super) fn record(
+        &mut self,
+        losses: &[f64],
+        weights: &[f64],
+        penalty: Option<f64>,
+        gramian: Option<ArrayView2<'_, f64>>,
+    ) {
         let before = self.n_steps % self.interval;
         self.n_steps += 1;
         if before == 0 {
@@ -148,6 +163,13 @@ impl History {
             .iter_mut()
             .zip(weights)
             .for_each(|(mean, &weight)| take_into(mean, before, weight));
+        if let Some(means) = &mut self.penalty {
+            if before == 0 {
+                means.push(f64::NAN);
+            }
+            let mean = means.last_mut().expect("the record's");
+            take_into(mean, before, penalty.expect("a model with a penalty has one at every step"));
+        }
         if let Some(gradients) = &mut self.gradients {
             gradients.record(before == 0, losses.len(), gramian);
         }
@@ -205,6 +227,26 @@ impl History {
     pub fn weights(&self) -> ArrayView2<'_, f64> {
         let k = self.tasks.len();
         ArrayView2::from_shape((self.weights.len() / k, k), &self.weights).expect("one number per task")
+    }
+
+    /// The [penalty](crate::Model::penalty) of the model, one for each record, before its step's update; `None` where the
+    /// model has none. It is no part of [`losses`](Self::losses).
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
+    /// let builder = Model::builder(10).task(Task::regression("shoulder")).task(Task::regression("elbow"));
+    /// let tied = builder.clone().sharing(Sharing::soft(0.5, [Layer::dense(4, Activation::Tanh)]));
+    /// let trainer = Trainer::new(Sgd::new(0.1)).steps(50);
+    /// let history = trainer.fit(&mut tied.build::<f64>()?, &data)?;
+    /// let tie = history.penalty().expect("that of soft sharing");
+    /// assert!(tie.len() == 50 && tie[49] < tie[0]);
+    /// assert!(trainer.fit(&mut builder.build::<f64>()?, &data)?.penalty().is_none());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn penalty(&self) -> Option<ArrayView1<'_, f64>> {
+        self.penalty.as_deref().map(ArrayView1::from)
     }
 
     /// The lengths of the gradients of the unweighted losses, ‖∇ₖ‖, `records × tasks`, for a method that asks for
@@ -371,6 +413,9 @@ impl History {
         list("labelled", &labelled)?;
         list("validations", &numbers)?;
         list("validated", &present)?;
+        if let Some(penalty) = &self.penalty {
+            list("penalty", penalty)?;
+        }
         if let Some(gradients) = &self.gradients {
             list("norms", &gradients.norms)?;
             list("cosines", &gradients.cosines)?;
@@ -409,6 +454,10 @@ impl History {
             true => list("labelled", k, 1)?.iter().map(|&n| (n as u64).min(of_last)).collect(),
             false => vec![of_last; k],
         };
+        if let Some(penalty) = &mut self.penalty {
+            let kept = list("penalty", 1, records)?;
+            fill(penalty, kept);
+        }
         if let (Some(gradients), Some(known)) = (&mut self.gradients, known) {
             let (norms, cosines) = (list("norms", k, records)?, list("cosines", k * (k - 1) / 2, records)?);
             fill(&mut gradients.norms, norms);
@@ -454,24 +503,30 @@ mod tests {
     #[test]
     fn cosines_of_many_tasks_are_kept_in_few_records() {
         let names = |k: usize| (0..k).map(|k| k.to_string()).collect();
-        let of = |k: usize| History::new(names(k), 10_000, true);
+        let of = |k: usize| History::new(names(k), 10_000, true, false);
         assert_eq!((of(58).interval, of(59).interval), (1, 2));
         let thousand = of(1000);
         assert!(thousand.gradients.unwrap().cosines.capacity() <= 1 << 24 && thousand.interval == 304);
-        assert_eq!(History::new(names(1000), 10_000, false).interval, 1);
+        assert_eq!(History::new(names(1000), 10_000, false, false).interval, 1);
     }
 
     #[test]
     fn a_record_is_the_mean_of_its_steps() {
-        let mut history = History::new(vec!["a".into(), "b".into()], 3 * RECORDS, true);
+        let mut history = History::new(vec!["a".into(), "b".into()], 3 * RECORDS, true, true);
         let gramian = array![[4.0, -3.0], [-3.0, 9.0]];
         for step in 0..7 {
             let known = [1, 2, 6].contains(&step).then(|| gramian.view());
-            history.record(&[f64::from(step), 1.0], &[0.5, f64::from(step)], known);
+            history.record(
+                &[f64::from(step), 1.0],
+                &[0.5, f64::from(step)],
+                Some(2.0 * f64::from(step)),
+                known,
+            );
         }
         assert_eq!(history.interval(), 3);
         assert_eq!(history.losses(), array![[1.0, 1.0], [4.0, 1.0], [6.0, 1.0]]);
         assert_eq!(history.weights(), array![[0.5, 1.0], [0.5, 4.0], [0.5, 6.0]]);
+        assert_eq!(history.penalty().unwrap(), array![2.0, 8.0, 12.0]);
         let told = history.diagnostics(2).unwrap();
         assert!(told.norms == [2.0, 3.0] && (told.cosines[[0, 1]] + 0.5).abs() < 1e-15);
         assert!(history.diagnostics(1).is_none());

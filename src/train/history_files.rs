@@ -14,6 +14,7 @@ impl History {
     /// step            after how many steps: the last one that a record is the mean of
     /// loss.T          the loss of task T on the batches
     /// weight.T        its weight
+    /// penalty         the penalty of the model, where it has one
     /// norm.T          the length of its gradient, where Gramians were computed
     /// cosine.T.U      the cosine of the angle between its gradient and that of a later task U, likewise
     /// validation.T    its loss on the validation data
@@ -41,6 +42,8 @@ impl History {
         let of_tasks = |kind: &str| self.tasks().iter().map(|task| format!("{kind}.{task}")).collect();
         let mut columns: Vec<String> = of_tasks("loss");
         columns.append(&mut of_tasks("weight"));
+        let penalty = self.penalty();
+        columns.extend(penalty.map(|_| "penalty".to_owned()));
         if norms.is_some() {
             columns.append(&mut of_tasks("norm"));
             for (high, later) in self.tasks().iter().enumerate() {
@@ -61,6 +64,7 @@ impl History {
             }
             let (losses, weights) = (self.losses(), self.weights());
             let row = losses.row(record).to_vec().into_iter().chain(weights.row(record).to_vec());
+            let row = row.chain(penalty.map(|penalty| penalty[record]));
             let gradients = norms.iter().chain(&cosines);
             let row = row.chain(gradients.flat_map(|numbers| numbers.row(record).to_vec()));
             let row: Vec<String> = row.map(|x| csv_number(present(x))).collect();
@@ -79,7 +83,7 @@ impl History {
     /// ```text
     /// { "tasks": [names], "n_steps": n, "interval": steps per record, "stopped_by": name or null,
     ///   "restored_step": n or null, "steps": [n], "losses": [[one per task]], "weights": [[one per task]],
-    ///   "gradient_norms": [[one per task]] or null, "gradient_cosines": [[one per pair]] or null,
+    ///   "penalty": [numbers] or null, "gradient_norms": [[one per task]] or null, "gradient_cosines": [[one per pair]] or null,
     ///   "validations": [{ "step": n, "losses": [one per task] }] }
     /// ```
     /// The pairs of tasks are in the order (0, 1), (0, 2), (1, 2), (0, 3), …
@@ -117,6 +121,9 @@ impl History {
         writeln!(to, "\"steps\": {},", list(steps))?;
         writeln!(to, "\"losses\": {},", matrix(self.losses()))?;
         writeln!(to, "\"weights\": {},", matrix(self.weights()))?;
+        let penalty =
+            |values: ndarray::ArrayView1<'_, f64>| list(values.iter().map(|&x| json_number(Some(x))));
+        writeln!(to, "\"penalty\": {},", or_null(self.penalty().map(penalty)))?;
         writeln!(to, "\"gradient_norms\": {},", or_null(self.gradient_norms().map(matrix)))?;
         writeln!(to, "\"gradient_cosines\": {},", or_null(self.cosines_of_pairs().map(matrix)))?;
         let validations = self.validations().iter().map(|validation| {

@@ -40,6 +40,9 @@ pub struct Progress<'a> {
     pub losses: &'a [f64],
     /// The weight of each task in the last step, as in [`History::weights`](super::History::weights).
     pub weights: &'a [f64],
+    /// The [penalty](crate::Model::penalty) at the last step, before the update; `None` where the model has none, or no step
+    /// was taken yet.
+    pub penalty: Option<f64>,
     /// The tasks' own weights ([`Task::weight`](crate::Task::weight)).
     pub own_weights: &'a [f64],
     /// Whether there is validation data.

@@ -6,7 +6,7 @@ use super::History;
 use super::accumulation::{Accumulation, check_row_counts};
 use super::balancing::{Balancing, Decision, check_over};
 use super::callback::{Callbacks, Event};
-use super::checks::{check_losses, check_rate};
+use super::checks::{check_losses, check_penalty, check_rate};
 use super::progress::{AnyModel, Progress};
 use super::trainer::{Length, Trainer};
 use super::workspace::{Held, Workspace};
@@ -49,6 +49,7 @@ pub struct Run<F: Scalar> {
     pub(super) history: History,
     pub(super) last: Vec<f64>,
     pub(super) last_weights: Vec<f64>,
+    last_penalty: Option<f64>,
     /// How many steps there will be; an estimate where groups of rows make batches uneven.
     n_steps: u64,
     length: Length,
@@ -106,13 +107,19 @@ impl<F: Scalar> Run<F> {
             optimizer,
             last: vec![f64::NAN; names.len()],
             last_weights: model.loss_weights().shared,
+            last_penalty: None,
             own_weights: model.loss_weights().own,
             callbacks: Callbacks::new(&trainer.callbacks, names.len()),
             is_validated: None,
             seed: trainer.seed,
             over: trainer.over,
             rows_at_once: trainer.batch_size.min(sampler.batch_size()),
-            history: History::new(names, n_steps, balancing.needs().gramian),
+            history: History::new(
+                names,
+                n_steps,
+                balancing.needs().gramian,
+                !model.network().penalties().is_empty(),
+            ),
             balancing,
             sampler,
             n_steps,
@@ -245,6 +252,7 @@ impl<F: Scalar> Run<F> {
             tasks: self.history.tasks(),
             losses: &self.last,
             weights: &self.last_weights,
+            penalty: self.last_penalty,
             own_weights: &self.own_weights,
             is_validated,
             validation: self.history.validations().last(),
@@ -330,7 +338,7 @@ impl<F: Scalar> Run<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape), [`Name`](crate::ErrorKind::Name) or
-    /// [`Value`](crate::ErrorKind::Value) if the data does not fit the model; `Value` if a loss is not finite.
+    /// [`Value`](crate::ErrorKind::Value) if the data does not fit the model; `Value` if a loss or a penalty is not finite.
     pub fn gradient(
         &mut self,
         model: &Model<F>,
@@ -341,13 +349,16 @@ impl<F: Scalar> Run<F> {
         let Workspace { trace, gradient, accumulation, state, held, .. } = workspace;
         let (rows, draw) = (self.rows_at_once, self.draw());
         state.copy_from_slice(model.state());
+        let penalty = (!model.network().penalties().is_empty()).then(|| model.penalty());
+        check_penalty(model, penalty.unwrap_or(0.0), &self.history)?;
+        self.last_penalty = penalty;
         if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
             let (weights, history) = (self.balancing.fixed(), &self.history);
             let losses = &mut self.last;
             accumulation
                 .add_up(model, draw, batch, rows, weights, trace, gradient, losses, state, history)?;
             self.last_weights.copy_from_slice(&weights.shared);
-            self.history.record(&self.last, &self.last_weights, None);
+            self.history.record(&self.last, &self.last_weights, penalty, None);
             *held = Held::Part;
             return Ok(());
         }
@@ -358,7 +369,7 @@ impl<F: Scalar> Run<F> {
         self.last.iter_mut().zip(or_nan).for_each(|(last, loss)| *last = loss);
         let decision = self.balancing.decide(self.history.n_steps(), model, trace)?;
         self.last_weights.copy_from_slice(decision.weights());
-        self.history.record(&self.last, &self.last_weights, trace.gramian());
+        self.history.record(&self.last, &self.last_weights, penalty, trace.gramian());
         match decision {
             Decision::Sum(weights) => model.backward(trace, weights, gradient),
             Decision::Along { direction, own } => model.backward_along(trace, direction, own, gradient),

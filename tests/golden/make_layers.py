@@ -24,7 +24,7 @@ class Parameters:
 
     def __init__(self, seed):
         self.generator = torch.Generator().manual_seed(seed)
-        self.named, self.state, self.training = {}, {}, True
+        self.named, self.state, self.training, self.penalty = {}, {}, True, 0.0
 
     def __call__(self, name, rows, columns):
         if name not in self.named:
@@ -132,7 +132,7 @@ def record(case, network, seed):
     targets = torch.randn(ROWS, len(TASKS), generator=generator)
     outputs = network(p, x)
     weights = torch.tensor(list(TASKS.values()))
-    (weights * ((outputs - targets) ** 2).mean(0)).sum().backward()
+    ((weights * ((outputs - targets) ** 2).mean(0)).sum() + p.penalty).backward()
     p.training, state = False, {name: numbers(block) for name, block in p.state.items()}
     return {
         "case": case, "features": numbers(x.detach()), "targets": numbers(targets),
@@ -201,6 +201,18 @@ def cross_stitch(p, x):
     return heads(p, streams)
 
 
+def soft(strength):
+    """A trunk for each task; half the strength times the squared distance of each pair of trunks is the penalty."""
+    def network(p, x):
+        representations = [expert(p, f"trunk.{task}", x) for task in TASKS]
+        blocks = [[block for name, block in p.named.items() if name.startswith(f"trunk.{task}.")] for task in TASKS]
+        theta = [torch.cat([block.flatten() for block in blocks]) for blocks in blocks]
+        pairs = [(a, b) for i, a in enumerate(theta) for b in theta[:i]]
+        p.penalty = 0.5 * strength * sum(((a - b) ** 2).sum() for a, b in pairs)
+        return heads(p, representations)
+    return network
+
+
 FORMS = {
     "mmoe": mmoe(3),
     "mmoe, hidden layers in the gates": mmoe(4, [dense(6, torch.tanh)]),
@@ -209,6 +221,7 @@ FORMS = {
     "cgc": ple((2, 1)),
     "ple 2": ple((1, 2), (2, 1)),
     "ple 3": ple((1, 1), (2, 2), (2, 1)),
+    "soft 0.3": soft(0.3),
 }
 
 

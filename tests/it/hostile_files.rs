@@ -190,7 +190,14 @@ fn models() {
         .task(Task::regression("price"))
         .build::<f32>()
         .expect("valid settings");
-    let files = [&trained, &independent, &encoded, &experts, &extraction, &stitched]
+    let tied = Model::builder(3)
+        .sharing(Sharing::soft(0.1, [Layer::dense(2, Activation::Relu)]))
+        .penalty(polytask::penalty::Penalty::l2("head.*", 0.1))
+        .task(Task::binary("yes"))
+        .task(Task::regression("price"))
+        .build::<f32>()
+        .expect("valid settings");
+    let files = [&trained, &independent, &encoded, &experts, &extraction, &stitched, &tied]
         .map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };

@@ -126,6 +126,7 @@ fn forms() -> Vec<(&'static str, Sharing)> {
         ("mmoe, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("omoe", Sharing::omoe(3, expert())),
         ("cross-stitch", Sharing::cross_stitch(expert())),
+        ("soft 0.3", Sharing::soft(0.3, expert())),
         ("cgc", Sharing::cgc(2, 1, expert())),
         ("ple 2", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (

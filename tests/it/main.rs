@@ -42,6 +42,7 @@ mod model_columns;
 mod monitors;
 mod optimizers;
 mod parameter_groups;
+mod penalties;
 mod persistence;
 mod persistence_python;
 mod planted_bugs;

@@ -100,6 +100,7 @@ fn everything(sharing: Sharing) -> ModelBuilder {
     let sharing = match sharing {
         Sharing::Independent(_) => Sharing::independent(layers(3)),
         Sharing::CrossStitch(_) => Sharing::cross_stitch(layers(3)),
+        Sharing::SoftSharing(_) => Sharing::soft(0.1 + 0.2, layers(3)),
         Sharing::MixtureOfExperts(_) => MixtureOfExperts::new(2, layers(3)).gate(other_layers(2)).into(),
         Sharing::ProgressiveExtraction(_) => {
             let level = || [Layer::dense(2, Activation::Mish)];
@@ -181,6 +182,7 @@ fn a_loaded_model_is_the_saved_one_to_the_bit() -> Result<()> {
         Sharing::shared_trunk(none()),
         Sharing::independent(none()),
         Sharing::cross_stitch(none()),
+        Sharing::soft(0.0, none()),
         Sharing::mmoe(0, none()),
         Sharing::cgc(0, 0, none()),
     ] {

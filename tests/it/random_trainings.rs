@@ -204,6 +204,7 @@ impl<F: Scalar> Case<F> {
             0..2 => features.sharing(Sharing::independent(trunk)),
             2 if !trunk.is_empty() => features.sharing(Sharing::mmoe(rng.random_range(2..4), trunk)),
             6 if !trunk.is_empty() => features.sharing(Sharing::cross_stitch(trunk)),
+            7 if !trunk.is_empty() => features.sharing(Sharing::soft(rng.random_range(0.0..0.5), trunk)),
             3 if !trunk.is_empty() => features.sharing(Sharing::omoe(2, trunk)),
             4 if !trunk.is_empty() => features.sharing(Sharing::cgc(rng.random_range(1..3), 1, trunk)),
             5 if !trunk.is_empty() => {

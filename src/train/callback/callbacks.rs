@@ -161,6 +161,7 @@ mod tests {
                 tasks: &tasks,
                 losses: &[loss],
                 weights: &[1.0],
+                penalty: None,
                 own_weights: &[1.0],
                 is_validated: true,
                 validation: Some(&validation),

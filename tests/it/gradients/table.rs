@@ -308,6 +308,7 @@ pub fn mixtures() -> Vec<(&'static str, Sharing)> {
         ("MMoE, hidden layers in the gates", MixtureOfExperts::new(4, expert()).gate(gate).into()),
         ("OMoE", Sharing::omoe(3, expert())),
         ("CrossStitch", Sharing::cross_stitch(expert())),
+        ("SoftSharing", Sharing::soft(0.3, expert())),
         ("CGC", Sharing::cgc(2, 1, expert())),
         ("PLE, two levels", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (

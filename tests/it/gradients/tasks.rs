@@ -32,9 +32,10 @@ fn traced(model: &Model<f64>, data: &Dataset<f64>) -> Trace<f64> {
     trace
 }
 
+/// Of the losses alone: a penalty has no weight.
 fn backward(model: &Model<f64>, trace: &mut Trace<f64>, weights: &Weights) -> Vec<f64> {
     let mut gradient = vec![f64::NAN; model.n_parameters()];
-    model.backward(trace, weights, &mut gradient);
+    model.network().backward(&model.pass(Mode::Train), trace, weights, &mut gradient);
     gradient
 }
 

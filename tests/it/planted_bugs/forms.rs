@@ -6,6 +6,7 @@ use ndarray::s;
 use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::gradcheck::GradientReport;
 use polytask::layer::{BuildContext, InputDelta, Pass, Propagation};
+use polytask::penalty::PenaltyFunction;
 use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
 use polytask::{Activation, Layer, Model, Result, Scalar, Sharing, Task};
 
@@ -66,6 +67,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltSlipping<F> {
             let entries = gradient.iter_mut().zip(piece.range.clone());
             entries.filter(|(_, at)| wrong.contains(at)).for_each(|(g, _)| *g = -*g);
         }
+    }
+
+    fn penalties(&self) -> Vec<Box<dyn PenaltyFunction<F>>> {
+        self.right.penalties()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
