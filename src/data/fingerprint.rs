@@ -1,4 +1,5 @@
-//! What tells a table from another one when a training is taken up again: a number for each of its parts.
+//! What tells a table from another one when a training is taken up again, or networks that were fitted apart are merged: a
+//! number for each of its parts.
 //!
 //! ```text
 //! h ← seed          for every word w, in order:   h ← (h ⊕ w) · K,   h ← h ⊕ (h >> 32)
@@ -7,7 +8,7 @@
 //! each of these maps is invertible, and two tables that differ in a single number never agree. It is a check against
 //! mistakes, not against malice. The same table has the same numbers on any machine, with any number of threads, in
 //! `f32` and, if its numbers are exact in it, in `f64`. Columns are taken in the order of their names, because a model
-//! finds them by name. It takes a few nanoseconds a number, once a training.
+//! finds them by name. It takes about ten nanoseconds a number, once a training.
 
 use super::Dataset;
 use crate::Scalar;
@@ -27,18 +28,20 @@ impl Fingerprint {
         self.parts.map(|part| format!("{part:016x}")).join("-")
     }
 
-    /// The parts in which the table of `text` differed: with other names, nothing else is told, since columns are taken in
-    /// their order. `None` if it is no fingerprint.
-    pub(crate) fn differs_from(&self, text: &str) -> Option<Vec<&'static str>> {
-        let found: Vec<u64> =
-            text.split('-').map(|part| u64::from_str_radix(part, 16)).collect::<Result<_, _>>().ok()?;
-        if found.len() != PARTS.len() {
-            return None;
-        }
-        let pairs = self.parts.iter().zip(&found).zip(PARTS);
+    /// The fingerprint that [`to_text`](Self::to_text) wrote; `None` if the text is none.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let parts = text.split('-').map(|part| u64::from_str_radix(part, 16));
+        let parts: Vec<u64> = parts.collect::<Result<_, _>>().ok()?;
+        Some(Self { parts: parts.try_into().ok()? })
+    }
+
+    /// The parts in which the two tables differ; with other names, nothing else is told, since columns are taken in their
+    /// order.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.parts.iter().zip(&other.parts).zip(PARTS);
         let differ: Vec<&str> =
-            pairs.filter(|((own, found), _)| own != found).map(|(_, part)| part).collect();
-        Some(if differ.first() == Some(&PARTS[0]) { vec![PARTS[0]] } else { differ })
+            pairs.filter(|((own, other), _)| own != other).map(|(_, part)| part).collect();
+        if differ.first() == Some(&PARTS[0]) { vec![PARTS[0]] } else { differ }
     }
 }
 
@@ -132,7 +135,8 @@ mod tests {
 
     /// What is different of `other`.
     fn differ(other: &Dataset<f64>) -> Vec<&'static str> {
-        other.fingerprint().differs_from(&table().fingerprint().to_text()).expect("a fingerprint")
+        let read = Fingerprint::from_text(&table().fingerprint().to_text()).expect("a fingerprint");
+        other.fingerprint().differences(&read)
     }
 
     #[test]
@@ -162,8 +166,8 @@ mod tests {
         assert_eq!(differ(&table().with_groups(vec![0, 0]).unwrap()), ["groups"]);
         assert_eq!(differ(&table().with_target_names(["area", "prize"]).unwrap()), ["names"]);
         assert_eq!(differ(&table().with_class_names("area", ["no", "yes"]).unwrap()), ["names"]);
-        assert_eq!(table().fingerprint().differs_from("12-zz"), None);
-        assert_eq!(table().fingerprint().differs_from("12"), None);
+        assert_eq!(Fingerprint::from_text("12-zz"), None);
+        assert_eq!(Fingerprint::from_text("12"), None);
     }
 
     #[test]

@@ -14,7 +14,6 @@ mod batches;
 pub mod csv;
 mod dataset;
 pub mod datasets;
-#[cfg(feature = "persist")]
 mod fingerprint;
 pub(crate) mod names;
 pub mod npy;
@@ -28,7 +27,6 @@ mod weights;
 
 pub use batches::{Batch, Batches, Sampler};
 pub use dataset::Dataset;
-#[cfg(feature = "persist")]
 pub(crate) use fingerprint::Fingerprint;
 pub use names::Names;
 pub use scale::Standardizer;

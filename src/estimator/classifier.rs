@@ -2,8 +2,10 @@
 
 use ndarray::{Array1, Array2, ArrayRef2, ArrayView1};
 
-use super::ensemble::{check_labels, check_targets, mean_predictions};
-use super::{Checked, Estimator, Fitted};
+use super::ensemble::{check_labels, mean_predictions};
+use super::kind::sealed::Sealed;
+use super::settings::Settings;
+use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
@@ -110,13 +112,37 @@ impl Checked<Classification> {
     /// # Errors
     /// As there, but for settings.
     pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Classification, F>> {
-        check_targets(data)?;
+        self.fit_all(data)
+    }
+}
+
+impl EstimatorKind for Classification {}
+
+impl Sealed for Classification {
+    const NAME: &'static str = "classifier";
+
+    fn tasks<F: Scalar>(_: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
         let columns = data.targets();
         let tasks = data.target_names().iter().zip(columns.columns());
-        let tasks: Result<Vec<Task>> =
-            tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect();
-        let (members, stopped) = self.settings.fit_members(data, &tasks?)?;
-        Ok(Fitted { members, kind: Classification(()), stopped })
+        tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect()
+    }
+
+    fn learnt_from<F: Scalar>(_: &Settings, _: &Dataset<F>) -> Self {
+        Self(())
+    }
+
+    fn ranges(&self) -> Option<&[(f64, f64)]> {
+        None
+    }
+
+    #[cfg(feature = "persist")]
+    fn with_ranges(_: Option<Vec<(f64, f64)>>) -> Self {
+        Self(())
+    }
+
+    #[cfg(feature = "persist")]
+    fn makes(kind: crate::loss::Kind, width: usize) -> bool {
+        matches!(kind, crate::loss::Kind::Classes { classes, .. } if classes == width)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Fitting several networks, each with rows of its own to stop early on.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, ArrayView2};
 
+use super::Stopped;
 use super::callbacks::{AfterEnd, Hidden};
-use super::{Settings, Stopped};
+use super::settings::Settings;
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
@@ -21,17 +23,20 @@ const STEPS: u64 = 20_000;
 const EPOCHS: (u64, u64) = (10, 300);
 
 impl Settings {
-    /// One network for each member, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
+    /// The networks of these members, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
+    /// A network is the same whichever others are fitted with it.
     pub(super) fn fit_members<F: Scalar>(
         &self,
         data: &Dataset<F>,
         tasks: &[Task],
+        range: Range<usize>,
     ) -> Result<(Vec<Model<F>>, Option<Stopped>)> {
         let parts = self.parts(data)?;
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
-        let fitted = run_jobs(parts.len(), threads, |m| {
+        let fitted = run_jobs(range.len(), threads, |job| {
+            let m = range.start + job;
             let after = AfterEnd::new(m, &first);
             if after.is_so() {
                 return Ok(None);
@@ -50,7 +55,7 @@ impl Settings {
                 members.push(model);
                 continue;
             };
-            stopped = Some(Stopped { by, n_complete: members.len(), wanted: parts.len() });
+            stopped = Some(Stopped { by, n_complete: members.len(), wanted: range.len() });
             if members.is_empty() {
                 members.push(model);
             }

@@ -26,6 +26,8 @@
 //! L. Breiman, "Stacked regressions", 1996, and A. Krogh and J. Vedelsby, "Neural network ensembles, cross validation, and
 //! active learning", NeurIPS 1995: members that have not seen the same rows err in different places.
 //!
+//! The networks can be fitted by several jobs and merged: [`Estimator::fit_members`].
+//!
 //! Defaults, the same for every table, and what others were measured to give by ten-fold cross-validation on six tables
 //! of 103 to 1137 rows (the book's chapter on honest evaluation has the table and how it came about):
 //!
@@ -48,9 +50,12 @@ mod classifier;
 #[cfg(feature = "csv")]
 mod columns;
 mod ensemble;
+mod kind;
+mod members;
 #[cfg(feature = "persist")]
 mod persist;
 mod regressor;
+mod settings;
 
 use std::marker::PhantomData;
 
@@ -58,16 +63,14 @@ use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 
 pub use callbacks::Stopped;
 pub use classifier::{Classification, MultiTaskClassifier};
-#[cfg(feature = "persist")]
-pub use persist::EstimatorKind;
+pub use kind::EstimatorKind;
+pub use members::FittedMembers;
 pub use regressor::{MultiTaskRegressor, Regression};
+use settings::Settings;
 
-use crate::data::{Dataset, TargetTransform};
-use crate::kernel::MOST_THREADS;
-use crate::layer::{Activation, Layer};
-use crate::optim::{AdamW, RuleSettings};
+use crate::data::Dataset;
 use crate::train::callback::Callback;
-use crate::{Error, ErrorKind, Model, Result, Scalar, Sharing, Warning};
+use crate::{Model, Result, Scalar, Sharing, Warning};
 
 /// The settings of an estimator; `Kind` is [`Regression`] or [`Classification`].
 ///
@@ -131,44 +134,9 @@ pub struct Fitted<Kind, F: Scalar> {
     stopped: Option<Stopped>,
 }
 
-/// What both kinds have to say.
-#[derive(Clone, Debug)]
-struct Settings {
-    sharing: Option<Sharing>,
-    hidden: Vec<usize>,
-    members: usize,
-    folds: usize,
-    learning_rate: f64,
-    weight_decay: f64,
-    batch_size: usize,
-    epochs: Option<u64>,
-    patience: Option<u64>,
-    seed: u64,
-    threads: Option<usize>,
-    extrapolates: bool,
-    transform: Option<TargetTransform>,
-    callbacks: Vec<Box<dyn Callback>>,
-}
-
 impl<Kind> Default for Estimator<Kind> {
     fn default() -> Self {
-        let settings = Settings {
-            sharing: None,
-            hidden: vec![64, 64],
-            members: 10,
-            folds: 5,
-            learning_rate: 0.005,
-            weight_decay: 0.1,
-            batch_size: 32,
-            epochs: None,
-            patience: None,
-            seed: 0,
-            threads: None,
-            extrapolates: false,
-            transform: None,
-            callbacks: Vec::new(),
-        };
-        Self { settings, kind: PhantomData }
+        Self { settings: Settings::default(), kind: PhantomData }
     }
 }
 
@@ -296,8 +264,8 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The most passes over the rows, at least 1. If not said, 300, or as many as make 20 000 steps if that
-    /// is less, but at least 10.
+    /// The most passes over the rows, at least 1. Default: 300, or as many as make 20 000 steps if that is less, but at
+    /// least 10.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -315,8 +283,7 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// After how many epochs without a better loss on the held-out rows a network stops; a third of the epochs if not
-    /// said.
+    /// After how many epochs without a better loss on the held-out rows a network stops (default: a third of the epochs).
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -403,49 +370,8 @@ impl<Kind> Estimator<Kind> {
     /// # Errors
     /// [`ErrorKind::Setting`] names the first that is outside its range.
     pub fn check(&self) -> Result<Checked<Kind>> {
-        let settings = &self.settings;
-        let at_least = |least: u64, found: u64, place: &str| match found >= least {
-            true => Ok(()),
-            false => {
-                let place = format!("estimator, {place}");
-                Err(Error::new(ErrorKind::Setting, place, format!("at least {least}"), found))
-            }
-        };
-        at_least(1, settings.members as u64, "members")?;
-        for (found, most, place) in [
-            (settings.members, MOST_MEMBERS, "members"),
-            (settings.threads.unwrap_or(1), MOST_THREADS, "threads"),
-        ] {
-            if found > most {
-                let place = format!("estimator, {place}");
-                return Err(Error::new(ErrorKind::Setting, place, format!("at most {most}"), found));
-            }
-        }
-        at_least(2, settings.folds as u64, "folds")?;
-        at_least(1, settings.batch_size as u64, "batch size")?;
-        at_least(1, settings.epochs.unwrap_or(1), "epochs")?;
-        at_least(1, settings.patience.unwrap_or(1), "patience")?;
-        at_least(1, settings.threads.unwrap_or(1) as u64, "threads")?;
-        for &width in &settings.hidden {
-            at_least(1, width as u64, "width of a hidden layer")?;
-        }
-        settings.transform.map_or(Ok(()), |transform| transform.check())?;
-        settings.rule().check()?;
-        Ok(Checked { settings: settings.clone(), kind: PhantomData })
-    }
-}
-
-/// More members are a slip of the pen: each is a network.
-const MOST_MEMBERS: usize = 10_000;
-
-impl Settings {
-    fn rule(&self) -> AdamW {
-        AdamW::new(self.learning_rate).weight_decay(self.weight_decay)
-    }
-
-    fn sharing(&self) -> Sharing {
-        let layer = |&width: &usize| Layer::dense(width, Activation::Relu);
-        self.sharing.clone().unwrap_or_else(|| Sharing::shared_trunk(self.hidden.iter().map(layer)))
+        self.settings.check()?;
+        Ok(Checked { settings: self.settings.clone(), kind: PhantomData })
     }
 }
 

@@ -11,10 +11,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classification, Estimator, Fitted, Regression, Stopped};
+use super::kind::sealed::Sealed;
+use super::members::Provenance;
+use super::settings::MOST_MEMBERS;
+use super::{Estimator, EstimatorKind, Fitted, FittedMembers, Stopped};
 use crate::model::ESTIMATOR;
 use crate::persist::{Reader, Writer};
-use crate::{Error, ErrorKind, Model, Registry, Result, Scalar, file, loss};
+use crate::{Error, ErrorKind, Model, Registry, Result, Scalar, file};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +26,9 @@ struct About {
     members: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped: Option<Stopped>,
+    /// If they are some of an estimator's networks, of which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<Provenance>,
 }
 
 impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
@@ -65,72 +71,81 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
     }
 
     fn written(&self) -> Result<Writer> {
-        if let Some(own) = self.members[0].own_parts() {
-            let expected = "layers and sharing forms of the crate";
-            return Err(Error::new(ErrorKind::Setting, "estimator to save", expected, own)
-                .advise("save its members one by one"));
-        }
-        let mut writer = Writer::new()?;
-        writer.section(
-            ESTIMATOR,
-            &About { kind: K::NAME.into(), members: self.members.len(), stopped: self.stopped.clone() },
-        )?;
-        self.members[0].write_text(&mut writer)?;
-        for (m, member) in self.members.iter().enumerate() {
-            let within = |error: Error| error.within(format!("member {m}"));
-            member.write_numbers(&mut writer, &format!("member.{m}.")).map_err(within)?;
-        }
-        if let Some(ranges) = self.kind.ranges() {
-            let (smallest, largest): (Vec<f64>, Vec<f64>) = ranges.iter().copied().unzip();
-            writer.tensor(SMALLEST, &[ranges.len()], &smallest)?;
-            writer.tensor(LARGEST, &[ranges.len()], &largest)?;
-        }
-        Ok(writer)
+        write(&self.members, &self.kind, self.stopped.clone(), None)
     }
+}
 
-    fn read(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
-        if !reader.has_section(ESTIMATOR) {
-            let expected = format!("a {} saved by polytask", K::NAME);
-            return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
-                .advise("Model::load reads a model"));
+/// The file of an estimator, or of some of its networks.
+fn write<K: Sealed, F: Scalar>(
+    members: &[Model<F>],
+    kind: &K,
+    stopped: Option<Stopped>,
+    provenance: Option<Provenance>,
+) -> Result<Writer> {
+    if let Some(own) = members[0].own_parts() {
+        let expected = "layers and sharing forms of the crate";
+        return Err(Error::new(ErrorKind::Setting, "estimator to save", expected, own)
+            .advise("save its members one by one"));
+    }
+    let mut writer = Writer::new()?;
+    writer
+        .section(ESTIMATOR, &About { kind: K::NAME.into(), members: members.len(), stopped, provenance })?;
+    members[0].write_text(&mut writer)?;
+    for (m, member) in members.iter().enumerate() {
+        let within = |error: Error| error.within(format!("member {m}"));
+        member.write_numbers(&mut writer, &format!("member.{m}.")).map_err(within)?;
+    }
+    if let Some(ranges) = kind.ranges() {
+        let (smallest, largest): (Vec<f64>, Vec<f64>) = ranges.iter().copied().unzip();
+        writer.tensor(SMALLEST, &[ranges.len()], &smallest)?;
+        writer.tensor(LARGEST, &[ranges.len()], &largest)?;
+    }
+    Ok(writer)
+}
+
+/// What [`write`] wrote: what is said of the networks, the networks, and what is kept beside them.
+fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<(About, Vec<Model<F>>, K)> {
+    if !reader.has_section(ESTIMATOR) {
+        let expected = format!("a {} saved by polytask", K::NAME);
+        return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
+            .advise("Model::load reads a model"));
+    }
+    let about: About = reader.section(ESTIMATOR)?;
+    if about.kind != K::NAME {
+        return Err(Error::new(ErrorKind::File, "kind of estimator", K::NAME, about.kind));
+    }
+    let members = about.members;
+    if members == 0 {
+        return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
+    }
+    let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
+    let first = Model::<F>::read(&reader.part("member.0."), registry).map_err(within(0))?;
+    let mut all = vec![first];
+    // Each is in the file, or that is the end of it: no number says how much memory is taken.
+    for m in 1..members {
+        all.push(all[0].twin(&reader.part(&format!("member.{m}."))).map_err(within(m))?);
+    }
+    for (k, task) in all[0].tasks().iter().enumerate() {
+        let (kind, width) = (all[0].network().loss(k).kind(), all[0].prediction_width(k));
+        if !K::makes(kind, width) {
+            let found = format!("{kind:?}, predictions of width {width}");
+            let place = format!("task {:?}", task.name());
+            return Err(Error::new(ErrorKind::File, place, format!("a task of a {}", K::NAME), found));
         }
-        let About { kind, members, stopped } = reader.section(ESTIMATOR)?;
-        if kind != K::NAME {
-            return Err(Error::new(ErrorKind::File, "kind of estimator", K::NAME, kind));
-        }
-        if members == 0 {
-            return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
-        }
-        let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
-        let first = Model::read(&reader.part("member.0."), registry).map_err(within(0))?;
-        let mut all = vec![first];
-        // Each is in the file, or that is the end of it: no number says how much memory is taken.
-        for m in 1..members {
-            all.push(all[0].twin(&reader.part(&format!("member.{m}."))).map_err(within(m))?);
-        }
-        for (k, task) in all[0].tasks().iter().enumerate() {
-            let (kind, width) = (all[0].network().loss(k).kind(), all[0].prediction_width(k));
-            if !K::makes(kind, width) {
-                let found = format!("{kind:?}, predictions of width {width}");
-                let place = format!("task {:?}", task.name());
-                return Err(Error::new(ErrorKind::File, place, format!("a task of a {}", K::NAME), found));
-            }
-        }
-        let kind = K::with_ranges(read_ranges(reader, all[0].tasks().len())?);
-        let has_ranges = kind.ranges().is_some();
-        let is_known = |name: &str| {
-            let number = name.strip_prefix("member.").and_then(|rest| Some(rest.split_once('.')?.0));
-            // `01` is a number, but no name of a member.
-            let is_member =
-                |text: &str| text.parse().is_ok_and(|m: usize| m < members && m.to_string() == text);
-            number.is_some_and(is_member) || has_ranges && [SMALLEST, LARGEST].contains(&name)
-        };
-        match reader.names().find(|name| !is_known(name)) {
-            None => Ok(Self { members: all, kind, stopped }),
-            Some(extra) => {
-                let expected = format!("those of a {} of {members} members", K::NAME);
-                Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))
-            }
+    }
+    let kind = K::with_ranges(read_ranges(reader, all[0].tasks().len())?);
+    let has_ranges = kind.ranges().is_some();
+    let is_known = |name: &str| {
+        let number = name.strip_prefix("member.").and_then(|rest| Some(rest.split_once('.')?.0));
+        // `01` is a number, but no name of a member.
+        let is_member = |text: &str| text.parse().is_ok_and(|m: usize| m < members && m.to_string() == text);
+        number.is_some_and(is_member) || has_ranges && [SMALLEST, LARGEST].contains(&name)
+    };
+    match reader.names().find(|name| !is_known(name)) {
+        None => Ok((about, all, kind)),
+        Some(extra) => {
+            let expected = format!("those of a {} of {members} members", K::NAME);
+            Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))
         }
     }
 }
@@ -188,80 +203,83 @@ impl<K: EstimatorKind> Estimator<K> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with<F: Scalar>(bytes: &[u8], registry: &Registry) -> Result<Fitted<K, F>> {
-        Fitted::read(&Reader::new(bytes)?, registry)
+        let (about, members, kind) = read(&Reader::new(bytes)?, registry)?;
+        match about.provenance {
+            None => Ok(Fitted { members, kind, stopped: about.stopped }),
+            Some(provenance) => {
+                let expected = format!("a whole {}", K::NAME);
+                let found = format!("networks {:?} of {}", provenance.range(members.len()), provenance.of);
+                Err(Error::new(ErrorKind::File, "estimator", expected, found)
+                    .advise("load them with FittedMembers::load, and merge them with the others"))
+            }
+        }
     }
 }
 
-/// What an estimator predicts: [`Regression`] or [`Classification`].
-///
-/// ```
-/// use polytask::estimator::{Estimator, EstimatorKind, Fitted};
-/// use polytask::ndarray::Array2;
-/// use polytask::prelude::*;
-///
-/// /// A copy of an estimator of either kind that has been through the bytes of a file.
-/// fn sent<K: EstimatorKind>(model: &Fitted<K, f64>) -> polytask::Result<Fitted<K, f64>> {
-///     Estimator::<K>::from_bytes(&model.to_bytes()?)
-/// }
-///
-/// let x = Array2::from_shape_fn((20, 1), |(i, _)| i as f64);
-/// let model = MultiTaskRegressor::new().hidden([4]).members(1).epochs(2).fit(&x, &x)?;
-/// assert_eq!(sent(&model)?.predict(&x)?, model.predict(&x)?);
-/// assert!(MultiTaskClassifier::from_bytes::<f64>(&model.to_bytes()?).is_err()); // the other kind
-/// # Ok::<(), polytask::Error>(())
-/// ```
-pub trait EstimatorKind: kept::Kept {}
-
-impl EstimatorKind for Regression {}
-
-impl EstimatorKind for Classification {}
-
-mod kept {
-    use crate::loss;
-
-    /// What of a kind of estimator is in a file beside the networks.
-    pub trait Kept: Sized {
-        const NAME: &'static str;
-
-        /// The smallest and the largest label of each target, if predictions are kept between them.
-        fn ranges(&self) -> Option<&[(f64, f64)]>;
-
-        /// What [`ranges`](Self::ranges) gave.
-        fn with_ranges(ranges: Option<Vec<(f64, f64)>>) -> Self;
-
-        /// Whether a task of this kind, whose predictions have this width, is one that such an estimator makes.
-        fn makes(kind: loss::Kind, width: usize) -> bool;
-    }
-}
-
-impl kept::Kept for Regression {
-    const NAME: &'static str = "regressor";
-
-    fn ranges(&self) -> Option<&[(f64, f64)]> {
-        self.ranges.as_deref()
+impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
+    /// Saves the networks to one file that [`load`](Self::load) reads back, exact to the bit, as [`Fitted::save`] does.
+    ///
+    /// # Errors
+    /// As [`Fitted::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.written()?.save(path.as_ref())
     }
 
-    fn with_ranges(ranges: Option<Vec<(f64, f64)>>) -> Self {
-        Self { ranges }
+    /// The bytes of the file that [`save`](Self::save) writes.
+    ///
+    /// # Errors
+    /// As [`Fitted::to_bytes`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.written()?.bytes()
     }
 
-    fn makes(kind: loss::Kind, width: usize) -> bool {
-        matches!(kind, loss::Kind::Quantity { .. }) && width == 1
-    }
-}
-
-impl kept::Kept for Classification {
-    const NAME: &'static str = "classifier";
-
-    fn ranges(&self) -> Option<&[(f64, f64)]> {
-        None
+    fn written(&self) -> Result<Writer> {
+        write(&self.members, &self.kind, None, Some(self.provenance.clone()))
     }
 
-    fn with_ranges(_: Option<Vec<(f64, f64)>>) -> Self {
-        Self(())
+    /// Reads the networks that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// As [`Estimator::load`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, &Registry::new())
     }
 
-    fn makes(kind: loss::Kind, width: usize) -> bool {
-        matches!(kind, loss::Kind::Classes { classes, .. } if classes == width)
+    /// [`load`](Self::load) for networks with parts of your own, which `registry` makes.
+    ///
+    /// # Errors
+    /// As [`Estimator::load_with`].
+    pub fn load_with(path: impl AsRef<Path>, registry: &Registry) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_bytes_with(&file::read(path)?, registry).map_err(|error| error.within(path.display()))
+    }
+
+    /// [`load`](Self::load) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(bytes, &Registry::new())
+    }
+
+    /// [`load_with`](Self::load_with) from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`load_with`](Self::load_with).
+    pub fn from_bytes_with(bytes: &[u8], registry: &Registry) -> Result<Self> {
+        let (about, members, kind) = read(&Reader::new(bytes)?, registry)?;
+        let Some(provenance) = about.provenance else {
+            let expected = "some of an estimator's networks";
+            return Err(Error::new(ErrorKind::File, "estimator", expected, format!("a whole {}", K::NAME))
+                .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
+        };
+        let last = provenance.first.checked_add(members.len());
+        if provenance.of > MOST_MEMBERS || last.is_none_or(|last| last > provenance.of) {
+            let expected =
+                format!("networks within the {} of the estimator, at most {MOST_MEMBERS}", provenance.of);
+            let found = format!("{} from the {}th", members.len(), provenance.first);
+            return Err(Error::new(ErrorKind::File, "estimator", expected, found));
+        }
+        Ok(Self { members, kind, provenance })
     }
 }

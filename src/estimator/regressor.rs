@@ -2,8 +2,10 @@
 
 use ndarray::{Array1, Array2, ArrayRef2, s};
 
-use super::ensemble::{check_labels, check_targets, counts, mean_predictions};
-use super::{Checked, Estimator, Fitted};
+use super::ensemble::{check_labels, counts, mean_predictions};
+use super::kind::sealed::Sealed;
+use super::settings::Settings;
+use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::{Dataset, TargetTransform};
 use crate::loss::Labels;
 use crate::metric::Metric;
@@ -136,14 +138,25 @@ impl Checked<Regression> {
     /// # Errors
     /// As there, but for settings.
     pub fn fit_table<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<Regression, F>> {
-        check_targets(data)?;
-        let task = |target: &String| match self.settings.transform {
+        self.fit_all(data)
+    }
+}
+
+impl EstimatorKind for Regression {}
+
+impl Sealed for Regression {
+    const NAME: &'static str = "regressor";
+
+    fn tasks<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
+        let task = |target: &String| match settings.transform {
             None => Task::regression(target),
             Some(transform) => Task::regression(target).transform(transform),
         };
-        let tasks: Vec<Task> = data.target_names().iter().map(task).collect();
-        let (members, stopped) = self.settings.fit_members(data, &tasks)?;
-        let ranges = (!self.settings.extrapolates).then(|| {
+        Ok(data.target_names().iter().map(task).collect())
+    }
+
+    fn learnt_from<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Self {
+        let ranges = (!settings.extrapolates).then(|| {
             let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
             let of_target = |k: usize| {
                 let present = (0..data.n_rows()).filter(|&row| counts(data, row, k));
@@ -152,7 +165,21 @@ impl Checked<Regression> {
             };
             (0..data.n_targets()).map(of_target).collect()
         });
-        Ok(Fitted { members, kind: Regression { ranges }, stopped })
+        Self { ranges }
+    }
+
+    fn ranges(&self) -> Option<&[(f64, f64)]> {
+        self.ranges.as_deref()
+    }
+
+    #[cfg(feature = "persist")]
+    fn with_ranges(ranges: Option<Vec<(f64, f64)>>) -> Self {
+        Self { ranges }
+    }
+
+    #[cfg(feature = "persist")]
+    fn makes(kind: crate::loss::Kind, width: usize) -> bool {
+        matches!(kind, crate::loss::Kind::Quantity { .. }) && width == 1
     }
 }
 

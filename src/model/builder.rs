@@ -57,6 +57,15 @@ impl Model<f32> {
     }
 }
 
+impl<F: Scalar> Model<F> {
+    /// Whether the two were built with the same settings but for the seed, for features in the same order.
+    pub(crate) fn is_built_like(&self, other: &Self) -> bool {
+        let settings = |model: &Self| format!("{:?}", ModelBuilder::clone(&model.spec).seed(0));
+        let features = |model: &Self| model.names.as_ref().map(|names| names.features.clone());
+        settings(self) == settings(other) && features(self) == features(other)
+    }
+}
+
 impl ModelBuilder {
     /// One trunk for all tasks.
     #[must_use]

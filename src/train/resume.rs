@@ -27,7 +27,7 @@ use super::checkpoint::{Checkpoints, steps_in};
 use super::run::Run;
 use super::trainer::{Allowed, Trainer};
 use crate::balance::State;
-use crate::data::Dataset;
+use crate::data::{Dataset, Fingerprint};
 use crate::persist::{Reader, Writer};
 use crate::{Error, ErrorKind, Model, Result, Scalar, file};
 
@@ -279,9 +279,11 @@ impl<F: Scalar> Run<F> {
         self.check_settings(&counts.settings, allowed)?;
         let differs = match &counts.table {
             None => Vec::new(),
-            Some(table) => self.table.differs_from(table).ok_or_else(|| {
-                Error::new(ErrorKind::File, "table of the run", "five numbers in base 16", table)
-            })?,
+            Some(table) => {
+                let wrong =
+                    || Error::new(ErrorKind::File, "table of the run", "five numbers in base 16", table);
+                self.table.differences(&Fingerprint::from_text(table).ok_or_else(wrong)?)
+            }
         };
         if !(differs.is_empty() || allowed.other_table) {
             let found = format!("one with other {}", differs.join(" and other "));

@@ -17,6 +17,7 @@ mod data_npz;
 mod determinism;
 mod dropout;
 mod estimator_callbacks;
+mod estimator_members;
 mod estimators;
 mod evaluation;
 mod examples;

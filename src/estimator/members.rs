@@ -1,0 +1,232 @@
+//! Some of an estimator's networks, fitted apart from the others, on another day or another machine, and merged with
+//! them afterwards.
+//!
+//! ```text
+//! fit_members(data, 0..4) ──▶ FittedMembers ──┐
+//! fit_members(data, 4..7) ──▶ FittedMembers ──┼── Fitted::merge ──▶ Fitted, as fit_table gives it, to the bit
+//! fit_members(data, 7..10) ─▶ FittedMembers ──┘
+//! ```
+//! A network's folds, initial parameters and order of rows depend on the seed and on its number alone.
+
+use std::ops::Range;
+
+use super::ensemble::check_targets;
+use super::{Checked, Estimator, EstimatorKind, Fitted};
+use crate::data::{Dataset, Fingerprint};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
+
+/// Some of the networks of an estimator, made by [`Estimator::fit_members`].
+///
+/// It predicts nothing: [`Fitted::merge`] makes an estimator of all of them. With feature `persist`, it is saved where it
+/// was fitted and loaded where it is merged.
+///
+/// ```
+/// use polytask::estimator::Fitted;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f32>(60, 0.05, 42);
+/// let settings = MultiTaskRegressor::new().hidden([8]).members(3).epochs(3);
+/// let (first, others) = (settings.fit_members(&data, 0..1)?, settings.fit_members(&data, 1..3)?);
+/// assert_eq!(others.range(), 1..3);
+/// let merged = Fitted::merge([others, first])?;
+/// let x = data.features().to_owned();
+/// assert_eq!(merged.predict(&x)?, settings.fit_table(&data)?.predict(&x)?);
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FittedMembers<Kind, F: Scalar> {
+    pub(super) members: Vec<Model<F>>,
+    pub(super) kind: Kind,
+    pub(super) provenance: Provenance,
+}
+
+/// Which networks of which estimator they are.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(deny_unknown_fields))]
+pub(super) struct Provenance {
+    /// The number of the first one.
+    pub(super) first: usize,
+    /// How many the estimator has.
+    pub(super) of: usize,
+    settings: String,
+    /// The fingerprint of the table.
+    table: String,
+}
+
+impl Provenance {
+    /// In what the table differs from the one of others.
+    fn other_table(&self, of_others: &Self) -> String {
+        let tables = [self, of_others].map(|provenance| Fingerprint::from_text(&provenance.table));
+        match tables {
+            [Some(own), Some(others)] if own != others => {
+                format!("a table with other {}", own.differences(&others).join(" and other "))
+            }
+            _ => "another table".into(),
+        }
+    }
+
+    pub(super) fn range(&self, n_members: usize) -> Range<usize> {
+        self.first..self.first + n_members
+    }
+}
+
+impl<K: EstimatorKind> Estimator<K> {
+    /// Checks the settings and fits the networks of these numbers, from 0 to the number of
+    /// [`members`](Self::members): one of several jobs whose results [`Fitted::merge`] puts together.
+    ///
+    /// Settings and table must be the same in all jobs, but not the number of threads. If a callback ends the fit, what is
+    /// returned are the networks before the first that was ended, as [`range`](FittedMembers::range) says.
+    ///
+    /// ```
+    /// use polytask::estimator::{Fitted, FittedMembers, Regression};
+    /// use polytask::prelude::*;
+    ///
+    /// let settings = MultiTaskRegressor::new().hidden([8]).members(4).epochs(3);
+    /// let n_jobs = 2; // of an array of jobs on a cluster, each with its number
+    /// let job = |number: usize| -> polytask::Result<FittedMembers<Regression, f64>> {
+    ///     let data = datasets::robot_arm(60, 0.05, 42);
+    ///     settings.fit_members(&data, number * 4 / n_jobs..(number + 1) * 4 / n_jobs)
+    /// };
+    /// let model = Fitted::merge([job(0)?, job(1)?])?;
+    /// assert_eq!(model.members().len(), 4);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the estimator's `fit`; [`ErrorKind::Setting`] if the numbers are none, or beyond those of the members;
+    /// [`ErrorKind::Value`] if a callback ended the fit before a network was complete.
+    pub fn fit_members<F: Scalar>(
+        &self,
+        data: &Dataset<F>,
+        numbers: Range<usize>,
+    ) -> Result<FittedMembers<K, F>> {
+        self.check()?.fit_members(data, numbers)
+    }
+}
+
+impl<K: EstimatorKind> Checked<K> {
+    /// As [`Estimator::fit_members`].
+    ///
+    /// # Errors
+    /// As there, but for settings.
+    pub fn fit_members<F: Scalar>(
+        &self,
+        data: &Dataset<F>,
+        numbers: Range<usize>,
+    ) -> Result<FittedMembers<K, F>> {
+        let of = self.settings.members;
+        if numbers.is_empty() || numbers.end > of {
+            let expected = format!("some of 0..{of}");
+            return Err(Error::new(
+                ErrorKind::Setting,
+                "numbers of networks",
+                expected,
+                format!("{numbers:?}"),
+            ));
+        }
+        check_targets(data)?;
+        let tasks = K::tasks(&self.settings, data)?;
+        let (members, stopped) = self.settings.fit_members(data, &tasks, numbers.clone())?;
+        if let Some(stopped) = stopped.filter(|stopped| stopped.n_complete == 0) {
+            let found = format!("none: `{}` ended the fit", stopped.by);
+            let place = format!("networks {numbers:?}");
+            return Err(Error::new(ErrorKind::Value, place, "at least one trained to its end", found));
+        }
+        let provenance = Provenance {
+            first: numbers.start,
+            of,
+            settings: self.settings.in_words(),
+            table: data.fingerprint().to_text(),
+        };
+        Ok(FittedMembers { members, kind: K::learnt_from(&self.settings, data), provenance })
+    }
+
+    /// All networks at once.
+    pub(super) fn fit_all<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<K, F>> {
+        check_targets(data)?;
+        let tasks = K::tasks(&self.settings, data)?;
+        let (members, stopped) = self.settings.fit_members(data, &tasks, 0..self.settings.members)?;
+        Ok(Fitted { members, kind: K::learnt_from(&self.settings, data), stopped })
+    }
+}
+
+impl<K, F: Scalar> FittedMembers<K, F> {
+    /// The numbers of the networks.
+    pub fn range(&self) -> Range<usize> {
+        self.provenance.range(self.members.len())
+    }
+
+    /// The networks.
+    pub fn members(&self) -> &[Model<F>] {
+        &self.members
+    }
+}
+
+impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
+    /// The estimator of all networks, which were fitted apart from one another; in any order.
+    ///
+    /// ```
+    /// use polytask::estimator::Fitted;
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(60, 0.05, 42);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).members(5).epochs(2);
+    /// let parts = [settings.fit_members(&data, 0..2)?, settings.fit_members(&data, 4..5)?];
+    /// let error = Fitted::merge(parts).unwrap_err().to_string();
+    /// assert!(error.contains("networks 2..4 are missing"), "{error}");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] if networks are missing or there twice, or if they were fitted with different settings or to
+    /// different tables.
+    pub fn merge(parts: impl IntoIterator<Item = FittedMembers<K, F>>) -> Result<Self> {
+        let mut parts: Vec<_> = parts.into_iter().collect();
+        parts.sort_by_key(|part| part.provenance.first);
+        let wrong = |place: String, expected: &str, found: &str| {
+            Err(Error::new(ErrorKind::Setting, place, expected, found))
+        };
+        let Some(FittedMembers { kind, provenance, members }) = parts.first().cloned() else {
+            return wrong("networks to merge".into(), "at least one part", "none");
+        };
+        let mut end = 0;
+        for part in &parts {
+            let (range, of_part) = (part.range(), &part.provenance);
+            let place = || format!("networks {range:?}");
+            if of_part.of != provenance.of {
+                let of = |of: usize| format!("of an estimator of {of}");
+                return wrong(place(), &of(provenance.of), &of(of_part.of));
+            }
+            if of_part.settings != provenance.settings {
+                return wrong(place(), &provenance.settings, &of_part.settings);
+            }
+            if of_part.table != provenance.table || part.kind != kind {
+                let expected = "networks that were fitted to the same table as the others";
+                return wrong(place(), expected, &of_part.other_table(&provenance));
+            }
+            if !part.members[0].is_built_like(&members[0]) {
+                return wrong(place(), "the architecture of the others", "another one");
+            }
+            if range.start < end {
+                let found = format!("those before {end} in another part too");
+                return wrong(place(), "each network once", &found);
+            }
+            check_complete(end..range.start)?;
+            end = range.end;
+        }
+        check_complete(end..provenance.of)?;
+        Ok(Self { members: parts.into_iter().flat_map(|part| part.members).collect(), kind, stopped: None })
+    }
+}
+
+fn check_complete(missing: Range<usize>) -> Result<()> {
+    match missing.is_empty() {
+        true => Ok(()),
+        false => {
+            let found = format!("networks {missing:?} are missing");
+            Err(Error::new(ErrorKind::Setting, "networks to merge", "all of the estimator's", found)
+                .advise(format!("fit them with fit_members(data, {missing:?})")))
+        }
+    }
+}

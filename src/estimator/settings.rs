@@ -1,0 +1,112 @@
+//! What both kinds of estimator can be told.
+
+use crate::data::TargetTransform;
+use crate::kernel::MOST_THREADS;
+use crate::layer::{Activation, Layer};
+use crate::optim::{AdamW, RuleSettings};
+use crate::train::callback::Callback;
+use crate::{Error, ErrorKind, Result, Sharing};
+
+/// More members are a slip of the pen: each is a network.
+pub(super) const MOST_MEMBERS: usize = 10_000;
+
+/// The settings of either kind of estimator.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(super) sharing: Option<Sharing>,
+    pub(super) hidden: Vec<usize>,
+    pub(super) members: usize,
+    pub(super) folds: usize,
+    pub(super) learning_rate: f64,
+    pub(super) weight_decay: f64,
+    pub(super) batch_size: usize,
+    pub(super) epochs: Option<u64>,
+    pub(super) patience: Option<u64>,
+    pub(super) seed: u64,
+    pub(super) threads: Option<usize>,
+    pub(super) extrapolates: bool,
+    pub(super) transform: Option<TargetTransform>,
+    pub(super) callbacks: Vec<Box<dyn Callback>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sharing: None,
+            hidden: vec![64, 64],
+            members: 10,
+            folds: 5,
+            learning_rate: 0.005,
+            weight_decay: 0.1,
+            batch_size: 32,
+            epochs: None,
+            patience: None,
+            seed: 0,
+            threads: None,
+            extrapolates: false,
+            transform: None,
+            callbacks: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn rule(&self) -> AdamW {
+        AdamW::new(self.learning_rate).weight_decay(self.weight_decay)
+    }
+
+    pub(super) fn sharing(&self) -> Sharing {
+        let layer = |&width: &usize| Layer::dense(width, Activation::Relu);
+        self.sharing.clone().unwrap_or_else(|| Sharing::shared_trunk(self.hidden.iter().map(layer)))
+    }
+
+    /// Checks every setting.
+    pub(super) fn check(&self) -> Result<()> {
+        let at_least = |least: u64, found: u64, place: &str| match found >= least {
+            true => Ok(()),
+            false => {
+                let place = format!("estimator, {place}");
+                Err(Error::new(ErrorKind::Setting, place, format!("at least {least}"), found))
+            }
+        };
+        at_least(1, self.members as u64, "members")?;
+        for (found, most, place) in
+            [(self.members, MOST_MEMBERS, "members"), (self.threads.unwrap_or(1), MOST_THREADS, "threads")]
+        {
+            if found > most {
+                let place = format!("estimator, {place}");
+                return Err(Error::new(ErrorKind::Setting, place, format!("at most {most}"), found));
+            }
+        }
+        at_least(2, self.folds as u64, "folds")?;
+        at_least(1, self.batch_size as u64, "batch size")?;
+        at_least(1, self.epochs.unwrap_or(1), "epochs")?;
+        at_least(1, self.patience.unwrap_or(1), "patience")?;
+        at_least(1, self.threads.unwrap_or(1) as u64, "threads")?;
+        for &width in &self.hidden {
+            at_least(1, width as u64, "width of a hidden layer")?;
+        }
+        self.transform.map_or(Ok(()), |transform| transform.check())?;
+        self.rule().check()?;
+        Ok(())
+    }
+
+    /// What a network is fitted by, for a person; callbacks, threads and the number of networks change none of them.
+    pub(super) fn in_words(&self) -> String {
+        let or_default =
+            |number: Option<u64>| number.map_or("by default".into(), |number| number.to_string());
+        let transform = self.transform.map_or("none".into(), |transform| format!("{transform:?}"));
+        format!(
+            "seed {}, folds {}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
+             transform {transform}, {}",
+            self.seed,
+            self.folds,
+            self.learning_rate,
+            self.weight_decay,
+            self.batch_size,
+            or_default(self.epochs),
+            or_default(self.patience),
+            if self.extrapolates { "extrapolates" } else { "within the range of the labels" },
+        )
+    }
+}
