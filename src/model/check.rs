@@ -202,17 +202,21 @@ impl<F: Scalar> Check<OnBatch<'_, F>> {
             let of_task = Terms { weights: &only(k, &ones), penalties: &[] };
             tasks.push((task.name().to_owned(), check(of_task, &alone, &mut trace)));
         }
-        let of_penalty = |penalty: &Box<dyn PenaltyFunction<F>>| {
+        let of_penalty = |penalty: &dyn PenaltyFunction<F>| {
             let value = |point: &[F], probe: &mut Probe<'_, F>| {
                 if let Some(gradient) = probe.gradient() {
                     gradient.fill(F::ZERO);
                 }
-                probe_penalty(&**penalty, &point[..model.theta.len()], probe)
+                probe_penalty(penalty, &point[..model.theta.len()], probe)
             };
             let check = Check { settings: alone.clone(), ..gradcheck::check(&point, value).named(&layout) };
             (penalty.name().to_owned(), check.run())
         };
-        Ok(GradientChecks { sum, tasks, penalties: penalties.iter().map(of_penalty).collect() })
+        Ok(GradientChecks {
+            sum,
+            tasks,
+            penalties: penalties.iter().map(|penalty| of_penalty(&**penalty)).collect(),
+        })
     }
 }
 
