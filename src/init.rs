@@ -8,6 +8,8 @@
 //! LeCunUniform    U(−a, a), a = √(3 / fan_in)                  LeCun et al. 1998
 //! LeCunNormal     N(0, 1 / fan_in)                             LeCun et al. 1998, eq. 16
 //! Zeros           0
+//! Uniform(a)      U(−a, a)
+//! Normal(s)       N(0, s²)
 //! ```
 //! A dense layer of `in × out` weights has `fan_in = in` and `fan_out = out`. Glorot uniform is the default, as it
 //! is in TensorFlow 1.x's `dense` layer. The normal forms are not truncated.
@@ -52,6 +54,10 @@ pub enum Init {
     LeCunNormal,
     /// 0.
     Zeros,
+    /// U(−a, a) for this a, whatever the shape.
+    Uniform(f64),
+    /// N(0, s²) with this standard deviation s, whatever the shape.
+    Normal(f64),
     /// The same number everywhere.
     Constant(f64),
 }
@@ -63,6 +69,10 @@ impl Init {
             Self::Constant(value) if !F::from_f64(value).is_finite() => {
                 let expected = format!("a finite number within the range of {}", F::NAME);
                 Err(Error::new(ErrorKind::Setting, format!("initial value of {what}"), expected, value))
+            }
+            Self::Uniform(size) | Self::Normal(size) if !(size >= 0.0 && F::from_f64(size).is_finite()) => {
+                let expected = format!("a spread of at least 0 within the range of {}", F::NAME);
+                Err(Error::new(ErrorKind::Setting, format!("initial value of {what}"), expected, size))
             }
             _ => Ok(()),
         }
@@ -79,6 +89,8 @@ impl Init {
             Self::GlorotNormal => normal((2.0 / (fan_in + fan_out)).sqrt(), rows * cols, rng),
             Self::HeNormal => normal((2.0 / fan_in).sqrt(), rows * cols, rng),
             Self::LeCunNormal => normal((1.0 / fan_in).sqrt(), rows * cols, rng),
+            Self::Uniform(a) => uniform(a),
+            Self::Normal(deviation) => normal(deviation, rows * cols, rng),
             Self::Zeros => vec![0.0; rows * cols],
             Self::Constant(value) => vec![value; rows * cols],
         }
@@ -111,6 +123,8 @@ mod tests {
             (Init::HeNormal, 2.0 / 100.0, 3.0),
             (Init::LeCunUniform, 1.0 / 100.0, 1.8),
             (Init::LeCunNormal, 1.0 / 100.0, 3.0),
+            (Init::Uniform(0.6), 0.12, 1.8),
+            (Init::Normal(0.5), 0.25, 3.0),
         ] {
             let draws = init.draw(rows, cols, &mut ChaCha8Rng::seed_from_u64(5));
             let mean = draws.iter().sum::<f64>() / n;

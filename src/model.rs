@@ -34,6 +34,7 @@ mod check;
 mod columns;
 mod decide;
 mod evidence;
+mod indices;
 mod label_totals;
 #[cfg(feature = "persist")]
 mod persist;
@@ -251,6 +252,7 @@ impl<F: Scalar> Model<F> {
         if pass.mode == Mode::Predict {
             self.check_fitted()?;
         }
+        self.check_bins(pass.state)?;
         let binding = self.bind(batch.dataset)?;
         self.check_trace(batch.rows.len(), trace)?;
         if pass.mode == Mode::Train {
@@ -526,6 +528,7 @@ impl<F: Scalar> Model<F> {
     /// Fails if the model standardises and does not know by what: what it predicted would be noise.
     fn check_fitted(&self) -> Result<()> {
         self.check_transforms()?;
+        self.check_bins(&self.state)?;
         match self.spec.standardizes && self.scaling.features.is_none() {
             false => Ok(()),
             true => {

@@ -43,6 +43,7 @@ mod stage;
 mod sweep;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::arena::{ActivationBlock, RowsMut};
 use crate::kernel;
-use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass};
+use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass, Quantiles};
 use crate::loss::LossFunction;
 use crate::penalty::PenaltyFunction;
 use crate::sharing::{BuildSharing, BuiltSharing, Piece};
@@ -171,6 +172,7 @@ impl<F: Scalar> Network<F> {
         kernel::check_simd_setting()?;
         let mut layouts = Layouts::default();
         let input = layouts.activations.activations(n_features);
+        layouts.features.push((input, (0..n_features).collect()));
         let mut context = BuildContext { layouts: &mut layouts, name: String::new(), input, most_numbers };
         let objectives = tasks.iter().map(Objective::build).collect::<Result<Vec<_>>>()?;
         let products = Product::all_of(tasks)?;
@@ -182,6 +184,7 @@ impl<F: Scalar> Network<F> {
             heads.push(Head::build(k, &tasks[k], &objectives[k], sharing.representation(h), &mut context)?);
         }
 
+        layouts.check_readers()?;
         for (layout, inits) in
             [(&layouts.parameters, &layouts.parameter_inits), (&layouts.state, &layouts.state_inits)]
         {
@@ -274,6 +277,35 @@ impl<F: Scalar> Network<F> {
         self.layouts.needs_whole_batches
     }
 
+    /// The features that are indices, each with its number of categories.
+    pub(crate) fn index_columns(&self) -> &BTreeMap<usize, usize> {
+        &self.layouts.index_columns
+    }
+
+    /// The edges of bins that lie between quantiles of features.
+    pub(crate) fn quantiles(&self) -> &[Quantiles] {
+        &self.layouts.quantiles
+    }
+
+    /// Whether the bins of a layer are still to be fitted.
+    pub(crate) fn lacks_bins(&self, state: &[F]) -> bool {
+        self.quantiles().iter().any(|quantiles| {
+            let edges = &state[quantiles.edges.range()];
+            edges[0] == edges[1]
+        })
+    }
+
+    /// Where edges of bins do not ascend.
+    #[cfg(feature = "persist")]
+    pub(crate) fn falling_edge(&self, state: &[F]) -> Option<usize> {
+        let of = |quantiles: &Quantiles| {
+            let (range, n) = (quantiles.edges.range(), quantiles.edges.shape().1);
+            let mut places = range.clone().filter(|at| (at - range.start) % n > 0);
+            places.find(|&at| state[at] < state[at - 1])
+        };
+        self.quantiles().iter().find_map(of)
+    }
+
     /// Where a number of the running state is negative that cannot be.
     #[cfg(feature = "persist")]
     pub(crate) fn negative_state(&self, state: &[F]) -> Option<usize> {
@@ -310,8 +342,10 @@ impl<F: Scalar> Network<F> {
     /// Initial values of θ, drawn block by block with ChaCha8 from `seed`. They are the same for both scalar
     /// types, up to rounding.
     pub fn initial(&self, seed: u64) -> Vec<F> {
-        let Layouts { parameters, parameter_inits, .. } = &self.layouts;
-        drawn(parameters, parameter_inits, ChaCha8Rng::seed_from_u64(seed))
+        let Layouts { parameters, parameter_inits, zeros, .. } = &self.layouts;
+        let mut theta = drawn(parameters, parameter_inits, ChaCha8Rng::seed_from_u64(seed));
+        zeros.iter().for_each(|range| theta[range.clone()].fill(F::ZERO));
+        theta
     }
 
     /// Initial values of the running state.

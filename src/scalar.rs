@@ -68,6 +68,10 @@ pub trait Scalar:
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
+    /// The sine of an angle in radians.
+    fn sin(self) -> Self;
+    /// The cosine of an angle in radians.
+    fn cos(self) -> Self;
     /// Complementary error function, 2/√π ∫ₓ^∞ e^(−t²) dt: exact where 1 − erf(x) would cancel.
     fn erfc(self) -> Self;
     /// Absolute value.
@@ -159,6 +163,14 @@ macro_rules! scalar {
             #[inline(always)]
             fn tanh(self) -> Self {
                 $float::tanh(self)
+            }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                $float::sin(self)
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                $float::cos(self)
             }
             #[inline(always)]
             fn erfc(self) -> Self {

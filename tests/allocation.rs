@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::Array2;
 use polytask::GramianScope;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
+use polytask::layer::{Embedding, PiecewiseLinear};
 use polytask::optim::{ParameterGroups, Sgd};
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
@@ -127,8 +128,25 @@ fn steady_steps_allocate_nothing() {
         Layer::layer_norm(),
         Layer::batch_norm(),
         Layer::parametric(Activation::Mish),
+        Layer::periodic(3, 2),
+        PiecewiseLinear::with_edges([-0.5, 0.0, 0.1, 1.0], 1).into(),
         Layer::residual(inside),
     ];
+    // Layers that read features.
+    let mut indexed = table(600, 12).features().to_owned();
+    indexed.column_mut(3).iter_mut().enumerate().for_each(|(i, x)| *x = (i % 50) as f32);
+    let indexed = Dataset::new(indexed, table(600, 12).targets().to_owned());
+    let indexed = indexed.and_then(|data| data.with_index_columns([("x3", 49)])).expect("a table");
+    let numbers = [Layer::piecewise_linear(8, 4), Layer::dropout(0.1)];
+    let first = Embedding::new(indexed.index_columns(), 6).numbers(numbers);
+    let builder = Model::builder(12).trunk([first.into(), Layer::dense(48, Activation::Relu)]);
+    let builder = builder.task(Task::regression("y0")).task(Task::regression("y1"));
+    for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
+        let mut model = builder.build::<f32>().expect("valid settings");
+        model.fit_scaling(&indexed).expect("a table that fits");
+        let trainer = trainer.batch_size(200).steps(100).threads(2);
+        assert_no_allocations("embeddings", &trainer, &mut model, &indexed);
+    }
     for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
         let data = table(600, 12);
         let builder =

@@ -235,6 +235,10 @@ impl<F: Scalar> Dataset<F> {
         Ok(self)
     }
 
+    pub(super) fn names_mut(&mut self) -> &mut Arc<Names> {
+        &mut self.names
+    }
+
     pub(super) fn check_length(&self, place: &str, length: usize) -> Result<()> {
         if length == self.n_rows() {
             return Ok(());

@@ -85,6 +85,10 @@ impl<F: Scalar> Dataset<F> {
         };
         let names = |hash: &mut Hash| {
             features.iter().for_each(|&column| hash.text(&self.feature_names()[column]));
+            for (column, n) in &self.names().categories {
+                hash.word(*n as u64);
+                hash.text(column);
+            }
             hash.word(u64::MAX);
             targets.iter().for_each(|&column| hash.text(&self.target_names()[column]));
             for (target, classes) in &self.names().classes {

@@ -15,6 +15,7 @@ pub mod csv;
 mod dataset;
 pub mod datasets;
 mod fingerprint;
+mod indices;
 pub(crate) mod names;
 pub mod npy;
 #[cfg(feature = "npz")]
@@ -28,6 +29,7 @@ mod weights;
 pub use batches::{Batch, Batches, Sampler};
 pub use dataset::Dataset;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use indices::check_index;
 pub use names::Names;
 pub use scale::Standardizer;
 pub use split::Fold;

@@ -28,6 +28,9 @@ pub struct Names {
     /// What the classes 0, 1, 2 … are called, of each target column of which that is known.
     #[cfg_attr(feature = "persist", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub classes: BTreeMap<String, Vec<String>>,
+    /// How many categories there are of each feature that is an index of one, by its name.
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    pub categories: BTreeMap<String, usize>,
     /// Whether the features are called `x0, x1, …` because nobody named them.
     generated: bool,
     /// Targets whose classes are texts in alphabetical order, because nobody said in which they stand.
@@ -45,6 +48,8 @@ struct Stored {
     #[serde(default)]
     classes: BTreeMap<String, Vec<String>>,
     /// Files of earlier versions do not say.
+    #[serde(default)]
+    categories: BTreeMap<String, usize>,
     generated: Option<bool>,
     #[serde(default)]
     alphabetical: BTreeSet<String>,
@@ -53,13 +58,14 @@ struct Stored {
 #[cfg(feature = "persist")]
 impl From<Stored> for Names {
     fn from(stored: Stored) -> Self {
-        let Stored { features, targets, classes, generated, alphabetical } = stored;
+        let Stored { features, targets, classes, categories, generated, alphabetical } = stored;
         let looks_generated = || features.iter().enumerate().all(|(i, name)| *name == format!("x{i}"));
         Self {
             generated: generated.unwrap_or_else(looks_generated),
             features,
             targets,
             classes,
+            categories,
             alphabetical,
         }
     }
@@ -75,6 +81,7 @@ impl Names {
             features: features.into_iter().map(Into::into).collect(),
             targets: targets.into_iter().map(Into::into).collect(),
             classes: BTreeMap::new(),
+            categories: BTreeMap::new(),
             generated: false,
             alphabetical: BTreeSet::new(),
         }
@@ -88,7 +95,9 @@ impl Names {
 
     /// The same with other names of the features.
     pub(super) fn with_features(&self, features: Vec<String>) -> Self {
-        Self { features, generated: false, ..self.clone() }
+        let renamed = self.features.iter().zip(&features);
+        let categories = renamed.filter_map(|(from, to)| Some((to.clone(), *self.categories.get(from)?)));
+        Self { categories: categories.collect(), features, generated: false, ..self.clone() }
     }
 
     /// The same with other names of the targets, whose classes keep theirs.

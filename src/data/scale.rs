@@ -223,6 +223,15 @@ impl<F: Scalar> Standardizer<F> {
         Self { mean: pick(&self.mean), std: pick(&self.std), scale: pick(&self.scale), ignored }
     }
 
+    /// The same standardiser, which leaves these columns as they are.
+    pub(crate) fn leaving(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
+        for column in columns {
+            (self.mean[column], self.std[column], self.scale[column]) = (F::ZERO, F::ONE, F::ONE);
+            self.ignored.retain(|ignored| *ignored != column);
+        }
+        self
+    }
+
     /// (x − mean) / scale of one number of a column; 0 if the column is ignored.
     ///
     /// # Panics

@@ -183,6 +183,12 @@ impl Scalar for Dual {
     fn sqrt(self) -> Self {
         self.chain(self.value.sqrt(), 0.5 / self.value.sqrt())
     }
+    fn sin(self) -> Self {
+        self.chain(self.value.sin(), self.value.cos())
+    }
+    fn cos(self) -> Self {
+        self.chain(self.value.cos(), -self.value.sin())
+    }
     fn tanh(self) -> Self {
         self.chain(self.value.tanh(), self.value.cosh().powi(-2))
     }

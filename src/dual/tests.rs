@@ -41,6 +41,8 @@ fn dual_numbers_obey_calculus() {
             ("log1p(expm1 x) = x", x.exp_m1().ln_1p(), x),
             ("(√x)² = x", positive.sqrt() * positive.sqrt(), positive),
             ("tanh = sinh / cosh", x.tanh(), sinh_over_cosh),
+            ("sin 2x = 2 sin x cos x", (x + x).sin(), Dual::from_f64(2.0) * x.sin() * x.cos()),
+            ("cos 2x = 1 − 2 sin² x", (x + x).cos(), one - Dual::from_f64(2.0) * x.sin().powi(2)),
             ("x³ = x x x", x.powi(3), x * x * x),
             ("x⁻² = 1 / (x x)", x.powi(-2), one / (x * x)),
             ("|x|² = x²", x.abs() * x.abs(), x * x),

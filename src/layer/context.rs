@@ -1,5 +1,6 @@
 //! What a layer gets while it is built: the addresses it needs.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::arena::{ActivationBlock, ActivationLayout, ChunkNumbers};
@@ -20,6 +21,15 @@ pub(crate) struct LayerRecord {
     pub(crate) row_len: usize,
 }
 
+/// Edges of bins, to be taken from the rows that a model is first fitted on.
+#[derive(Clone, Debug)]
+pub(crate) struct Quantiles {
+    /// In the running state, `features × bins + 1`.
+    pub(crate) edges: Block,
+    /// The feature of each row.
+    pub(crate) features: Vec<usize>,
+}
+
 /// What a network is built into: its tables of contents, and first values.
 #[derive(Debug, Default)]
 pub(crate) struct Layouts {
@@ -34,6 +44,16 @@ pub(crate) struct Layouts {
     pub(crate) least_rows: usize,
     /// Whether a batch may not be worked on in parts.
     pub(crate) needs_whole_batches: bool,
+    /// Activations that hold features as they are, and which: those that the network reads first.
+    pub(crate) features: Vec<(ActivationBlock, Vec<usize>)>,
+    /// The features that are indices, and how many categories they are of.
+    pub(crate) index_columns: BTreeMap<usize, usize>,
+    /// The layers that take what they read for quantities, with what they read.
+    pub(crate) readers: Vec<(String, ActivationBlock)>,
+    /// Parameters that are 0 at first, whatever is drawn for their block.
+    pub(crate) zeros: Vec<Range<usize>>,
+    /// Edges of bins that lie between quantiles of features.
+    pub(crate) quantiles: Vec<Quantiles>,
     /// The layers of all chains.
     pub(crate) layers: Vec<LayerRecord>,
     /// The first name that two blocks have.
@@ -180,6 +200,47 @@ impl BuildContext<'_> {
         block
     }
 
+    /// State for the edges of `bins` bins for each feature that the layer reads, `features × bins + 1`: quantiles of the
+    /// rows that the model is first fitted on. `None` if what it reads are not features as they are.
+    pub(super) fn quantiles_of_features(&mut self, bins: usize) -> Option<Block> {
+        let features = self.features()?.to_vec();
+        let edges = self.state("edges", features.len(), bins + 1, Init::Zeros);
+        self.layouts.quantiles.push(Quantiles { edges, features });
+        Some(edges)
+    }
+
+    /// Which features the layer reads, by position, if it reads features as they are.
+    pub(super) fn features(&self) -> Option<&[usize]> {
+        let known = self.layouts.features.iter().find(|(activations, _)| *activations == self.input);
+        known.map(|(_, features)| features.as_slice())
+    }
+
+    /// Activations for a copy of some of the features that the layer reads, by their positions there.
+    pub(super) fn some_features(&mut self, positions: &[usize]) -> ActivationBlock {
+        let features = self.features().expect("the layer reads features");
+        let features = positions.iter().map(|&at| features[at]).collect();
+        let activations = self.activations(positions.len());
+        self.layouts.features.push((activations, features));
+        activations
+    }
+
+    /// Declares a feature an index of one of `n` categories.
+    pub(super) fn index_column(&mut self, feature: usize, n: usize) -> Result<()> {
+        match self.layouts.index_columns.insert(feature, n) {
+            Some(other) if other != n => {
+                let place = format!("categories for feature {feature} of {}", self.name);
+                let expected = format!("{other}, as in another layer that embeds it");
+                Err(Error::new(ErrorKind::Setting, place, expected, n))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets these parameters be 0 at first, whatever is drawn for their block.
+    pub(super) fn begin_with_zeros(&mut self, parameters: Range<usize>) {
+        self.layouts.zeros.push(parameters);
+    }
+
     /// New activations, `width` numbers per row: the layer's output, or something kept for backward.
     pub fn activations(&mut self, width: usize) -> ActivationBlock {
         self.layouts.activations.activations(width)
@@ -321,6 +382,9 @@ impl BuildContext<'_> {
         let name =
             if self.name.is_empty() { layer.0.to_owned() } else { format!("{}.{}", self.name, layer.0) };
         let after = taken(self.layouts);
+        if !matches!(layer.1, "embedding" | "custom") {
+            self.layouts.readers.push((name.clone(), self.input));
+        }
         let record = LayerRecord {
             name,
             kind: layer.1,
@@ -350,6 +414,29 @@ impl BuildContext<'_> {
                 let place = format!("{what} up to {}", self.name);
                 let expected = format!("at most {}", self.most_numbers);
                 return Err(Error::new(ErrorKind::Setting, place, expected, len));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layouts {
+    /// Fails if a layer takes indices of categories for quantities.
+    pub(crate) fn check_readers(&self) -> Result<()> {
+        for (name, input) in &self.readers {
+            let known = self.features.iter().find(|(activations, _)| activations == input);
+            let features = known.map_or(&[][..], |(_, features)| features);
+            if let Some(index) = features.iter().find(|feature| self.index_columns.contains_key(feature)) {
+                let expected = format!("no index of a category, but feature {index} is one to another layer");
+                return Err(Error::new(
+                    ErrorKind::Setting,
+                    format!("input of {name}"),
+                    expected,
+                    "all features",
+                )
+                .advise(
+                    "begin every trunk, expert, gate and head that reads features with Layer::embedding",
+                ));
             }
         }
         Ok(())

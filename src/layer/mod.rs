@@ -86,10 +86,14 @@ mod chain;
 mod context;
 mod dense;
 mod dropout;
+mod embedding;
+mod feature_maps;
 mod gated;
 mod layer_norm;
 mod parametric;
 mod pass;
+mod periodic;
+mod piecewise_linear;
 mod propagation;
 mod residual;
 mod scale;
@@ -103,13 +107,16 @@ pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use chain::Chain;
 pub use context::BuildContext;
-pub(crate) use context::{LayerRecord, Layouts};
+pub(crate) use context::{LayerRecord, Layouts, Quantiles};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use gated::Gated;
 pub use layer_norm::LayerNorm;
 pub use parametric::ParametricActivation;
 pub use pass::{Draw, Mode, Pass};
+pub use periodic::Periodic;
+pub use piecewise_linear::PiecewiseLinear;
 pub use propagation::{InputDelta, Propagation};
 pub use residual::Residual;
 pub use scale::Scale;
@@ -137,12 +144,18 @@ pub enum Layer {
     BatchNorm(BatchNorm),
     /// In training, sets each activation to zero with some probability.
     Dropout(Dropout),
+    /// `y = E[i]` for each index i of a category, beside the other features.
+    Embedding(Embedding),
     /// `y = a ∘ φ(c)` with `[a | c] = x W + b`.
     Gated(Gated),
     /// `y = g ∘ x̂ + b`, where x̂ is x with mean 0 and variance 1 in each row.
     LayerNorm(LayerNorm),
     /// `y = x + α ∘ (φ(x) − x)`.
     ParametricActivation(ParametricActivation),
+    /// `yⱼ = xⱼ lⱼ + [sin 2πcⱼxⱼ | cos 2πcⱼxⱼ] Wⱼ + bⱼ` for each feature xⱼ.
+    Periodic(Periodic),
+    /// `yⱼ = xⱼ lⱼ + eⱼ Wⱼ + bⱼ`, where eⱼ says how far the feature xⱼ fills each bin.
+    PiecewiseLinear(PiecewiseLinear),
     /// `y = x + f(x)`.
     Residual(Residual),
     /// `y = x ∘ s`.
@@ -170,6 +183,13 @@ impl Layer {
         Self::Dropout(Dropout::new(p))
     }
 
+    /// Embeddings of category columns, each given by its position among the features and its number of categories
+    /// ([`Dataset::index_columns`](crate::data::Dataset::index_columns)): each index is replaced by a learnt vector of `width`
+    /// numbers. The other features go on as they are, before the vectors.
+    pub fn embedding(columns: impl IntoIterator<Item = (usize, usize)>, width: usize) -> Self {
+        Self::Embedding(Embedding::new(columns, width))
+    }
+
     /// A gated layer of `width` outputs, values times gates that go through `activation`: GLU with
     /// [`Sigmoid`](Activation::Sigmoid), SwiGLU with [`Silu`](Activation::Silu), GEGLU with [`Gelu`](Activation::Gelu).
     pub fn gated(width: usize, activation: Activation) -> Self {
@@ -184,6 +204,18 @@ impl Layer {
     /// An activation with a learnt strength for each feature, such as parametric [`Mish`](Activation::Mish).
     pub fn parametric(activation: Activation) -> Self {
         Self::ParametricActivation(ParametricActivation::new(activation))
+    }
+
+    /// A periodic embedding of each feature in `width` numbers, by `frequencies` sines and as many cosines of learnt
+    /// frequencies.
+    pub fn periodic(frequencies: usize, width: usize) -> Self {
+        Self::Periodic(Periodic::new(frequencies, width))
+    }
+
+    /// A piecewise-linear embedding of each feature in `width` numbers, by at most `bins` bins between quantiles of the rows
+    /// that the model is first fitted on.
+    pub fn piecewise_linear(bins: usize, width: usize) -> Self {
+        Self::PiecewiseLinear(PiecewiseLinear::new(bins, width))
     }
 
     /// A residual block, `y = x + f(x)`, around layers that end as wide as x.
@@ -210,9 +242,12 @@ impl Layer {
             Self::Dense(_) => "dense",
             Self::BatchNorm(_) => "batch norm",
             Self::Dropout(_) => "dropout",
+            Self::Embedding(_) => "embedding",
             Self::Gated(_) => "gated",
             Self::LayerNorm(_) => "layer norm",
             Self::ParametricActivation(_) => "parametric",
+            Self::Periodic(_) => "periodic",
+            Self::PiecewiseLinear(_) => "piecewise linear",
             Self::Residual(_) => "residual",
             Self::Scale(_) => "scale",
             Self::Custom(_) => "custom",
@@ -227,9 +262,12 @@ impl<F: Scalar> BuildLayer<F> for Layer {
             Self::Dense(dense) => dense.build(context),
             Self::BatchNorm(norm) => norm.build(context),
             Self::Dropout(dropout) => dropout.build(context),
+            Self::Embedding(embedding) => embedding.build(context),
             Self::Gated(gated) => gated.build(context),
             Self::LayerNorm(norm) => norm.build(context),
             Self::ParametricActivation(parametric) => parametric.build(context),
+            Self::Periodic(periodic) => periodic.build(context),
+            Self::PiecewiseLinear(piecewise) => piecewise.build(context),
             Self::Residual(residual) => residual.build(context),
             Self::Scale(scale) => scale.build(context),
             Self::Custom(layer) => {

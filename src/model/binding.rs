@@ -68,6 +68,7 @@ impl<F: Scalar> Model<F> {
             return Ok(known);
         }
         let (features, targets) = (self.feature_order(data)?, self.columns(data)?);
+        self.check_index_columns(data, features.as_deref())?;
         let mut weights = Vec::with_capacity(targets.len());
         for (k, columns) in targets.iter().enumerate() {
             self.check_labels(k, columns, data)?;
@@ -121,7 +122,9 @@ impl<F: Scalar> Model<F> {
 
     /// The features of a table in the model's own order.
     pub(crate) fn features_of<'a>(&self, data: &'a Dataset<F>) -> Result<CowArray<'a, F, Ix2>> {
-        Ok(match self.feature_order(data)? {
+        let order = self.feature_order(data)?;
+        self.check_index_columns(data, order.as_deref())?;
+        Ok(match order {
             None => data.features().into(),
             Some(order) => data.features().select(Axis(1), &order).into(),
         })

@@ -176,21 +176,25 @@ impl<F: Scalar> Check<OnBatch<'_, F>> {
         // Labels and weights stay in the trace; from here on only parameters and inputs change.
         model.forward_at(&model.pass(Mode::Train), &batch, &mut trace)?;
         let mut layout = model.network.layout().clone();
-        layout.push("inputs", batch.rows.len(), model.n_features());
+        layout.push("inputs", batch.rows.len(), model.moving_features().len());
         let mut point = model.theta.to_vec();
-        let binding = model.bind(batch.dataset)?;
+        let (binding, mut features) = (model.bind(batch.dataset)?, Vec::new());
         for &row in batch.rows {
-            point.extend(model.features_of_row(&binding, batch.dataset, row));
+            let row = model.features_of_row(&binding, batch.dataset, row);
+            point.extend(model.moving_features().into_iter().map(|feature| row[feature]));
+            features.extend(row);
         }
 
         let check = |terms: Terms<'_, F>, settings: &Settings, trace: &mut Trace<F>| {
-            let loss = |point: &[F], probe: &mut Probe<'_, F>| model.probe_at(point, &terms, trace, probe);
+            let loss = |point: &[F], probe: &mut Probe<'_, F>| {
+                model.probe_at(point, &features, &terms, trace, probe)
+            };
             Check { settings: settings.clone(), ..gradcheck::check(&point, loss).named(&layout) }.run()
         };
         let (weights, penalties) = (model.loss_weights(), model.network.penalties());
         let all = Terms { weights: &weights, penalties };
         let mut sum = check(all, &settings, &mut trace);
-        let free = model.free_biases(&point, &sum, &mut trace);
+        let free = model.free_biases(&point, &features, &sum, &mut trace);
         if !free.is_empty() {
             let zero_in = [settings.zero_in.clone(), free].concat();
             sum = check(all, &Settings { zero_in, ..settings.clone() }, &mut trace);
@@ -237,7 +241,7 @@ impl<F> Clone for Terms<'_, F> {
 impl<F: Scalar> Model<F> {
     /// Checks all derivatives on a batch: of the weighted sum of losses and of each task's loss, with respect to
     /// the parameters and to the inputs, the block `inputs` (`batch × features`, as the network sees them:
-    /// standardised, if the model does that).
+    /// standardised, if the model does that; without indices of categories, which cannot be moved a little).
     ///
     /// For a network with layers or losses of your own this is the one line that tells whether their backward is
     /// right. Make it a model of `f64`; differences in `f32` are too rough. [`gradient_check`](Self::gradient_check) has
@@ -322,14 +326,26 @@ impl<F: Scalar> Model<F> {
         Check { subject: OnBatch { model: self, batch: *batch }, settings }
     }
 
+    /// The features that are no indices.
+    fn moving_features(&self) -> Vec<usize> {
+        let is_index = |feature: &usize| self.network.index_columns().contains_key(feature);
+        (0..self.n_features()).filter(|feature| !is_index(feature)).collect()
+    }
+
     /// The biases that may have a gradient of 0 since they move outputs, but not the loss, however far they are moved, as
     /// a shift of all scores does not change their ranking. That of the weight beside such a bias is not 0, or
     /// the layer would not be tested at all.
-    fn free_biases(&self, point: &[F], sum: &GradientReport, trace: &mut Trace<F>) -> Vec<String> {
+    fn free_biases(
+        &self,
+        point: &[F],
+        features: &[F],
+        sum: &GradientReport,
+        trace: &mut Trace<F>,
+    ) -> Vec<String> {
         let weights = self.loss_weights();
         let mut at = |point: &[F]| {
             let terms = Terms { weights: &weights, penalties: &[] };
-            let loss = self.probe_at(point, &terms, trace, &mut Probe::loss_only()).to_f64();
+            let loss = self.probe_at(point, features, &terms, trace, &mut Probe::loss_only()).to_f64();
             let outputs: Vec<_> = (0..self.tasks().len()).map(|k| trace.outputs(k).to_owned()).collect();
             (loss, outputs)
         };
@@ -363,18 +379,24 @@ impl<F: Scalar> Model<F> {
     }
 
     /// The sum of terms of the objective as a function of the parameters and, behind them, the inputs. Labels and weights
-    /// of examples are those that the trace holds.
+    /// of examples are those that the trace holds. What of the inputs cannot be moved is taken from `features`, which has
+    /// all of them.
     fn probe_at(
         &self,
         point: &[F],
+        features: &[F],
         &Terms { weights, penalties }: &Terms<'_, F>,
         trace: &mut Trace<F>,
         probe: &mut Probe<'_, F>,
     ) -> F {
-        let (network, width) = (&self.network, self.n_features());
+        let (network, width, moving) = (&self.network, self.n_features(), self.moving_features());
         let (theta, inputs) = point.split_at(self.theta.len());
         let fill = |first: usize, rows: RowsMut<'_, F>| {
-            rows.zip(first..).for_each(|(to, i)| to.copy_from_slice(&inputs[i * width..(i + 1) * width]));
+            for (to, i) in rows.zip(first..) {
+                to.copy_from_slice(&features[i * width..(i + 1) * width]);
+                let moved = &inputs[i * moving.len()..(i + 1) * moving.len()];
+                moving.iter().zip(moved).for_each(|(&feature, &x)| to[feature] = x);
+            }
         };
         let pass = self.pass(Mode::Train).at(theta);
         network.forward(&pass, fill, trace);
@@ -383,7 +405,9 @@ impl<F: Scalar> Model<F> {
         let backward = |weights: &Weights, gradient: &mut [F], trace: &mut Trace<F>| {
             let (parameters, inputs) = gradient.split_at_mut(theta.len());
             network.backward(&pass, trace, weights, parameters);
-            inputs.iter_mut().zip(&network.input_gradient(trace)).for_each(|(to, &from)| *to = from);
+            let dx = network.input_gradient(trace);
+            let moved = dx.rows().into_iter().flat_map(|dx| moving.iter().map(move |&feature| dx[feature]));
+            inputs.iter_mut().zip(moved).for_each(|(to, from)| *to = from);
         };
         if let Some(gradient) = probe.gradient() {
             backward(weights, gradient, trace);

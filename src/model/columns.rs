@@ -1,5 +1,6 @@
 //! What the columns of a CSV file are to a model (feature `csv`): how a new row is encoded, what classes are called.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Model;
@@ -45,6 +46,9 @@ impl<F: Scalar> Model<F> {
     /// Keeps an encoding whose features are called `names`.
     pub(super) fn keep_encoding(&mut self, encoding: Encoding, mut names: Arc<Names>) -> Result<()> {
         self.check_encoding(&encoding, &names)?;
+        for (name, n) in encoding.index_columns() {
+            Arc::make_mut(&mut names).categories.insert(name.to_owned(), n);
+        }
         for Column { name, content, .. } in encoding.columns() {
             if let Content::Classes { classes, .. } = content {
                 check_classes(name, names.classes.get(name), classes)?;
@@ -68,6 +72,20 @@ impl<F: Scalar> Model<F> {
             return Err(Error::new(ErrorKind::Shape, "features of the encoding", expected, found));
         }
         encoding.check(&names.features)?;
+        let of_encoding: BTreeMap<usize, usize> =
+            encoding.index_columns().map(|(name, n)| Ok((names.feature(name)?, n))).collect::<Result<_>>()?;
+        if of_encoding != *self.network.index_columns() {
+            let described = |columns: &BTreeMap<usize, usize>| {
+                let of = |(feature, n): (&usize, &usize)| {
+                    format!("{n} categories of `{}`", names.features[*feature])
+                };
+                let list: Vec<String> = columns.iter().map(of).collect();
+                if list.is_empty() { "no column of indices".to_owned() } else { list.join(", ") }
+            };
+            let (expected, found) = (described(self.network.index_columns()), described(&of_encoding));
+            return Err(Error::new(ErrorKind::Shape, "encoding", expected, found)
+                .advise("embed the columns in Layer::embedding that are named in CsvReader::embed"));
+        }
         for (k, task) in self.tasks().iter().enumerate() {
             let most = match self.network.loss(k).kind() {
                 Kind::Classes { classes, .. } => classes,

@@ -520,9 +520,13 @@ impl<F: Scalar> Model<F> {
                 return Err(Error::new(ErrorKind::Value, place, "a finite number", numbers[at]));
             }
         }
+        let place = |at| self.network.state_layout().name_of(at);
+        if let Some(at) = self.network.falling_edge(state) {
+            let expected = format!("at least {}, the edge before it", state[at - 1]);
+            return Err(Error::new(ErrorKind::Value, place(at), expected, state[at]));
+        }
         if let Some(at) = self.network.negative_state(state) {
-            let place = self.network.state_layout().name_of(at);
-            return Err(Error::new(ErrorKind::Value, place, "a number of at least 0", state[at]));
+            return Err(Error::new(ErrorKind::Value, place(at), "a number of at least 0", state[at]));
         }
         Ok(())
     }

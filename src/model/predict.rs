@@ -302,10 +302,10 @@ impl<F: Scalar> Model<F> {
         self.check_width(features.ncols())?;
         // Nearly always all are, and looking at all numbers in a row is much faster than naming their places.
         if features.to_slice().is_some_and(|all| all.iter().fold(true, |yes, x| yes & x.is_finite())) {
-            return Ok(());
+            return self.check_indices(features);
         }
         match features.indexed_iter().find(|(_, x)| !x.is_finite()) {
-            None => Ok(()),
+            None => self.check_indices(features),
             Some(((row, column), x)) => {
                 let place = format!("row {row}, feature {column}");
                 Err(Error::new(ErrorKind::Value, place, "a finite number", x))

@@ -1,4 +1,7 @@
-//! How a model scales: features and targets to mean 0 and deviation 1, targets by their transforms before.
+//! How a model scales: features and targets to mean 0 and deviation 1, targets by their transforms before; and where
+//! the bins of its features lie.
+
+use std::sync::Arc;
 
 use ndarray::Axis;
 
@@ -37,7 +40,7 @@ pub(super) fn fixed(task: &Task) -> Vec<FittedTransform> {
 
 impl<F: Scalar> Model<F> {
     /// Takes the means and standard deviations of features and targets from `data`, if the model standardises and has
-    /// none yet, the λ of targets that are [transformed](Task::transform) by one that is not known yet, and the names of the
+    /// none yet, the bins of [piecewise-linear embeddings](crate::layer::PiecewiseLinear), the λ of targets that are [transformed](Task::transform) by one that is not known yet, and the names of the
     /// columns, if it has none yet.
     ///
     /// ```
@@ -62,12 +65,24 @@ impl<F: Scalar> Model<F> {
     /// [`ErrorKind::Shape`] or [`ErrorKind::Name`] if `data` has other features, or not the tasks' columns.
     pub fn fit_scaling(&mut self, data: &Dataset<F>) -> Result<()> {
         let (order, columns) = (self.feature_order(data)?, self.columns(data)?);
+        self.check_index_columns(data, order.as_deref())?;
         let transforms = self.fitted_transforms(data, &columns)?;
         self.take_names(data, order.is_some());
         self.scaling.transforms = transforms;
-        if !self.spec.standardizes || self.scaling.features.is_some() {
-            return Ok(());
+        if self.spec.standardizes && self.scaling.features.is_none() {
+            self.fit_standardizers(data, order.as_deref(), &columns)?;
         }
+        self.fit_bins(data, order.as_deref());
+        Ok(())
+    }
+
+    /// Takes means and deviations, once the transforms of targets are known.
+    fn fit_standardizers(
+        &mut self,
+        data: &Dataset<F>,
+        order: Option<&[usize]>,
+        columns: &[Vec<usize>],
+    ) -> Result<()> {
         let targets = columns.iter().enumerate().map(|(k, columns)| {
             let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
             takes_scaling.then(|| self.fit_targets(k, columns, data)).transpose()
@@ -76,8 +91,9 @@ impl<F: Scalar> Model<F> {
         let features = Standardizer::of_features(data)?;
         let features = match order {
             None => features,
-            Some(order) => features.select(&order),
+            Some(order) => features.select(order),
         };
+        let features = features.leaving(self.network.index_columns().keys().copied());
         let transforms = std::mem::take(&mut self.scaling.transforms);
         self.scaling = Scaling { features: Some(features), targets, transforms, ignores_constants: true };
         self.note_coarse_features(data);
@@ -143,6 +159,36 @@ impl<F: Scalar> Model<F> {
         Standardizer::fit(targets.view(), weights.as_ref().map(|weights| weights.view()))
     }
 
+    /// Takes the edges of bins between quantiles of features, as the network sees them, unless they are known.
+    fn fit_bins(&mut self, data: &Dataset<F>, order: Option<&[usize]>) {
+        if !self.network.lacks_bins(&self.state) {
+            return;
+        }
+        let network = Arc::clone(&self.network);
+        for quantiles in network.quantiles() {
+            let all = &mut self.state[quantiles.edges.range()];
+            let of_feature = all.chunks_exact_mut(quantiles.edges.shape().1);
+            for (edges, &feature) in of_feature.zip(&quantiles.features) {
+                let column = data.features().column(order.map_or(feature, |order| order[feature])).to_owned();
+                let scaling = self.scaling.features.as_ref();
+                let seen = column.mapv(|x| scaling.map_or(x, |scaling| scaling.apply(feature, x)));
+                edges_between(seen.into_raw_vec_and_offset().0, edges);
+            }
+        }
+    }
+
+    /// Fails if the bins of a layer are still to be fitted.
+    pub(super) fn check_bins(&self, state: &[F]) -> Result<()> {
+        match self.network.lacks_bins(state) {
+            false => Ok(()),
+            true => {
+                let expected = "quantiles of the features, for the bins of a layer";
+                Err(Error::new(ErrorKind::Setting, "bins of the model", expected, "none")
+                    .advise("fit the model, or call fit_scaling with the data it is to learn from"))
+            }
+        }
+    }
+
     /// Fails if a transform is still to be fitted.
     pub(super) fn check_transforms(&self) -> Result<()> {
         let unknown = |(task, known): (&Task, &Vec<FittedTransform>)| {
@@ -157,5 +203,53 @@ impl<F: Scalar> Model<F> {
                     .advise("fit the model, or call fit_scaling with the data it is to learn from"))
             }
         }
+    }
+}
+
+/// Edges of at most `edges.len() − 1` bins with as many of the numbers in each as can be: the quantiles 0, 1/T … 1, between
+/// two neighbours in proportion. Equal ones are one edge, and what is left over at the end repeats the last. Numbers that are
+/// all the same are in one bin of width 1.
+fn edges_between<F: Scalar>(mut numbers: Vec<F>, edges: &mut [F]) {
+    numbers.sort_by(|a, b| a.partial_cmp(b).expect("features are finite"));
+    let (last, bins) = (numbers.len() - 1, edges.len() - 1);
+    let mut used = 0;
+    for t in 0..=bins {
+        let at = t as f64 / bins as f64 * last as f64;
+        let (below, part) = (at.floor() as usize, at.fract());
+        let (low, high) = (numbers[below].to_f64(), numbers[(below + 1).min(last)].to_f64());
+        let between = if low < high { low * (1.0 - part) + high * part } else { low };
+        let edge = F::from_f64(between);
+        if used == 0 || edge > edges[used - 1] {
+            edges[used] = edge;
+            used += 1;
+        }
+    }
+    if used == 1 {
+        // What grows beyond all bounds is let go on from 0 instead.
+        let next = edges[0] + F::ONE.max(edges[0].abs());
+        (edges[0], edges[1]) = if next.is_finite() { (edges[0], next) } else { (F::ZERO, edges[0]) };
+        used = 2;
+    }
+    let end = edges[used - 1];
+    edges[used..].fill(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::edges_between;
+
+    /// Those of `numpy.quantile` with its default method, equal ones taken once.
+    #[test]
+    fn edges_are_quantiles() {
+        let edges = |numbers: &[f64], bins: usize| {
+            let mut edges = vec![0.0; bins + 1];
+            edges_between(numbers.to_vec(), &mut edges);
+            edges
+        };
+        assert_eq!(edges(&[4.0, 1.0, 3.0, 2.0, 10.0], 4), [1.0, 2.0, 3.0, 4.0, 10.0]);
+        assert_eq!(edges(&[4.0, 1.0, 3.0, 2.0], 2), [1.0, 2.5, 4.0]);
+        assert_eq!(edges(&[0.0, 0.0, 0.0, 0.0, 1.0], 4), [0.0, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(edges(&[7.0, 7.0], 3), [7.0, 14.0, 14.0, 14.0]);
+        assert_eq!(edges(&[0.0], 2), [0.0, 1.0, 1.0]);
     }
 }

@@ -81,6 +81,41 @@ def parametric(phi):
     return layer
 
 
+def feature_maps(p, name, x, encoded, width):
+    """`encoded` is batch × features × t."""
+    n, t = encoded.shape[1:]
+    weight = p(f"{name}.weight", n * t, width).reshape(n, t, width)
+    linear, bias = p(f"{name}.linear", n, width), p(f"{name}.bias", n, width)
+    return (x[:, :, None] * linear + torch.einsum("bnt,ntd->bnd", encoded, weight) + bias).flatten(1)
+
+
+def periodic(frequencies, width):
+    def layer(p, name, x):
+        v = 2 * torch.pi * x[:, :, None] * p(f"{name}.frequency", x.shape[1], frequencies)
+        return feature_maps(p, name, x, torch.cat([torch.sin(v), torch.cos(v)], dim=2), width)
+    return layer
+
+
+def piecewise_linear(edges, width):
+    def layer(p, name, x):
+        lefts, rights = torch.tensor(edges[:-1]), torch.tensor(edges[1:])
+        ratio = (x[:, :, None] - lefts) / (rights - lefts)
+        inner = [r.clamp(min=None if t == 0 else 0.0, max=None if t == len(lefts) - 1 else 1.0)
+                 if len(lefts) > 1 else r for t, r in enumerate(ratio.unbind(2))]
+        return feature_maps(p, name, x, torch.stack(inner, dim=2), width)
+    return layer
+
+
+def embedding(columns, width, numbers=()):
+    """Vectors of columns, given as {column: categories}, behind the other columns."""
+    def layer(p, name, x):
+        others = [j for j in range(x.shape[1]) if j not in columns]
+        vectors = [F.embedding(x[:, j].detach().long(), p(f"{name}.table.{j}", n + 1, width))
+                   for j, n in columns.items()]
+        return torch.cat([chain(numbers, p, f"{name}.numbers", x[:, others]), *vectors], dim=1)
+    return layer
+
+
 def residual(*inside):
     def layer(p, name, x):
         return x + chain(inside, p, name, x)
@@ -125,10 +160,13 @@ def numbers(x):
     return [numbers(row) for row in x] if x.dim() else x.item()
 
 
-def record(case, network, seed):
-    """`network(p, x)` gives the outputs, batch × tasks."""
+def record(case, network, seed, index_columns=None):
+    """`network(p, x)` gives the outputs, batch × tasks; index columns are given as {column: categories}."""
     p, generator = Parameters(seed), torch.Generator().manual_seed(1000 + seed)
-    x = torch.randn(ROWS, FEATURES, generator=generator).requires_grad_()
+    x = torch.randn(ROWS, FEATURES, generator=generator)
+    for j, n in (index_columns or {}).items():
+        x[:, j] = torch.randint(0, n + 1, (ROWS,), generator=generator)
+    x.requires_grad_()
     targets = torch.randn(ROWS, len(TASKS), generator=generator)
     outputs = network(p, x)
     weights = torch.tensor(list(TASKS.values()))
@@ -225,10 +263,40 @@ FORMS = {
 }
 
 
+EMBEDDINGS = {
+    "periodic": trunk(periodic(3, 2)),
+    "periodic 1.5": trunk(periodic(1, 4)),
+    "piecewise_linear": trunk(piecewise_linear([-0.6, -0.1, 0.05, 0.7], 2)),
+    "piecewise_linear, one bin": trunk(piecewise_linear([-0.3, 0.4], 3)),
+}
+
+
+INDEX_COLUMNS = {
+    "embedding": {1: 3, 3: 5},
+    "embedding, numbers in bins": {0: 4},
+    "embedding, no numbers": {3: 2, 0: 2, 1: 9, 2: 1},
+}
+
+
+def first(layer):
+    def network(p, x):
+        h = chain([layer, dense(3, torch.tanh)], p, "trunk", x)
+        return heads(p, [h, h])
+    return network
+
+
+EMBEDDINGS |= {
+    "embedding": first(embedding(INDEX_COLUMNS["embedding"], 2)),
+    "embedding, numbers in bins": first(
+        embedding(INDEX_COLUMNS["embedding, numbers in bins"], 3, [piecewise_linear([-0.6, -0.1, 0.05, 0.7], 2)])),
+    "embedding, no numbers": first(embedding(INDEX_COLUMNS["embedding, no numbers"], 1)),
+}
+
+
 def cases():
-    networks = {name: trunk(layer) for name, layer in LAYERS.items()} | FORMS
+    networks = {name: trunk(layer) for name, layer in LAYERS.items()} | FORMS | EMBEDDINGS
     for seed, (name, network) in enumerate(networks.items()):
-        yield record(name, network, seed)
+        yield record(name, network, seed, INDEX_COLUMNS.get(name))
 
 
 print(json.dumps({"torch": torch.__version__.split("+")[0], "cases": list(cases())}, allow_nan=False).replace("}, {", "},\n{"))

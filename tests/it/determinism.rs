@@ -2,6 +2,8 @@
 
 use polytask::Scalar;
 use polytask::balance::UpGrad;
+use polytask::layer::{Embedding, PiecewiseLinear};
+use polytask::ndarray::Array2;
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
 
@@ -40,6 +42,8 @@ fn threads_change_no_bit_of_any_layer() {
         Layer::gated(96, Activation::Silu),
         Layer::layer_norm(),
         Layer::parametric(Activation::Mish),
+        Layer::periodic(4, 2),
+        PiecewiseLinear::with_edges([-0.5, 0.0, 0.1, 1.0], 2).into(),
         Layer::residual([Layer::layer_norm(), Layer::dense(96, Activation::Selu)]),
         Layer::scale(),
     ] {
@@ -55,6 +59,34 @@ fn threads_change_no_bit_of_any_layer() {
         let alone = train(1);
         for threads in [2, 3, 4] {
             assert!(train(threads) == alone, "{layer:?}, {threads} threads");
+        }
+    }
+}
+
+/// Layers that read features, of which some are indices, on batches of several chunks.
+#[test]
+fn threads_change_no_bit_of_embeddings() {
+    let x = Array2::from_shape_fn((600, 40), |(i, j)| match j % 2 {
+        0 => (i * (j + 3) % 301) as f32,
+        _ => ((i * 40 + j) as f32).sin(),
+    });
+    let y = Array2::from_shape_fn((600, 2), |(i, k)| ((i % 17 * (k + 1)) as f32).cos());
+    let names = (0..40).step_by(2).map(|j| (format!("x{j}"), 300));
+    let data = Dataset::new(x, y).and_then(|data| data.with_index_columns(names)).expect("a table");
+    let first = Embedding::new(data.index_columns(), 9).numbers([Layer::piecewise_linear(24, 16)]);
+    let layers = [first.into(), Layer::dense(128, Activation::Relu)];
+    let builder = Model::builder(40).trunk(layers).task(Task::regression("y0")).task(Task::regression("y1"));
+    for balanced in [false, true] {
+        let train = |threads: usize| {
+            let mut model = builder.build::<f32>().expect("valid settings");
+            let trainer = Trainer::new(Adam::new(0.003)).batch_size(300).steps(6).threads(threads);
+            let trainer = if balanced { trainer.balance(UpGrad::new()) } else { trainer };
+            trainer.fit(&mut model, &data).expect("a training");
+            (model.parameters().to_vec(), model.state().to_vec())
+        };
+        let alone = train(1);
+        for threads in [2, 3, 4] {
+            assert!(train(threads) == alone, "{threads} threads");
         }
     }
 }

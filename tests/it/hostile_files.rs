@@ -10,6 +10,7 @@ use std::path::Path;
 use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVac, MoCo};
 use polytask::data::csv::CsvReader;
 use polytask::data::{npy, npz::Archive};
+use polytask::layer::PiecewiseLinear;
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
 use rand::rngs::ChaCha8Rng;
@@ -155,6 +156,8 @@ fn models() {
         Layer::batch_norm(),
         Layer::dropout(0.2),
         Layer::parametric(Activation::Selu),
+        Layer::periodic(2, 1),
+        PiecewiseLinear::with_edges([-0.5, 0.1, 0.4], 1).into(),
         Layer::residual([Layer::scale(), Layer::dense(4, Activation::Tanh)]),
     ];
     let independent = Model::builder(3)
@@ -197,8 +200,19 @@ fn models() {
         .task(Task::regression("price"))
         .build::<f32>()
         .expect("valid settings");
-    let files = [&trained, &independent, &encoded, &experts, &extraction, &stitched, &tied]
-        .map(|model| model.to_bytes().expect("bytes"));
+    let binned = [Layer::piecewise_linear(3, 2), Layer::dense(2, Activation::Relu)];
+    let builder = Model::builder(10).trunk(binned).task(Task::regression("elbow"));
+    let mut binned = builder.build::<f32>().expect("valid settings");
+    binned.fit_scaling(&arm()).expect("data");
+    let embedded_csv = b"size,roof,price,kind\n1.5,flat,3,b\n2,round,,c\n3,,1,a\n";
+    let reader = CsvReader::new().targets(["price"]).embed(["roof", "kind"]);
+    let (table, encoding) = reader.read_from::<f32>(&embedded_csv[..], "csv").expect("a table");
+    let builder = Model::builder(3).trunk([Layer::embedding(table.index_columns(), 2)]);
+    let mut embedded = builder.task(Task::regression("price")).build::<f32>().expect("valid settings");
+    embedded.set_encoding(encoding).expect("its features");
+    let models =
+        [&trained, &independent, &encoded, &experts, &extraction, &stitched, &tied, &binned, &embedded];
+    let files = models.map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };
         // What could be read can be used.

@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, array};
 use polytask::balance::Uncertainty;
-use polytask::layer::{Dense, LayerNorm, Scale};
+use polytask::layer::{Dense, LayerNorm, Periodic, PiecewiseLinear, Scale};
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
 use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
@@ -76,6 +76,26 @@ fn a_model_that_cannot_be_built_says_why() {
         Setting,
         &["parameters up to trunk", "at most"],
     );
+    refused(trunk(Layer::periodic(0, 2)), Setting, &["frequencies of trunk.0", "at least 1"]);
+    refused(trunk(Layer::periodic(2, 0)), Setting, &["width of trunk.0", "at least 1"]);
+    refused(trunk(Layer::periodic(usize::MAX, 2)), Setting, &["parameters up to trunk", "at most"]);
+    for deviation in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        refused(trunk(Periodic::new(2, 2).deviation(deviation).into()), Setting, &["deviation of trunk.0"]);
+    }
+    refused(trunk(Layer::piecewise_linear(0, 2)), Setting, &["bins of trunk.0", "from 1"]);
+    refused(trunk(Layer::piecewise_linear(usize::MAX, 2)), Setting, &["bins of trunk.0", "to 65536"]);
+    refused(trunk(Layer::piecewise_linear(4, 0)), Setting, &["width of trunk.0", "at least 1"]);
+    for edges in
+        [vec![], vec![0.0], vec![0.0, 0.0], vec![1.0, 0.0], vec![0.0, f64::NAN], vec![0.0, f64::INFINITY]]
+    {
+        refused(
+            trunk(PiecewiseLinear::with_edges(edges, 2).into()),
+            Setting,
+            &["edges of trunk.0", "ascending"],
+        );
+    }
+    let behind = builder().trunk([Layer::scale(), Layer::piecewise_linear(4, 2)]);
+    refused(build(behind), Setting, &["input of trunk.1", "features", "with_edges"]);
     let mmoe = |form: MixtureOfExperts| build(builder().sharing(form.into()));
     let relu = || [Layer::dense(2, Activation::Relu)];
     refused(mmoe(MixtureOfExperts::new(0, relu())), Setting, &["experts", "at least 2", "0", "a gate needs"]);

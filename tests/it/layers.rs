@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use polytask::data::Dataset;
-use polytask::layer::{BatchNorm, LayerNorm, Mode};
+use polytask::layer::{BatchNorm, Embedding, LayerNorm, Mode, Periodic, PiecewiseLinear};
 use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Layer, Model, Sharing, Task};
 use serde_json::Value;
@@ -63,7 +63,12 @@ fn compare(case: &Value, sharing: Sharing) {
         let address = layout.block(block).expect("it has parameters");
         assert_near(gradient[address.range()].iter().copied(), &matrix(numbers), &format!("{name}: {block}"));
     }
-    let dx = model.network().input_gradient(&trace);
+    // An index has no derivative: NaN here, 0 in PyTorch.
+    let mut dx = model.network().input_gradient(&trace);
+    for feature in index_columns(name) {
+        assert!(dx.column(feature).iter().all(|dx| dx.is_nan()), "{name}: dx of an index");
+        dx.column_mut(feature).fill(0.0);
+    }
     assert_near(dx, &matrix(&case["input_gradient"]), &format!("{name}: dx"));
 
     // θ stays as it is, so that only the running state moves on.
@@ -111,6 +116,10 @@ fn layers() -> Vec<(&'static str, Layer)> {
         ("batch_norm", Layer::batch_norm()),
         ("batch_norm 0.3 0.4", BatchNorm::new().epsilon(0.3).momentum(0.4).into()),
         ("scale", Layer::scale()),
+        ("periodic", Layer::periodic(3, 2)),
+        ("periodic 1.5", Periodic::new(1, 4).deviation(1.5).into()),
+        ("piecewise_linear", PiecewiseLinear::with_edges([-0.6, -0.1, 0.05, 0.7], 2).into()),
+        ("piecewise_linear, one bin", PiecewiseLinear::with_edges([-0.3, 0.4], 3).into()),
         ("parametric mish", Layer::parametric(Mish)),
         ("parametric selu", Layer::parametric(Selu)),
         ("residual", Layer::residual([Layer::layer_norm(), Layer::dense(6, Relu), inner, dense(Identity)])),
@@ -136,6 +145,25 @@ fn forms() -> Vec<(&'static str, Sharing)> {
     ]
 }
 
+/// The columns of indices that a case embeds.
+fn index_columns(name: &str) -> Vec<usize> {
+    embeddings().into_iter().find(|(case, ..)| *case == name).map_or(vec![], |(_, columns, _)| columns)
+}
+
+/// The embeddings of category columns of the script by their names there, with the columns.
+fn embeddings() -> Vec<(&'static str, Vec<usize>, Layer)> {
+    let bins = PiecewiseLinear::with_edges([-0.6, -0.1, 0.05, 0.7], 2);
+    vec![
+        ("embedding", vec![1, 3], Layer::embedding([(1, 3), (3, 5)], 2)),
+        ("embedding, numbers in bins", vec![0], Embedding::new([(0, 4)], 3).numbers([bins]).into()),
+        ("embedding, no numbers", vec![0, 1, 2, 3], Layer::embedding([(3, 2), (0, 2), (1, 9), (2, 1)], 1)),
+    ]
+}
+
+fn first(layer: Layer) -> Sharing {
+    Sharing::shared_trunk([layer, Layer::dense(3, Activation::Tanh)])
+}
+
 fn trunk(layer: Layer) -> Sharing {
     Sharing::shared_trunk([Layer::dense(5, Activation::Tanh), layer, Layer::dense(3, Activation::Tanh)])
 }
@@ -143,7 +171,8 @@ fn trunk(layer: Layer) -> Sharing {
 #[test]
 fn outputs_and_gradients_agree_with_pytorch() {
     let layers = layers().into_iter().map(|(name, layer)| (name, trunk(layer)));
-    let (cases, twins): (_, Vec<_>) = (recorded(), layers.chain(forms()).collect());
+    let embeddings = embeddings().into_iter().map(|(name, _, layer)| (name, first(layer)));
+    let (cases, twins): (_, Vec<_>) = (recorded(), layers.chain(forms()).chain(embeddings).collect());
     for case in &cases {
         let name = case["case"].as_str().expect("a name");
         let twin = twins.iter().find(|(twin, _)| *twin == name);

@@ -16,6 +16,7 @@ mod data_npy;
 mod data_npz;
 mod determinism;
 mod dropout;
+mod embeddings;
 mod estimator_callbacks;
 mod estimator_members;
 mod estimators;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use polytask::layer::{BatchNorm, Dense, Gated, LayerNorm, ParametricActivation, Scale};
+use polytask::layer::{
+    BatchNorm, Dense, Gated, LayerNorm, ParametricActivation, Periodic, PiecewiseLinear, Scale,
+};
 use polytask::loss::{ListTarget, Loss};
 use polytask::metric::{Average, Gain, Metric};
 use polytask::ndarray::Array2;
@@ -38,6 +40,8 @@ fn inits() -> Vec<Init> {
         Zeros,
         constant,
         Constant(5e-324),
+        Uniform(1.0 / 3.0),
+        Normal(0.1),
     ]
 }
 
@@ -83,6 +87,8 @@ fn other_layers(width: usize) -> Vec<Layer> {
         Layer::dropout(0.1 + 0.2),
         LayerNorm::new().epsilon(0.1 + 0.2).into(),
         ParametricActivation::new(Activation::Selu).init(Init::Constant(1.0 / 3.0)).into(),
+        Periodic::new(2, 1).deviation(0.1 + 0.2).into(),
+        PiecewiseLinear::with_edges([-1.0 / 3.0, 0.1, 0.1 + 0.2], 1).into(),
         Layer::residual([Layer::residual([Layer::layer_norm()]), dense]),
         Scale::new().init(Init::Constant(0.7)).into(),
     ]

@@ -10,7 +10,7 @@ use polytask::balance::{
     ScaleInvariant, Smoothed, Stch, Uncertainty, UpGrad,
 };
 use polytask::data::TargetTransform;
-use polytask::layer::BatchNorm;
+use polytask::layer::{BatchNorm, PiecewiseLinear};
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{ParameterGroups, Plateau};
 use polytask::prelude::*;
@@ -49,7 +49,9 @@ fn layers(rng: &mut Rng, most: usize) -> Vec<Layer> {
 
 /// A layer that is no dense one, behind `width` features.
 fn other_layer(rng: &mut Rng, width: usize) -> Layer {
-    match rng.random_range(0..7) {
+    match rng.random_range(0..9) {
+        7 => Layer::periodic(one(rng, &[1, 3]), one(rng, &[1, 4])),
+        8 => PiecewiseLinear::with_edges([-0.4, 0.1, 0.3], one(rng, &[1, 3])).into(),
         6 => BatchNorm::new().per_part().into(),
         0 => Layer::dropout(rng.random_range(0.0..0.9)),
         1 if width > 1 => Layer::layer_norm(),
@@ -198,9 +200,20 @@ impl<F: Scalar> Case<F> {
         let (n_features, n_tasks) = (rng.random_range(1..7), rng.random_range(1..5));
         let (tasks, labels): (Vec<Task>, Vec<Labels>) =
             (0..n_tasks).map(|k| task(rng, format!("task {k}"))).unzip();
-        let trunk = layers(rng, 3);
+        let mut trunk = layers(rng, 3);
+        let first = rng.random_range(0..10);
+        let categories = (first == 0).then(|| rng.random_range(1..9));
+        match categories {
+            Some(n) => trunk.insert(0, Layer::embedding([(0, n)], one(rng, &[1, 5]))),
+            None if first == 1 => {
+                trunk.insert(0, Layer::piecewise_linear(one(rng, &[1, 4]), one(rng, &[1, 3])))
+            }
+            None => {}
+        }
         let features = Model::builder(n_features);
         let mut builder = match rng.random_range(0..20) {
+            // Gates would take an index for a quantity.
+            2..6 if categories.is_some() => features.trunk(trunk),
             0..2 => features.sharing(Sharing::independent(trunk)),
             2 if !trunk.is_empty() => features.sharing(Sharing::mmoe(rng.random_range(2..4), trunk)),
             6 if !trunk.is_empty() => features.sharing(Sharing::cross_stitch(trunk)),
@@ -230,23 +243,35 @@ impl<F: Scalar> Case<F> {
             builder = builder.standardize();
         }
         let builder = builder.seed(rng.random());
-        let data = Self::table(rng, n_features, &labels)?;
-        let validation =
-            if rng.random_bool(0.5) { Some(Self::table(rng, n_features, &labels)?) } else { None };
+        let data = Self::table(rng, n_features, &labels, categories)?;
+        let validation = if rng.random_bool(0.5) {
+            Some(Self::table(rng, n_features, &labels, categories)?)
+        } else {
+            None
+        };
         let trainer = trainer(rng, validation.is_some());
         Ok(Self { builder, trainer, data, validation })
     }
 
-    fn table(rng: &mut Rng, n_features: usize, labels: &[Labels]) -> Result<Dataset<F>> {
+    /// With an index among as many categories as the first feature, if there are any.
+    fn table(
+        rng: &mut Rng,
+        n_features: usize,
+        labels: &[Labels],
+        categories: Option<usize>,
+    ) -> Result<Dataset<F>> {
         let rows = rng.random_range(1..60);
         let scales: Vec<f64> = (0..n_features)
             .map(|_| if rng.random_bool(0.1) { 0.0 } else { between(rng, 1e-4, 1e5) })
             .collect();
         let absent = one(rng, &[0.0, 0.0, 0.0, 0.1, 0.5, 0.95]);
         let size = between(rng, 1e-3, 1e4);
-        let x = Array2::from_shape_fn((rows, n_features), |(_, j)| {
+        let mut x = Array2::from_shape_fn((rows, n_features), |(_, j)| {
             F::from_f64(if rng.random_bool(0.1) { 0.0 } else { rng.random_range(-1.0..1.0) * scales[j] })
         });
+        if let Some(n) = categories {
+            x.column_mut(0).iter_mut().for_each(|x| *x = F::from_f64(rng.random_range(0..=n) as f64));
+        }
         let y = Array2::from_shape_fn((rows, labels.len()), |(_, k)| match labels[k] {
             _ if rng.random_bool(absent) => F::NAN,
             Labels::Quantity => F::from_f64(rng.random_range(-1.0..1.0) * size),
@@ -254,6 +279,7 @@ impl<F: Scalar> Case<F> {
         });
         let names = (0..labels.len()).map(|k| format!("task {k}"));
         let mut data = Dataset::new(x, y)?.with_target_names(names)?;
+        data = data.with_index_columns(categories.map(|n| ("x0", n)))?;
         if rng.random_bool(0.3) {
             let mut weights = Array1::from_shape_fn(rows, |_| F::from_f64(one(rng, &[0.0, 1.0, 0.3, 5.0])));
             weights[rows - 1] = F::ONE;

@@ -72,6 +72,14 @@ pub enum Content {
         /// How many cells were empty. If any were, there is another feature, `name_missing`.
         missing: usize,
     },
+    /// Texts: one feature, the index of the text, or n for any other, where n counts the texts and, if there were empty
+    /// cells, one for those.
+    Indices {
+        /// The texts 0, 1, 2 …, in sorted order.
+        categories: Vec<String>,
+        /// How many cells were empty. If any were, an empty cell is the category after the last text.
+        missing: usize,
+    },
     /// Nothing, so no feature: every cell is empty.
     Empty,
     /// No feature: the settings leave the column out.
@@ -105,6 +113,7 @@ impl Column {
         let name = &self.name;
         let (mut features, missing) = match &self.content {
             Content::Numbers { missing, .. } => (vec![name.clone()], *missing),
+            Content::Indices { .. } => (vec![name.clone()], 0),
             Content::Texts { categories, other, missing } => {
                 let of_texts = categories.iter().map(|text| format!("{name}={text}"));
                 (of_texts.chain(other.then(|| format!("{name}_other"))).collect(), *missing)

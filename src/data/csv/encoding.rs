@@ -188,6 +188,7 @@ impl Encoding {
                     .advise("rename a column: the documentation of `data::csv` lists how features are named")
             })?
             .with_target_names(self.target_names())?;
+        data = data.with_index_columns(self.index_columns())?;
         for column in &self.columns {
             match &column.content {
                 Content::Classes { classes, .. } => {
@@ -233,6 +234,11 @@ impl Encoding {
             }
             let cells = Cells::new(table, column, &self.reader)?;
             let mut block = features.slice_mut(s![.., at..at + width]);
+            if let Content::Indices { categories, missing } = &column.content {
+                self.fill_indices(&cells, categories, *missing, block.column_mut(0))?;
+                at += width;
+                continue;
+            }
             for (row, features) in block.rows_mut().into_iter().enumerate() {
                 self.fill_features(&cells, row, &column.content, features)?;
             }
@@ -265,6 +271,10 @@ impl Encoding {
                 Content::Numbers { missing, mean, base, .. } => {
                     next_is([&column.name, "", ""]).filter(|()| mean.is_finite() && base.is_finite())?;
                     *missing
+                }
+                Content::Indices { .. } => {
+                    next_is([&column.name, "", ""])?;
+                    0
                 }
                 Content::Texts { categories, other, missing } => {
                     categories.iter().try_for_each(|text| next_is([&column.name, "=", text]))?;
@@ -343,15 +353,16 @@ impl Encoding {
             let last = features.len() - 1;
             features[last] = F::ONE;
         } else if !self.lenient {
-            return Err(Error::new(
-                ErrorKind::Value,
-                cells.place(row),
-                "a filled cell, as in all rows that the encoding was fitted to",
-                "an empty cell",
-            )
-            .advise("`Encoding::lenient` accepts it, as the mean or as no category"));
+            return Err(Self::unexpected_gap(cells, row, "as the mean or as no category"));
         }
         Ok(())
+    }
+
+    /// The error of an empty cell in a column that had none; `as_what` says what a lenient encoding takes it for.
+    pub(super) fn unexpected_gap(cells: &Cells<'_>, row: usize, as_what: &str) -> Error {
+        let expected = "a filled cell, as in all rows that the encoding was fitted to";
+        Error::new(ErrorKind::Value, cells.place(row), expected, "an empty cell")
+            .advise(format!("`Encoding::lenient` accepts it, {as_what}"))
     }
 
     fn fill_labels<F: Scalar>(

@@ -61,6 +61,24 @@ impl CsvReader {
         of_column.map(|(target, _)| target.as_str())
     }
 
+    /// The columns that the settings name.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let targets = self.targets.iter().map(|target| &target.name);
+        let others = self
+            .weights
+            .iter()
+            .chain(&self.group)
+            .chain(&self.categorical)
+            .chain(&self.ignored)
+            .chain(&self.embedded);
+        targets
+            .chain(others)
+            .chain(self.target_weights.iter().map(|(_, column)| column))
+            .chain(self.missing_in.iter().map(|(name, _)| name))
+            .map(String::as_str)
+            .collect()
+    }
+
     /// The order in which a person put the classes of a target.
     pub(super) fn order_of(&self, name: &str) -> Option<&[String]> {
         let target = self.targets.iter().find(|target| target.name == name)?;
@@ -79,7 +97,9 @@ fn hints(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Hints> {
     let evidence = table
         .names()
         .iter()
-        .filter(|name| !reader.ignored.contains(name) && !reader.categorical.contains(name))
+        .filter(|name| {
+            ![&reader.ignored, &reader.categorical, &reader.embedded].iter().any(|list| list.contains(name))
+        })
         .map(|name| {
             let cells = Cells::texts(table, name, reader)?.numbers(Notation::default());
             Ok(notation::evidence(&filled(&cells, rows).1, hints))
@@ -112,6 +132,7 @@ fn check_roles(reader: &CsvReader, table: &Table) -> Result<()> {
         .chain(of_targets.into_iter().map(|name| (name, "the weights of a target")))
         .chain(reader.group.iter().map(|name| (name, "the groups")))
         .chain(reader.categorical.iter().map(|name| (name, "a categorical feature")))
+        .chain(reader.embedded.iter().map(|name| (name, "a feature to embed")))
         .chain(reader.ignored.iter().map(|name| (name, "left out")));
     for (name, _) in &reader.missing_in {
         table.column(name)?;
@@ -159,6 +180,12 @@ fn content(
     }
     if reader.ignored.contains(name) {
         return plain(Content::Ignored);
+    }
+    if reader.embedded.contains(name) {
+        return match n_missing(&texts) {
+            missing if missing == rows.len() => plain(Content::Empty),
+            missing => plain(indices(reader, &texts, rows, missing)),
+        };
     }
     if reader.categorical.contains(name) {
         return match n_missing(&texts) {
@@ -298,13 +325,22 @@ fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: us
     Ok(Content::Texts { categories, other: false, missing })
 }
 
+/// The texts that have an index of their own, however many.
+fn indices(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Content {
+    let mut categories = different(texts, rows);
+    if let Some(most) = reader.frequent_categories.filter(|&most| categories.len() > most) {
+        keep_frequent(&mut categories, most, texts, rows);
+    }
+    Content::Indices { categories, missing }
+}
+
 /// Keeps the `most` most frequent of the sorted categories; of equally frequent ones the first.
 fn keep_frequent(categories: &mut Vec<String>, most: usize, texts: &Cells<'_>, rows: &[usize]) {
     let mut counts = HashMap::new();
     filled(texts, rows).1.into_iter().for_each(|text| *counts.entry(spelling(text)).or_insert(0) += 1);
     let mut order: Vec<usize> = (0..categories.len()).collect();
     order.sort_by_key(|&category| Reverse(counts[&spelling(&categories[category])]));
-    let kept = &order[..most];
+    let kept: HashSet<usize> = order[..most].iter().copied().collect();
     let mut category = 0..;
     categories.retain(|_| kept.contains(&category.next().expect("endless")));
 }

@@ -12,6 +12,7 @@
 //! | dates | one feature, days since 1970 |
 //! | … too close together for `f32`, such as seconds since 1970 | the same, with the smallest of them subtracted |
 //! | texts | one-hot features: one feature `name=text` for each text, in sorted order |
+//! | … named in [`CsvReader::embed`] | one feature, the index of the text |
 //! | … of which only the frequent ones are to be kept | in addition a feature `name_other`, 1 for all other texts |
 //! | numbers or texts with empty cells | in addition a feature `name_missing`, 1 where the cell is empty |
 //! | nothing: every cell is empty | no feature |
@@ -28,6 +29,7 @@ mod column;
 mod dialect;
 mod encoding;
 mod fit;
+mod indices;
 mod marks;
 mod notation;
 mod profile;
@@ -88,6 +90,8 @@ pub struct CsvReader {
     target_weights: Vec<(String, String)>,
     group: Option<String>,
     categorical: Vec<String>,
+    #[cfg_attr(feature = "persist", serde(skip_serializing_if = "Vec::is_empty"))]
+    embedded: Vec<String>,
     ignored: Vec<String>,
     missing: Vec<String>,
     #[cfg_attr(feature = "persist", serde(skip_serializing_if = "Vec::is_empty"))]
@@ -143,6 +147,7 @@ impl Default for CsvReader {
             target_weights: Vec::new(),
             group: None,
             categorical: Vec::new(),
+            embedded: Vec::new(),
             ignored: Vec::new(),
             missing: Vec::new(),
             missing_in: Vec::new(),
@@ -535,18 +540,6 @@ impl CsvReader {
     fn dialect(&self) -> Dialect {
         let Self { delimiter, comment, skip_lines, header, .. } = *self;
         Dialect { delimiter, comment, skip_lines, header }
-    }
-
-    /// The columns that the settings name.
-    fn names(&self) -> Vec<&str> {
-        let targets = self.targets.iter().map(|target| &target.name);
-        let others = self.weights.iter().chain(&self.group).chain(&self.categorical).chain(&self.ignored);
-        targets
-            .chain(others)
-            .chain(self.target_weights.iter().map(|(_, column)| column))
-            .chain(self.missing_in.iter().map(|(name, _)| name))
-            .map(String::as_str)
-            .collect()
     }
 
     fn encode<F: Scalar>(&self, table: &Table) -> Result<(Dataset<F>, Encoding)> {

@@ -141,7 +141,9 @@ fn suspicions(column: &Column, cells: &Cells<'_>) -> Vec<String> {
                 found.push(format!("`{name}` numbers the rows: leave it out with `CsvReader::ignore`"));
             }
         }
-        Content::Texts { categories, .. } => found.extend(spellings(name, cells, categories)),
+        Content::Texts { categories, .. } | Content::Indices { categories, .. } => {
+            found.extend(spellings(name, cells, categories));
+        }
         Content::Classes { classes, .. } => {
             found.extend(spellings(name, cells, classes));
             if classes.len() == 1 {
@@ -221,7 +223,9 @@ impl fmt::Display for ColumnProfile {
             }
         }
         match content {
-            Content::Texts { .. } | Content::Classes { .. } | Content::Empty => Ok(()),
+            Content::Texts { .. } | Content::Indices { .. } | Content::Classes { .. } | Content::Empty => {
+                Ok(())
+            }
             _ => write!(f, "; such as {}", quoted(examples)),
         }
     }
@@ -260,6 +264,7 @@ impl Content {
             Self::Texts { categories, .. } => {
                 format!("texts, a feature for each of {}, and one for all others", shown(categories))
             }
+            Self::Indices { categories, .. } => format!("feature, the index among {}", shown(categories)),
             Self::Target { .. } => "target".into(),
             Self::Classes { classes, .. } => format!("target, with the classes {}", shown(classes)),
             Self::Empty => "left out: every cell is empty".into(),
@@ -276,6 +281,7 @@ impl fmt::Display for Content {
         match self {
             Self::Numbers { missing, .. }
             | Self::Texts { missing, .. }
+            | Self::Indices { missing, .. }
             | Self::Target { missing }
             | Self::Classes { missing, .. }
                 if *missing > 0 =>

@@ -44,7 +44,7 @@ fn every_member_has_a_row() {
     let forms: Vec<String> = rows.iter().map(|row| format!("{:?}", row.sharing)).collect();
 
     assert_all("Activation", include_str!("../../../src/layer/activation.rs"), 11, &activations);
-    assert_all("Layer", include_str!("../../../src/layer/mod.rs"), 9, &printed_layers);
+    assert_all("Layer", include_str!("../../../src/layer/mod.rs"), 12, &printed_layers);
     assert_all("Loss", include_str!("../../../src/loss/spec.rs"), 19, &losses);
     assert_all("ListTarget", include_str!("../../../src/loss/listwise.rs"), 2, &list_targets(&losses));
     assert_all("Sharing", include_str!("../../../src/sharing/mod.rs"), 7, &forms);

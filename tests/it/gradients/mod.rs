@@ -72,6 +72,7 @@ struct Inputs<'a, F: Scalar> {
     model: &'a Model<F>,
     trace: Trace<F>,
     x: Array2<F>,
+    index_columns: Vec<(usize, usize)>,
 }
 
 impl<'a, F: Scalar> Inputs<'a, F> {
@@ -79,7 +80,7 @@ impl<'a, F: Scalar> Inputs<'a, F> {
         let mut trace = model.trace(data.n_rows()).with_input_gradient();
         // Labels and weights stay in the trace; from here on only the features change.
         model.forward_at(&model.pass(Mode::Train), &data.all(), &mut trace).expect("data that fit");
-        Self { model, trace, x: data.features().to_owned() }
+        Self { model, trace, x: data.features().to_owned(), index_columns: data.index_columns() }
     }
 
     fn probe(&mut self, x: &[F], probe: &mut Probe<'_, F>) -> F {
@@ -89,6 +90,8 @@ impl<'a, F: Scalar> Inputs<'a, F> {
         let fill = |first: usize, rows: RowsMut<'_, F>| {
             for (to, row) in rows.zip(first..) {
                 to.iter_mut().zip(x.row(row)).for_each(|(to, &x)| *to = x);
+                // An index stays where it is, and its derivative is none, as the checker then finds 0.
+                self.index_columns.iter().for_each(|&(column, _)| to[column] = self.x[[row, column]]);
             }
         };
         network.forward(&pass, fill, &mut self.trace);
@@ -97,7 +100,11 @@ impl<'a, F: Scalar> Inputs<'a, F> {
         if let Some(gradient) = probe.gradient() {
             let mut unused = vec![F::ZERO; pass.theta.len()];
             network.backward(&pass, &mut self.trace, &weights, &mut unused);
-            let by_hand = network.input_gradient(&self.trace);
+            let mut by_hand = network.input_gradient(&self.trace);
+            for &(column, _) in &self.index_columns {
+                assert!(by_hand.column(column).iter().all(|dx| dx.is_nan()), "a derivative of an index");
+                by_hand.column_mut(column).fill(F::ZERO);
+            }
             gradient.copy_from_slice(by_hand.as_slice().expect("row-major"));
         }
         let losses = self.trace.losses().iter().zip(&weights.own);

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array1, Array2};
 use polytask::data::Dataset;
-use polytask::layer::{BatchNorm, Dense, LayerNorm};
+use polytask::layer::{BatchNorm, Dense, Embedding, LayerNorm, Periodic, PiecewiseLinear};
 use polytask::loss::{ListTarget, Loss};
 use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
@@ -20,6 +20,8 @@ pub struct Row {
     pub tasks: Vec<Task>,
     pub batch: Batch,
     pub standardizes: bool,
+    /// The features that are indices, with their numbers of categories.
+    pub index_columns: Vec<(usize, usize)>,
     /// Whether some blocks have no gradient, by nature: no label, weight 0, a saturated loss.
     pub allows_zero: bool,
 }
@@ -44,7 +46,8 @@ const PLAIN: Batch =
 
 impl Row {
     fn new(name: impl Into<String>, sharing: Sharing, tasks: Vec<Task>) -> Self {
-        Self { name: name.into(), sharing, tasks, batch: PLAIN, standardizes: false, allows_zero: false }
+        let (name, index_columns) = (name.into(), Vec::new());
+        Self { name, sharing, tasks, batch: PLAIN, standardizes: false, index_columns, allows_zero: false }
     }
 
     fn on(self, batch: Batch) -> Self {
@@ -76,14 +79,29 @@ impl Row {
                 numbers.iter_mut().zip(draws).for_each(|(to, from)| *to = F::from_f64(first + 0.5 * from));
             }
         }
+        // Nothing goes through weights that are all 0 at first.
+        for (_, block) in blocks {
+            let numbers = &mut model.parameters_mut()[block.range()];
+            if numbers.iter().all(|x| *x == F::ZERO) {
+                let draws = Init::GlorotUniform.draw(1, block.len(), &mut rng);
+                numbers.iter_mut().zip(draws).for_each(|(to, from)| *to = F::from_f64(from));
+            }
+        }
         model
     }
 
     pub fn data(&self) -> Dataset<f64> {
         let Batch { rows, n_features, size, gaps, first_unlabelled, weighted } = self.batch;
         let mut rng = ChaCha8Rng::seed_from_u64(rows as u64 + 1);
-        let features =
+        let mut features =
             Array2::from_shape_fn((rows, n_features), |_| size * (2.0 * rng.random::<f64>() - 1.0));
+        for &(feature, n) in &self.index_columns {
+            features
+                .column_mut(feature)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, x)| *x = (i * 7 % (n + 1)) as f64);
+        }
         let columns: Vec<(usize, &Task)> = (self.tasks.iter().enumerate())
             .flat_map(|(k, task)| task.columns_list().iter().map(move |_| (k, task)))
             .collect();
@@ -96,6 +114,8 @@ impl Row {
         let names: Vec<&String> = self.tasks.iter().flat_map(Task::columns_list).collect();
         let groups = (0..rows as u64).map(|row| row * 7 % (rows as u64).div_ceil(4)).collect();
         let mut data = Dataset::new(features, targets).unwrap().with_target_names(names).unwrap();
+        let indices = self.index_columns.iter().map(|&(feature, n)| (format!("x{feature}"), n));
+        data = data.with_index_columns(indices).unwrap();
         if self.tasks.iter().any(|task| ranks(task.loss())) {
             data = data.with_groups(groups).unwrap();
         }
@@ -168,6 +188,36 @@ fn layers() -> Vec<Row> {
         let takes_means = name == "Centre" || name.starts_with("BatchNorm");
         rows.push(if takes_means { row.allowing_zero() } else { row });
     }
+    // So many that no row of seven lies on an edge.
+    let bins = || Layer::piecewise_linear(5, 2);
+    for (name, sharing) in [
+        ("first", Sharing::shared_trunk([bins(), tanh()])),
+        ("apart", Sharing::independent([bins()])),
+        ("of experts", Sharing::mmoe(2, [bins(), tanh()])),
+    ] {
+        rows.push(Row::new(
+            format!("layer PiecewiseLinear, bins of features, {name}"),
+            sharing,
+            tasks(3, &[]),
+        ));
+    }
+    let columns = || [(1, 2), (3, 5)];
+    let embedding = || Layer::embedding(columns(), 2);
+    let numbers = || Layer::from(Embedding::new(columns(), 3).numbers([bins(), tanh()]));
+    let experts = || MixtureOfExperts::new(2, [embedding(), tanh()]).gate([numbers()]);
+    for (name, sharing, head) in [
+        ("first", Sharing::shared_trunk([embedding(), tanh()]), vec![]),
+        ("alone", Sharing::shared_trunk([Layer::from(Embedding::new([(1, 2)], 1))]), vec![]),
+        ("with bins", Sharing::shared_trunk([numbers()]), vec![tanh()]),
+        ("apart", Sharing::independent([numbers(), tanh()]), vec![]),
+        ("of experts", experts().into(), vec![]),
+        ("in heads", Sharing::shared_trunk(Vec::<Layer>::new()), vec![numbers()]),
+    ] {
+        let index_columns = if name == "alone" { vec![(1, 2)] } else { columns().to_vec() };
+        let row = Row::new(format!("layer Embedding, {name}"), sharing, tasks(3, &head));
+        // Not every index is in every batch.
+        rows.push(Row { index_columns, ..row });
+    }
     // 70 400 weights: the gradient is computed in two pieces.
     let wide = Sharing::shared_trunk([dense(64, Activation::Tanh)]);
     let batch = Batch { rows: 3, n_features: 1100, size: 0.1, ..PLAIN };
@@ -197,6 +247,8 @@ pub fn each_layer() -> Vec<(&'static str, Layer)> {
         ("ParametricActivation", Layer::parametric(Activation::Mish)),
         ("ParametricActivation, a kink", Layer::parametric(Activation::LeakyRelu { slope: 0.2 })),
         ("ParametricActivation, SELU", Layer::parametric(Activation::Selu)),
+        ("Periodic", Periodic::new(2, 1).deviation(0.4).into()),
+        ("PiecewiseLinear", PiecewiseLinear::with_edges([-0.5, -0.1, 0.3, 0.35], 1).into()),
         ("Residual", Layer::residual([tanh()])),
         (
             "Residual, deep",

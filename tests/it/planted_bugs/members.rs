@@ -6,8 +6,10 @@ use ndarray::{Array2, s};
 use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::data::Dataset;
 use polytask::gradcheck::{self, GradientReport, Probe, Verdict};
-use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Mode, Pass, Propagation};
-use polytask::{Activation, Layer, Model, Result, Scalar, Task};
+use polytask::layer::{
+    BuildContext, BuildLayer, BuiltLayer, Embedding, Mode, Pass, PiecewiseLinear, Propagation,
+};
+use polytask::{Activation, Layer, Model, ModelBuilder, Result, Scalar, Task};
 
 use crate::gradients::table::each_layer;
 
@@ -149,6 +151,44 @@ fn a_slip_in_any_block_of_any_layer_is_seen_there() {
         }
     }
     assert!(seen > 25, "{seen} blocks");
+}
+
+#[test]
+fn a_slip_in_a_table_of_vectors_is_seen_there() {
+    let mut data = data().features().to_owned();
+    data.column_mut(2).iter_mut().enumerate().for_each(|(i, x)| *x = (i * 3 % 5) as f64);
+    let data = Dataset::new(data, self::data().targets().to_owned());
+    let data = data
+        .and_then(|data| data.with_target_names(["a", "b"]))
+        .and_then(|data| data.with_index_columns([("x2", 4)]))
+        .expect("a table");
+    let bins = PiecewiseLinear::with_edges([-0.4, 0.1, 0.5], 1);
+    let layer = Layer::from(Embedding::new(data.index_columns(), 2).numbers([bins]));
+    let model = |slip: Slip| {
+        let trunk = [Layer::custom(Slipping(layer.clone(), slip)), Layer::dense(3, Activation::Tanh)];
+        let tasks = [Task::regression("a"), Task::regression("b").weight(0.5)];
+        let builder = tasks.into_iter().fold(Model::builder(4).trunk(trunk), ModelBuilder::task);
+        let mut model = builder.build::<f64>().expect("valid settings");
+        let numbers = model.parameters_mut().iter_mut().enumerate();
+        numbers.for_each(|(i, number)| *number += 0.1 * (i as f64 * 1.7).sin());
+        model
+    };
+    let report = |model: &Model<f64>| model.gradient_check(&data.all()).run().expect("a check").sum;
+    let right = model(Slip::Nothing);
+    assert!(report(&right).passed(), "{}", report(&right));
+    let blocks: Vec<_> = right.network().layout().blocks().map(|(name, at)| (name.to_owned(), at)).collect();
+    let mut seen = 0;
+    for (block, at) in blocks.iter().filter(|(block, _)| block.starts_with("trunk.0.")) {
+        let report = report(&model(Slip::Sign(at.range())));
+        let blamed: Vec<_> = report.failed().map(|failed| failed.name.as_str()).collect();
+        assert_eq!(blamed, [block], "{report}");
+        seen += 1;
+    }
+    assert_eq!(seen, 4, "weight, linear and bias of the bins, and a table");
+    // The vector of a single category.
+    let table = blocks.iter().find(|(block, _)| block == "trunk.0.table.2").expect("it").1.range();
+    let report = report(&model(Slip::Sign(table.start + 2..table.start + 4)));
+    assert_eq!(report.failed().map(|failed| failed.name.as_str()).collect::<Vec<_>>(), ["trunk.0.table.2"]);
 }
 
 #[test]
