@@ -21,6 +21,8 @@ pages! {
     "from-tensorflow.md" => FromTensorFlow,
     "missing-labels.md" => MissingLabels,
     "kinds-of-task.md" => KindsOfTask,
+    "normalisation.md" => Normalisation,
+    "embeddings.md" => Embeddings,
     "when-tasks-fight.md" => WhenTasksFight,
     "weighting-losses.md" => WeightingLosses,
     "gradient-surgery.md" => GradientSurgery,

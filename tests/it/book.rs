@@ -18,6 +18,8 @@ mod basics;
 mod experiments;
 #[path = "../../docs/examples/figures/growth.rs"]
 mod growth;
+#[path = "../../docs/examples/figures/layers.rs"]
+mod layers;
 #[path = "../../docs/examples/figures/pictures.rs"]
 mod pictures;
 

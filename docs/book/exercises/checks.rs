@@ -19,7 +19,8 @@ macro_rules! checks_of {
         checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
-            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference)
+            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference,
+            layer_norm_backward, bin_encoding)
     };
     ($answers:ident: $($name:ident),*) => {
         vec![$((stringify!($name), Box::new(|| checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
@@ -113,6 +114,38 @@ pub fn silu_backward(answer: SiluBackward) {
     let far = answer(&[1000.0, -1000.0], &[1.0, 1.0]);
     assert_close("dz at z = 1000", far[0], 1.0, 1e-12);
     assert_close("dz at z = -1000", far[1], 0.0, 1e-12);
+}
+
+type LayerNormBackward = fn(&[f64], &[f64], f64) -> Vec<f64>;
+
+pub fn layer_norm_backward(answer: LayerNormBackward) {
+    let (x, dy, epsilon) = (numbers(7, 2.0), numbers(7, 5.0), 0.01);
+    let loss = |x: &[f64]| {
+        let mean = x.iter().sum::<f64>() / 7.0;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 7.0;
+        x.iter().zip(&dy).map(|(x, dy)| dy * (x - mean) / (variance + epsilon).sqrt()).sum()
+    };
+    assert_gradient("dx", loss, &x, &answer(&x, &dy, epsilon));
+    let same = answer(&[3.0; 7], &[1.0; 7], epsilon);
+    assert!(same.iter().all(|dx| dx.abs() < 1e-12), "a shift of all moves nothing, and here dx is {same:?}");
+}
+
+type BinEncoding = fn(f64, &[f64]) -> (Vec<f64>, Vec<f64>);
+
+pub fn bin_encoding(answer: BinEncoding) {
+    let edges = [-1.0, 0.5, 1.0, 3.0];
+    for (x, expected) in
+        [(-4.0, [-2.0, 0.0, 0.0]), (0.75, [1.0, 0.5, 0.0]), (2.0, [1.0, 1.0, 0.5]), (5.0, [1.0, 1.0, 2.0])]
+    {
+        let (e, slopes) = answer(x, &edges);
+        assert_eq!((e.len(), slopes.len()), (3, 3), "a number for each bin");
+        for t in 0..3 {
+            assert_close(&format!("e{} at {x}", t + 1), e[t], expected[t], 1e-12);
+            let numeric = (answer(x + 1e-6, &edges).0[t] - answer(x - 1e-6, &edges).0[t]) / 2e-6;
+            assert_close(&format!("slope of e{} at {x}", t + 1), slopes[t], numeric, 1e-6);
+        }
+    }
+    assert_close("e1 with one bin", answer(3.0, &[0.0, 2.0]).0[0], 1.5, 1e-12);
 }
 
 type ValueAndDelta = fn(&[f64], &[f64]) -> (f64, Vec<f64>);

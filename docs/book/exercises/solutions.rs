@@ -49,6 +49,30 @@ pub fn silu_backward(z: &[f64], dy: &[f64]) -> Vec<f64> {
     z.iter().zip(dy).map(|(&z, dy)| dy * slope(z)).collect()
 }
 
+pub fn layer_norm_backward(x: &[f64], dy: &[f64], epsilon: f64) -> Vec<f64> {
+    let mean = |numbers: &mut dyn Iterator<Item = f64>| numbers.sum::<f64>() / x.len() as f64;
+    let centre = mean(&mut x.iter().copied());
+    let r = 1.0 / (mean(&mut x.iter().map(|x| (x - centre).powi(2))) + epsilon).sqrt();
+    let normal: Vec<f64> = x.iter().map(|x| r * (x - centre)).collect();
+    let of_dy = mean(&mut dy.iter().copied());
+    let along = mean(&mut dy.iter().zip(&normal).map(|(dy, x)| dy * x));
+    dy.iter().zip(&normal).map(|(dy, x)| r * (dy - of_dy - x * along)).collect()
+}
+
+pub fn bin_encoding(x: f64, edges: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let n = edges.len() - 1;
+    let inside = (1..n).filter(|&t| edges[t] <= x).count();
+    let of_bin = |t: usize| {
+        let width = edges[t + 1] - edges[t];
+        match t.cmp(&inside) {
+            std::cmp::Ordering::Less => (1.0, 0.0),
+            std::cmp::Ordering::Equal => ((x - edges[t]) / width, 1.0 / width),
+            std::cmp::Ordering::Greater => (0.0, 0.0),
+        }
+    };
+    (0..n).map(of_bin).unzip()
+}
+
 pub fn binary_cross_entropy(z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
     let n = z.len() as f64;
     let value = z.iter().zip(t).map(|(&z, &t)| softplus(if t == 1.0 { -z } else { z })).sum::<f64>() / n;

@@ -24,6 +24,17 @@ pub fn silu_backward(z: &[f64], dy: &[f64]) -> Vec<f64> {
     todo!()
 }
 
+/// dx of layer normalisation, y = (x − mean(x)) / √(variance(x) + ε), for one row.
+pub fn layer_norm_backward(x: &[f64], dy: &[f64], epsilon: f64) -> Vec<f64> {
+    todo!()
+}
+
+/// How full x makes each bin between ascending edges, and the derivatives of that. The first and the last bin have no end on
+/// the outside.
+pub fn bin_encoding(x: f64, edges: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    todo!()
+}
+
 /// Value and delta of the mean cross-entropy of logits z and labels 0 or 1. Finite for every finite z.
 pub fn binary_cross_entropy(z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
     todo!()

@@ -8,6 +8,7 @@
 mod basics;
 mod experiments;
 mod growth;
+mod layers;
 mod pictures;
 
 // Parts of these are for the other programs that have them.

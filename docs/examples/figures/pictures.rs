@@ -8,13 +8,13 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::plot::{self, Anchor, Axis, Chart, Drawing, Pen};
 
-use super::{basics, experiments, growth, toy, two_scales};
+use super::{basics, experiments, growth, layers, toy, two_scales};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 23] = [
+pub const ALL: [(&str, Draw); 25] = [
     ("neuron.svg", basics::neuron),
     ("products.svg", basics::products),
     ("losses.svg", basics::losses),
@@ -38,6 +38,8 @@ pub const ALL: [(&str, Draw); 23] = [
     ("two-scales.svg", two_scales),
     ("gains.svg", gains),
     ("growth.svg", growth::growth),
+    ("embeddings.svg", layers::embeddings),
+    ("normalisation.svg", layers::normalisation),
 ];
 
 /// Median error of central differences over points near z, so that one lucky rounding does not show.
