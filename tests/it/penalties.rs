@@ -78,7 +78,7 @@ fn l2_is_the_weight_decay_of_sgd() {
     let mut penalised =
         builder(Sharing::shared_trunk(trunk())).penalty(Penalty::l2("*", 0.05)).build::<f64>().unwrap();
     let sgd = Sgd::new(0.05).momentum(0.9);
-    Trainer::new(sgd.clone().weight_decay(0.05)).steps(60).fit(&mut decayed, &data).unwrap();
+    Trainer::new(sgd.weight_decay(0.05)).steps(60).fit(&mut decayed, &data).unwrap();
     Trainer::new(sgd).steps(60).fit(&mut penalised, &data).unwrap();
     let pairs = decayed.parameters().iter().zip(penalised.parameters());
     // 60 steps that round differently, each by about 1e-16.
