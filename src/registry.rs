@@ -1,4 +1,4 @@
-//! How a file names a layer, sharing form, loss or metric of your own, and how it is made again from that name.
+//! How a file names a layer, sharing form, loss, metric or penalty of your own, and how it is made again from that name.
 //!
 //! ```text
 //! save    a part says what it is:      saved_as() → SavedAs { kind, settings }   which the file holds
@@ -15,8 +15,8 @@ pub(crate) use kinds::{Registered, deserialize, serialize};
 
 /// What a part of your own is called in a file: the name of its kind and its settings.
 ///
-/// A layer returns one from [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as), and sharing forms, losses and
-/// metrics from the method of the same name. The settings are a text of your choice, which the function that you register
+/// A layer returns one from [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as), and sharing forms, losses,
+/// metrics and penalties from the method of the same name. The settings are a text of your choice, which the function that you register
 /// is given when the file is loaded; JSON from your own `serde_json` will do.
 ///
 /// ```

@@ -65,7 +65,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Layout, Result, Scalar};
+use crate::{Error, ErrorKind, Layout, Result, SavedAs, Scalar};
 
 /// A penalty to build: a term of the objective that depends on θ alone.
 ///
@@ -96,7 +96,7 @@ pub enum Penalty {
         strength: f64,
     },
     /// A penalty of your own.
-    #[cfg_attr(feature = "persist", serde(skip))]
+    #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomPenalty>),
 }
 
@@ -109,7 +109,7 @@ impl Penalty {
     }
 
     /// A penalty of your own: whatever implements [`BuildPenalty`] for both scalars, as in [the module's example](self). A
-    /// file cannot hold it.
+    /// file can hold it if it has a name there: [`BuildPenalty::saved_as`].
     pub fn custom(penalty: impl CustomPenalty + 'static) -> Self {
         Self::Custom(Arc::new(penalty))
     }
@@ -161,6 +161,12 @@ pub trait BuildPenalty<F: Scalar> {
     /// # Errors
     /// [`ErrorKind::Setting`] if a setting is outside its range, [`ErrorKind::Name`] if there is no block that it names.
     fn build(&self, layout: &Layout) -> Result<Box<dyn PenaltyFunction<F>>>;
+
+    /// What the penalty is called in a file, as [`BuildLayer::saved_as`](crate::layer::BuildLayer::saved_as); by default, it
+    /// has no name there.
+    fn saved_as(&self) -> Option<SavedAs> {
+        None
+    }
 }
 
 /// A penalty of your own, for either scalar. You do not implement this trait: whatever implements [`BuildPenalty`] for
@@ -169,6 +175,10 @@ pub trait CustomPenalty: Debug + Send + Sync {
     /// Builds for the scalar of that name, as a `Box<dyn PenaltyFunction<_>>` in a box.
     #[doc(hidden)]
     fn build_for(&self, scalar: &str, layout: &Layout) -> Result<Box<dyn Any>>;
+
+    /// What [`BuildPenalty::saved_as`] returns.
+    #[doc(hidden)]
+    fn name_in_files(&self) -> Option<SavedAs>;
 }
 
 impl<T> CustomPenalty for T
@@ -180,5 +190,32 @@ where
             "f32" => Box::new(BuildPenalty::<f32>::build(self, layout)?),
             _ => Box::new(BuildPenalty::<f64>::build(self, layout)?),
         })
+    }
+
+    fn name_in_files(&self) -> Option<SavedAs> {
+        BuildPenalty::<f32>::saved_as(self)
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::registry::Registered for dyn CustomPenalty {
+    const SORT: &'static str = "penalty";
+    const VARIANT: &'static str = "Penalty::Custom";
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        self.name_in_files()
+    }
+}
+
+#[cfg(feature = "persist")]
+impl crate::Registry {
+    /// Adds a kind of penalties, which `make` makes from the settings in a file.
+    #[must_use]
+    pub fn penalty<P: CustomPenalty + 'static>(
+        self,
+        kind: &str,
+        make: impl Fn(&str) -> Result<P> + Send + Sync + 'static,
+    ) -> Self {
+        self.with::<dyn CustomPenalty>(kind, move |settings| Ok(Arc::new(make(settings)?)))
     }
 }

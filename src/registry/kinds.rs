@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::SavedAs;
 use crate::{Error, ErrorKind, Result};
 
-/// The kinds of layers, sharing forms, losses and metrics of your own that files may name.
+/// The kinds of layers, sharing forms, losses, metrics and penalties of your own that files may name.
 ///
 /// Give it to [`Model::load_with`](crate::Model::load_with). Each kind has a function that makes the part from the
 /// [settings](SavedAs::settings) in the file; of two with the same name and of the same sort, the later counts.

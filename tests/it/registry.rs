@@ -6,10 +6,11 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense};
 use polytask::loss::{Labels, LossFunction};
 use polytask::metric::{Direction, MetricFunction};
+use polytask::penalty::{BuildPenalty, Penalty, PenaltyFunction};
 use polytask::prelude::*;
 use polytask::sharing::{BuildSharing, BuiltSharing};
 use polytask::train::Checkpoints;
-use polytask::{Error, ErrorKind, Registry, Result, SavedAs, Scalar};
+use polytask::{Error, ErrorKind, Layout, Registry, Result, SavedAs, Scalar};
 
 /// A dense layer under another name.
 #[derive(Debug)]
@@ -81,6 +82,35 @@ impl MetricFunction for Largest {
     }
 }
 
+/// ½ λ Σ θ² over everything.
+#[derive(Debug)]
+struct Small(f64);
+
+#[derive(Debug)]
+struct BuiltSmall(f64);
+
+impl<F: Scalar> BuildPenalty<F> for Small {
+    fn build(&self, _: &Layout) -> Result<Box<dyn PenaltyFunction<F>>> {
+        Ok(Box::new(BuiltSmall(self.0)))
+    }
+
+    fn saved_as(&self) -> Option<SavedAs> {
+        Some(SavedAs::new("small", format!("{:?}", self.0)))
+    }
+}
+
+impl<F: Scalar> PenaltyFunction<F> for BuiltSmall {
+    fn name(&self) -> &str {
+        "small"
+    }
+    fn value(&self, theta: &[F]) -> f64 {
+        theta.iter().map(|x| 0.5 * self.0 * x.to_f64() * x.to_f64()).sum()
+    }
+    fn add_gradient(&self, theta: &[F], gradient: &mut [F]) {
+        gradient.iter_mut().zip(theta).for_each(|(g, &x)| *g += F::from_f64(self.0) * x);
+    }
+}
+
 fn number<T: std::str::FromStr>(settings: &str) -> Result<T> {
     settings.parse().map_err(|_| Error::new(ErrorKind::File, "settings", "a number", settings))
 }
@@ -91,13 +121,18 @@ fn registry() -> Registry {
         .sharing("two_deep", |_| Ok(TwoDeep))
         .loss("quartic", |settings| number(settings).map(Quartic))
         .metric("largest", |_| Ok(Largest))
+        .penalty("small", |settings| number(settings).map(Small))
 }
 
 /// A part of each sort, a layer inside a block inside an expert.
 fn builders() -> [polytask::ModelBuilder; 3] {
     let tasks = |builder: polytask::ModelBuilder| {
         let own = Task::new("shoulder", Loss::custom(Quartic(0.5))).metric(Metric::Custom(Arc::new(Largest)));
-        builder.task(own).task(Task::regression("elbow").head([Layer::custom(Squash(3))])).standardize()
+        builder
+            .task(own)
+            .task(Task::regression("elbow").head([Layer::custom(Squash(3))]))
+            .penalty(Penalty::custom(Small(1e-3)))
+            .standardize()
     };
     let block = || [Layer::dense(5, Activation::Relu), Layer::residual([Layer::custom(Squash(5))])];
     [
