@@ -59,6 +59,8 @@
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
+mod group_lasso;
+mod l1;
 mod l2;
 
 use std::any::Any;
@@ -95,6 +97,20 @@ pub enum Penalty {
         /// λ, at least 0.
         strength: f64,
     },
+    /// `Ω(θ) = λ Σ |θ|` over some blocks.
+    L1 {
+        /// The pattern of their names.
+        blocks: String,
+        /// λ, at least 0.
+        strength: f64,
+    },
+    /// `Ω(θ) = λ √p Σ ‖r‖` over the rows r, of p numbers, of some blocks.
+    GroupLasso {
+        /// The pattern of their names.
+        blocks: String,
+        /// λ, at least 0.
+        strength: f64,
+    },
     /// A penalty of your own.
     #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomPenalty>),
@@ -108,6 +124,19 @@ impl Penalty {
         Self::L2 { blocks: blocks.into(), strength }
     }
 
+    /// `Ω(θ) = λ Σ |θ|` with λ = `strength` over the blocks that match the pattern `blocks`: the lasso, which pulls each
+    /// number to 0 by the same amount. At 0, its kink, it has gradient 0.
+    pub fn l1(blocks: impl Into<String>, strength: f64) -> Self {
+        Self::L1 { blocks: blocks.into(), strength }
+    }
+
+    /// `Ω(θ) = λ √p Σ ‖r‖` with λ = `strength` over the rows r, of p numbers, of the blocks that match the pattern `blocks`:
+    /// the group lasso. Over `trunk.0.weight` it pulls to 0 all that a feature has in the first layer. At r = 0, its kink, it
+    /// has gradient 0.
+    pub fn group_lasso(blocks: impl Into<String>, strength: f64) -> Self {
+        Self::GroupLasso { blocks: blocks.into(), strength }
+    }
+
     /// A penalty of your own: whatever implements [`BuildPenalty`] for both scalars, as in [the module's example](self). A
     /// file can hold it if it has a name there: [`BuildPenalty::saved_as`].
     pub fn custom(penalty: impl CustomPenalty + 'static) -> Self {
@@ -119,6 +148,10 @@ impl<F: Scalar> BuildPenalty<F> for Penalty {
     fn build(&self, layout: &Layout) -> Result<Box<dyn PenaltyFunction<F>>> {
         match self {
             Self::L2 { blocks, strength } => Ok(Box::new(l2::L2::build::<F>(blocks, *strength, layout)?)),
+            Self::L1 { blocks, strength } => Ok(Box::new(l1::L1::build::<F>(blocks, *strength, layout)?)),
+            Self::GroupLasso { blocks, strength } => {
+                Ok(Box::new(group_lasso::GroupLasso::build::<F>(blocks, *strength, layout)?))
+            }
             Self::Custom(penalty) => {
                 let built = penalty.build_for(F::NAME, layout)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))

@@ -286,3 +286,79 @@ fn backward_of_the_network_is_without_it() {
     model.network().backward(&model.pass(Mode::Train), &mut trace, &Weights::ones(2), &mut by_network);
     assert!(added(&model, &by_network, &by_model) == 0.0 && by_network != by_model);
 }
+
+/// By hand for two small blocks, and at their kinks.
+#[test]
+fn the_lassos_have_the_values_and_gradients_of_their_formulas() {
+    let build = |penalty: Penalty| {
+        let builder =
+            Model::builder(2).trunk([Layer::dense(2, Activation::Tanh)]).task(Task::regression("y"));
+        let mut model = builder.penalty(penalty).build::<f64>().unwrap();
+        model.parameters_mut()[..4].copy_from_slice(&[3.0, -4.0, 0.0, 0.0]);
+        let mut gradient = vec![0.0; model.n_parameters()];
+        model.network().add_penalty_gradient(model.parameters(), &mut gradient);
+        assert!(gradient[4..].iter().all(|g| *g == 0.0), "of no other block");
+        (model.penalty(), gradient[..4].to_vec())
+    };
+    assert_eq!(build(Penalty::l1("trunk.0.weight", 0.5)), (3.5, vec![0.5, -0.5, 0.0, 0.0]));
+    let (value, gradient) = build(Penalty::group_lasso("trunk.0.weight", 0.5));
+    let root = 2.0_f64.sqrt();
+    assert!((value - 0.5 * root * 5.0).abs() < 1e-12, "{value}");
+    for (found, expected) in gradient.iter().zip([0.3 * root, -0.4 * root, 0.0, 0.0]) {
+        assert!((found - expected).abs() < 1e-12, "{gradient:?}");
+    }
+}
+
+#[test]
+fn the_lassos_agree_with_differences_and_say_where_their_kinks_are() {
+    let data = data();
+    for penalty in [Penalty::l1("*.weight", 0.3), Penalty::group_lasso("trunk.0.weight", 0.3)] {
+        let builder = builder(Sharing::shared_trunk(trunk())).penalty(penalty.clone());
+        let mut model = builder.build::<f64>().unwrap();
+        let checks = model.check_gradients(&data.batch(&[0, 1, 2, 3, 4])).unwrap();
+        assert!(checks.passed(), "{penalty:?}: {checks}");
+        model.parameters_mut().fill(0.0);
+        let checks = model.gradient_check(&data.batch(&[0, 1, 2, 3, 4])).allow_zero().run().unwrap();
+        // A length grows alike on both sides of its kink, and the differences there are 0 as well.
+        let expected =
+            if matches!(penalty, Penalty::L1 { .. }) { Verdict::Inconclusive } else { Verdict::Pass };
+        assert_eq!(checks.penalties[0].1.verdict, expected, "{penalty:?}: {checks}");
+        let bytes = builder.build::<f64>().unwrap().to_bytes().unwrap();
+        let loaded = Model::<f64>::from_bytes(&bytes).unwrap();
+        assert_eq!(loaded.penalty(), builder.build::<f64>().unwrap().penalty());
+        for strength in [-0.1, f64::NAN, f64::INFINITY] {
+            let penalty = match penalty {
+                Penalty::L1 { .. } => Penalty::l1("*.weight", strength),
+                _ => Penalty::group_lasso("*.weight", strength),
+            };
+            let error = builder.clone().penalty(penalty).build::<f64>().unwrap_err();
+            assert!(
+                error.kind() == ErrorKind::Setting && error.to_string().contains("strength of"),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// A feature that says nothing loses its weights to the group lasso, and one that says all keeps them.
+#[test]
+fn the_group_lasso_shuts_useless_features_out() {
+    let x = ndarray::Array2::from_shape_fn((200, 2), |(i, j)| ((i * 3 + j) as f64 * [0.7, 1.9][j]).sin());
+    let y = ndarray::Array2::from_shape_fn((200, 1), |(i, _)| 2.0 * x[[i, 0]]);
+    let data = Dataset::new(x, y).unwrap().with_target_names(["y"]).unwrap();
+    let length_of_rows = |penalty: Option<Penalty>| {
+        let builder = Model::builder(2).trunk(trunk()).task(Task::regression("y")).seed(2);
+        let builder = match penalty {
+            Some(penalty) => builder.penalty(penalty),
+            None => builder,
+        };
+        let mut model = builder.build::<f64>().unwrap();
+        Trainer::new(Adam::new(0.005)).batch_size(50).epochs(300).fit(&mut model, &data).unwrap();
+        let weight = model.network().layout().block("trunk.0.weight").unwrap();
+        let weight = weight.of(model.parameters()).to_owned();
+        [0, 1].map(|j| weight.row(j).dot(&weight.row(j)).sqrt())
+    };
+    let (plain, grouped) =
+        (length_of_rows(None), length_of_rows(Some(Penalty::group_lasso("trunk.0.weight", 0.05))));
+    assert!(grouped[1] < 0.2 * grouped[0] && plain[1] > 0.5 * plain[0], "{plain:?} {grouped:?}");
+}
