@@ -118,6 +118,13 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
     if members == 0 {
         return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
     }
+    if let Some(Provenance { first, of, .. }) = &about.provenance {
+        if *of > MOST_MEMBERS || first.checked_add(members).is_none_or(|last| last > *of) {
+            let expected = format!("networks within the {of} of the estimator, at most {MOST_MEMBERS}");
+            let found = format!("{members} from number {first} on");
+            return Err(Error::new(ErrorKind::File, "networks of an estimator", expected, found));
+        }
+    }
     let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
     let first = Model::<F>::read(&reader.part("member.0."), registry).map_err(within(0))?;
     let mut all = vec![first];
@@ -273,13 +280,6 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
             return Err(Error::new(ErrorKind::File, "estimator", expected, format!("a whole {}", K::NAME))
                 .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
         };
-        let last = provenance.first.checked_add(members.len());
-        if provenance.of > MOST_MEMBERS || last.is_none_or(|last| last > provenance.of) {
-            let expected =
-                format!("networks within the {} of the estimator, at most {MOST_MEMBERS}", provenance.of);
-            let found = format!("{} from the {}th", members.len(), provenance.first);
-            return Err(Error::new(ErrorKind::File, "estimator", expected, found));
-        }
         Ok(Self { members, kind, provenance })
     }
 }

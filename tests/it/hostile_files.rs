@@ -10,6 +10,7 @@ use std::path::Path;
 use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVac, MoCo};
 use polytask::data::csv::CsvReader;
 use polytask::data::{npy, npz::Archive};
+use polytask::estimator::{Fitted, FittedMembers, Regression};
 use polytask::layer::PiecewiseLinear;
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
@@ -231,18 +232,22 @@ fn models() {
 fn estimators() {
     let x = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, j)| ((i * (j + 3)) % 7) as f32);
     let y = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, k)| ((i + k) % 3) as f32);
+    let data = Dataset::new(x.clone(), y.clone()).expect("a table");
     let regressor = MultiTaskRegressor::new().members(2).hidden([3]).epochs(1).threads(1);
     let classifier = MultiTaskClassifier::new().members(2).hidden([3]).epochs(1).threads(1);
     let files = [
         regressor.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
         classifier.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        regressor.fit_members(&data, 1..2).expect("one network").to_bytes().expect("bytes"),
     ];
     let rows = |model: &Model<f32>| polytask::ndarray::Array2::zeros((1, model.n_features()));
     let read = |bytes: &[u8]| {
         let regressor = MultiTaskRegressor::from_bytes::<f32>(bytes);
         let regressor = regressor.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok());
         let classifier = MultiTaskClassifier::from_bytes::<f32>(bytes);
-        regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
+        let part = FittedMembers::<Regression, f32>::from_bytes(bytes);
+        let part = part.is_ok_and(|part| Fitted::merge([part.clone(), part]).is_err());
+        part || regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
     };
     attack("estimators", &files, &read, 2_000, 40);
 }

@@ -5,12 +5,13 @@ mod wrapped;
 
 use std::sync::OnceLock;
 
+use polytask::estimator::{Fitted, FittedMembers, Regression};
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
 
-/// A regressor's file and a classifier's, each of two networks.
-fn files() -> &'static [Vec<u8>; 2] {
-    static FILES: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+/// A regressor's file and a classifier's, each of two networks, and the second network of the regressor alone.
+fn files() -> &'static [Vec<u8>; 3] {
+    static FILES: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
     FILES.get_or_init(|| {
         let x = Array2::from_shape_fn((12, 2), |(i, j)| ((i * (j + 3)) % 7) as f32);
         let y = Array2::from_shape_fn((12, 2), |(i, k)| ((i + k) % 3) as f32);
@@ -19,18 +20,23 @@ fn files() -> &'static [Vec<u8>; 2] {
         [
             regressor.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
             classifier.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+            regressor.fit_members(&Dataset::new(x, y).expect("a table"), 1..2).expect("it").to_bytes().expect("bytes"),
         ]
     })
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((which, rest)) = bytes.split_first() else { return };
-    let which = usize::from(which % 2);
+    let which = usize::from(which % 3);
     let bytes = wrapped::inside(rest, || files()[which].clone());
     if let Ok(model) = MultiTaskRegressor::from_bytes::<f32>(&bytes) {
         let n_features = model.members()[0].n_features();
         let _ = model.predict(&Array2::zeros((1, n_features)));
         assert!(model.to_bytes().is_ok());
+    }
+    if let Ok(part) = FittedMembers::<Regression, f32>::from_bytes(&bytes) {
+        assert!(part.to_bytes().is_ok());
+        let _ = Fitted::merge([part.clone(), part]);
     }
     if let Ok(model) = MultiTaskClassifier::from_bytes::<f32>(&bytes) {
         let n_features = model.members()[0].n_features();
