@@ -128,7 +128,7 @@ fn steady_steps_allocate_nothing() {
         Layer::layer_norm(),
         Layer::batch_norm(),
         Layer::parametric(Activation::Mish),
-        Layer::periodic(3, 2),
+        Layer::periodic(3, 1),
         PiecewiseLinear::with_edges([-0.5, 0.0, 0.1, 1.0], 1).into(),
         Layer::residual(inside),
     ];
