@@ -368,7 +368,7 @@ impl<Kind> Estimator<Kind> {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] names the first that is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) names the first that is outside its range.
     pub fn check(&self) -> Result<Checked<Kind>> {
         self.settings.check()?;
         Ok(Checked { settings: self.settings.clone(), kind: PhantomData })

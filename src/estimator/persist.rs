@@ -118,12 +118,12 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
     if members == 0 {
         return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
     }
-    if let Some(Provenance { first, of, .. }) = &about.provenance {
-        if *of > MOST_MEMBERS || first.checked_add(members).is_none_or(|last| last > *of) {
-            let expected = format!("networks within the {of} of the estimator, at most {MOST_MEMBERS}");
-            let found = format!("{members} from number {first} on");
-            return Err(Error::new(ErrorKind::File, "networks of an estimator", expected, found));
-        }
+    if let Some(Provenance { first, of, .. }) = &about.provenance
+        && (*of > MOST_MEMBERS || first.checked_add(members).is_none_or(|last| last > *of))
+    {
+        let expected = format!("networks within the {of} of the estimator, at most {MOST_MEMBERS}");
+        let found = format!("{members} from number {first} on");
+        return Err(Error::new(ErrorKind::File, "networks of an estimator", expected, found));
     }
     let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
     let first = Model::<F>::read(&reader.part("member.0."), registry).map_err(within(0))?;
