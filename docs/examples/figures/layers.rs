@@ -41,7 +41,7 @@ pub fn normalisation() -> String {
     let (rows, width, depth) = (200, 64, 20);
     let charts = [false, true].map(|is_normalised| {
         let (x, y) =
-            (Axis::linear("layer").range(0.0, depth as f64), Axis::log("deviation").range(1e-6, 1e6));
+            (Axis::linear("layer").range(0.0, depth as f64), Axis::log("deviation").range(1e-7, 1e7));
         let y = y.ticks((-6..=6).step_by(3).map(|e| (10_f64.powi(e), format!("1e{e}"))));
         let title = if is_normalised { "Each row normalised" } else { "As they are" };
         let mut chart = Chart::new(title, x, y).size(HALF[0], HALF[1]);
