@@ -27,7 +27,7 @@ use sizes::Size;
 
 /// How long a size is measured on one number of threads.
 const TIME: Duration = Duration::from_secs(3);
-/// And at least so many rounds.
+/// And at least this many rounds.
 const ROUNDS: usize = 9;
 
 /// What is asked for between forward and backward, and the form the Gramian is computed in if it is not to be chosen.

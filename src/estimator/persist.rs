@@ -103,7 +103,7 @@ fn write<K: Sealed, F: Scalar>(
     Ok(writer)
 }
 
-/// What [`write`] wrote: what is said of the networks, the networks, and what is kept beside them.
+/// Reads what [`write`] wrote: the description, the networks, and what is kept beside them.
 fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<(About, Vec<Model<F>>, K)> {
     if !reader.has_section(ESTIMATOR) {
         let expected = format!("a {} saved by polytask", K::NAME);

@@ -10,7 +10,7 @@
 
 use ndarray::ArrayView1;
 
-use super::{PenaltyFunction, check_strength};
+use super::{PenaltyFunction, matching};
 use crate::{Block, Layout, Result, Scalar};
 
 #[derive(Debug)]
@@ -22,9 +22,7 @@ pub(super) struct GroupLasso {
 
 impl GroupLasso {
     pub(super) fn build<F: Scalar>(blocks: &str, strength: f64, layout: &Layout) -> Result<Self> {
-        let name = format!("group lasso of {blocks:?}");
-        check_strength::<F>(&name, strength)?;
-        let blocks = layout.matching(&name, blocks)?.into_iter().map(|(_, block)| block).collect();
+        let (name, blocks) = matching::<F>("group lasso", blocks, strength, layout)?;
         Ok(Self { name, strength, blocks })
     }
 

@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 
-use super::{PenaltyFunction, check_strength};
-use crate::{Layout, Result, Scalar};
+use super::{PenaltyFunction, matching};
+use crate::{Block, Layout, Result, Scalar};
 
 #[derive(Debug)]
 pub(super) struct L1 {
@@ -22,10 +22,8 @@ pub(super) struct L1 {
 
 impl L1 {
     pub(super) fn build<F: Scalar>(blocks: &str, strength: f64, layout: &Layout) -> Result<Self> {
-        let name = format!("L1 of {blocks:?}");
-        check_strength::<F>(&name, strength)?;
-        let ranges = layout.matching(&name, blocks)?.into_iter().map(|(_, block)| block.range()).collect();
-        Ok(Self { name, strength, ranges })
+        let (name, blocks) = matching::<F>("L1", blocks, strength, layout)?;
+        Ok(Self { name, strength, ranges: blocks.into_iter().map(Block::range).collect() })
     }
 }
 

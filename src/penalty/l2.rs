@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-use super::{PenaltyFunction, check_strength};
-use crate::{Layout, Result, Scalar};
+use super::{PenaltyFunction, matching};
+use crate::{Block, Layout, Result, Scalar};
 
 #[derive(Debug)]
 pub(super) struct L2 {
@@ -21,10 +21,8 @@ pub(super) struct L2 {
 
 impl L2 {
     pub(super) fn build<F: Scalar>(blocks: &str, strength: f64, layout: &Layout) -> Result<Self> {
-        let name = format!("L2 of {blocks:?}");
-        check_strength::<F>(&name, strength)?;
-        let ranges = layout.matching(&name, blocks)?.into_iter().map(|(_, block)| block.range()).collect();
-        Ok(Self { name, strength, ranges })
+        let (name, blocks) = matching::<F>("L2", blocks, strength, layout)?;
+        Ok(Self { name, strength, ranges: blocks.into_iter().map(Block::range).collect() })
     }
 }
 

@@ -67,12 +67,12 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Layout, Result, SavedAs, Scalar};
+use crate::{Block, Error, ErrorKind, Layout, Result, SavedAs, Scalar};
 
 /// A penalty to build: a term of the objective that depends on θ alone.
 ///
-/// Which blocks a penalty is about is said by a pattern, the name of a block as [`Layout`] has it, in which `*` stands for
-/// any text.
+/// A pattern names the blocks that a penalty is about: the name of a block as [`Layout`] has it, in which `*` stands for any
+/// text.
 ///
 /// ```
 /// use polytask::penalty::Penalty;
@@ -158,6 +158,19 @@ impl<F: Scalar> BuildPenalty<F> for Penalty {
             }
         }
     }
+}
+
+/// The name of a penalty of that kind, and the blocks that match its pattern, if its strength is in its range.
+fn matching<F: Scalar>(
+    kind: &str,
+    blocks: &str,
+    strength: f64,
+    layout: &Layout,
+) -> Result<(String, Vec<Block>)> {
+    let name = format!("{kind} of {blocks:?}");
+    check_strength::<F>(&name, strength)?;
+    let matching = layout.matching(&name, blocks)?.into_iter().map(|(_, block)| block).collect();
+    Ok((name, matching))
 }
 
 /// Fails unless λ, the `strength` of the penalty described by `what`, is a number of at least 0 within the range of `F`.

@@ -118,7 +118,7 @@ fn callbacks_that_only_look_change_no_bit() {
 
 #[test]
 fn a_frozen_task_teaches_nothing_more() {
-    /// Freezes a task after so many steps.
+    /// Freezes a task after this many steps.
     #[derive(Clone, Debug)]
     struct FreezeAt(u64);
     impl Callback for FreezeAt {

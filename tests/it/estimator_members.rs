@@ -3,10 +3,11 @@
 
 use ndarray::{Array1, Array2, Axis};
 use polytask::estimator::{Classification, EstimatorKind, Fitted, FittedMembers, Regression};
-use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense};
 use polytask::prelude::*;
 use polytask::train::callback::Budget;
-use polytask::{ErrorKind, Registry, Result, SavedAs, Scalar};
+use polytask::{ErrorKind, Result, Scalar};
+
+use crate::registry::{Squash, registry};
 
 fn quantities<F: Scalar>() -> Dataset<F> {
     let data = datasets::robot_arm::<F>(50, 0.05, 3);
@@ -173,32 +174,18 @@ fn files_of_parts_and_of_estimators_are_told_apart() -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug)]
-struct Squash(usize);
-
-impl<F: Scalar> BuildLayer<F> for Squash {
-    fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
-        Dense::new(self.0, Activation::Tanh).build(context)
-    }
-
-    fn saved_as(&self) -> Option<SavedAs> {
-        Some(SavedAs::new("squash", self.0.to_string()))
-    }
-}
-
 #[test]
 fn parts_with_a_layer_of_ones_own_are_loaded_with_a_registry() -> Result<()> {
     let data = quantities::<f32>();
     let settings = regressor().members(2).sharing(Sharing::shared_trunk([Layer::custom(Squash(4))]));
     let folder = std::env::temp_dir().join(format!("polytask-members-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let registry = Registry::new().layer("squash", |width| Ok(Squash(width.parse().unwrap())));
     let mut parts = Vec::new();
     for m in 0..2 {
         let path = folder.join(m.to_string());
         settings.fit_members(&data, m..m + 1)?.save(&path)?;
         assert!(FittedMembers::<Regression, f32>::load(&path).is_err());
-        parts.push(FittedMembers::<Regression, f32>::load_with(&path, &registry)?);
+        parts.push(FittedMembers::<Regression, f32>::load_with(&path, &registry())?);
     }
     assert_eq!(Fitted::merge(parts)?.to_bytes()?, settings.fit_table(&data)?.to_bytes()?);
     std::fs::remove_dir_all(folder).unwrap();

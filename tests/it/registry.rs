@@ -14,7 +14,7 @@ use polytask::{Error, ErrorKind, Layout, Registry, Result, SavedAs, Scalar};
 
 /// A dense layer under another name.
 #[derive(Debug)]
-struct Squash(usize);
+pub struct Squash(pub usize);
 
 impl<F: Scalar> BuildLayer<F> for Squash {
     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>> {
@@ -115,7 +115,8 @@ fn number<T: std::str::FromStr>(settings: &str) -> Result<T> {
     settings.parse().map_err(|_| Error::new(ErrorKind::File, "settings", "a number", settings))
 }
 
-fn registry() -> Registry {
+/// All the kinds above.
+pub fn registry() -> Registry {
     Registry::new()
         .layer("squash", |settings| number(settings).map(Squash))
         .sharing("two_deep", |_| Ok(TwoDeep))
