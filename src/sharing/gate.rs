@@ -1,4 +1,5 @@
-//! A softmax gate: for each row, a weighted mean of what several experts say.
+//! A softmax gate: for each row, a weighted mean of what several experts say, a [mixture](super::mixture) whose shares are a
+//! softmax.
 //!
 //! With the outputs f₁ … f_E of E experts (batch × n each) and the gate's logits a (batch × E), in each row:
 //!
@@ -16,34 +17,31 @@
 //! daₑ = Σ_c dp_c p_c ([c = e] − pₑ) = pₑ dpₑ − pₑ Σ_c p_c dp_c. An expert is asked for more where it agrees with −dh
 //! better than the mixture as a whole does; the daₑ of a row add up to 0, because only differences of logits count.
 
+use super::mixture::Mixture;
 use crate::Scalar;
 use crate::arena::{ActivationBlock, Arena};
-use crate::kernel;
 
 /// The addresses of a gate and of what it mixes.
 #[derive(Clone, Debug)]
-pub(super) struct Mixture {
-    /// fₑ, all of the same width.
-    pub(super) experts: Vec<ActivationBlock>,
+pub(super) struct SoftmaxGate {
     /// a.
     pub(super) logits: ActivationBlock,
-    /// p, as wide as the logits.
-    pub(super) shares: ActivationBlock,
-    /// h.
-    pub(super) output: ActivationBlock,
+    /// Of which p is the shares, as wide as the logits.
+    pub(super) mixture: Mixture,
 }
 
-impl Mixture {
+impl SoftmaxGate {
+    /// h.
+    pub(super) fn output(&self) -> ActivationBlock {
+        self.mixture.output
+    }
+
     pub(super) fn forward<F: Scalar>(&self, values: &mut Arena<F>) {
-        let (logits, mut shares) = values.pair((self.logits, 0..1), (self.shares, 0..1));
+        let (logits, mut shares) = values.pair((self.logits, 0..1), (self.mixture.shares, 0..1));
         for (a, p) in logits.rows().into_iter().zip(shares.rows_mut()) {
             softmax(a.to_slice().expect("row-major"), p.into_slice().expect("row-major"));
         }
-        for (e, &expert) in self.experts.iter().enumerate() {
-            let read = [(expert, 0..1), (self.shares, 0..1)];
-            let ([f, shares], [mut h]) = values.split(read, [(self.output, 0..1)]);
-            kernel::scale_rows(f, shares.column(e), e > 0, h.view_mut());
-        }
+        self.mixture.forward(values);
     }
 
     /// From dh to da and the dfₑ, in the lanes of dh and da; `to` says in which lane dfₑ belongs, and whether it is added to
@@ -52,19 +50,12 @@ impl Mixture {
         &self,
         values: &Arena<F>,
         deltas: &mut Arena<F>,
-        [output, logits]: [usize; 2],
+        lanes: [usize; 2],
         to: impl Fn(usize) -> (usize, bool),
     ) {
-        let shares = values.get(self.shares);
-        let of = |lane: usize| lane..lane + 1;
-        for (e, &expert) in self.experts.iter().enumerate() {
-            let (dh, mut dp) = deltas.pair((self.output, of(output)), (self.shares, of(logits)));
-            kernel::row_products(dh, values.get(expert), dp.column_mut(e));
-            let (lane, adds) = to(e);
-            let (dh, df) = deltas.pair((self.output, of(output)), (expert, of(lane)));
-            kernel::scale_rows(dh, shares.column(e), adds, df);
-        }
-        let (dp, mut da) = deltas.pair((self.shares, of(logits)), (self.logits, of(logits)));
+        self.mixture.propagate(values, deltas, lanes, to);
+        let (shares, lane) = (values.get(self.mixture.shares), lanes[1]..lanes[1] + 1);
+        let (dp, mut da) = deltas.pair((self.mixture.shares, lane.clone()), (self.logits, lane));
         for ((dp, p), da) in dp.rows().into_iter().zip(shares.rows()).zip(da.rows_mut()) {
             let mean = p.iter().zip(&dp).map(|(&p, &dp)| p * dp).sum::<F>();
             for ((da, &p), &dp) in da.into_iter().zip(&p).zip(&dp) {

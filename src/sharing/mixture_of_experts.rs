@@ -16,7 +16,8 @@
 //! LibMTL. A single gate is shared too. The paper's gates have no bias and no hidden layer; these have a bias, which
 //! begins at 0, and hidden layers if asked for.
 
-use super::gate::Mixture;
+use super::gate::SoftmaxGate;
+use super::mixture::Mixture;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
 use crate::layer::{Activation, Affine, BuildContext, Chain, Layer, Pass, Propagation};
@@ -142,12 +143,12 @@ impl MixtureOfExperts {
             let gate = context.named(name, |c| build_gate(&self.gate_layers, self.experts, c))?;
             let outputs: Vec<_> = experts.iter().map(Chain::output).collect();
             let mixture = Mixture {
-                logits: gate.output(),
                 shares: context.activations(self.experts),
                 output: context.activations(outputs[0].width()),
                 experts: outputs,
             };
-            Ok((gate, mixture))
+            let mixing = SoftmaxGate { logits: gate.output(), mixture };
+            Ok((gate, mixing))
         };
         let gates = match self.has_one_gate {
             true => {
@@ -169,7 +170,7 @@ impl MixtureOfExperts {
 pub(super) struct BuiltMixture<F> {
     experts: Vec<Chain<F>>,
     /// One for each task, or one for all.
-    gates: Vec<(Chain<F>, Mixture)>,
+    gates: Vec<(Chain<F>, SoftmaxGate)>,
     has_one_gate: bool,
 }
 
@@ -187,8 +188,8 @@ impl<F: Scalar> BuiltMixture<F> {
 impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
     fn representation(&self, task: usize) -> Representation {
         match self.has_one_gate {
-            true => Representation { activations: self.gates[0].1.output, is_shared: true },
-            false => Representation { activations: self.gates[task].1.output, is_shared: false },
+            true => Representation { activations: self.gates[0].1.output(), is_shared: true },
+            false => Representation { activations: self.gates[task].1.output(), is_shared: false },
         }
     }
 

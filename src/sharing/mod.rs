@@ -14,6 +14,7 @@
 mod cross_stitch;
 mod gate;
 mod independent;
+mod mixture;
 mod mixture_of_experts;
 mod progressive;
 mod shared_trunk;

@@ -30,7 +30,8 @@
 //! ```
 //! With one level (CGC) the shared experts are shared and nothing else.
 
-use super::gate::Mixture;
+use super::gate::SoftmaxGate;
+use super::mixture::Mixture;
 use super::mixture_of_experts::{build_gate, check_experts};
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
@@ -134,7 +135,7 @@ impl<F: Scalar> Parts<F> {
 }
 
 /// A gate's place among the parts, and what it mixes.
-type Gate = (usize, Mixture);
+type Gate = (usize, SoftmaxGate);
 
 #[derive(Debug, Default)]
 struct BuiltLevel {
@@ -147,7 +148,7 @@ struct BuiltLevel {
 }
 
 impl BuiltLevel {
-    fn mixtures(&self) -> impl Iterator<Item = &Mixture> {
+    fn mixtures(&self) -> impl Iterator<Item = &SoftmaxGate> {
         self.gates.iter().chain(&self.shared_gate).map(|(_, mixture)| mixture)
     }
 
@@ -169,13 +170,13 @@ struct Builder<'a, F> {
 impl<F: Scalar> Builder<'_, F> {
     /// What a task's parts of a level read.
     fn task_stream(&self, level: usize, task: usize) -> ActivationBlock {
-        level.checked_sub(1).map_or(self.x, |below| self.levels[below].gates[task].1.output)
+        level.checked_sub(1).map_or(self.x, |below| self.levels[below].gates[task].1.output())
     }
 
     /// What the shared parts of a level read.
     fn shared_stream(&self, level: usize) -> ActivationBlock {
         let below = level.checked_sub(1).map(|below| &self.levels[below].shared_gate);
-        below.map_or(self.x, |gate| gate.as_ref().expect("only the last level has none").1.output)
+        below.map_or(self.x, |gate| gate.as_ref().expect("only the last level has none").1.output())
     }
 
     fn experts(
@@ -216,8 +217,9 @@ impl<F: Scalar> Builder<'_, F> {
         let gate = context.reading(stream, |c| c.named(name, |c| build_gate(&[], n, c)))?;
         let experts = self.parts.outputs(experts);
         let (shares, output) = (context.activations(n), context.activations(experts[0].width()));
-        let mixture = Mixture { logits: gate.output(), shares, output, experts };
-        Ok((self.parts.push(gate, owner), mixture))
+        let mixture = Mixture { shares, output, experts };
+        let mixing = SoftmaxGate { logits: gate.output(), mixture };
+        Ok((self.parts.push(gate, owner), mixing))
     }
 
     fn task_gates(&mut self, context: &mut BuildContext<'_>, level: usize, is_own: bool) -> Result<()> {
@@ -364,7 +366,7 @@ impl<F: Scalar> BuiltExtraction<F> {
 impl<F: Scalar> BuiltSharing<F> for BuiltExtraction<F> {
     fn representation(&self, task: usize) -> Representation {
         let last = self.levels.last().expect("at least one level");
-        Representation { activations: last.gates[task].1.output, is_shared: false }
+        Representation { activations: last.gates[task].1.output(), is_shared: false }
     }
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
