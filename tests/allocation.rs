@@ -10,7 +10,7 @@ use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
 use polytask::layer::{Embedding, PiecewiseLinear};
 use polytask::optim::{ParameterGroups, Sgd};
 use polytask::prelude::*;
-use polytask::sharing::ProgressiveExtraction;
+use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::train::callback::{Budget, Log, TaskSchedule, each_step};
 use std::ops::ControlFlow;
 
@@ -163,6 +163,8 @@ fn steady_steps_allocate_nothing() {
         Sharing::mmoe(3, expert()),
         Sharing::omoe(3, expert()),
         Sharing::soft(0.1, expert()),
+        Sharing::dselect_k(5, 2, expert()),
+        AdaTt::new(2, expert()).level(1, expert()).into(),
         ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into(),
     ] {
         // Where nothing is shared there is nothing to balance.

@@ -9,7 +9,7 @@ use crate::arena::RowsMut;
 use crate::balance::Weights;
 use crate::layer::{Mode, Pass};
 use crate::loss::{Labels, ListTarget, Loss};
-use crate::sharing::ProgressiveExtraction;
+use crate::sharing::{AdaTt, ProgressiveExtraction};
 use crate::{Activation, Layer, Network, Scalar, Sharing, Task, Trace};
 
 /// Both sides round every operation once, in `f64`, and take fewer than a thousand of them.
@@ -339,6 +339,8 @@ fn sharing_forms_and_batches_of_several_chunks() {
         ("MMoE", Sharing::mmoe(2, layers())),
         ("OMoE", Sharing::omoe(2, layers())),
         ("soft sharing", Sharing::soft(0.3, layers())),
+        ("DSelect-k", Sharing::dselect_k(3, 2, layers())),
+        ("AdaTT", AdaTt::new(2, layers()).level(1, layers()).into()),
         ("cross-stitch", Sharing::cross_stitch(layers())),
         ("CGC", Sharing::cgc(1, 1, layers())),
         ("PLE", ProgressiveExtraction::new(1, 1, layers()).level(1, 1, layers()).into()),

@@ -11,12 +11,15 @@
 //! Tasks may have the same representation (then it is shared, and its delta is the sum of what the heads send
 //! back, or one lane per task) or each its own.
 
+mod adatt;
 mod cross_stitch;
+mod dselect_k;
 mod gate;
 mod independent;
 mod mixture;
 mod mixture_of_experts;
 mod progressive;
+mod selector;
 mod shared_trunk;
 mod soft_sharing;
 mod tie;
@@ -26,7 +29,9 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use adatt::AdaTt;
 pub use cross_stitch::CrossStitch;
+pub use dselect_k::DSelectK;
 pub use mixture_of_experts::MixtureOfExperts;
 pub use progressive::ProgressiveExtraction;
 pub use soft_sharing::SoftSharing;
@@ -68,6 +73,12 @@ pub enum Sharing {
     MixtureOfExperts(MixtureOfExperts),
     /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
     ProgressiveExtraction(ProgressiveExtraction),
+    /// Experts for all tasks, of which each task chooses a few, the same for all rows (DSelect-k).
+    #[cfg_attr(feature = "persist", serde(rename = "dselect_k"))]
+    DSelectK(DSelectK),
+    /// Levels of experts of each task, for each task mixed by a gate over all of them, with a residual (AdaTT).
+    #[cfg_attr(feature = "persist", serde(rename = "adatt"))]
+    AdaTt(AdaTt),
     /// A trunk for each task, tied to those of the others by an L2 penalty.
     SoftSharing(SoftSharing),
     /// A form of your own.
@@ -111,6 +122,21 @@ impl Sharing {
         CrossStitch::new(layers).into()
     }
 
+    /// A mixture of `experts` experts, of these layers each, of which every task chooses at most `k`, the same for all rows.
+    pub fn dselect_k(
+        experts: usize,
+        k: usize,
+        layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>,
+    ) -> Self {
+        DSelectK::new(experts, k, layers).into()
+    }
+
+    /// `experts` experts for each task, of these layers each, and for each task a gate over the experts of all tasks, beside
+    /// which its own pass unweighed. One level of [`AdaTt`].
+    pub fn adatt(experts: usize, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        AdaTt::new(experts, layers).into()
+    }
+
     /// A trunk of these layers for each task, tied to those of the others by the penalty `½ λ Σ ‖θ_a − θ_b‖²` over all
     /// pairs of tasks, with λ = `strength`.
     pub fn soft(strength: f64, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
@@ -135,6 +161,8 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
             Self::CrossStitch(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::MixtureOfExperts(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::ProgressiveExtraction(form) => Ok(Box::new(form.build(tasks, context)?)),
+            Self::DSelectK(form) => Ok(Box::new(form.build(tasks, context)?)),
+            Self::AdaTt(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::SoftSharing(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::Custom(sharing) => {
                 let built = sharing.build_for(F::NAME, tasks, context)?;

@@ -251,6 +251,48 @@ def soft(strength):
     return network
 
 
+def smooth_step(t, width):
+    inside = -2 * t ** 3 / width ** 3 + 3 * t / (2 * width) + 0.5
+    return torch.where(t <= -width / 2, torch.zeros_like(t), torch.where(t >= width / 2, torch.ones_like(t), inside))
+
+
+def dselect_k(n, k, width, entropy):
+    """Hazimeh et al. 2021 with static gates: the shares are the same for every row."""
+    digits = (n - 1).bit_length()
+    codes_of = torch.tensor([[e >> b & 1 for b in range(digits)] for e in range(2 ** digits)], dtype=torch.bool)
+
+    def network(p, x):
+        outputs, p.penalty, representations = [expert(p, f"expert.{e}", x) for e in range(n)], 0.0, []
+        for task in TASKS:
+            codes, weights = p(f"gate.{task}.codes", k, digits), p(f"gate.{task}.weights", 1, k)
+            steps = smooth_step(codes, width)[:, None, :]
+            single = torch.where(codes_of, steps, 1 - steps).prod(2)
+            shares = (torch.softmax(weights, dim=1) @ single)[0, :n]
+            representations.append(sum(share * f for share, f in zip(shares, outputs)))
+            above_0 = torch.where(single > 0, single, torch.ones_like(single))
+            p.penalty = p.penalty - entropy * (above_0 * above_0.log()).sum()
+            if n < 2 ** digits:
+                p.penalty = p.penalty + (1 / single[:, :n].sum(1)).sum()
+        return heads(p, representations)
+    return network
+
+
+def adatt(*levels):
+    """Levels of so many experts for each task: the paper's form without shared experts."""
+    def network(p, x):
+        streams = {task: x for task in TASKS}
+        for l, n in enumerate(levels):
+            own = {task: [expert(p, f"level.{l}.expert.{task}.{e}", z) for e in range(n)]
+                   for task, z in streams.items()}
+            everything = [f for experts in own.values() for f in experts]
+            for task, z in streams.items():
+                weights = p(f"level.{l}.residual.{task}.own", 1, n)[0] if n > 1 else [1.0]
+                residual = sum(weight * f for weight, f in zip(weights, own[task]))
+                streams[task] = mixed(p, f"level.{l}.gate.{task}", (), z, everything) + residual
+        return heads(p, streams.values())
+    return network
+
+
 FORMS = {
     "mmoe": mmoe(3),
     "mmoe, hidden layers in the gates": mmoe(4, [dense(6, torch.tanh)]),
@@ -260,6 +302,10 @@ FORMS = {
     "ple 2": ple((1, 2), (2, 1)),
     "ple 3": ple((1, 1), (2, 2), (2, 1)),
     "soft 0.3": soft(0.3),
+    "dselect-k 4 2": dselect_k(4, 2, 5.0, 0.3),
+    "dselect-k 5 3": dselect_k(5, 3, 2.0, 0.1),
+    "adatt 1": adatt(1),
+    "adatt 2": adatt(2, 1, 3),
 }
 
 

@@ -5,7 +5,7 @@ use polytask::balance::UpGrad;
 use polytask::layer::{Embedding, PiecewiseLinear};
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
-use polytask::sharing::ProgressiveExtraction;
+use polytask::sharing::{AdaTt, ProgressiveExtraction};
 
 fn train<F: Scalar>(width: usize, batch: usize, threads: usize, seed: u64) -> (Vec<F>, Vec<f64>) {
     let data = datasets::robot_arm::<F>(700, 0.05, 3);
@@ -100,6 +100,8 @@ fn threads_change_no_bit_of_any_sharing_form() {
         Sharing::shared_trunk(layers()),
         Sharing::cross_stitch(layers()),
         Sharing::soft(0.1, layers()),
+        Sharing::dselect_k(5, 2, layers()),
+        AdaTt::new(2, layers()).level(1, layers()).into(),
         Sharing::mmoe(4, layers()),
         Sharing::omoe(4, layers()),
         Sharing::cgc(2, 2, layers()),

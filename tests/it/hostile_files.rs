@@ -211,8 +211,30 @@ fn models() {
     let builder = Model::builder(3).trunk([Layer::embedding(table.index_columns(), 2)]);
     let mut embedded = builder.task(Task::regression("price")).build::<f32>().expect("valid settings");
     embedded.set_encoding(encoding).expect("its features");
-    let models =
-        [&trained, &independent, &encoded, &experts, &extraction, &stitched, &tied, &binned, &embedded];
+    let chosen = Model::builder(3)
+        .sharing(Sharing::dselect_k(3, 2, [Layer::dense(2, Activation::Relu)]))
+        .task(Task::regression("price"))
+        .build::<f32>()
+        .expect("valid settings");
+    let fused = Model::builder(3)
+        .sharing(Sharing::adatt(2, [Layer::dense(2, Activation::Relu)]))
+        .task(Task::binary("yes"))
+        .task(Task::regression("price"))
+        .build::<f32>()
+        .expect("valid settings");
+    let models = [
+        &trained,
+        &independent,
+        &encoded,
+        &experts,
+        &extraction,
+        &stitched,
+        &tied,
+        &binned,
+        &embedded,
+        &chosen,
+        &fused,
+    ];
     let files = models.map(|model| model.to_bytes().expect("bytes"));
     let read = |bytes: &[u8]| {
         let Ok(model) = Model::<f32>::from_bytes(bytes) else { return false };

@@ -6,7 +6,7 @@ use polytask::balance::Uncertainty;
 use polytask::layer::{Dense, LayerNorm, Periodic, PiecewiseLinear, Scale};
 use polytask::optim::{Adam, AdamW, Schedule, Sgd};
 use polytask::prelude::*;
-use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
+use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::train::Checkpoints;
 use polytask::train::callback::TaskSchedule;
 use polytask::{ErrorKind, ModelBuilder, Result};
@@ -105,6 +105,33 @@ fn a_model_that_cannot_be_built_says_why() {
     refused(mmoe(none), Setting, &["layers of experts", "at least 1"]);
     let narrow = MixtureOfExperts::new(3, [Layer::dense(0, Activation::Relu)]);
     refused(mmoe(narrow), Setting, &["width of expert.0.0", "at least 1"]);
+    let selecting = |form: DSelectK| build(builder().sharing(form.into()));
+    for k in [0, 4, usize::MAX] {
+        refused(
+            selecting(DSelectK::new(3, k, relu())),
+            Setting,
+            &["k of DSelect-k", "the 3 experts", "may read"],
+        );
+    }
+    refused(selecting(DSelectK::new(1, 1, relu())), Setting, &["experts", "at least 2"]);
+    refused(
+        selecting(DSelectK::new(3, 1, Vec::<Layer>::new())),
+        Setting,
+        &["layers of experts", "at least 1"],
+    );
+    for width in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300, 1e300] {
+        let form = DSelectK::new(3, 1, relu()).width(width);
+        refused(selecting(form), Setting, &["width of the steps of DSelect-k", "a positive number"]);
+    }
+    for strength in [-1.0, f64::NAN, f64::INFINITY] {
+        let form = DSelectK::new(3, 1, relu()).entropy(strength);
+        refused(selecting(form), Setting, &["strength of the entropy of DSelect-k", "at least 0"]);
+    }
+    let adatt = |form: AdaTt| build(builder().sharing(form.into()));
+    refused(adatt(AdaTt::new(0, relu())), Setting, &["experts of a task of level 0", "at least 1", "0"]);
+    refused(adatt(AdaTt::new(1, relu()).level(5000, relu())), Setting, &["of level 1", "at most 4096"]);
+    let none = AdaTt::new(2, Vec::<Layer>::new());
+    refused(adatt(none), Setting, &["layers of experts of a task of level 0", "at least 1"]);
     let none = Sharing::cross_stitch(Vec::<Layer>::new());
     refused(build(builder().sharing(none)), Setting, &["layers of a cross-stitch network", "at least 1"]);
     let narrow = Sharing::cross_stitch([Layer::dense(0, Activation::Relu)]);

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use polytask::data::Dataset;
 use polytask::layer::{BatchNorm, Embedding, LayerNorm, Mode, Periodic, PiecewiseLinear};
-use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
+use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Layer, Model, Sharing, Task};
 use serde_json::Value;
 
@@ -136,6 +136,10 @@ fn forms() -> Vec<(&'static str, Sharing)> {
         ("omoe", Sharing::omoe(3, expert())),
         ("cross-stitch", Sharing::cross_stitch(expert())),
         ("soft 0.3", Sharing::soft(0.3, expert())),
+        ("dselect-k 4 2", DSelectK::new(4, 2, expert()).width(5.0).entropy(0.3).into()),
+        ("dselect-k 5 3", DSelectK::new(5, 3, expert()).width(2.0).entropy(0.1).into()),
+        ("adatt 1", Sharing::adatt(1, expert())),
+        ("adatt 2", AdaTt::new(2, expert()).level(1, expert()).level(3, expert()).into()),
         ("cgc", Sharing::cgc(2, 1, expert())),
         ("ple 2", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (

@@ -55,6 +55,7 @@ mod registry;
 mod resuming;
 #[cfg(unix)]
 mod saving;
+mod selection;
 mod serving;
 mod shapes;
 mod silent_faults;

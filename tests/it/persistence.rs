@@ -10,7 +10,7 @@ use polytask::loss::{ListTarget, Loss};
 use polytask::metric::{Average, Gain, Metric};
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
-use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
+use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::{ErrorKind, ModelBuilder, Result, Scalar};
 
 /// A folder of this test's own, empty.
@@ -106,6 +106,8 @@ fn everything(sharing: Sharing) -> ModelBuilder {
     let sharing = match sharing {
         Sharing::Independent(_) => Sharing::independent(layers(3)),
         Sharing::CrossStitch(_) => Sharing::cross_stitch(layers(3)),
+        Sharing::DSelectK(_) => DSelectK::new(3, 2, layers(3)).width(0.1 + 0.2).entropy(0.7).into(),
+        Sharing::AdaTt(_) => AdaTt::new(2, other_layers(3)).level(1, layers(2)).into(),
         Sharing::SoftSharing(_) => Sharing::soft(0.1 + 0.2, layers(3)),
         Sharing::MixtureOfExperts(_) => MixtureOfExperts::new(2, layers(3)).gate(other_layers(2)).into(),
         Sharing::ProgressiveExtraction(_) => {
@@ -189,6 +191,8 @@ fn a_loaded_model_is_the_saved_one_to_the_bit() -> Result<()> {
         Sharing::independent(none()),
         Sharing::cross_stitch(none()),
         Sharing::soft(0.0, none()),
+        Sharing::dselect_k(0, 0, none()),
+        Sharing::adatt(0, none()),
         Sharing::mmoe(0, none()),
         Sharing::cgc(0, 0, none()),
     ] {

@@ -14,7 +14,7 @@ use polytask::layer::{BatchNorm, PiecewiseLinear};
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{ParameterGroups, Plateau};
 use polytask::prelude::*;
-use polytask::sharing::ProgressiveExtraction;
+use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::train::callback::{Budget, EarlyStopping, FreezeConverged, ReduceOnPlateau};
 use polytask::train::{History, Run};
 use polytask::{GramianScope, ModelBuilder, Result, Scalar};
@@ -213,10 +213,15 @@ impl<F: Scalar> Case<F> {
         let features = Model::builder(n_features);
         let mut builder = match rng.random_range(0..20) {
             // Gates would take an index for a quantity.
-            2..6 if categories.is_some() => features.trunk(trunk),
+            2..6 | 9 if categories.is_some() => features.trunk(trunk),
             0..2 => features.sharing(Sharing::independent(trunk)),
             2 if !trunk.is_empty() => features.sharing(Sharing::mmoe(rng.random_range(2..4), trunk)),
             6 if !trunk.is_empty() => features.sharing(Sharing::cross_stitch(trunk)),
+            8 if !trunk.is_empty() => features.sharing(Sharing::dselect_k(rng.random_range(2..6), 2, trunk)),
+            9 if !trunk.is_empty() => {
+                let form = AdaTt::new(rng.random_range(1..3), [Layer::dense(3, Activation::Tanh)]);
+                features.sharing(form.level(1, trunk).into())
+            }
             7 if !trunk.is_empty() => features.sharing(Sharing::soft(rng.random_range(0.0..0.5), trunk)),
             3 if !trunk.is_empty() => features.sharing(Sharing::omoe(2, trunk)),
             4 if !trunk.is_empty() => features.sharing(Sharing::cgc(rng.random_range(1..3), 1, trunk)),

@@ -8,7 +8,7 @@ use polytask::balance::Weights;
 use polytask::data::Dataset;
 use polytask::layer::Mode;
 use polytask::loss::Loss;
-use polytask::sharing::ProgressiveExtraction;
+use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::{Activation, Form, GramianScope, Layer, Model, Sharing, Task, Trace};
 
 use super::custom::{Gated, TwoTrunks};
@@ -83,7 +83,8 @@ impl Case {
             model.forward(&data.all(), &mut trace).expect("a table that fits");
             let only: Vec<f64> = (0..n).map(|l| f64::from(l == k)).collect();
             let weights = Weights { shared: only.clone(), own: only };
-            model.backward(&mut trace, &weights, rows.row_mut(k).as_slice_mut().expect("a row"));
+            let row = rows.row_mut(k).into_slice().expect("a row");
+            model.network().backward(&model.pass(Mode::Train), &mut trace, &weights, row);
             let dx = model.network().input_gradient(&trace);
             inputs.row_mut(k).iter_mut().zip(&dx).for_each(|(to, &from)| *to = from);
         }
@@ -151,14 +152,14 @@ impl Case {
             Call::TaskGradients => near(self.model.task_gradients(trace), shared),
             Call::Equal | Call::Different | Call::OwnAlone => {
                 let (weights, mut found) = (self.weights(call), vec![f64::NAN; self.model.n_parameters()]);
-                self.model.backward(trace, &weights, &mut found);
+                network.backward(&self.model.pass(Mode::Train), trace, &weights, &mut found);
                 near(&found, &self.combined(&weights))
             }
             Call::Along => {
                 let own = self.weights(Call::Different).own;
                 let direction: Vec<f64> = (0..n_shared).map(|i| (i as f64).cos()).collect();
                 let mut found = vec![f64::NAN; self.model.n_parameters()];
-                self.model.backward_along(trace, &direction, &own, &mut found);
+                network.backward_along(&self.model.pass(Mode::Train), trace, &direction, &own, &mut found);
                 let mut expected = self.combined(&Weights { shared: own.clone(), own });
                 expected[..n_shared].copy_from_slice(&direction);
                 near(&found, &expected)
@@ -229,6 +230,10 @@ fn cases() -> Vec<Case> {
         let second = first.level(1, 1, [Layer::dense(4, Activation::Softplus)]);
         Sharing::from(second.level(1, 1, [Layer::dense(3, Activation::Tanh)]))
     };
+    let adatt = || {
+        let first = AdaTt::new(2, [Layer::dense(3, Activation::Tanh)]);
+        Sharing::from(first.level(1, [Layer::dense(4, Activation::Softplus)]))
+    };
     let mut cases = Vec::new();
     for form in [None, Some(Form::Direct), Some(Form::Gram)] {
         cases.extend([
@@ -241,6 +246,9 @@ fn cases() -> Vec<Case> {
             Case::new("OMoE", Sharing::omoe(2, layers()), false, form),
             Case::new("cross-stitch", Sharing::cross_stitch(layers()), false, form),
             Case::new("CGC", Sharing::cgc(1, 1, layers()), false, form),
+            Case::new("soft sharing", Sharing::soft(0.4, layers()), false, form),
+            Case::new("DSelect-k", Sharing::dselect_k(3, 2, layers()), false, form),
+            Case::new("AdaTT", adatt(), false, form),
             Case::new("PLE", ple(), false, form),
         ]);
     }
@@ -250,6 +258,8 @@ fn cases() -> Vec<Case> {
         Case::new("product, gated", Sharing::custom(Gated(layers())), true, None),
         Case::new("product, MMoE", Sharing::mmoe(2, layers()), true, None),
         Case::new("product, PLE", ple(), true, None),
+        Case::new("product, DSelect-k", Sharing::dselect_k(3, 2, layers()), true, None),
+        Case::new("product, AdaTT", adatt(), true, None),
     ]);
     cases
 }

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2};
 use polytask::data::Dataset;
 use polytask::layer::{BatchNorm, Dense, Embedding, LayerNorm, Periodic, PiecewiseLinear};
 use polytask::loss::{ListTarget, Loss};
-use polytask::sharing::{MixtureOfExperts, ProgressiveExtraction};
+use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::{Activation, Init, Layer, Model, ModelBuilder, Scalar, Sharing, Task};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -343,8 +343,10 @@ fn sharing_forms() -> Vec<Row> {
                     sharing.clone(),
                     tasks(n, &layers),
                 );
-                // With one task nobody reads the second trunk.
-                rows.push(if name.ends_with("two trunks") && n == 1 { row.allowing_zero() } else { row });
+                // With one task nobody reads the second trunk, and a gate over a single expert gives it the share 1 whatever
+                // its logit is.
+                let is_idle = ["Custom, two trunks", "AdaTT", "AdaTT, three levels"].contains(&name);
+                rows.push(if is_idle && n == 1 { row.allowing_zero() } else { row });
             }
         }
     }
@@ -361,6 +363,11 @@ pub fn mixtures() -> Vec<(&'static str, Sharing)> {
         ("OMoE", Sharing::omoe(3, expert())),
         ("CrossStitch", Sharing::cross_stitch(expert())),
         ("SoftSharing", Sharing::soft(0.3, expert())),
+        ("DSelectK", DSelectK::new(4, 2, expert()).entropy(0.3).into()),
+        ("DSelectK, three experts", DSelectK::new(3, 3, expert()).width(0.7).into()),
+        ("AdaTT", Sharing::adatt(1, expert())),
+        ("AdaTT, two experts", Sharing::adatt(2, expert())),
+        ("AdaTT, three levels", AdaTt::new(2, expert()).level(1, expert()).level(2, expert()).into()),
         ("CGC", Sharing::cgc(2, 1, expert())),
         ("PLE, two levels", ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into()),
         (
@@ -434,7 +441,11 @@ fn products() -> Vec<Row> {
         ("Custom", Sharing::custom(Gated(trunk()))),
     ]
     .into_iter()
-    .chain(mixtures().into_iter().filter(|(name, _)| ["MMoE", "PLE, two levels"].contains(name)))
+    .chain(
+        mixtures().into_iter().filter(|(name, _)| {
+            ["MMoE", "PLE, two levels", "DSelectK", "AdaTT, three levels"].contains(name)
+        }),
+    )
     .map(|(name, sharing)| Row::new(format!("{name}, products of tasks"), sharing, tasks()).on(batch))
     .collect()
 }
