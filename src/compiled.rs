@@ -11,13 +11,14 @@ use crate::balance::Weights;
 #[cfg(feature = "csv")]
 use crate::data::csv::{Encoding, Table};
 use crate::data::{Batch, Dataset};
+use crate::gradcheck::{self, CheckedFunction, GradientReport, Settings};
 use crate::layer::Pass;
 use crate::loss::{Loss, LossFunction};
 use crate::model::Predictions;
 use crate::network::Trace;
 use crate::report::Report;
 use crate::train::{History, Run, Trainer};
-use crate::{Model, ModelBuilder, Network, Result, Scalar, Sharing, Task};
+use crate::{Layout, Model, ModelBuilder, Network, Result, Scalar, Sharing, Task};
 
 macro_rules! compiled {
     ($($calls:tt)*) => {
@@ -97,6 +98,14 @@ compiled! {
         predictions: &mut Predictions<Self>,
     ) -> Result<()> = Model::predict_reusing_here;
     fn evaluate(model: &Model<Self>, data: &Dataset<Self>) -> Result<Report> = Model::evaluate_here;
+
+    #[track_caller]
+    fn gradient_report(
+        theta: &[Self],
+        function: &mut CheckedFunction<'_, Self>,
+        layout: Option<Layout>,
+        settings: Settings,
+    ) -> GradientReport = gradcheck::report;
 
     fn fit(
         trainer: &Trainer,

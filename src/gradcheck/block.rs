@@ -7,7 +7,6 @@ use super::direction::ThetaDirection;
 use super::examiner::{BlockRef, Examiner, Observation};
 use super::report::{BlockReport, Coverage, Entry, Uncertain, Verdict};
 use super::search::{Lines, search};
-use super::subject::Function;
 use crate::Scalar;
 
 /// A block's report in the making, with all that was observed.
@@ -46,7 +45,7 @@ impl BlockResult {
     }
 }
 
-impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
+impl<F: Scalar> Examiner<'_, '_, F> {
     /// Differences a block and judges it.
     pub fn examine(&mut self, block: &BlockRef<'_>) -> BlockResult {
         let range = block.block.range();

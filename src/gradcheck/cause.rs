@@ -10,12 +10,11 @@ use super::block::BlockResult;
 use super::direction::ThetaDirection;
 use super::examiner::{BlockRef, Examiner, Observation};
 use super::report::{Cause, Coverage, Verdict};
-use super::subject::Function;
 use crate::Scalar;
 
 /// Fills in the causes of every block that failed.
-pub(super) fn explain<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, F, L>,
+pub(super) fn explain<F: Scalar>(
+    examiner: &mut Examiner<'_, '_, F>,
     blocks: &[BlockRef<'_>],
     results: &mut [BlockResult],
 ) {
@@ -119,8 +118,8 @@ fn fit<const N: usize>(
     (explained && coefficients.iter().all(|c| c.is_finite())).then_some(coefficients)
 }
 
-fn fitted<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, F, L>,
+fn fitted<F: Scalar>(
+    examiner: &Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     observations: &[Observation],
     tasks: &[(String, Vec<f64>)],
@@ -164,8 +163,8 @@ fn fitted<F: Scalar, L: Function<F>>(
 
 /// The task whose part of the gradient is wrong or counted wrongly, if it is that of one task; and whether the
 /// parts add up to the gradient by hand, so that they come from the same code.
-fn blamed_task<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, F, L>,
+fn blamed_task<F: Scalar>(
+    examiner: &Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     observations: &[Observation],
     tasks: &[(String, Vec<f64>)],
@@ -223,8 +222,8 @@ fn transposed(block: &BlockRef<'_>, vector: &[f64]) -> Option<Vec<f64>> {
 }
 
 /// The same causes again, in a gradient that also has a term of weight decay, which is correct.
-fn fitted_beside_decay<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, F, L>,
+fn fitted_beside_decay<F: Scalar>(
+    examiner: &Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     observations: &[Observation],
     theta: &[f64],
@@ -248,8 +247,8 @@ fn fitted_beside_decay<F: Scalar, L: Function<F>>(
 }
 
 /// The cause that the whole difference is in a single entry, row or column, that of the worst entry.
-fn confined<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, F, L>,
+fn confined<F: Scalar>(
+    examiner: &mut Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     result: &BlockResult,
 ) -> Option<Cause> {
@@ -321,8 +320,8 @@ fn layer<'a>(block: &BlockRef<'a>) -> Option<&'a str> {
 }
 
 /// The cause that follows from which neighbouring blocks are right.
-fn structural<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, F, L>,
+fn structural<F: Scalar>(
+    examiner: &mut Examiner<'_, '_, F>,
     blocks: &[BlockRef<'_>],
     results: &[BlockResult],
     at: usize,
@@ -363,8 +362,8 @@ fn structural<F: Scalar, L: Function<F>>(
 }
 
 /// Whether the check has looked at every entry of a block, by itself or in the directions.
-fn is_seen_whole<F: Scalar, L: Function<F>>(
-    examiner: &Examiner<'_, F, L>,
+fn is_seen_whole<F: Scalar>(
+    examiner: &Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     result: &BlockResult,
 ) -> bool {
@@ -373,8 +372,8 @@ fn is_seen_whole<F: Scalar, L: Function<F>>(
 }
 
 /// Whether some units are off in the gradient by hand and on in the numeric one, or the reverse.
-fn mask<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, F, L>,
+fn mask<F: Scalar>(
+    examiner: &mut Examiner<'_, '_, F>,
     weight: &BlockRef<'_>,
     result: &BlockResult,
     bias: &BlockResult,

@@ -6,7 +6,7 @@ use super::direction::ThetaDirection;
 use super::report::{Uncertain, Verdict};
 use super::settings::Settings;
 use super::slope::Slope;
-use super::subject::{Function, Subject};
+use super::subject::Subject;
 use crate::{Block, Layout, Scalar};
 
 /// A block of θ under check.
@@ -53,8 +53,8 @@ impl Observation {
 }
 
 /// A check in progress: the function at its point, its gradient by hand there, and the settings.
-pub(super) struct Examiner<'a, F, L> {
-    pub subject: &'a mut Subject<F, L>,
+pub(super) struct Examiner<'a, 'f, F> {
+    pub subject: &'a mut Subject<'f, F>,
     pub layout: &'a Layout,
     pub gradient: &'a [f64],
     pub settings: &'a Settings,
@@ -62,7 +62,7 @@ pub(super) struct Examiner<'a, F, L> {
     pub allow_zero: bool,
 }
 
-impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
+impl<F: Scalar> Examiner<'_, '_, F> {
     /// One entry differenced; `rms` is the root mean square of its block's gradient by hand.
     pub fn entry(&mut self, index: usize, rms: f64) -> Observation {
         let step = self.first_step(index..index + 1);

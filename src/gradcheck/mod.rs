@@ -73,6 +73,7 @@ pub use report::{BlockReport, Cause, Coverage, Entry, Fault, GradientReport, Unc
 
 use examiner::BlockRef;
 pub(crate) use settings::Settings;
+pub(crate) use subject::CheckedFunction;
 use subject::Subject;
 
 #[cfg(doctest)]
@@ -337,47 +338,57 @@ impl<F: Scalar, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Check<Function<'_, F, L>
     /// If θ is empty, or no block has the name given to [`only`](Self::only).
     #[track_caller]
     pub fn run(self) -> GradientReport {
-        let started = Instant::now();
-        let Self { subject: Function { theta, function, layout }, mut settings } = self;
-        assert!(!theta.is_empty(), "a θ without numbers has no gradient to check");
-        let layout = layout.unwrap_or_else(|| {
-            let mut layout = Layout::new();
-            layout.push("theta", 1, theta.len());
-            layout
-        });
-        let exists = settings.only.as_ref().is_some_and(|only| layout.block(only).is_some());
-        let blocks: Vec<_> = layout
-            .blocks()
-            .enumerate()
-            .filter(|(_, (name, block))| settings.chooses(name, exists) && block.len() > 0)
-            .map(|(number, (name, block))| BlockRef { number, name, block })
-            .collect();
-        assert!(!blocks.is_empty(), "no block of θ is named {}", settings.only.unwrap_or_default());
-        if settings.coverage == Coverage::Auto {
-            let n: usize = blocks.iter().map(|block| block.block.len()).sum();
-            settings.coverage =
-                if n <= EVERY_UP_TO { Coverage::Every } else { Coverage::Directions(DIRECTIONS) };
-        }
+        let Self { subject: Function { theta, mut function, layout }, settings } = self;
+        F::gradient_report(theta, &mut function, layout, settings)
+    }
+}
 
-        let mut subject = Subject::new(theta, function);
-        let run::Outcome { fault, blocks, moved } = run::run(&mut subject, &layout, &blocks, &settings);
-        let worst = blocks.iter().map(|block| block.verdict).max().unwrap_or(Verdict::Fail);
-        GradientReport {
-            verdict: if fault.is_some() { Verdict::Fail } else { worst },
-            fault,
-            blocks,
-            scalar: F::NAME,
-            coverage: settings.coverage,
-            seed: settings.seed,
-            tolerance: settings.tolerance,
-            loss: subject.loss,
-            margin: subject.margin,
-            on_kinks: subject.on_kinks,
-            n_decisions: subject.n_sides,
-            moved,
-            n_losses: subject.n_losses,
-            n_gradients: subject.n_gradients,
-            elapsed: started.elapsed(),
-        }
+/// The report of a check that is set up.
+#[track_caller]
+pub(crate) fn report<F: Scalar>(
+    theta: &[F],
+    function: &mut CheckedFunction<'_, F>,
+    layout: Option<Layout>,
+    mut settings: Settings,
+) -> GradientReport {
+    let started = Instant::now();
+    assert!(!theta.is_empty(), "a θ without numbers has no gradient to check");
+    let layout = layout.unwrap_or_else(|| {
+        let mut layout = Layout::new();
+        layout.push("theta", 1, theta.len());
+        layout
+    });
+    let exists = settings.only.as_ref().is_some_and(|only| layout.block(only).is_some());
+    let blocks: Vec<_> = layout
+        .blocks()
+        .enumerate()
+        .filter(|(_, (name, block))| settings.chooses(name, exists) && block.len() > 0)
+        .map(|(number, (name, block))| BlockRef { number, name, block })
+        .collect();
+    assert!(!blocks.is_empty(), "no block of θ is named {}", settings.only.unwrap_or_default());
+    if settings.coverage == Coverage::Auto {
+        let n: usize = blocks.iter().map(|block| block.block.len()).sum();
+        settings.coverage = if n <= EVERY_UP_TO { Coverage::Every } else { Coverage::Directions(DIRECTIONS) };
+    }
+
+    let mut subject = Subject::new(theta, function);
+    let run::Outcome { fault, blocks, moved } = run::run(&mut subject, &layout, &blocks, &settings);
+    let worst = blocks.iter().map(|block| block.verdict).max().unwrap_or(Verdict::Fail);
+    GradientReport {
+        verdict: if fault.is_some() { Verdict::Fail } else { worst },
+        fault,
+        blocks,
+        scalar: F::NAME,
+        coverage: settings.coverage,
+        seed: settings.seed,
+        tolerance: settings.tolerance,
+        loss: subject.loss,
+        margin: subject.margin,
+        on_kinks: subject.on_kinks,
+        n_decisions: subject.n_sides,
+        moved,
+        n_losses: subject.n_losses,
+        n_gradients: subject.n_gradients,
+        elapsed: started.elapsed(),
     }
 }

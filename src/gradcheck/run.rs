@@ -11,7 +11,7 @@ use super::cause;
 use super::examiner::{BlockRef, Examiner, Observation};
 use super::report::{BlockReport, Fault, Uncertain};
 use super::settings::Settings;
-use super::subject::{Function, Subject};
+use super::subject::Subject;
 use crate::{Layout, Scalar};
 
 /// What came out.
@@ -23,8 +23,8 @@ pub(super) struct Outcome {
 }
 
 /// Checks `blocks` and explains the failures.
-pub(super) fn run<F: Scalar, L: Function<F>>(
-    subject: &mut Subject<F, L>,
+pub(super) fn run<F: Scalar>(
+    subject: &mut Subject<'_, F>,
     layout: &Layout,
     blocks: &[BlockRef<'_>],
     settings: &Settings,
@@ -58,8 +58,8 @@ pub(super) fn run<F: Scalar, L: Function<F>>(
 
 /// The gradient by hand where the subject is, and every block against it; beside θ, kinks that are crossed even there are
 /// set aside at once.
-fn examined<F: Scalar, L: Function<F>>(
-    subject: &mut Subject<F, L>,
+fn examined<F: Scalar>(
+    subject: &mut Subject<'_, F>,
     layout: &Layout,
     blocks: &[BlockRef<'_>],
     settings: &Settings,
@@ -81,8 +81,8 @@ fn examined<F: Scalar, L: Function<F>>(
 ///
 /// A function need not tell of its kinks. It gives itself away where the gradient by hand jumps from θ to a point so near that
 /// a smooth one would be the same.
-fn set_aside_on_kinks<F: Scalar, L: Function<F>>(
-    subject: &mut Subject<F, L>,
+fn set_aside_on_kinks<F: Scalar>(
+    subject: &mut Subject<'_, F>,
     gradient: &[f64],
     results: &mut [BlockResult],
     settings: &Settings,

@@ -19,7 +19,6 @@ use std::ops::Range;
 use super::direction::ThetaDirection;
 use super::examiner::{BlockRef, Examiner, Observation};
 use super::report::Verdict;
-use super::subject::Function;
 use crate::Scalar;
 
 /// How often one search tries the quotients: at the start, and when halving has separated wrong entries.
@@ -34,8 +33,8 @@ pub(super) struct Lines {
 
 /// Starts from a direction through all of `block` that failed. Returns the observation of an entry where the
 /// gradient is wrong, and the lines that may contain all wrong entries, unless the block is a vector.
-pub(super) fn search<F: Scalar, L: Function<F>>(
-    examiner: &mut Examiner<'_, F, L>,
+pub(super) fn search<F: Scalar>(
+    examiner: &mut Examiner<'_, '_, F>,
     block: &BlockRef<'_>,
     rms: f64,
     failed: &Observation,
@@ -74,7 +73,7 @@ pub(super) fn search<F: Scalar, L: Function<F>>(
     (if is_wrong { quick } else { examiner.entry(direction.start, rms) }, lines)
 }
 
-impl<F: Scalar, L: Function<F>> Examiner<'_, F, L> {
+impl<F: Scalar> Examiner<'_, '_, F> {
     /// The row and the column of the wrong entries along the direction, if they are all in one row or one
     /// column.
     fn lines(&mut self, block: &BlockRef<'_>, direction: &ThetaDirection, residual: f64, step: f64) -> Lines {

@@ -4,7 +4,7 @@ use super::report::Coverage;
 use crate::Scalar;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     pub coverage: Coverage,
     pub seed: u64,
     pub tolerance: f64,

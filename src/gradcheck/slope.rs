@@ -11,7 +11,7 @@
 //! is too small, noise dominates.
 
 use super::direction::ThetaDirection;
-use super::subject::{Function, Subject};
+use super::subject::Subject;
 use crate::Scalar;
 
 /// A numeric derivative along a direction.
@@ -49,7 +49,7 @@ impl Slope {
 const SHRINK: i32 = 4;
 const GROW: i32 = 3;
 
-impl<F: Scalar, L: Function<F>> Subject<F, L> {
+impl<F: Scalar> Subject<'_, F> {
     /// The derivative along `direction`, if possible to the accuracy `wanted`, relative to the larger of itself
     /// and `scale`.
     pub fn slope(&mut self, direction: &ThetaDirection, start: f64, wanted: f64, scale: f64) -> Slope {

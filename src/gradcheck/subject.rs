@@ -8,17 +8,15 @@ use super::report::Fault;
 use crate::{Layout, Scalar};
 
 /// A function that can be checked: a loss of θ that fills the probe's gradient when it is wanted.
-pub(super) trait Function<F>: FnMut(&[F], &mut Probe<'_, F>) -> F {}
-
-impl<F, L: FnMut(&[F], &mut Probe<'_, F>) -> F> Function<F> for L {}
+pub type CheckedFunction<'f, F> = dyn FnMut(&[F], &mut Probe<'_, F>) -> F + 'f;
 
 /// How far from its kinks a point is taken to be moved, relative to the root mean square of θ.
 const OFF_KINKS: f64 = 1e-3;
 /// How many such points are looked at; that with the farthest kinks is taken.
 const DRAWS: u64 = 8;
 
-pub(super) struct Subject<F, L> {
-    function: L,
+pub(super) struct Subject<'f, F> {
+    function: &'f mut CheckedFunction<'f, F>,
     theta: Vec<F>,
     /// θ, but for the range that is being moved.
     scratch: Vec<F>,
@@ -38,8 +36,8 @@ pub(super) struct Subject<F, L> {
     pub n_gradients: usize,
 }
 
-impl<F: Scalar, L: Function<F>> Subject<F, L> {
-    pub fn new(theta: &[F], function: L) -> Self {
+impl<'f, F: Scalar> Subject<'f, F> {
+    pub fn new(theta: &[F], function: &'f mut CheckedFunction<'f, F>) -> Self {
         let mut subject = Self {
             function,
             theta: Vec::new(),
