@@ -16,8 +16,14 @@ use crate::layer::Pass;
 use crate::loss::{Loss, LossFunction};
 use crate::model::Predictions;
 use crate::network::Trace;
+#[cfg(feature = "persist")]
+use crate::persist::{Reader, Writer};
+#[cfg(feature = "persist")]
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::train::{History, Run, Trainer};
+use crate::validation::outcome::OfFold;
+use crate::validation::{CrossValidated, CrossValidation};
 use crate::{Layout, Model, ModelBuilder, Network, Result, Scalar, Sharing, Task};
 
 macro_rules! compiled {
@@ -98,6 +104,20 @@ compiled! {
         predictions: &mut Predictions<Self>,
     ) -> Result<()> = Model::predict_reusing_here;
     fn evaluate(model: &Model<Self>, data: &Dataset<Self>) -> Result<Report> = Model::evaluate_here;
+
+    #[cfg(feature = "persist")]
+    fn read_model(reader: &Reader<'_>, registry: &Registry) -> Result<Model<Self>> = Model::read_here;
+    #[cfg(feature = "persist")]
+    fn write_model_text(model: &Model<Self>, writer: &mut Writer) -> Result<()> = Model::write_text_here;
+    #[cfg(feature = "persist")]
+    fn write_model_numbers(model: &Model<Self>, writer: &mut Writer, prefix: &str) -> Result<()>
+        = Model::write_numbers_here;
+
+    fn cross_validation(
+        settings: &CrossValidation,
+        data: &Dataset<Self>,
+        of_fold: &OfFold<'_>,
+    ) -> Result<CrossValidated> = CrossValidation::run_here;
 
     #[track_caller]
     fn gradient_report(

@@ -15,6 +15,18 @@ pub(crate) fn run_jobs<T: Send>(
     job: impl Fn(usize) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let done: Mutex<Vec<Option<Result<T>>>> = Mutex::new((0..n_jobs).map(|_| None).collect());
+    run_until_false(n_jobs, n_threads, &|at| {
+        let result = job(at);
+        let is_ok = result.is_ok();
+        done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
+        is_ok
+    });
+    // Jobs that were not begun come after the first that failed.
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
+}
+
+/// Runs the jobs whose results are kept elsewhere; none is begun after one of them returned false.
+fn run_until_false(n_jobs: usize, n_threads: usize, job: &(dyn Fn(usize) -> bool + Sync)) {
     let (next, n_begun) = (AtomicUsize::new(0), AtomicUsize::new(n_jobs));
     let work = || {
         loop {
@@ -22,11 +34,9 @@ pub(crate) fn run_jobs<T: Send>(
             if at >= n_begun.load(Ordering::Relaxed) {
                 break;
             }
-            let result = job(at);
-            if result.is_err() {
+            if !job(at) {
                 n_begun.fetch_min(at, Ordering::Relaxed);
             }
-            done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
         }
     };
     std::thread::scope(|scope| {
@@ -35,8 +45,6 @@ pub(crate) fn run_jobs<T: Send>(
         }
         work();
     });
-    // Jobs that were not begun come after the first that failed.
-    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -284,6 +284,10 @@ impl<F: Scalar> Model<F> {
 
     /// Writes what it takes to build the model, but for its numbers.
     pub(crate) fn write_text(&self, writer: &mut Writer) -> Result<()> {
+        F::write_model_text(self, writer)
+    }
+
+    pub(crate) fn write_text_here(&self, writer: &mut Writer) -> Result<()> {
         writer.section("scalar", F::NAME)?;
         let (architecture, own) = self.spec.described();
         writer.section("architecture", &architecture)?;
@@ -309,6 +313,10 @@ impl<F: Scalar> Model<F> {
 
     /// Writes parameters, running state and scaling, as tensors whose names begin with `prefix`.
     pub(crate) fn write_numbers(&self, writer: &mut Writer, prefix: &str) -> Result<()> {
+        F::write_model_numbers(self, writer, prefix)
+    }
+
+    pub(crate) fn write_numbers_here(&self, writer: &mut Writer, prefix: &str) -> Result<()> {
         self.check_numbers(&self.theta, &self.state)?;
         for (name, block) in self.network.layout().blocks() {
             let (rows, cols) = block.shape();
@@ -337,6 +345,10 @@ impl<F: Scalar> Model<F> {
 
     /// Builds the model in a file.
     pub(crate) fn read(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
+        F::read_model(reader, registry)
+    }
+
+    pub(crate) fn read_here(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
         if !reader.is_ours() {
             return Err(Error::new(ErrorKind::File, "header", "a model saved by polytask", "tensors alone")
                 .advise("build the model and take them with load_weights or load_pytorch"));

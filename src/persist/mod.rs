@@ -34,7 +34,7 @@ const KEY: &str = "polytask";
 
 /// A file that is being put together.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     sections: BTreeMap<&'static str, Box<RawValue>>,
     tensors: BTreeMap<String, Numbers>,
 }
@@ -115,7 +115,7 @@ impl Writer {
 
 /// A file that is being read, or the part of it whose tensors have names that begin alike.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     tensors: Arc<SafeTensors<'a>>,
     /// The names of all tensors, sorted.
     names: Arc<[String]>,

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::summary::{ScoreSummary, TaskValidation};
 use crate::data::{Dataset, Fold};
 use crate::loss::{Kind, Labels};

@@ -43,6 +43,7 @@
 
 mod folds;
 mod judge;
+pub(crate) mod outcome;
 mod predictor;
 mod scoring;
 mod summary;
@@ -56,7 +57,8 @@ pub use summary::{ScoreSummary, TaskValidation};
 
 use crate::data::{Dataset, Fold};
 use crate::kernel::{MOST_THREADS, run_jobs};
-use crate::{Error, ErrorKind, Result, Scalar, Task, Warning};
+use crate::{Error, ErrorKind, Result, Scalar};
+use outcome::{FoldPlace, OfFold, Outcome};
 
 /// How rows are cut into folds, and how often; [`run`](Self::run) does the rest.
 ///
@@ -108,16 +110,6 @@ pub struct TrainingPart<'a, F> {
     pub fold: usize,
     /// A seed that differs from fold to fold, made from that of the cross-validation.
     pub seed: u64,
-}
-
-/// What one fold gave.
-struct Outcome {
-    tasks: Vec<Task>,
-    /// For each task `held-out rows × prediction width`.
-    predictions: Vec<Array2<f64>>,
-    /// For each task, unless they are ½.
-    thresholds: Vec<Option<Vec<f64>>>,
-    warnings: Vec<Warning>,
 }
 
 impl CrossValidation {
@@ -253,6 +245,25 @@ impl CrossValidation {
         parts: impl Fn(&Fold) -> Result<(Dataset<F>, Dataset<F>)> + Sync,
         fit: impl Fn(&TrainingPart<'_, F>) -> Result<P> + Sync,
     ) -> Result<CrossValidated> {
+        let of_fold = |place: FoldPlace, fold: &Fold| {
+            let (train, test) = parts(fold)?;
+            let FoldPlace { repeat, fold, seed } = place;
+            let fitted = fit(&TrainingPart { data: &train, repeat, fold, seed })?;
+            Ok(Outcome {
+                tasks: fitted.tasks().to_vec(),
+                thresholds: (0..fitted.tasks().len()).map(|k| fitted.thresholds(k)).collect(),
+                predictions: in_f64(fitted.predict_tasks(&test)?),
+                warnings: fitted.warnings_on(&test)?,
+            })
+        };
+        F::cross_validation(self, whole, &of_fold)
+    }
+
+    pub(crate) fn run_here<F: Scalar>(
+        &self,
+        whole: &Dataset<F>,
+        of_fold: &OfFold<'_>,
+    ) -> Result<CrossValidated> {
         self.check()?;
         let folds = self.folds(whole)?;
         let per_repeat = folds.len() / self.repeats;
@@ -261,22 +272,11 @@ impl CrossValidation {
             _ => format!("fold {} of repeat {}", at % per_repeat, at / per_repeat),
         };
         let outcomes = run_jobs(folds.len(), self.threads, |at| {
-            let of_fold = || {
-                let (train, test) = parts(&folds[at])?;
-                let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
-                let part =
-                    TrainingPart { data: &train, repeat: at / per_repeat, fold: at % per_repeat, seed };
-                let fitted = fit(&part)?;
-                Ok(Outcome {
-                    tasks: fitted.tasks().to_vec(),
-                    thresholds: (0..fitted.tasks().len()).map(|k| fitted.thresholds(k)).collect(),
-                    predictions: in_f64(fitted.predict_tasks(&test)?),
-                    warnings: fitted.warnings_on(&test)?,
-                })
-            };
-            of_fold().map_err(|error: Error| error.within(place(at)))
+            let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
+            let part = FoldPlace { repeat: at / per_repeat, fold: at % per_repeat, seed };
+            of_fold(part, &folds[at]).map_err(|error| error.within(place(at)))
         })?;
-        CrossValidated::new(whole, folds, self.repeats, outcomes, place)
+        CrossValidated::new(whole, folds, self.repeats, outcomes, &place)
     }
 
     fn check(&self) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use std::ops::Index;
 
-use super::Outcome;
 use super::judge::{Judge, meet};
+use super::outcome::Outcome;
 use super::summary::{ScoreSummary, TaskValidation, mean};
 use crate::data::{Dataset, Fold};
 use crate::metric::Score;
@@ -97,7 +97,7 @@ impl CrossValidated {
         folds: Vec<Fold>,
         n_repeats: usize,
         mut outcomes: Vec<Outcome>,
-        place: impl Fn(usize) -> String,
+        place: &dyn Fn(usize) -> String,
     ) -> Result<Self> {
         let per_repeat = folds.len() / n_repeats;
         let mut judges: Vec<Judge> =

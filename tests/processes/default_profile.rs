@@ -9,47 +9,13 @@
 use std::process::Command;
 use std::{env, fs, path::Path};
 
-/// Trains and predicts in both types, with every kind of product.
-const PROGRAM: &str = r#"
-use polytask::prelude::*;
-
-fn run<F: polytask::Scalar>() -> polytask::Result<()> {
-    let data = datasets::robot_arm::<F>(300, 0.05, 1);
-    let mut model = Model::builder(10)
-        .trunk([Layer::dense(19, Activation::Relu), Layer::dense(10, Activation::Tanh)])
-        .task(Task::regression("shoulder"))
-        .task(Task::regression("elbow").head([Layer::dense(3, Activation::Gelu)]))
-        .build()?;
-    Trainer::new(Adam::new(0.01)).batch_size(33).steps(20).fit(&mut model, &data)?;
-    println!("{}", model.evaluate(&data)?);
-    println!("{}", model.predict(data.features().slice(polytask::ndarray::s![..1, ..]))?["elbow"]);
-    Ok(())
-}
-
-fn main() -> polytask::Result<()> {
-    run::<f32>()?;
-    run::<f64>()
-}
-"#;
-
 #[test]
-#[ignore = "builds the crate with optimisation, a minute or two: cargo test --test processes -- --ignored"]
+#[ignore = "builds the crate with optimisation, minutes: cargo test --test processes default_profile -- --ignored"]
 fn no_instruction_is_a_call() {
     if cfg!(not(all(target_arch = "x86_64", target_os = "linux"))) {
         eprintln!("SKIPPED: the table of symbols is read in ELF files of x86-64 Linux only");
         return;
     }
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("default-profile");
-    fs::create_dir_all(folder.join("src")).expect("a folder");
-    fs::write(folder.join("src/main.rs"), PROGRAM).expect("a file");
-    let manifest = format!(
-        "[package]\nname = \"consumer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\npolytask = {{ path = {crate_folder:?} }}\n\n[workspace]\n"
-    );
-    fs::write(folder.join("Cargo.toml"), manifest).expect("a file");
-    // The same versions of all crates, which are on this machine.
-    fs::copy(crate_folder.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the crate's lock file");
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     // Neither the flags nor the profile of whoever runs the tests.
     let ours = |name: &str| {
@@ -58,13 +24,15 @@ fn no_instruction_is_a_call() {
     for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| ours(name)) {
         build.env_remove(name);
     }
-    build.args(["run", "--release", "--offline", "--quiet", "--target-dir"]).arg(folder.join("target"));
-    let output = build.current_dir(&folder).output().expect("cargo");
+    // Where the examples are, so that what they have built is not built again.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the folder of all that is built");
+    build.args(["run", "--release", "--offline", "--quiet", "--example", "default_profile", "--target-dir"]);
+    let output = build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("elbow"), "the program did not run: {said}");
 
-    let program = fs::read(folder.join("target/release/consumer")).expect("the program");
+    let program = fs::read(target.join("release/examples/default_profile")).expect("the program");
     let names = function_names(&program);
     // A table without the crate's own functions would be no witness.
     assert!(names.iter().any(|name| name.contains("polytask")), "no table of symbols");
