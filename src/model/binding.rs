@@ -8,7 +8,7 @@ use ndarray::{Axis, CowArray, Ix2};
 use super::{Model, Warning};
 use crate::arena::RowsMut;
 use crate::data::names::listed;
-use crate::data::{Batch, Dataset};
+use crate::data::{self, Batch, Dataset};
 use crate::kernel;
 use crate::loss::Loss;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
@@ -204,6 +204,24 @@ impl<F: Scalar> Model<F> {
         trace.weigh_labels(binding.weights.iter().map(|column| {
             column.map(|column| batch.rows.iter().map(move |&row| data.label_weight(row, column)))
         }));
+    }
+
+    /// The names of the columns that parameters from a file are about, which are called `stored` there.
+    #[cfg(feature = "persist")]
+    pub(super) fn names_with(&self, stored: Option<data::Names>) -> Result<Option<Arc<data::Names>>> {
+        let Some(stored) = stored else { return Ok(self.names.clone()) };
+        data::names::check("names of features", &stored.features, self.n_features())?;
+        match &self.names {
+            Some(own) if own.features == stored.features || !stored.has_feature_names() => {
+                Ok(Some(Arc::clone(own)))
+            }
+            Some(own) if own.has_feature_names() => {
+                let (own, stored) = (listed(&own.features), listed(&stored.features));
+                Err(Error::new(ErrorKind::Name, "features of the file", own, stored)
+                    .advise("build the model anew, or load the file with Model::load"))
+            }
+            _ => Ok(Some(Arc::new(stored))),
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use scaling::{CONSTANTS, IGNORED, lambda_of};
 use super::binding::Bindings;
 use super::scaling::{Scaling, fixed};
 use super::{Model, ModelBuilder, Warning};
-use crate::data::names::{self, listed};
 use crate::data::{Names, Standardizer};
 use crate::kernel::Aligned;
 use crate::network::MOST_PARAMETERS;
@@ -541,23 +540,6 @@ impl<F: Scalar> Model<F> {
             return Err(Error::new(ErrorKind::Value, place(at), "a number of at least 0", state[at]));
         }
         Ok(())
-    }
-
-    /// The names of the columns that parameters from a file are about, which are called `stored` there.
-    fn names_with(&self, stored: Option<Names>) -> Result<Option<Arc<Names>>> {
-        let Some(stored) = stored else { return Ok(self.names.clone()) };
-        names::check("names of features", &stored.features, self.n_features())?;
-        match &self.names {
-            Some(own) if own.features == stored.features || !stored.has_feature_names() => {
-                Ok(Some(Arc::clone(own)))
-            }
-            Some(own) if own.has_feature_names() => {
-                let (own, stored) = (listed(&own.features), listed(&stored.features));
-                Err(Error::new(ErrorKind::Name, "features of the file", own, stored)
-                    .advise("build the model anew, or load the file with Model::load"))
-            }
-            _ => Ok(Some(Arc::new(stored))),
-        }
     }
 }
 
