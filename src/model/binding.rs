@@ -8,7 +8,7 @@ use ndarray::{Axis, CowArray, Ix2};
 use super::{Model, Warning};
 use crate::arena::RowsMut;
 use crate::data::names::listed;
-use crate::data::{self, Batch, Dataset};
+use crate::data::{Batch, Dataset};
 use crate::kernel;
 use crate::loss::Loss;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
@@ -208,9 +208,12 @@ impl<F: Scalar> Model<F> {
 
     /// The names of the columns that parameters from a file are about, which are called `stored` there.
     #[cfg(feature = "persist")]
-    pub(super) fn names_with(&self, stored: Option<data::Names>) -> Result<Option<Arc<data::Names>>> {
+    pub(super) fn names_with(
+        &self,
+        stored: Option<crate::data::Names>,
+    ) -> Result<Option<Arc<crate::data::Names>>> {
         let Some(stored) = stored else { return Ok(self.names.clone()) };
-        data::names::check("names of features", &stored.features, self.n_features())?;
+        crate::data::names::check("names of features", &stored.features, self.n_features())?;
         match &self.names {
             Some(own) if own.features == stored.features || !stored.has_feature_names() => {
                 Ok(Some(Arc::clone(own)))
