@@ -136,12 +136,16 @@ fn losses() -> Vec<(Loss, fn(u64) -> f64)> {
         (Loss::poisson(), count),
         (Loss::gaussian(), quantity),
         (Loss::binary_cross_entropy(), yes_or_no),
-        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5] }, yes_or_no),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5], label_smoothing: 0.0 }, yes_or_no),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0], label_smoothing: 0.2 }, yes_or_no),
+        (Loss::BinaryFocal { gamma: 0.5, alpha: 0.6, label_smoothing: 0.2 }, yes_or_no),
         (Loss::binary_focal(), yes_or_no),
         (Loss::cross_entropy(4), class),
         (Loss::CrossEntropy { classes: 4, class_weights: weights.clone(), label_smoothing: 0.1 }, class),
         (Loss::focal(4), class),
-        (Loss::Focal { classes: 4, class_weights: weights, gamma: 0.5 }, class),
+        (Loss::Focal { classes: 4, class_weights: weights.clone(), gamma: 0.5, label_smoothing: 0.0 }, class),
+        (Loss::Focal { classes: 4, class_weights: weights, gamma: 0.5, label_smoothing: 0.2 }, class),
+        (Loss::Ordinal { classes: 4, label_smoothing: 0.2 }, class),
         (Loss::ordinal(4), class),
         (Loss::rank_net(), count),
         (Loss::lambda_rank(), count),
@@ -360,7 +364,7 @@ fn sharing_forms_and_batches_of_several_chunks() {
 #[test]
 fn networks_with_each_loss() {
     for (loss, label) in losses() {
-        if matches!(&loss, Loss::BinaryCrossEntropy { positive_weights } if positive_weights.len() > 1) {
+        if matches!(&loss, Loss::BinaryCrossEntropy { positive_weights, .. } if positive_weights.len() > 1) {
             continue; // weights for two target columns, and this network has one
         }
         let place = format!("{loss:?}");

@@ -13,6 +13,13 @@
 //! ∂q/∂v = −q (1 − q),   ∂softplus(−v)/∂v = −q
 //! ∂ℓ/∂v = −α′ q^γ (γ (1 − q) softplus(−v) + q)
 //! ```
+//! Label smoothing ε (0 by default) spreads the share ε of a label evenly over 0 and 1, and the loss of such a label is
+//! the mean of the losses of both, each weighted by its share, and so is the derivative:
+//! ```text
+//! ℓ_ε(t) = (1 − ε/2) ℓ(t) + ε/2 ℓ(1 − t)
+//! ```
+//! Of cross-entropy that is its value at the label (1 − ε) t + ε/2, as TensorFlow has it.
+//!
 //! Sources: the weight is PyTorch's `pos_weight`, and like it changes the sum but not what the mean divides
 //! by; Lin et al., "Focal loss for dense object detection" (2017), eq. 5, with its defaults γ = 2, α = 0.25.
 
@@ -27,6 +34,16 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub(super) struct BinaryCrossEntropy {
     /// None, one for all target columns, or one for each.
     pub positive_weights: Vec<f64>,
+    pub label_smoothing: f64,
+}
+
+/// A loss of a logit and a label, at a label of which the share ε is spread over 0 and 1.
+fn smoothed<F: Scalar>(epsilon: f64, example: impl Fn(F, F) -> (F, F)) -> impl Fn(F, F) -> (F, F) {
+    let (own, other) = (F::from_f64(1.0 - epsilon / 2.0), F::from_f64(epsilon / 2.0));
+    move |z, t| {
+        let ((value, slope), (other_value, other_slope)) = (example(z, t), example(z, F::ONE - t));
+        (own * value + other * other_value, own * slope + other * other_slope)
+    }
 }
 
 fn cross_entropy<F: Scalar>(z: F, t: F, positive_weight: F) -> (F, F) {
@@ -45,9 +62,13 @@ impl<F: Scalar> LossFunction<F> for BinaryCrossEntropy {
         labels: &Labels<'_, F>,
         mut delta: ArrayViewMut2<'_, F>,
     ) -> F {
+        let epsilon = self.label_smoothing;
+        let example = |a| move |z, t| cross_entropy(z, t, F::from_f64(a));
         let weights = match self.positive_weights.as_slice() {
-            [] => return pointwise(outputs, labels, delta, |z, t| cross_entropy(z, t, F::ONE)),
-            &[a] => return pointwise(outputs, labels, delta, |z, t| cross_entropy(z, t, F::from_f64(a))),
+            [] if epsilon == 0.0 => return pointwise(outputs, labels, delta, example(1.0)),
+            &[a] if epsilon == 0.0 => return pointwise(outputs, labels, delta, example(a)),
+            [] => return pointwise(outputs, labels, delta, smoothed(epsilon, example(1.0))),
+            &[a] => return pointwise(outputs, labels, delta, smoothed(epsilon, example(a))),
             weights => weights,
         };
         assert_fit(&outputs, labels, &delta, 1);
@@ -60,9 +81,11 @@ impl<F: Scalar> LossFunction<F> for BinaryCrossEntropy {
             let column = Slice::from(column..=column);
             let labels = Labels { targets: labels.targets.slice_axis(Axis(1), column), ..*labels };
             let delta = delta.slice_axis_mut(Axis(1), column);
-            pointwise_sum(outputs.slice_axis(Axis(1), column), &labels, rate, delta, |z, t| {
-                cross_entropy(z, t, F::from_f64(a))
-            })
+            let outputs = outputs.slice_axis(Axis(1), column);
+            match epsilon == 0.0 {
+                true => pointwise_sum(outputs, &labels, rate, delta, example(a)),
+                false => pointwise_sum(outputs, &labels, rate, delta, smoothed(epsilon, example(a))),
+            }
         };
         rate * weights.iter().enumerate().map(column_sum).sum()
     }
@@ -89,6 +112,7 @@ impl<F: Scalar> LossFunction<F> for BinaryCrossEntropy {
 pub(super) struct BinaryFocal {
     pub gamma: f64,
     pub alpha: f64,
+    pub label_smoothing: f64,
 }
 
 impl<F: Scalar> LossFunction<F> for BinaryFocal {
@@ -99,14 +123,18 @@ impl<F: Scalar> LossFunction<F> for BinaryFocal {
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
         let gamma = F::from_f64(self.gamma);
-        pointwise(outputs, labels, delta, |z, t| {
+        let example = |z: F, t: F| {
             let (v, alpha) = if t == F::ZERO { (-z, 1.0 - self.alpha) } else { (z, self.alpha) };
             let (softplus, right) = softplus_sigmoid(v);
             let (minus_ln_right, wrong) = softplus_sigmoid(-v);
             let scale = F::from_f64(alpha) * (-gamma * softplus).exp();
             let slope = -scale * (gamma * right * minus_ln_right + wrong);
             (scale * minus_ln_right, if t == F::ZERO { -slope } else { slope })
-        })
+        };
+        match self.label_smoothing == 0.0 {
+            true => pointwise(outputs, labels, delta, example),
+            false => pointwise(outputs, labels, delta, smoothed(self.label_smoothing, example)),
+        }
     }
 
     fn predict(&self, outputs: ArrayView2<'_, F>, predictions: ArrayViewMut2<'_, F>) {

@@ -11,7 +11,12 @@
 //! ℓ = −a_t q^γ ln p
 //! ∂ℓ/∂ln p = a_t g,  g = γ p q^γ (ln p)/q − q^γ      ∂ℓ/∂z_j = a_t g ([j = t] − p_j)
 //! ```
-//! where (ln p)/q → −1 as q → 0. The weight of an example is w a_t, and Σ w a_t m is what the mean divides by:
+//! where (ln p)/q → −1 as q → 0. With label smoothing, the loss is the mean of those of all classes, each weighted by its
+//! share of the label, q_c as above, with g_c = g at p = p_c:
+//! ```text
+//! ℓ = −Σ_c a_c q_c (1 − p_c)^γ ln p_c    ∂ℓ/∂z_j = a_j q_j g_j − p_j Σ_c a_c q_c g_c
+//! ```
+//! The weight of an example is w a_t, and Σ w a_t m is what the mean divides by:
 //! doubling a class weight is the same as seeing each example of the class twice.
 //!
 //! An example whose own class has weight 0 is left out, smoothing or not: ℓ = 0. PyTorch leaves it out of what the mean
@@ -51,9 +56,8 @@ impl CrossEntropy {
             p[t] = -p.iter().copied().sum::<F>();
             return weight * (largest - z[t] + rest);
         }
-        let even = self.label_smoothing / self.classes.n as f64;
-        let share = |c| even + if c == t { 1.0 - self.label_smoothing } else { 0.0 };
-        let weight = |c| F::from_f64(self.classes.weight(c) * share(c));
+        let weight =
+            |c| F::from_f64(self.classes.weight(c) * share(self.label_smoothing, self.classes.n, t, c));
         let (all, mut value) = ((0..z.len()).map(weight).sum::<F>(), F::ZERO);
         for (c, (p, &z)) in p.iter_mut().zip(z).enumerate() {
             value += weight(c) * (largest - z + rest);
@@ -94,6 +98,7 @@ impl<F: Scalar> LossFunction<F> for CrossEntropy {
 pub(super) struct Focal {
     pub classes: Classes,
     pub gamma: f64,
+    pub label_smoothing: f64,
 }
 
 impl Focal {
@@ -103,18 +108,58 @@ impl Focal {
             return F::ZERO;
         }
         let (largest, rest) = softmax(z, p);
+        if self.label_smoothing != 0.0 {
+            return self.smoothed(Example { z, t: F::from_f64(t as f64), rate, delta: p }, largest, rest);
+        }
         let (right, ln_right) = (p[t], z[t] - largest - rest);
         p[t] = F::ZERO;
         let wrong = p.iter().copied().sum::<F>();
-        let (power, ratio) = match wrong > F::ZERO {
-            true => ((F::from_f64(self.gamma) * wrong.ln()).exp(), ln_right / wrong),
-            false => (if self.gamma == 0.0 { F::ONE } else { F::ZERO }, -F::ONE),
-        };
+        let (power, factor) = self.power_and_factor(right, wrong, ln_right);
         let weight = F::from_f64(self.classes.weight(t));
-        let slope = rate * weight * power * (F::from_f64(self.gamma) * right * ratio - F::ONE);
+        let slope = rate * weight * power * factor;
         p.iter_mut().for_each(|p| *p *= -slope);
         p[t] = slope * wrong;
         -weight * power * ln_right
+    }
+
+    /// With p = softmax z in the place of the delta, and ln p_c = z_c − `largest` − `rest`.
+    fn smoothed<F: Scalar>(
+        &self,
+        Example { z, t, rate, delta: p }: Example<'_, F>,
+        largest: F,
+        rest: F,
+    ) -> F {
+        let (n, t) = (self.classes.n, self.classes.index(t));
+        // Where p_c is near 1, 1 − p_c is the sum of the others, which keeps its digits.
+        let likely = p.iter().position(|&p| p > F::from_f64(0.5));
+        let unlikely: F = p.iter().enumerate().filter(|&(c, _)| Some(c) != likely).map(|(_, &p)| p).sum();
+        let at = |c: usize, p: F| {
+            let weight = F::from_f64(self.classes.weight(c) * share(self.label_smoothing, n, t, c));
+            let (wrong, ln_right) =
+                (if Some(c) == likely { unlikely } else { F::ONE - p }, z[c] - largest - rest);
+            let (power, factor) = self.power_and_factor(p, wrong, ln_right);
+            (-weight * power * ln_right, weight * power * factor)
+        };
+        let (mut value, mut slopes) = (F::ZERO, F::ZERO);
+        for (c, &p) in p.iter().enumerate() {
+            let (part, slope) = at(c, p);
+            value += part;
+            slopes += slope;
+        }
+        for (c, p) in p.iter_mut().enumerate() {
+            *p = rate * (at(c, *p).1 - *p * slopes);
+        }
+        value
+    }
+
+    /// q^γ and γ p (ln p)/q − 1, whose product is g.
+    fn power_and_factor<F: Scalar>(&self, right: F, wrong: F, ln_right: F) -> (F, F) {
+        let gamma = F::from_f64(self.gamma);
+        let (power, ratio) = match wrong > F::ZERO {
+            true => ((gamma * wrong.ln()).exp(), ln_right / wrong),
+            false => (if self.gamma == 0.0 { F::ONE } else { F::ZERO }, -F::ONE),
+        };
+        (power, gamma * right * ratio - F::ONE)
     }
 }
 
@@ -184,6 +229,11 @@ impl Classes {
             }
         }
     }
+}
+
+/// q_c, the share of class c in a label t of which ε is spread evenly over n classes.
+pub(super) fn share(epsilon: f64, n: usize, t: usize, c: usize) -> f64 {
+    epsilon / n as f64 + if c == t { 1.0 - epsilon } else { 0.0 }
 }
 
 /// The class that a label means.

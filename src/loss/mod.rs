@@ -51,7 +51,8 @@
 //! Gaussian                 D. A. Nix and A. S. Weigend, "Estimating the mean and variance of the target
 //!                          probability distribution", 1994
 //! focal, binary and not    T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017, eq. 4 and 5
-//! label smoothing          C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, section 7
+//! label smoothing          C. Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, section 7; here the
+//!                          mean of the losses of all labels, each weighted by its share of the smoothed label
 //! ordinal                  P. McCullagh, "Regression models for ordinal data", 1980
 //! RankNet                  C. Burges et al., "Learning to rank using gradient descent", ICML 2005
 //! LambdaRank               C. Burges, "From RankNet to LambdaRank to LambdaMART", 2010, section 4

@@ -24,12 +24,19 @@
 //! ∂ℓ/∂o_t = sigmoid o_t ∂ℓ/∂c_t − sigmoid(−o_t)
 //! ∂ℓ/∂o_k = 0                                               k > t
 //! ```
+//! Label smoothing ε spreads the share ε of a label evenly over the K classes, q_c = (1 − ε) [c = t] + ε/K, and the loss
+//! is the mean over them. Then every threshold and every step has a part in it:
+//! ```text
+//! ℓ = −Σ_c q_c ln P(c) = Σ_k (q_k softplus(−c_k) + q_(k+1) softplus c_k) + Σ_(k>0) q_k softplus(−o_k)
+//! d_k = ∂ℓ/∂c_k = q_(k+1) sigmoid c_k − q_k sigmoid(−c_k)                          k = 0 … K − 2
+//! ∂ℓ/∂o_0 = Σ_j d_j        ∂ℓ/∂o_k = sigmoid o_k Σ_(j≥k) d_j − q_k sigmoid(−o_k)
+//! ```
 //! Source: McCullagh, "Regression models for ordinal data" (1980), with the thresholds parametrised by their
 //! steps.
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use super::classes::{check_index, class_index};
+use super::classes::{check_index, class_index, share};
 use super::logistic::{sigmoid, softplus_sigmoid};
 use super::mean::{Example, by_label};
 use super::{Kind, Labels, LossFunction};
@@ -38,6 +45,32 @@ use crate::{Result, Scalar};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ordinal {
     pub classes: usize,
+    pub label_smoothing: f64,
+}
+
+impl Ordinal {
+    fn smoothed<F: Scalar>(&self, Example { z: o, t, rate, delta }: Example<'_, F>) -> F {
+        let t = class_index(t, self.classes);
+        let q = |c| F::from_f64(share(self.label_smoothing, self.classes, t, c));
+        let (mut value, mut c) = (F::ZERO, F::ZERO);
+        for (k, d) in delta.iter_mut().enumerate() {
+            c = step(o, c, k);
+            let ((up, below), (down, above)) = (softplus_sigmoid(c), softplus_sigmoid(-c));
+            value += q(k) * down + q(k + 1) * up;
+            *d = q(k + 1) * below - q(k) * above;
+        }
+        let mut from_here_on = F::ZERO;
+        for (k, d) in delta.iter_mut().enumerate().rev() {
+            from_here_on += *d;
+            *d = rate * from_here_on;
+            if k > 0 {
+                let (softplus, wrong) = softplus_sigmoid(-o[k]);
+                value += q(k) * softplus;
+                *d = rate * (sigmoid(o[k]) * from_here_on - q(k) * wrong);
+            }
+        }
+        value
+    }
 }
 
 impl<F: Scalar> LossFunction<F> for Ordinal {
@@ -48,6 +81,10 @@ impl<F: Scalar> LossFunction<F> for Ordinal {
         delta: ArrayViewMut2<'_, F>,
     ) -> F {
         let last = self.classes - 1;
+        if self.label_smoothing != 0.0 {
+            let total = labels.total_weight();
+            return by_label(outputs, labels, delta, last, total, |example| self.smoothed(example));
+        }
         by_label(outputs, labels, delta, last, labels.total_weight(), |Example { z: o, t, rate, delta }| {
             let t = class_index(t, self.classes);
             let below = (0..t).fold(F::ZERO, |c, k| step(o, c, k));

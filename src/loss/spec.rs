@@ -77,6 +77,9 @@ pub enum Loss {
         /// The weight a of the positive examples, 0 or more: none (all 1), one for all target columns, or one for
         /// each.
         positive_weights: Vec<f64>,
+        /// The share of the label that is spread evenly over 0 and 1: 0 or more, below 1.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
+        label_smoothing: f64,
     },
     /// `−α′ (1 − p_t)^gamma ln p_t` on the logit of p, where p_t is the probability of the label, for labels 0
     /// and 1, and α′ is `alpha` for 1, `1 − alpha` for 0. The prediction is p.
@@ -85,6 +88,10 @@ pub enum Loss {
         gamma: f64,
         /// The weight of label 1, between 0 and 1.
         alpha: f64,
+        /// The share of the label that is spread evenly over 0 and 1: 0 or more, below 1. The loss is then the mean of
+        /// those of both labels, each weighted by its share.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
+        label_smoothing: f64,
     },
     /// `−ln softmax(y)_t` for class indices t. Output width: target width × classes. The mean divides by the sum
     /// of the weights of examples times those of their classes. The predictions are the probabilities.
@@ -108,6 +115,10 @@ pub enum Loss {
         class_weights: Vec<f64>,
         /// How much the examples already right are played down, 0 or more.
         gamma: f64,
+        /// The share of the label that is spread evenly over all classes: 0 or more, below 1. The loss is then the mean
+        /// of those of all classes, each weighted by its share.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
+        label_smoothing: f64,
     },
     /// `−ln P(t)` of ordered classes by cumulative logits: P(class ≤ k) = sigmoid c_k, c_0 = y_0 and
     /// c_k = c_(k−1) + softplus y_k. Output width: target width × (classes − 1). The predictions are the
@@ -115,6 +126,9 @@ pub enum Loss {
     Ordinal {
         /// How many classes: 2 to 2²⁴.
         classes: usize,
+        /// The share of the label that is spread evenly over all classes: 0 or more, below 1.
+        #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "is_zero"))]
+        label_smoothing: f64,
     },
     /// RankNet: `ln(1 + e^(−(y_i − y_j)))` averaged over the pairs of a list with t_i > t_j.
     ///
@@ -260,7 +274,7 @@ impl Loss {
         Self::Gaussian
     }
 
-    /// Cross-entropy of one or several yes-or-no labels, both answers counting alike.
+    /// Cross-entropy of one or several yes-or-no labels, both answers counting alike, without label smoothing.
     ///
     /// This and the other losses of classes, where all outputs are 0:
     ///
@@ -286,12 +300,12 @@ impl Loss {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     pub fn binary_cross_entropy() -> Self {
-        Self::BinaryCrossEntropy { positive_weights: Vec::new() }
+        Self::BinaryCrossEntropy { positive_weights: Vec::new(), label_smoothing: 0.0 }
     }
 
-    /// Focal loss of yes-or-no labels, with γ = 2 and α = 0.25 (Lin et al. 2017).
+    /// Focal loss of yes-or-no labels, with γ = 2 and α = 0.25 (Lin et al. 2017), without label smoothing.
     pub fn binary_focal() -> Self {
-        Self::BinaryFocal { gamma: 2.0, alpha: 0.25 }
+        Self::BinaryFocal { gamma: 2.0, alpha: 0.25, label_smoothing: 0.0 }
     }
 
     /// Cross-entropy over `classes`, all counting alike, without label smoothing.
@@ -299,14 +313,14 @@ impl Loss {
         Self::CrossEntropy { classes, class_weights: Vec::new(), label_smoothing: 0.0 }
     }
 
-    /// Focal loss over `classes`, all counting alike, with γ = 2 (Lin et al. 2017).
+    /// Focal loss over `classes`, all counting alike, with γ = 2 (Lin et al. 2017), without label smoothing.
     pub fn focal(classes: usize) -> Self {
-        Self::Focal { classes, class_weights: Vec::new(), gamma: 2.0 }
+        Self::Focal { classes, class_weights: Vec::new(), gamma: 2.0, label_smoothing: 0.0 }
     }
 
-    /// Cumulative logits over ordered `classes`.
+    /// Cumulative logits over ordered `classes`, without label smoothing.
     pub fn ordinal(classes: usize) -> Self {
-        Self::Ordinal { classes }
+        Self::Ordinal { classes, label_smoothing: 0.0 }
     }
 
     /// Pairwise logistic ranking.
@@ -446,33 +460,36 @@ impl Loss {
             }
             Self::Poisson => Box::new(Poisson),
             Self::Gaussian => Box::new(Gaussian),
-            Self::BinaryCrossEntropy { positive_weights } => {
+            Self::BinaryCrossEntropy { positive_weights, label_smoothing } => {
                 let positive_weights = weights("positive weight", positive_weights)?;
-                Box::new(BinaryCrossEntropy { positive_weights })
+                Box::new(BinaryCrossEntropy {
+                    positive_weights,
+                    label_smoothing: smoothing(*label_smoothing)?,
+                })
             }
-            &Self::BinaryFocal { gamma, alpha } => {
+            &Self::BinaryFocal { gamma, alpha, label_smoothing } => {
                 expect(
                     "alpha of the focal loss",
                     "a number from 0 to 1",
                     alpha,
                     (0.0..=1.0).contains(&alpha),
                 )?;
-                Box::new(BinaryFocal { gamma: not_negative("gamma of the focal loss", gamma)?, alpha })
+                let gamma = not_negative("gamma of the focal loss", gamma)?;
+                Box::new(BinaryFocal { gamma, alpha, label_smoothing: smoothing(label_smoothing)? })
             }
             Self::CrossEntropy { classes, class_weights, label_smoothing } => {
-                let label_smoothing = *label_smoothing;
-                let in_range = (0.0..1.0).contains(&label_smoothing);
-                expect("label smoothing", "a number from 0, below 1", label_smoothing, in_range)?;
-                Box::new(CrossEntropy {
-                    classes: weighted_classes(*classes, class_weights)?,
-                    label_smoothing,
-                })
+                let classes = weighted_classes(*classes, class_weights)?;
+                Box::new(CrossEntropy { classes, label_smoothing: smoothing(*label_smoothing)? })
             }
-            Self::Focal { classes, class_weights, gamma } => {
+            Self::Focal { classes, class_weights, gamma, label_smoothing } => {
                 let gamma = not_negative("gamma of the focal loss", *gamma)?;
-                Box::new(Focal { classes: weighted_classes(*classes, class_weights)?, gamma })
+                let classes = weighted_classes(*classes, class_weights)?;
+                Box::new(Focal { classes, gamma, label_smoothing: smoothing(*label_smoothing)? })
             }
-            &Self::Ordinal { classes } => Box::new(Ordinal { classes: check_classes(classes)? }),
+            &Self::Ordinal { classes, label_smoothing } => {
+                let classes = check_classes(classes)?;
+                Box::new(Ordinal { classes, label_smoothing: smoothing(label_smoothing)? })
+            }
             Self::RankNet => Box::new(RankNet),
             Self::LambdaRank => Box::new(LambdaRank),
             &Self::ListNet { target } => Box::new(ListNet { target }),
@@ -510,6 +527,15 @@ fn above_zero(place: &str, found: f64) -> Result<f64> {
 
 fn not_negative(place: &str, found: f64) -> Result<f64> {
     expect(place, "a finite number, 0 or more", found, found.is_finite() && found >= 0.0)
+}
+
+fn smoothing(found: f64) -> Result<f64> {
+    expect("label smoothing", "a number from 0, below 1", found, (0.0..1.0).contains(&found))
+}
+
+#[cfg(feature = "persist")]
+fn is_zero(setting: &f64) -> bool {
+    *setting == 0.0
 }
 
 fn weights(place: &str, weights: &[f64]) -> Result<Vec<f64>> {
@@ -558,15 +584,15 @@ mod tests {
             (Loss::quantiles([]), "quantiles: expected at least one, found 0"),
             (Loss::quantiles([0.5, 1.0]), "quantile: expected a number between 0 and 1, found 1"),
             (
-                Loss::BinaryCrossEntropy { positive_weights: vec![-1.0] },
+                Loss::BinaryCrossEntropy { positive_weights: vec![-1.0], label_smoothing: 0.0 },
                 "positive weight: expected a finite number, 0 or more",
             ),
             (
-                Loss::BinaryFocal { gamma: -1.0, alpha: 0.5 },
+                Loss::BinaryFocal { gamma: -1.0, alpha: 0.5, label_smoothing: 0.0 },
                 "gamma of the focal loss: expected a finite number, 0 or more",
             ),
             (
-                Loss::BinaryFocal { gamma: 1.0, alpha: 1.5 },
+                Loss::BinaryFocal { gamma: 1.0, alpha: 1.5, label_smoothing: 0.0 },
                 "alpha of the focal loss: expected a number from 0 to 1",
             ),
             (classes(1, &[], 0.0), "number of classes: expected 2 to 16777216"),
@@ -577,7 +603,26 @@ mod tests {
                 "class weight: expected a finite number, 0 or more, found inf",
             ),
             (classes(3, &[], 1.0), "label smoothing: expected a number from 0, below 1, found 1"),
-            (Loss::Focal { classes: 3, class_weights: vec![], gamma: f64::NAN }, "gamma of the focal loss"),
+            (
+                Loss::Focal { classes: 3, class_weights: vec![], gamma: f64::NAN, label_smoothing: 0.0 },
+                "gamma of the focal loss",
+            ),
+            (
+                Loss::Focal { classes: 3, class_weights: vec![], gamma: 2.0, label_smoothing: 1.0 },
+                "label smoothing: expected a number from 0, below 1, found 1",
+            ),
+            (
+                Loss::BinaryCrossEntropy { positive_weights: vec![], label_smoothing: -0.1 },
+                "label smoothing: expected a number from 0, below 1, found -0.1",
+            ),
+            (
+                Loss::BinaryFocal { gamma: 2.0, alpha: 0.25, label_smoothing: f64::NAN },
+                "label smoothing: expected a number from 0, below 1, found NaN",
+            ),
+            (
+                Loss::Ordinal { classes: 3, label_smoothing: 2.0 },
+                "label smoothing: expected a number from 0, below 1, found 2",
+            ),
             (Loss::ordinal(1), "number of classes: expected 2 to 16777216"),
             (
                 Loss::ApproxNdcg { temperature: 0.0 },

@@ -73,6 +73,22 @@ def binary_focal(gamma, alpha):
     return unweighted(loss)
 
 
+def smoothed(loss, classes, smoothing):
+    """The mean of ℓ over the labels, weighted by their shares of the smoothed label. What an example counts is its own
+    label's: ℓ of another label brings that label's weight along in the sum alone."""
+    def mean(z, t):
+        own, count = loss(z, t)
+        others = [loss(z, torch.full_like(t, c))[0] for c in range(classes)]
+        return (1 - smoothing) * own + smoothing / classes * sum(others), count
+    return mean
+
+
+def smoothed_bce(weight, smoothing):
+    # As TensorFlow's label_smoothing moves the labels.
+    return unweighted(lambda z, t: F.binary_cross_entropy_with_logits(
+        z, (1 - smoothing) * t + smoothing / 2, pos_weight=torch.tensor(weight), reduction="none"))
+
+
 def cross_entropy(weights, smoothing):
     def loss(z, t):
         weight = torch.tensor(weights or [1.0] * z.shape[1])
@@ -181,6 +197,13 @@ BY_LABEL = {
     "ordinal": (4, whole(5), ordinal, ordinal_probabilities),
     "ordinal 2": (1, whole(2), ordinal, ordinal_probabilities),
 }
+SMOOTHED_BY_LABEL = {
+    "binary_cross_entropy smoothed": (1, whole(2), smoothed_bce(3.0, 0.1), torch.sigmoid),
+    "binary_focal smoothed": (1, whole(2), smoothed(binary_focal(2.0, 0.25), 2, 0.1), torch.sigmoid),
+    "focal smoothed": (4, whole(4), smoothed(focal([1.0, 0.5, 2.0, 0.3], 2.0), 4, 0.1), softmax),
+    "ordinal smoothed": (4, whole(5), smoothed(ordinal, 5, 0.1), ordinal_probabilities),
+    "ordinal 2 smoothed": (1, whole(2), smoothed(ordinal, 2, 0.3), ordinal_probabilities),
+}
 # name: (labels, ℓ of a list)
 BY_LIST = {
     "rank_net": (whole(3), rank_net),
@@ -244,8 +267,8 @@ def with_gaps(t):
     return t
 
 
-def cases():
-    for name, (parts, labels, loss, predict) in BY_LABEL.items():
+def cases_by_label(table):
+    for name, (parts, labels, loss, predict) in table.items():
         mean = lambda z, t, w: mean_by_label(loss, parts, z, t, w)
         columns = lambda n, m: torch.stack([labels(n) for _ in range(m)], 1)
         by_target = lambda z: torch.cat([predict(block) for block in z.split(parts, 1)], 1)
@@ -256,6 +279,10 @@ def cases():
         if not name.startswith("ordinal"):  # its plain formula is log 0 there
             z = 1000.0 * torch.randint(-1, 2, (8, parts), generator=generator) + normal(8, parts)
             yield record(name, "far out", mean, z, columns(8, 1), None, None, None)
+
+
+def cases():
+    yield from cases_by_label(BY_LABEL)
     for name, (labels, loss) in BY_LIST.items():
         columns = lambda n, m: torch.stack([labels(n) for _ in range(m)], 1)
         groups = [7, 3, 7, 3, 3, 11, 7, 11, 7, 3, 11]
@@ -270,6 +297,7 @@ def cases():
     t = with_gaps(torch.stack([whole(2)(7) for _ in range(3)], 1))
     yield record("binary_cross_entropy 2 5 0.5", "a weight for each column", mean_by_column([2.0, 5.0, 0.5]),
                  2 * normal(7, 3), t, torch.rand(7, generator=generator), None, torch.sigmoid)
+    yield from cases_by_label(SMOOTHED_BY_LABEL)
 
 
 print(json.dumps({"torch": torch.__version__.split("+")[0], "cases": list(cases())}, allow_nan=False).replace("}, {", "},\n{"))

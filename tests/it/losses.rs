@@ -27,9 +27,12 @@ fn rows() -> Vec<(&'static str, Loss)> {
         ("poisson", Loss::poisson()),
         ("gaussian", Loss::gaussian()),
         ("binary_cross_entropy", Loss::binary_cross_entropy()),
-        ("binary_cross_entropy 3", Loss::BinaryCrossEntropy { positive_weights: vec![3.0] }),
+        (
+            "binary_cross_entropy 3",
+            Loss::BinaryCrossEntropy { positive_weights: vec![3.0], label_smoothing: 0.0 },
+        ),
         ("binary_focal", Loss::binary_focal()),
-        ("binary_focal 0.5", Loss::BinaryFocal { gamma: 0.5, alpha: 0.6 }),
+        ("binary_focal 0.5", Loss::BinaryFocal { gamma: 0.5, alpha: 0.6, label_smoothing: 0.0 }),
         ("cross_entropy", Loss::cross_entropy(4)),
         (
             "cross_entropy weighted",
@@ -40,7 +43,10 @@ fn rows() -> Vec<(&'static str, Loss)> {
             Loss::CrossEntropy { classes: 4, class_weights: class_weights(0.3), label_smoothing: 0.1 },
         ),
         ("focal", Loss::focal(4)),
-        ("focal 0.5", Loss::Focal { classes: 4, class_weights: class_weights(0.3), gamma: 0.5 }),
+        (
+            "focal 0.5",
+            Loss::Focal { classes: 4, class_weights: class_weights(0.3), gamma: 0.5, label_smoothing: 0.0 },
+        ),
         ("ordinal", Loss::ordinal(5)),
         ("ordinal 2", Loss::ordinal(2)),
         ("rank_net", Loss::rank_net()),
@@ -50,6 +56,17 @@ fn rows() -> Vec<(&'static str, Loss)> {
         ("list_mle", Loss::list_mle()),
         ("approx_ndcg", Loss::approx_ndcg()),
         ("approx_ndcg 1", Loss::ApproxNdcg { temperature: 1.0 }),
+        (
+            "binary_cross_entropy smoothed",
+            Loss::BinaryCrossEntropy { positive_weights: vec![3.0], label_smoothing: 0.1 },
+        ),
+        ("binary_focal smoothed", Loss::BinaryFocal { gamma: 2.0, alpha: 0.25, label_smoothing: 0.1 }),
+        (
+            "focal smoothed",
+            Loss::Focal { classes: 4, class_weights: class_weights(0.3), gamma: 2.0, label_smoothing: 0.1 },
+        ),
+        ("ordinal smoothed", Loss::Ordinal { classes: 5, label_smoothing: 0.1 }),
+        ("ordinal 2 smoothed", Loss::Ordinal { classes: 2, label_smoothing: 0.3 }),
         ("custom", Loss::custom(Quartic { slope: 4.0 })),
     ]
 }
@@ -103,7 +120,10 @@ fn values_deltas_and_predictions_agree_with_pytorch() {
     let cases = cases();
     let mut with_columns = rows();
     let positive_weights = vec![2.0, 5.0, 0.5];
-    with_columns.push(("binary_cross_entropy 2 5 0.5", Loss::BinaryCrossEntropy { positive_weights }));
+    with_columns.push((
+        "binary_cross_entropy 2 5 0.5",
+        Loss::BinaryCrossEntropy { positive_weights, label_smoothing: 0.0 },
+    ));
     let mut compared = 0;
     for (id, loss) in with_columns {
         let built = loss.build::<f64>().unwrap();
@@ -373,7 +393,8 @@ fn each_column_may_have_its_own_positive_weight() {
     let outputs = array![[0.3, -1.0], [2.0, 0.5], [-0.7, 1.1]];
     let targets = array![[1.0, 1.0], [f64::NAN, 0.0], [0.0, 1.0]];
     let evaluate_with = |positive_weights: &[f64]| {
-        let loss = Loss::BinaryCrossEntropy { positive_weights: positive_weights.to_vec() };
+        let loss =
+            Loss::BinaryCrossEntropy { positive_weights: positive_weights.to_vec(), label_smoothing: 0.0 };
         evaluate(&*loss.build::<f64>().unwrap(), &outputs, &Labels::new(targets.view()))
     };
     let (both, light, heavy) = (evaluate_with(&[2.0, 5.0]), evaluate_with(&[2.0]), evaluate_with(&[5.0]));

@@ -55,10 +55,10 @@ fn losses() -> Vec<Loss> {
         Loss::quantiles([0.1, 0.5, 1.0 - f64::EPSILON]),
         Loss::poisson(),
         Loss::gaussian(),
-        Loss::BinaryCrossEntropy { positive_weights: vec![1.0 / 3.0] },
+        Loss::BinaryCrossEntropy { positive_weights: vec![1.0 / 3.0], label_smoothing: 0.0 },
         Loss::binary_focal(),
         Loss::CrossEntropy { classes: 3, class_weights: vec![0.1, 2.0, 0.7], label_smoothing: 0.1 },
-        Loss::Focal { classes: 2, class_weights: vec![], gamma: 1.5 },
+        Loss::Focal { classes: 2, class_weights: vec![], gamma: 1.5, label_smoothing: 0.0 },
         Loss::ordinal(4),
         Loss::rank_net(),
         Loss::lambda_rank(),
@@ -66,6 +66,10 @@ fn losses() -> Vec<Loss> {
         Loss::list_net(),
         Loss::list_mle(),
         Loss::approx_ndcg(),
+        Loss::BinaryCrossEntropy { positive_weights: vec![], label_smoothing: 0.1 + 0.2 },
+        Loss::BinaryFocal { gamma: 2.0, alpha: 0.25, label_smoothing: 1.0 / 3.0 },
+        Loss::Focal { classes: 3, class_weights: vec![], gamma: 2.0, label_smoothing: 0.1 },
+        Loss::Ordinal { classes: 3, label_smoothing: 0.7 },
     ]
 }
 

@@ -278,16 +278,29 @@ pub fn losses() -> Vec<(Loss, usize)> {
         (Loss::poisson(), 2),
         (Loss::gaussian(), 2),
         (Loss::binary_cross_entropy(), 1),
-        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0] }, 2),
-        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5] }, 2),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0], label_smoothing: 0.0 }, 2),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0], label_smoothing: 0.1 }, 2),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5], label_smoothing: 0.2 }, 2),
+        (Loss::BinaryCrossEntropy { positive_weights: vec![3.0, 0.5], label_smoothing: 0.0 }, 2),
         (Loss::binary_focal(), 2),
-        (Loss::BinaryFocal { gamma: 0.5, alpha: 0.6 }, 1),
+        (Loss::BinaryFocal { gamma: 0.5, alpha: 0.6, label_smoothing: 0.0 }, 1),
+        (Loss::BinaryFocal { gamma: 2.0, alpha: 0.3, label_smoothing: 0.1 }, 2),
         (Loss::cross_entropy(4), 2),
         (Loss::CrossEntropy { classes: 4, class_weights: class_weights.clone(), label_smoothing: 0.1 }, 1),
         (Loss::focal(4), 2),
-        (Loss::Focal { classes: 4, class_weights, gamma: 0.5 }, 1),
+        (
+            Loss::Focal {
+                classes: 4,
+                class_weights: class_weights.clone(),
+                gamma: 0.5,
+                label_smoothing: 0.0,
+            },
+            1,
+        ),
+        (Loss::Focal { classes: 4, class_weights, gamma: 2.0, label_smoothing: 0.1 }, 2),
         (Loss::ordinal(4), 2),
         (Loss::ordinal(2), 1),
+        (Loss::Ordinal { classes: 4, label_smoothing: 0.1 }, 2),
         (Loss::rank_net(), 2),
         (Loss::lambda_rank(), 2),
         (Loss::list_net(), 2),
@@ -470,7 +483,7 @@ fn label(loss: &Loss, u: f64, v: f64) -> f64 {
     match loss {
         Loss::Poisson => (5.0 * u).floor(),
         Loss::BinaryCrossEntropy { .. } | Loss::BinaryFocal { .. } => (2.0 * u).floor(),
-        Loss::CrossEntropy { classes, .. } | Loss::Focal { classes, .. } | Loss::Ordinal { classes } => {
+        Loss::CrossEntropy { classes, .. } | Loss::Focal { classes, .. } | Loss::Ordinal { classes, .. } => {
             (*classes as f64 * u).floor()
         }
         _ if ranks(loss) => (4.0 * u).floor(),

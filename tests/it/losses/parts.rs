@@ -14,12 +14,16 @@ fn rows_and_extremes() -> Vec<(&'static str, Loss)> {
         class_weights: class_weights.to_vec(),
         label_smoothing,
     };
-    let binary =
-        |positive_weights: &[f64]| Loss::BinaryCrossEntropy { positive_weights: positive_weights.into() };
-    let focal = |class_weights: [f64; 4], gamma| Loss::Focal {
+    let binary = |positive_weights: &[f64], label_smoothing| Loss::BinaryCrossEntropy {
+        positive_weights: positive_weights.into(),
+        label_smoothing,
+    };
+    let binary_focal = |alpha, gamma, label_smoothing| Loss::BinaryFocal { gamma, alpha, label_smoothing };
+    let focal = |class_weights: [f64; 4], gamma, label_smoothing| Loss::Focal {
         classes: 4,
         class_weights: class_weights.to_vec(),
         gamma,
+        label_smoothing,
     };
     let mut rows = rows();
     rows.extend([
@@ -28,12 +32,17 @@ fn rows_and_extremes() -> Vec<(&'static str, Loss)> {
         ("one class of weight above 0", softmax([0.0, 0.0, 1.0, 0.0], 0.0)),
         ("one class of weight above 0, smoothed", softmax([0.0, 0.0, 1.0, 0.0], 0.3)),
         ("no class of weight above 0, smoothed", softmax([0.0; 4], 0.3)),
-        ("focal, class of weight 0", focal([1.0, 0.0, 2.0, 0.5], 2.0)),
-        ("focal, gamma 0, classes of weight 0", focal([0.0, 0.0, 1.0, 0.0], 0.0)),
-        ("positive weight 0", binary(&[0.0])),
-        ("positive weight 0 of one column", binary(&[0.0, 2.0, 1.0])),
-        ("binary focal, alpha 0", Loss::BinaryFocal { gamma: 2.0, alpha: 0.0 }),
-        ("binary focal, alpha 1, gamma 0", Loss::BinaryFocal { gamma: 0.0, alpha: 1.0 }),
+        ("focal, class of weight 0", focal([1.0, 0.0, 2.0, 0.5], 2.0, 0.0)),
+        ("focal, gamma 0, classes of weight 0", focal([0.0, 0.0, 1.0, 0.0], 0.0, 0.0)),
+        ("focal, class of weight 0, smoothed", focal([1.0, 0.0, 2.0, 0.5], 2.0, 0.3)),
+        ("focal, no class of weight above 0, smoothed", focal([0.0; 4], 0.5, 0.3)),
+        ("positive weight 0", binary(&[0.0], 0.0)),
+        ("positive weight 0, smoothed", binary(&[0.0], 0.3)),
+        ("positive weight 0 of one column", binary(&[0.0, 2.0, 1.0], 0.0)),
+        ("positive weight 0 of one column, smoothed", binary(&[0.0, 2.0, 1.0], 0.3)),
+        ("binary focal, alpha 0", binary_focal(0.0, 2.0, 0.0)),
+        ("binary focal, alpha 0, smoothed", binary_focal(0.0, 2.0, 0.3)),
+        ("binary focal, alpha 1, gamma 0", binary_focal(1.0, 0.0, 0.0)),
         ("quantile", Loss::quantiles([0.5])),
         ("quantiles in order", Loss::ordered_quantiles([0.2, 0.3, 0.9])),
     ]);
