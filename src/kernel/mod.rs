@@ -32,7 +32,7 @@ pub(crate) use jobs::run_jobs;
 pub(crate) use native::Native;
 pub use product::{column_sums, product, product_then};
 pub use rowwise::{column_products, scale_columns};
-pub(crate) use rowwise::{dot, dot_of_three, row_products, scale_rows, sum};
+pub(crate) use rowwise::{dot, dot_of_three, mix_rows, row_products, sum};
 pub(crate) use simd::check_simd_setting;
 pub use simd::{SimdLevel, SimdLoop, dispatch, simd_level};
 pub(crate) use thread_pool::{MOST_THREADS, ThreadPool};

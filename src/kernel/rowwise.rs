@@ -3,7 +3,7 @@
 //! One running sum would wait for itself at every number, so a row is summed in sixteen chains; along columns, each
 //! column is a chain of its own.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 use super::gemm::Accumulate;
 use super::simd::{SimdLoop, dispatch};
@@ -124,46 +124,70 @@ impl<F: Scalar> SimdLoop for ScaleColumns<'_, F> {
     }
 }
 
-/// A factor for each row, `c[n, j] ← factors[n] a[n, j]`, or added to c.
+/// Sums of rows that have factors, `c[n, j] ← Σₑ factorsₑ[n] aₑ[n, j]`, or added to c. Terms are added in their order, so a few
+/// matrices at once give the bits of one after the other, and c is read and written once.
 ///
 /// # Panics
 /// If the shapes do not fit, or rows are not contiguous.
 #[track_caller]
-pub fn scale_rows<F: Scalar>(
-    a: ArrayView2<'_, F>,
-    factors: ArrayView1<'_, F>,
+pub fn mix_rows<F: Scalar, const E: usize>(
+    a: [ArrayView2<'_, F>; E],
+    factors: [ArrayView1<'_, F>; E],
     adds: bool,
     c: ArrayViewMut2<'_, F>,
 ) {
-    assert!(a.dim() == c.dim(), "the rows of {:?} scaled to {:?}", a.dim(), c.dim());
-    assert!(a.nrows() == factors.len(), "{} factors for the rows of {:?}", factors.len(), a.dim());
-    dispatch(ScaleRows { a, factors, adds, c });
+    for (a, factors) in a.iter().zip(&factors) {
+        assert!(a.dim() == c.dim(), "the rows of {:?} mixed to {:?}", a.dim(), c.dim());
+        assert!(a.nrows() == factors.len(), "{} factors for the rows of {:?}", factors.len(), a.dim());
+    }
+    dispatch(MixRows { a, factors, adds, c });
 }
 
-struct ScaleRows<'a, F> {
-    a: ArrayView2<'a, F>,
-    factors: ArrayView1<'a, F>,
+struct MixRows<'a, F, const E: usize> {
+    a: [ArrayView2<'a, F>; E],
+    factors: [ArrayView1<'a, F>; E],
     adds: bool,
     c: ArrayViewMut2<'a, F>,
 }
 
-impl<F: Scalar> SimdLoop for ScaleRows<'_, F> {
+impl<F: Scalar, const E: usize> SimdLoop for MixRows<'_, F, E> {
     type Output = ();
     #[inline(always)]
     fn run(mut self) {
-        for ((a, c), &factor) in self.a.rows().into_iter().zip(self.c.rows_mut()).zip(&self.factors) {
-            let (a, c) = (a.to_slice().expect("rows are contiguous"), c.into_slice());
-            let entries = c.expect("rows are contiguous").iter_mut().zip(a);
-            if self.adds {
-                for (c, &a) in entries {
-                    *c += factor * a;
+        for (n, c) in self.c.rows_mut().into_iter().enumerate() {
+            let c = c.into_slice().expect("rows are contiguous");
+            let a = self.a.map(|a| a.index_axis_move(Axis(0), n).to_slice().expect("rows are contiguous"));
+            let factors = self.factors.map(|factors| factors[n]);
+            // Written out: as an inner loop the compiler leaves them one number at a time.
+            match (&a[..], &factors[..]) {
+                (&[a, b], &[p, q]) => each(c.iter_mut().zip(a).zip(b), self.adds, |((c, &a), &b), start| {
+                    *c = start.map_or(p * a, |()| *c + p * a) + q * b;
+                }),
+                (&[a, b, x, y], &[p, q, r, s]) => {
+                    let entries = c.iter_mut().zip(a).zip(b).zip(x).zip(y);
+                    each(entries, self.adds, |((((c, &a), &b), &x), &y), start| {
+                        *c = start.map_or(p * a, |()| *c + p * a) + q * b + r * x + s * y;
+                    });
                 }
-            } else {
-                for (c, &a) in entries {
-                    *c = factor * a;
+                (a, factors) => {
+                    for (e, (&a, &factor)) in a.iter().zip(factors).enumerate() {
+                        each(c.iter_mut().zip(a), self.adds || e > 0, |(c, &a), start| {
+                            *c = start.map_or(factor * a, |()| *c + factor * a);
+                        });
+                    }
                 }
             }
         }
+    }
+}
+
+/// A loop over entries, and another for those that are added to.
+#[inline(always)]
+fn each<T>(entries: impl Iterator<Item = T>, adds: bool, write: impl Fn(T, Option<()>)) {
+    if adds {
+        entries.for_each(|entry| write(entry, Some(())));
+    } else {
+        entries.for_each(|entry| write(entry, None));
     }
 }
 

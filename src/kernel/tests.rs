@@ -11,8 +11,8 @@ use super::gemv::dot_chains;
 use super::product::product_on;
 use super::simd::on;
 use super::{
-    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, row_products,
-    scale_columns, scale_rows, sum,
+    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, mix_rows,
+    row_products, scale_columns, sum,
 };
 use crate::Scalar;
 
@@ -335,6 +335,43 @@ fn column_sums_equal_the_slow_loop() {
     }
 }
 
+/// Several matrices at once have the bits of one after the other, and those of plain loops.
+#[test]
+fn rows_that_are_mixed_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(13);
+    for (m, n) in [(0, 3), (1, 1), (5, 0), (33, 10), (3, 16), (4, 17), (64, 100), (7, 129)] {
+        let mut matrix = |lie| Matrix::<f32>::new(m, n, lie, || random(&mut rng));
+        let (a, b, f) = (matrix(Lie::PaddedRows), matrix(Lie::Rows), matrix(Lie::PaddedRows));
+        let (a, b, f) = (a.view(), b.view(), f.view());
+        let p = Array2::from_shape_simple_fn((m, 2), || random::<f32>(&mut rng));
+        let was = Array2::from_shape_simple_fn((m, n), || random::<f32>(&mut rng));
+        let mut products = ndarray::Array1::from_elem(m, f32::NAN);
+        row_products(a, f, products.view_mut());
+        for (i, &product) in products.iter().enumerate() {
+            assert_eq!(product, dot(&a.row(i).to_vec(), &f.row(i).to_vec()), "{m} × {n}");
+        }
+        for adds in [false, true] {
+            let expected = Array2::from_shape_fn((m, n), |at| {
+                let (first, second) = (p[[at.0, 0]] * a[at], p[[at.0, 1]] * b[at]);
+                if adds { was[at] + first + second } else { first + second }
+            });
+            let mut h = was.clone();
+            let [first, second] = [p.column(0), p.column(1)];
+            mix_rows([a, b], [first, second], adds, h.view_mut());
+            assert_eq!(h, expected, "{m} × {n}");
+            let mut apart = was.clone();
+            mix_rows([a], [first], adds, apart.view_mut());
+            mix_rows([b], [second], true, apart.view_mut());
+            assert_eq!(apart, expected, "{m} × {n}");
+
+            let (mut four, mut apart) = (was.clone(), expected.clone());
+            mix_rows([a, b, f, a], [first, second, second, first], adds, four.view_mut());
+            mix_rows([f, a], [second, first], true, apart.view_mut());
+            assert_eq!(four, apart, "{m} × {n}");
+        }
+    }
+}
+
 #[test]
 fn passes_over_rows_equal_the_slow_loop() {
     let mut rng = ChaCha8Rng::seed_from_u64(12);
@@ -372,22 +409,6 @@ fn passes_over_rows_equal_the_slow_loop() {
                 let expected = [product, product + bias[j], product + was[[i, j]]][of as usize];
                 assert_eq!(c, expected, "{m} × {n}");
             }
-        }
-
-        let column: Vec<f32> = (0..m).map(|_| random(&mut rng)).collect();
-        let (column, mut products) = (ndarray::Array1::from(column), ndarray::Array1::from_elem(m, f32::NAN));
-        let was = c.clone();
-        scale_rows(a.view(), column.view(), true, c.view_mut());
-        for ((i, j), &c) in c.indexed_iter() {
-            assert_eq!(c, was[[i, j]] + column[i] * a.view()[[i, j]], "{m} × {n}");
-        }
-        scale_rows(a.view(), column.view(), false, c.view_mut());
-        assert!(c.indexed_iter().all(|((i, j), &c)| c == column[i] * a.view()[[i, j]]), "{m} × {n}");
-        row_products(a.view(), b.view(), products.view_mut());
-        for (i, &product) in products.iter().enumerate() {
-            let entries = a.view().row(i).to_owned().into_iter().zip(b.view().row(i).to_owned());
-            let terms: Vec<f64> = entries.map(|(a, b)| f64::from(a) * f64::from(b)).collect();
-            assert!(is_sum(product, 0.0, &terms), "{m} × {n}");
         }
 
         let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();

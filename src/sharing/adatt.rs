@@ -21,7 +21,7 @@
 
 use std::ops::Range;
 
-use super::gate::SoftmaxGate;
+use super::gate::{self, SoftmaxGate};
 use super::mixture::Mixture;
 use super::mixture_of_experts::{build_gate, check_experts};
 use super::{BuiltSharing, Piece, Representation};
@@ -245,17 +245,20 @@ impl<F: Scalar> BuiltAdaTt<F> {
     /// From the streams that a level has made to its gates, residuals and experts, of `n` lanes.
     fn unmix(&self, l: usize, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, n: usize) {
         let is_last = l + 1 == self.levels.len();
-        for (k, unit) in self.levels[l].iter().enumerate() {
-            // What the last level makes for a task is the task's alone, in lane 0; where lanes are kept apart, what it sends to
-            // experts belongs in the task's lane.
-            for lane in 0..if is_last { 1 } else { n } {
-                let (to, adds) = if is_last && n > 1 { (k, false) } else { (lane, k > 0) };
-                unit.mixing.propagate(values, deltas, [lane; 2], |_| (to, adds));
-            }
-        }
-        for (k, unit) in self.levels[l].iter().enumerate() {
-            for lane in 0..if is_last { 1 } else { n } {
-                let to = if is_last && n > 1 { k } else { lane };
+        // What the last level makes for a task is the task's alone, in lane 0; where lanes are kept apart, what it sends to
+        // experts belongs in the task's lane.
+        let is_apart = is_last && n > 1;
+        for lane in 0..if is_last { 1 } else { n } {
+            let gates = self.levels[l].iter().map(|unit| &unit.mixing);
+            gate::unmix(
+                gates,
+                values,
+                deltas,
+                lane,
+                |k, _| if is_apart { (k, false) } else { (lane, k > 0) },
+            );
+            for (k, unit) in self.levels[l].iter().enumerate() {
+                let to = if is_apart { k } else { lane };
                 unit.residual.propagate(theta, values, deltas, [lane, to]);
             }
         }
@@ -271,11 +274,9 @@ impl<F: Scalar> BuiltSharing<F> for BuiltAdaTt<F> {
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         for units in &self.levels {
             units.iter().flat_map(|unit| &unit.experts).for_each(|expert| expert.forward(pass, values));
-            for unit in units {
-                unit.gate.forward(pass, values);
-                unit.mixing.forward(values);
-                unit.residual.forward(pass.theta, values);
-            }
+            units.iter().for_each(|unit| unit.gate.forward(pass, values));
+            gate::mix(units.iter().map(|unit| &unit.mixing), values);
+            units.iter().for_each(|unit| unit.residual.forward(pass.theta, values));
         }
     }
 

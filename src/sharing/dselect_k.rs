@@ -16,7 +16,7 @@
 
 use std::ops::Range;
 
-use super::mixture::Mixture;
+use super::mixture::{self, Mixture};
 use super::mixture_of_experts::check_experts;
 use super::selector::{Selector, Undecided};
 use super::{BuiltSharing, Piece, Representation};
@@ -166,23 +166,16 @@ impl Choice {
         self.selector.codes.range().start..self.selector.weights.range().end
     }
 
-    fn forward<F: Scalar>(&self, theta: &[F], values: &mut Arena<F>) {
+    fn share<F: Scalar>(&self, theta: &[F], values: &mut Arena<F>) {
         let mut rows = values.rows_mut(self.mixture.shares);
         if let Some(first) = rows.next() {
             self.selector.shares(theta, first);
             rows.for_each(|row| row.copy_from_slice(first));
         }
-        self.mixture.forward(values);
     }
 
-    fn propagate<F: Scalar>(
-        &self,
-        theta: &[F],
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        to: impl Fn(usize) -> (usize, bool),
-    ) {
-        self.mixture.propagate(values, deltas, [0; 2], to);
+    /// From dp to the selector.
+    fn propagate<F: Scalar>(&self, theta: &[F], deltas: &mut Arena<F>) {
         let ([dp], [], sums) = deltas.split_with_numbers([(self.mixture.shares, 0..1)], [], (self.sums, 0));
         let (sums, gradient) = sums.split_at_mut(self.selector.n_experts);
         kernel::column_sums(dp, Accumulate::Write, sums);
@@ -205,19 +198,18 @@ impl<F: Scalar> BuiltSharing<F> for BuiltDSelectK<F> {
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         self.experts.iter().for_each(|expert| expert.forward(pass, values));
-        self.choices.iter().for_each(|choice| choice.forward(pass.theta, values));
+        self.choices.iter().for_each(|choice| choice.share(pass.theta, values));
+        mixture::mix(self.choices.iter().map(|choice| &choice.mixture), values);
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-        for (k, choice) in self.choices.iter().enumerate() {
-            // The experts have one sum, or a lane for each task.
-            let sum = |_| (0, k > 0);
-            let lane = |_| (k, false);
-            match to.lanes {
-                1 => choice.propagate(pass.theta, values, deltas, sum),
-                _ => choice.propagate(pass.theta, values, deltas, lane),
-            }
+        let mixtures = self.choices.iter().map(|choice| &choice.mixture);
+        // The experts have one sum, or a lane for each task.
+        match to.lanes {
+            1 => mixture::unmix(mixtures, values, deltas, 0, |k, _| (0, k > 0)),
+            _ => mixture::unmix(mixtures, values, deltas, 0, |k, _| (k, false)),
         }
+        self.choices.iter().for_each(|choice| choice.propagate(pass.theta, deltas));
         for (e, expert) in self.experts.iter().enumerate() {
             expert.propagate(pass, values, deltas, if e == 0 { to } else { to.adding() });
         }

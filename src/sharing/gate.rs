@@ -17,9 +17,31 @@
 //! daₑ = Σ_c dp_c p_c ([c = e] − pₑ) = pₑ dpₑ − pₑ Σ_c p_c dp_c. An expert is asked for more where it agrees with −dh
 //! better than the mixture as a whole does; the daₑ of a row add up to 0, because only differences of logits count.
 
-use super::mixture::Mixture;
+use super::mixture::{self, Mixture};
 use crate::Scalar;
 use crate::arena::{ActivationBlock, Arena};
+
+/// From the logits of each gate to what it mixes.
+pub(super) fn mix<'a, F: Scalar>(
+    gates: impl Iterator<Item = &'a SoftmaxGate> + Clone,
+    values: &mut Arena<F>,
+) {
+    gates.clone().for_each(|gate| gate.share(values));
+    mixture::mix(gates.map(|gate| &gate.mixture), values);
+}
+
+/// From the dh of each gate to its da, in the same lane, and the dfₑ; `to` says, for a gate and an expert, in which lane dfₑ
+/// belongs, and whether it is added to what another gate has sent.
+pub(super) fn unmix<'a, F: Scalar>(
+    gates: impl Iterator<Item = &'a SoftmaxGate> + Clone,
+    values: &Arena<F>,
+    deltas: &mut Arena<F>,
+    lane: usize,
+    to: impl Fn(usize, usize) -> (usize, bool),
+) {
+    mixture::unmix(gates.clone().map(|gate| &gate.mixture), values, deltas, lane, to);
+    gates.for_each(|gate| gate.propagate(values, deltas, lane));
+}
 
 /// The addresses of a gate and of what it mixes.
 #[derive(Clone, Debug)]
@@ -36,25 +58,17 @@ impl SoftmaxGate {
         self.mixture.output
     }
 
-    pub(super) fn forward<F: Scalar>(&self, values: &mut Arena<F>) {
+    /// From a to p.
+    fn share<F: Scalar>(&self, values: &mut Arena<F>) {
         let (logits, mut shares) = values.pair((self.logits, 0..1), (self.mixture.shares, 0..1));
         for (a, p) in logits.rows().into_iter().zip(shares.rows_mut()) {
             softmax(a.to_slice().expect("row-major"), p.into_slice().expect("row-major"));
         }
-        self.mixture.forward(values);
     }
 
-    /// From dh to da and the dfₑ, in the lanes of dh and da; `to` says in which lane dfₑ belongs, and whether it is added to
-    /// what another gate has sent.
-    pub(super) fn propagate<F: Scalar>(
-        &self,
-        values: &Arena<F>,
-        deltas: &mut Arena<F>,
-        lanes: [usize; 2],
-        to: impl Fn(usize) -> (usize, bool),
-    ) {
-        self.mixture.propagate(values, deltas, lanes, to);
-        let (shares, lane) = (values.get(self.mixture.shares), lanes[1]..lanes[1] + 1);
+    /// From dp to da, in a lane.
+    fn propagate<F: Scalar>(&self, values: &Arena<F>, deltas: &mut Arena<F>, lane: usize) {
+        let (shares, lane) = (values.get(self.mixture.shares), lane..lane + 1);
         let (dp, mut da) = deltas.pair((self.mixture.shares, lane.clone()), (self.logits, lane));
         for ((dp, p), da) in dp.rows().into_iter().zip(shares.rows()).zip(da.rows_mut()) {
             let mean = p.iter().zip(&dp).map(|(&p, &dp)| p * dp).sum::<F>();

@@ -16,7 +16,7 @@
 //! LibMTL. A single gate is shared too. The paper's gates have no bias and no hidden layer; these have a bias, which
 //! begins at 0, and hidden layers if asked for.
 
-use super::gate::SoftmaxGate;
+use super::gate::{self, SoftmaxGate};
 use super::mixture::Mixture;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
@@ -195,18 +195,17 @@ impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         self.chains().for_each(|chain| chain.forward(pass, values));
-        self.gates.iter().for_each(|(_, mixture)| mixture.forward(values));
+        gate::mix(self.gates.iter().map(|(_, gate)| gate), values);
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-        for (k, (_, mixture)) in self.gates.iter().enumerate() {
-            match self.has_one_gate {
-                true => (0..to.lanes)
-                    .for_each(|lane| mixture.propagate(values, deltas, [lane; 2], |_| (lane, false))),
-                // The experts have one sum, or a lane for each task.
-                false if to.lanes == 1 => mixture.propagate(values, deltas, [0; 2], |_| (0, k > 0)),
-                false => mixture.propagate(values, deltas, [0; 2], |_| (k, false)),
-            }
+        let gates = self.gates.iter().map(|(_, gate)| gate);
+        match self.has_one_gate {
+            true => (0..to.lanes)
+                .for_each(|lane| gate::unmix(gates.clone(), values, deltas, lane, |_, _| (lane, false))),
+            // The experts have one sum, or a lane for each task.
+            false if to.lanes == 1 => gate::unmix(gates, values, deltas, 0, |k, _| (0, k > 0)),
+            false => gate::unmix(gates, values, deltas, 0, |k, _| (k, false)),
         }
         for (e, expert) in self.experts.iter().enumerate() {
             expert.propagate(pass, values, deltas, if e == 0 { to } else { to.adding() });

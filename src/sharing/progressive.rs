@@ -30,7 +30,7 @@
 //! ```
 //! With one level (CGC) the shared experts are shared and nothing else.
 
-use super::gate::SoftmaxGate;
+use super::gate::{self, SoftmaxGate};
 use super::mixture::Mixture;
 use super::mixture_of_experts::{build_gate, check_experts};
 use super::{BuiltSharing, Piece, Representation};
@@ -148,7 +148,7 @@ struct BuiltLevel {
 }
 
 impl BuiltLevel {
-    fn mixtures(&self) -> impl Iterator<Item = &SoftmaxGate> {
+    fn mixtures(&self) -> impl Iterator<Item = &SoftmaxGate> + Clone {
         self.gates.iter().chain(&self.shared_gate).map(|(_, mixture)| mixture)
     }
 
@@ -304,22 +304,22 @@ impl<F: Scalar> BuiltExtraction<F> {
     /// From the streams that a level has mixed to its experts and gates, of `n` lanes.
     fn unmix(&self, level: &BuiltLevel, values: &Arena<F>, deltas: &mut Arena<F>, n: usize) {
         // It reads every expert, so it writes where the gates of the tasks add.
-        if let Some((_, mixture)) = &level.shared_gate {
-            (0..n).for_each(|lane| mixture.propagate(values, deltas, [lane; 2], |_| (lane, false)));
-        }
-        for (k, (gate, mixture)) in level.gates.iter().enumerate() {
-            let own = level.task_experts[k].len();
-            for lane in 0..self.lanes(*gate, n) {
-                let is_own = self.parts.0[*gate].1.is_some();
+        let shared_gate = level.shared_gate.iter().map(|(_, gate)| gate);
+        (0..n).for_each(|lane| gate::unmix(shared_gate.clone(), values, deltas, lane, |_, _| (lane, false)));
+        // The gates of a level belong to their tasks, or none does.
+        let first = level.gates[0].0;
+        let is_own = self.parts.0[first].1.is_some();
+        for lane in 0..self.lanes(first, n) {
+            let to = |k: usize, e: usize| {
                 // Where lanes are kept apart, what a task alone sends belongs in the task's lane.
                 let shared = if is_own && n > 1 { k } else { lane };
-                let to = |e: usize| match (e < own, &level.shared_gate) {
+                match (e < level.task_experts[k].len(), &level.shared_gate) {
                     (_, Some(_)) => (shared, true),
                     (true, None) => (lane, false),
                     (false, None) => (shared, n == 1 && k > 0),
-                };
-                mixture.propagate(values, deltas, [lane; 2], to);
-            }
+                }
+            };
+            gate::unmix(level.gates.iter().map(|(_, gate)| gate), values, deltas, lane, to);
         }
     }
 
@@ -372,7 +372,7 @@ impl<F: Scalar> BuiltSharing<F> for BuiltExtraction<F> {
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         for level in &self.levels {
             level.parts().for_each(|place| self.chain(place).forward(pass, values));
-            level.mixtures().for_each(|mixture| mixture.forward(values));
+            gate::mix(level.mixtures(), values);
         }
     }
 
