@@ -23,6 +23,7 @@ pages! {
     "kinds-of-task.md" => KindsOfTask,
     "normalisation.md" => Normalisation,
     "embeddings.md" => Embeddings,
+    "mixtures-of-experts.md" => MixturesOfExperts,
     "when-tasks-fight.md" => WhenTasksFight,
     "weighting-losses.md" => WeightingLosses,
     "gradient-surgery.md" => GradientSurgery,

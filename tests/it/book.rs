@@ -20,6 +20,8 @@ mod experiments;
 mod growth;
 #[path = "../../docs/examples/figures/layers.rs"]
 mod layers;
+#[path = "../../docs/examples/figures/mixtures.rs"]
+mod mixtures;
 #[path = "../../docs/examples/figures/pictures.rs"]
 mod pictures;
 

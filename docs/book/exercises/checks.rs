@@ -20,7 +20,7 @@ macro_rules! checks_of {
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
             min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference,
-            layer_norm_backward, bin_encoding)
+            layer_norm_backward, bin_encoding, gate_backward)
     };
     ($answers:ident: $($name:ident),*) => {
         vec![$((stringify!($name), Box::new(|| checks::$name($answers::$name)) as Box<dyn Fn()>)),*]
@@ -146,6 +146,27 @@ pub fn bin_encoding(answer: BinEncoding) {
         }
     }
     assert_close("e1 with one bin", answer(3.0, &[0.0, 2.0]).0[0], 1.5, 1e-12);
+}
+
+type GateBackward = fn(&[f64], &[Vec<f64>], &[f64]) -> (Vec<f64>, Vec<Vec<f64>>);
+
+pub fn gate_backward(answer: GateBackward) {
+    // L = ⟨dh, h⟩, as a function of three logits and what three experts say, four numbers each.
+    let (theta, dh) = (numbers(3 + 12, 0.7), numbers(4, 5.0));
+    let parts =
+        |theta: &[f64]| (theta[..3].to_vec(), theta[3..].chunks(4).map(<[f64]>::to_vec).collect::<Vec<_>>());
+    let loss = |theta: &[f64]| {
+        let (a, f) = parts(theta);
+        let sum = a.iter().map(|a| a.exp()).sum::<f64>();
+        let along = f.iter().map(|f| f.iter().zip(&dh).map(|(f, d)| f * d).sum::<f64>());
+        a.iter().zip(along).map(|(a, along)| a.exp() / sum * along).sum()
+    };
+    let (a, f) = parts(&theta);
+    let (da, df) = answer(&a, &f, &dh);
+    assert_eq!((da.len(), df.len()), (3, 3), "a logit and a delta for each expert");
+    assert_gradient("da, then df", loss, &theta, &[da, df.concat()].concat());
+    let (da, _) = answer(&[1000.0, -1000.0], &[vec![1.0], vec![2.0]], &[1.0]);
+    assert!(da.iter().all(|da| da.abs() < 1e-12), "da at logits ±1000: expected 0, yours is {da:?}");
 }
 
 type ValueAndDelta = fn(&[f64], &[f64]) -> (f64, Vec<f64>);

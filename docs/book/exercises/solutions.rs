@@ -73,6 +73,16 @@ pub fn bin_encoding(x: f64, edges: &[f64]) -> (Vec<f64>, Vec<f64>) {
     (0..n).map(of_bin).unzip()
 }
 
+pub fn gate_backward(a: &[f64], f: &[Vec<f64>], dh: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let largest = a.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let e: Vec<f64> = a.iter().map(|a| (a - largest).exp()).collect();
+    let p: Vec<f64> = e.iter().map(|x| x / e.iter().sum::<f64>()).collect();
+    let dp: Vec<f64> = f.iter().map(|f| f.iter().zip(dh).map(|(f, d)| f * d).sum()).collect();
+    let mean: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
+    let da = p.iter().zip(&dp).map(|(p, dp)| p * (dp - mean)).collect();
+    (da, p.iter().map(|p| dh.iter().map(|d| p * d).collect()).collect())
+}
+
 pub fn binary_cross_entropy(z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
     let n = z.len() as f64;
     let value = z.iter().zip(t).map(|(&z, &t)| softplus(if t == 1.0 { -z } else { z })).sum::<f64>() / n;

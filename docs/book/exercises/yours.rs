@@ -35,6 +35,12 @@ pub fn bin_encoding(x: f64, edges: &[f64]) -> (Vec<f64>, Vec<f64>) {
     todo!()
 }
 
+/// da and the dfₑ of one row, from the logits a of a softmax gate, what each expert says, and dh, where h = Σₑ pₑ fₑ. Finite for
+/// every finite a.
+pub fn gate_backward(a: &[f64], f: &[Vec<f64>], dh: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+    todo!()
+}
+
 /// Value and delta of the mean cross-entropy of logits z and labels 0 or 1. Finite for every finite z.
 pub fn binary_cross_entropy(z: &[f64], t: &[f64]) -> (f64, Vec<f64>) {
     todo!()

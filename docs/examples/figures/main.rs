@@ -9,6 +9,7 @@ mod basics;
 mod experiments;
 mod growth;
 mod layers;
+mod mixtures;
 mod pictures;
 
 // Parts of these are for the other programs that have them.
