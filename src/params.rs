@@ -62,6 +62,7 @@ impl Block {
     ///
     /// # Panics
     /// If `theta` is too short to hold the block.
+    #[inline]
     #[track_caller]
     pub fn of<F>(self, theta: &[F]) -> ArrayView2<'_, F> {
         kernel::matrix(&theta[self.range()], self.rows, self.cols, self.cols)

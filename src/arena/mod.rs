@@ -84,6 +84,7 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// The values of `block`, `rows × width` (of deltas: the first lane).
+    #[inline]
     pub fn get(&self, block: ActivationBlock) -> ArrayView2<'_, F> {
         self.lanes_of(block, 0..1)
     }
@@ -95,17 +96,20 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// The values of `block`, to write, `rows × width` (of deltas: the first lane).
+    #[inline]
     pub fn get_mut(&mut self, block: ActivationBlock) -> ArrayViewMut2<'_, F> {
         self.lanes_of_mut(block, 0..1)
     }
 
     /// Some lanes of `block` as one tall matrix, `(lanes · rows) × width`.
+    #[inline]
     pub fn lanes_of(&self, block: ActivationBlock, lanes: Range<usize>) -> ArrayView2<'_, F> {
         let n = lanes.len() * self.rows;
         kernel::matrix(&self.buffer[self.range(block, lanes)], n, block.width, block.stride)
     }
 
     /// Some lanes of `block` as one tall matrix, to write, `(lanes · rows) × width`.
+    #[inline]
     pub fn lanes_of_mut(&mut self, block: ActivationBlock, lanes: Range<usize>) -> ArrayViewMut2<'_, F> {
         let n = lanes.len() * self.rows;
         let range = self.range(block, lanes);
@@ -113,11 +117,13 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// The numbers of some lanes of `block` as they lie in memory, padding included.
+    #[inline]
     pub fn padded(&self, block: ActivationBlock, lanes: Range<usize>) -> &[F] {
         &self.buffer[self.range(block, lanes)]
     }
 
     /// The numbers of some lanes of `block` as they lie in memory, padding included, to write.
+    #[inline]
     pub fn padded_mut(&mut self, block: ActivationBlock, lanes: Range<usize>) -> &mut [F] {
         let range = self.range(block, lanes);
         &mut self.buffer[range]
@@ -127,6 +133,7 @@ impl<F: Scalar> Arena<F> {
     ///
     /// # Panics
     /// If the two are the same block.
+    #[inline]
     #[track_caller]
     pub fn pair(
         &mut self,
@@ -140,6 +147,36 @@ impl<F: Scalar> Arena<F> {
             kernel::matrix(source, n_read, read.width, read.stride),
             kernel::matrix_mut(target, n_write, write.width, write.stride),
         )
+    }
+
+    /// One block to read and another to write, where a single row is in use: without padding.
+    ///
+    /// # Panics
+    /// If the two are the same block.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn row_pair(&mut self, read: ActivationBlock, write: ActivationBlock) -> (&[F], &mut [F]) {
+        debug_assert_eq!(self.rows, 1, "rows in use");
+        let start = |block: ActivationBlock| self.start + block.offset * self.capacity * self.lanes;
+        let (from, to) = (start(read), start(write));
+        read_and_write(&mut self.buffer, from..from + read.width, to..to + write.width)
+    }
+
+    /// A block to read, a [`stack`](Self::stack) of `n` to write, and how far apart its numbers lie, where a single row
+    /// is in use.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn row_and_stack(
+        &mut self,
+        read: ActivationBlock,
+        first: ActivationBlock,
+        n: usize,
+    ) -> (&[F], &mut [F], usize) {
+        debug_assert_eq!(self.rows, 1, "rows in use");
+        let (from, to) = (self.range(read, 0..1).start, self.stack_range(first, n));
+        let stride = self.stack_stride();
+        let (source, target) = read_and_write(&mut self.buffer, from..from + read.width, to);
+        (source, target, stride)
     }
 
     /// Several blocks to read and others to write, each with its lanes.
@@ -208,6 +245,7 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// A block to read, `rows × width`, and a [`stack`](Self::stack) to write.
+    #[inline]
     #[track_caller]
     pub(crate) fn block_and_stack(
         &mut self,
@@ -238,6 +276,7 @@ impl<F: Scalar> Arena<F> {
         )
     }
 
+    #[inline]
     fn stack_range(&self, first: ActivationBlock, n: usize) -> Range<usize> {
         debug_assert_eq!(first.stride, 1, "only blocks of width 1 are stacked");
         let begin = self.range(first, 0..1).start;
@@ -245,6 +284,7 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// From a block of width 1 to the one that follows it.
+    #[inline]
     fn stack_stride(&self) -> usize {
         self.capacity * self.lanes
     }
@@ -253,6 +293,7 @@ impl<F: Scalar> Arena<F> {
     ///
     /// # Panics
     /// If the two are the same block.
+    #[inline]
     #[track_caller]
     pub fn padded_pair(&mut self, read: ActivationBlock, write: ActivationBlock) -> (&[F], &mut [F]) {
         let (from, to) = (self.range(read, 0..1), self.range(write, 0..1));
@@ -260,10 +301,11 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// Copies the values of `block` to `rows`, which has no padding, row by row.
+    #[inline]
     pub(crate) fn copy_to(&self, block: ActivationBlock, rows: &mut [F]) {
         let from = self.padded(block, 0..1);
         if block.stride == block.width {
-            return rows.copy_from_slice(from);
+            return kernel::copy_row(from, rows);
         }
         for (from, to) in from.chunks_exact(block.stride).zip(rows.chunks_exact_mut(block.width)) {
             to.copy_from_slice(&from[..block.width]);
@@ -283,6 +325,7 @@ impl<F: Scalar> Arena<F> {
     }
 
     /// The rows of `block`, to write one after the other.
+    #[inline]
     pub fn rows_mut(&mut self, block: ActivationBlock) -> RowsMut<'_, F> {
         RowsMut {
             padded: self.padded_mut(block, 0..1).chunks_exact_mut(block.stride.max(1)),
@@ -324,6 +367,7 @@ impl<F: Scalar> Arena<F> {
         at..at + numbers.len
     }
 
+    #[inline]
     fn range(&self, block: ActivationBlock, lanes: Range<usize>) -> Range<usize> {
         debug_assert!(lanes.end <= self.lanes, "lane {} of {}", lanes.end, self.lanes);
         let at = self.start + block.offset * self.capacity * self.lanes;
@@ -333,6 +377,7 @@ impl<F: Scalar> Arena<F> {
 }
 
 /// Two parts of a buffer, one to read and one to write.
+#[inline]
 #[track_caller]
 fn read_and_write<F>(buffer: &mut [F], from: Range<usize>, to: Range<usize>) -> (&[F], &mut [F]) {
     if from.end <= to.start {

@@ -31,6 +31,7 @@ pub(crate) use gramian::{add_gramian, combine_rows, inner_product, weighted_sum}
 pub(crate) use jobs::run_jobs;
 pub(crate) use native::Native;
 pub use product::{column_sums, product, product_then};
+pub(crate) use product::{row_times_matrix, row_times_rows};
 pub use rowwise::{column_products, scale_columns};
 pub(crate) use rowwise::{dot, dot_of_three, mix_rows, row_products, sum};
 pub(crate) use simd::check_simd_setting;

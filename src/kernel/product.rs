@@ -126,6 +126,75 @@ pub(super) unsafe fn product_on<F: Scalar>(
     unsafe { F::multiply(level, operands) }
 }
 
+/// One row times a matrix, `y ← epilogue(bias + x W)`: what [`product_then`] gives for a single row, to the bit, for
+/// callers to whom the views would cost as much as the product.
+///
+/// # Panics
+/// If `w` is not `x.len() × y.len()`, or the bias has another length than `y`.
+#[inline]
+#[track_caller]
+pub(crate) fn row_times_matrix<F: Scalar>(x: &[F], w: &[F], bias: &[F], epilogue: Epilogue, y: &mut [F]) {
+    let (k, n) = (x.len(), y.len());
+    let fits = k.checked_mul(n) == Some(w.len()) && bias.len() == n;
+    assert!(fits, "a row of {k} times {} weights and a bias of {}, written to {n}", w.len(), bias.len());
+    let operands = Gemm {
+        m: 1,
+        k,
+        n,
+        a: Grid { ptr: x.as_ptr(), down: k as isize, across: 1 },
+        b: Grid { ptr: w.as_ptr(), down: n as isize, across: 1 },
+        start: Accumulate::Bias(bias.as_ptr()),
+        epilogue,
+        c: y.as_mut_ptr(),
+        c_down: n as isize,
+        c_across: 1,
+    };
+    // SAFETY: the slices have the lengths of the operands, `y` is borrowed for writing, and `simd_level` gives only
+    // levels whose instructions this processor has.
+    unsafe { F::multiply(simd::simd_level(), operands) }
+}
+
+/// The products of one row with `n` rows of `w` that begin `stride` numbers apart, each added to one of every
+/// `y_stride` numbers of `y`: what [`product`] gives for `y ← y + x Wᵀ`, to the bit.
+///
+/// # Panics
+/// If a row of `w` or an entry of `y` lies outside its slice.
+#[inline]
+#[track_caller]
+pub(crate) fn row_times_rows<F: Scalar>(
+    x: &[F],
+    (w, stride): (&[F], usize),
+    n: usize,
+    (y, y_stride): (&mut [F], usize),
+) {
+    let k = x.len();
+    let last = |stride: usize| n.checked_sub(1)?.checked_mul(stride);
+    let fits = n == 0
+        || last(stride).and_then(|at| at.checked_add(k)).is_some_and(|end| end <= w.len())
+            && last(y_stride).is_some_and(|at| at < y.len());
+    assert!(
+        fits,
+        "{n} rows of {k}, {stride} apart, of {} numbers, written {y_stride} apart to {}",
+        w.len(),
+        y.len()
+    );
+    let operands = Gemm {
+        m: 1,
+        k,
+        n,
+        a: Grid { ptr: x.as_ptr(), down: k as isize, across: 1 },
+        b: Grid { ptr: w.as_ptr(), down: 1, across: stride as isize },
+        start: Accumulate::Add,
+        epilogue: Epilogue::None,
+        c: y.as_mut_ptr(),
+        c_down: (n * y_stride) as isize,
+        c_across: y_stride as isize,
+    };
+    // SAFETY: every row of `w` and every entry of `y` lies in its slice, as was checked, `y` is borrowed for writing,
+    // and `simd_level` gives only levels whose instructions this processor has.
+    unsafe { F::multiply(simd::simd_level(), operands) }
+}
+
 /// The sums of the columns, `sums ← start + 1ᵀ a`, of a matrix `m × n`: the gradient of a bias.
 ///
 /// ```

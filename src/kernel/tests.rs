@@ -8,11 +8,11 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::gemv::dot_chains;
-use super::product::product_on;
+use super::product::{product_on, row_times_matrix, row_times_rows};
 use super::simd::on;
 use super::{
-    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, mix_rows,
-    row_products, scale_columns, sum,
+    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, matrix,
+    matrix_mut, mix_rows, product, product_then, row_products, scale_columns, sum,
 };
 use crate::Scalar;
 
@@ -296,6 +296,54 @@ fn what_is_not_finite_goes_through() {
             run(level, &a, &b, Accumulate::Write, Epilogue::Relu, &mut c);
             assert!(c.view().iter().all(|x| *x == f32::INFINITY), "{level}");
         }
+    }
+}
+
+/// A single row is multiplied without views, whose strides could lead elsewhere.
+#[test]
+#[cfg_attr(miri, ignore = "too many numbers for Miri")]
+fn a_row_from_slices_has_the_bits_of_a_row_from_views() {
+    fn check<F: Scalar>() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for (k, n) in SIZES.into_iter().flat_map(|k| SIZES.map(|n| (k, n))) {
+            let mut numbers = |n: usize| -> Vec<F> { (0..n).map(|_| random(&mut rng)).collect() };
+            let (row, w, heads, bias) = (numbers(k), numbers(k * n), numbers(n * (k + 1)), numbers(n));
+            let x = matrix(&row, 1, k, k);
+            for epilogue in [Epilogue::None, Epilogue::Relu] {
+                let mut from_views = vec![F::NAN; n + 5];
+                let to = matrix_mut(&mut from_views, 1, n, n + 5);
+                product_then(x, matrix(&w, k, n, n), Accumulate::Bias(&bias), epilogue, to);
+                let mut from_slices = vec![F::NAN; n];
+                row_times_matrix(&row, &w, &bias, epilogue, &mut from_slices);
+                assert_eq!(from_slices, from_views[..n], "{k} × {n}");
+            }
+            for stride in [1, 2, 7] {
+                let mut from_views = vec![F::NAN; n * stride];
+                from_views.iter_mut().step_by(stride).zip(&bias).for_each(|(y, bias)| *y = *bias);
+                let mut from_slices = from_views.clone();
+                let to = matrix_mut(&mut from_views, n, 1, stride).reversed_axes();
+                product(x, matrix(&heads, n, k, k + 1).reversed_axes(), Accumulate::Add, to);
+                row_times_rows(&row, (&heads, k + 1), n, (&mut from_slices, stride));
+                let every = |y: &[F]| -> Vec<F> { y.iter().copied().step_by(stride).collect() };
+                assert_eq!(every(&from_slices), every(&from_views), "{n} rows of {k}, {stride} apart");
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn rows_that_do_not_fit_panic_with_what_was_given() {
+    let panics = |work: &dyn Fn()| {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        *caught.expect_err("a panic").downcast::<String>().expect("a text")
+    };
+    let said = panics(&|| row_times_matrix(&[1.0; 3], &[1.0; 5], &[0.0; 2], Epilogue::None, &mut [0.0; 2]));
+    assert!(said.contains("a row of 3 times 5 weights and a bias of 2, written to 2"), "{said}");
+    for (n, stride, y_stride) in [(3, 4, 1), (2, 9, 1), (2, usize::MAX, 1), (2, 4, 9), (usize::MAX, 4, 1)] {
+        let said = panics(&|| row_times_rows(&[1.0; 3], (&[1.0; 8], stride), n, (&mut [0.0; 4], y_stride)));
+        assert!(said.contains(&format!("{n} rows of 3, {stride} apart, of 8 numbers")), "{said}");
     }
 }
 

@@ -138,6 +138,10 @@ impl ThreadPool {
     /// # Panics
     /// With the panic of a piece, if one panics.
     pub fn for_each_mut<T: Send>(&mut self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+        // Nearly all small steps and predictions.
+        if let [item] = items {
+            return work(0, item);
+        }
         let first = Shared(items.as_mut_ptr());
         self.run(items.len(), &|i| {
             // SAFETY: i < items.len(), and `run` hands out each i once, so no two references meet.

@@ -34,7 +34,7 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
     unsafe { ArrayViewMut2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_mut_ptr()) }
 }
 
-/// Copies a row to another. Rows of 4 to 32 numbers go as two pieces of a fixed length that may overlap: a call
+/// Copies a row to another. Rows of 2 to 32 numbers go as two pieces of a fixed length that may overlap: a call
 /// of the library's function for any length costs more than what it does for a row.
 ///
 /// # Panics
@@ -44,6 +44,8 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
 pub fn copy_row<F: Copy>(from: &[F], to: &mut [F]) {
     assert!(from.len() == to.len(), "a row of {} numbers copied to one of {}", from.len(), to.len());
     match from.len() {
+        1 => to[0] = from[0],
+        2..=3 => copy_ends::<F, 2>(from, to),
         4..=8 => copy_ends::<F, 4>(from, to),
         9..=16 => copy_ends::<F, 8>(from, to),
         17..=32 => copy_ends::<F, 16>(from, to),

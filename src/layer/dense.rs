@@ -119,9 +119,14 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let z = self.pre_activation.unwrap_or(self.output);
         let epilogue = self.activation.epilogue();
-        let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
-        let bias = Accumulate::Bias(&pass.theta[self.bias.range()]);
-        kernel::product_then(x, self.weight.of(pass.theta), bias, epilogue, z_out);
+        let bias = &pass.theta[self.bias.range()];
+        if values.rows() == 1 {
+            let (x, z_out) = values.row_pair(self.input, z);
+            kernel::row_times_matrix(x, &pass.theta[self.weight.range()], bias, epilogue, z_out);
+        } else {
+            let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
+            kernel::product_then(x, self.weight.of(pass.theta), Accumulate::Bias(bias), epilogue, z_out);
+        }
         match self.pre_activation {
             None if epilogue != Epilogue::None => {}
             None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),

@@ -62,8 +62,13 @@ impl FusedHeads {
 
     pub(super) fn forward<F: Scalar>(&self, theta: &[F], values: &mut Arena<F>) {
         let (n, width) = (self.heads.len(), self.input.width());
-        let (h, mut y) = values.block_and_stack(self.input, self.output, n);
         let theta = &theta[self.range.clone()];
+        if values.rows() == 1 {
+            let (h, y, stride) = values.row_and_stack(self.input, self.output, n);
+            (0..n).for_each(|head| y[head * stride] = theta[head * (width + 1) + width]);
+            return kernel::row_times_rows(h, (theta, width + 1), n, (y, stride));
+        }
+        let (h, mut y) = values.block_and_stack(self.input, self.output, n);
         for (mut y, head) in y.rows_mut().into_iter().zip(theta.chunks_exact(width + 1)) {
             y.fill(head[width]);
         }

@@ -362,12 +362,14 @@ impl<F: Scalar> Examples<F> {
 }
 
 /// The first `n` rows of a row-major matrix.
+#[inline]
 pub(crate) fn rows<F>(matrix: &Array2<F>, n: usize) -> ArrayView2<'_, F> {
     let (width, numbers) = (matrix.ncols(), matrix.as_slice().expect("row-major"));
     kernel::matrix(&numbers[..n * width], n, width, width)
 }
 
 /// The first `n` rows of a row-major matrix, mutable.
+#[inline]
 pub(crate) fn rows_mut<F>(matrix: &mut Array2<F>, n: usize) -> ArrayViewMut2<'_, F> {
     let (width, numbers) = (matrix.ncols(), matrix.as_slice_mut().expect("row-major"));
     kernel::matrix_mut(&mut numbers[..n * width], n, width, width)
