@@ -41,16 +41,22 @@
 //! The estimators fit in one line: `|part| settings.clone().seed(part.seed).fit_table(part.data)`. Anything else that
 //! predicts, such as a rule of thumb to compare with, implements [`Predictor`].
 
+mod comparison;
+mod comparison_table;
 mod folds;
 mod judge;
 pub(crate) mod outcome;
 mod predictor;
 mod scoring;
+mod student;
 mod summary;
 mod table;
 
+use std::time::Instant;
+
 use ndarray::Array2;
 
+pub use comparison::{Comparison, ComparisonReport, Contender, Difference, Verdict};
 pub use predictor::Predictor;
 pub use scoring::{CrossValidated, FoldReport, MeanScore};
 pub use summary::{ScoreSummary, TaskValidation};
@@ -248,12 +254,16 @@ impl CrossValidation {
         let of_fold = |place: FoldPlace, fold: &Fold| {
             let (train, test) = parts(fold)?;
             let FoldPlace { repeat, fold, seed } = place;
+            let begun = Instant::now();
             let fitted = fit(&TrainingPart { data: &train, repeat, fold, seed })?;
+            let fit_time = begun.elapsed();
             Ok(Outcome {
                 tasks: fitted.tasks().to_vec(),
                 thresholds: (0..fitted.tasks().len()).map(|k| fitted.thresholds(k)).collect(),
                 predictions: in_f64(fitted.predict_tasks(&test)?),
                 warnings: fitted.warnings_on(&test)?,
+                fit_time,
+                n_parameters: fitted.n_parameters(),
             })
         };
         F::cross_validation(self, whole, &of_fold)

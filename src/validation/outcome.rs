@@ -1,5 +1,7 @@
 //! What one fold is asked for, and what it gave.
 
+use std::time::Duration;
+
 use ndarray::Array2;
 
 use crate::data::Fold;
@@ -25,4 +27,6 @@ pub struct Outcome {
     /// For each task, unless they are ½.
     pub thresholds: Vec<Option<Vec<f64>>>,
     pub warnings: Vec<Warning>,
+    pub fit_time: Duration,
+    pub n_parameters: Option<usize>,
 }

@@ -58,6 +58,11 @@ pub trait Predictor<F: Scalar> {
     fn warnings_on(&self, _data: &Dataset<F>) -> Result<Vec<Warning>> {
         Ok(Vec::new())
     }
+
+    /// How many parameters predictions depend on, for [`Comparison`](super::Comparison); unknown by default.
+    fn n_parameters(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<F: Scalar> Predictor<F> for Model<F> {
@@ -76,6 +81,10 @@ impl<F: Scalar> Predictor<F> for Model<F> {
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         self.warnings_on(data)
     }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.parameters().len())
+    }
 }
 
 impl<F: Scalar> Predictor<F> for Fitted<Regression, F> {
@@ -91,6 +100,10 @@ impl<F: Scalar> Predictor<F> for Fitted<Regression, F> {
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         self.warnings_on(data)
     }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.members().iter().map(|member| member.parameters().len()).sum())
+    }
 }
 
 impl<F: Scalar> Predictor<F> for Fitted<Classification, F> {
@@ -104,5 +117,9 @@ impl<F: Scalar> Predictor<F> for Fitted<Classification, F> {
 
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         self.warnings_on(data)
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.members().iter().map(|member| member.parameters().len()).sum())
     }
 }

@@ -1,6 +1,7 @@
 //! What came out: scores fold by fold, their mean and spread, and what was predicted for each row.
 
 use std::ops::Index;
+use std::time::Duration;
 
 use super::judge::{Judge, meet};
 use super::outcome::Outcome;
@@ -89,6 +90,10 @@ pub struct FoldReport {
     pub tasks: Vec<(usize, Vec<Score>)>,
     /// What the fold's model says of its predictions.
     pub warnings: Vec<Warning>,
+    /// How long fitting took by the clock. Folds that are fitted at the same time slow each other down.
+    pub fit_time: Duration,
+    /// The parameters of the fold's model, if what predicts says: [`Predictor::n_parameters`](super::Predictor::n_parameters).
+    pub n_parameters: Option<usize>,
 }
 
 impl CrossValidated {
@@ -112,6 +117,8 @@ impl CrossValidated {
             rows: rows.clone(),
             tasks: Vec::new(),
             warnings: std::mem::take(&mut outcome.warnings),
+            fit_time: outcome.fit_time,
+            n_parameters: outcome.n_parameters,
         };
         let mut reports: Vec<FoldReport> = folds.iter().zip(&mut outcomes).enumerate().map(report).collect();
         let mut tasks = Vec::with_capacity(judges.len());

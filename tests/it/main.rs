@@ -9,6 +9,7 @@ mod calibration;
 mod callbacks;
 mod checkpoints;
 mod column_names;
+mod comparisons;
 mod data;
 mod data_allocation;
 mod data_csv;
