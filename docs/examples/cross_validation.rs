@@ -54,10 +54,10 @@ pub fn ten_folds() -> CrossValidation {
 /// The network of one fold.
 pub fn fit(part: &TrainingPart<'_, f32>, epochs: u64) -> polytask::Result<Model<f32>> {
     eprintln!("fold {}", part.fold);
-    let mut builder = Model::builder(part.data.n_features())
-        .trunk([Layer::dense(64, Activation::Relu), Layer::dense(64, Activation::Relu)])
-        .standardize()
-        .seed(part.fold as u64);
+    let mut layers = own_table::first_layers(part.data);
+    layers.extend([Layer::dense(64, Activation::Relu), Layer::dense(64, Activation::Relu)]);
+    let mut builder =
+        Model::builder(part.data.n_features()).trunk(layers).standardize().seed(part.fold as u64);
     for target in part.data.target_names() {
         builder = builder.task(Task::regression(target));
     }

@@ -31,6 +31,11 @@ fn main() -> polytask::Result<()> {
     if tables.is_empty() || tables.iter().any(|table| !table.contains('=')) {
         usage("usage: estimator FILE=TARGET,TARGET... [FILE=TARGET...]... [options]");
     }
+    if options.embeds {
+        usage(
+            "--embed: the networks of an estimator read categories one-hot; use the example cross_validation",
+        );
+    }
     let mut settings = MultiTaskRegressor::new().threads(1);
     if let Some(epochs) = options.epochs {
         settings = settings.epochs(epochs);

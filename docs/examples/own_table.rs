@@ -19,6 +19,7 @@ options; the first five are found from the file unless given:
   --skip-lines N      lines above the table
   --ignore A,B...     columns to leave out
   --categorical A,... columns of numbers that are names, such as postal codes
+  --embed A,B...      columns of categories, each of which gets a learnt vector instead of a feature of its own
   --max-categories N  the most different texts in a column (100)
   --frequent N        the most frequent texts of a column that get a feature each; others share one
   --epochs N          how long to learn";
@@ -30,6 +31,8 @@ pub struct Options {
     pub reader: CsvReader,
     /// How long to learn, if that was given.
     pub epochs: Option<u64>,
+    /// Whether columns of categories get learnt vectors.
+    pub embeds: bool,
     /// The targets whose classes have an order.
     pub ordered: Vec<String>,
 }
@@ -88,6 +91,10 @@ impl Options {
                 "--skip-lines" => reader.skip_lines(number()?),
                 "--ignore" => reader.ignore(names()),
                 "--categorical" => reader.categorical(names()),
+                "--embed" => {
+                    options.embeds = true;
+                    reader.embed(names())
+                }
                 "--max-categories" => reader.max_categories(number()?),
                 "--frequent" => reader.frequent_categories(number()?),
                 _ => {
@@ -119,6 +126,15 @@ impl Options {
         Ok((reader.fit(&table)?.apply(&table)?, report))
     }
 }
+
+/// What a trunk begins with: learnt vectors for the columns of a table that are indices of categories, if there are any.
+pub fn first_layers(data: &Dataset<f32>) -> Vec<Layer> {
+    let columns = data.index_columns();
+    (!columns.is_empty()).then(|| Layer::embedding(columns, VECTOR)).into_iter().collect()
+}
+
+/// How many numbers there are in the vector of a category.
+const VECTOR: usize = 8;
 
 /// The texts between commas.
 fn listed(list: &str) -> impl Iterator<Item = &str> {

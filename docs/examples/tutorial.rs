@@ -58,7 +58,9 @@ pub fn own(options: &Options, rest: &[&str]) -> polytask::Result<Option<(Dataset
 pub fn learn(data: &Dataset<f32>, own: Option<&Options>) -> polytask::Result<String> {
     let (train, test) = data.split(0.8, 42)?;
 
-    let mut builder = Model::builder(train.n_features()).trunk([Layer::dense(10, Activation::Relu)]).seed(42);
+    let mut layers = own_table::first_layers(&train);
+    layers.push(Layer::dense(10, Activation::Relu));
+    let mut builder = Model::builder(train.n_features()).trunk(layers).seed(42);
     for target in train.target_names() {
         builder = builder.task(match train.names().classes.get(target).map(Vec::len) {
             None => Task::regression(target),

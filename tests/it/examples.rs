@@ -92,7 +92,7 @@ fn an_estimator_of_gaps_and_constants() -> Result<()> {
 
 /// The tables of `tests/tables` have the quirks of well-known ones, and made-up numbers: what stands behind `tutorial
 /// --csv`, and lines of the report.
-const TABLES: [(&str, &[&str]); 12] = [
+const TABLES: [(&str, &[&str]); 13] = [
     (
         "fish.csv --targets Weight,Height --epochs 2",
         &[
@@ -116,6 +116,14 @@ const TABLES: [(&str, &[&str]); 12] = [
             "island             texts, a feature for each of `Biscoe`, and one for all others",
             "sex                texts, a feature for each of `FEMALE`; 11 missing (`MALE`, `NA`)",
             "species            target, with the classes `Gentoo`, `Adelie`, `Chinstrap`",
+        ],
+    ),
+    (
+        "penguins.csv --targets body_mass_g --embed island,sex --epochs 2",
+        &[
+            "species            texts, a feature for each of `Adelie`, `Chinstrap`, `Gentoo`",
+            "island             feature, the index among `Biscoe`, `Dream`, `Torgersen`",
+            "sex                feature, the index among `FEMALE`, `MALE`",
         ],
     ),
     (
@@ -209,6 +217,26 @@ fn published_tables_are_read_reported_and_learnt_from() -> Result<()> {
         }
         assert!(!learnt.contains("NaN") && !learnt.contains("inf"), "{learnt}");
     }
+    Ok(())
+}
+
+/// The vectors of categories are in the networks of both programs, and their columns are no longer features of their own.
+#[test]
+fn embedded_columns_get_learnt_vectors() -> Result<()> {
+    let path = format!("{}/tests/tables/penguins.csv", env!("CARGO_MANIFEST_DIR"));
+    let arguments = [path.as_str(), "body_mass_g", "--embed", "island,sex"].map(String::from);
+    let (options, rest) = cross_validation::own_table::Options::take(&arguments).expect("known options");
+    let (data, _) = options.read(rest[0], rest[1], "")?;
+    assert_eq!(data.index_columns().len(), 2);
+    let result = cross_validation::ten_folds().run(&data, |part| {
+        let model = cross_validation::fit(part, 1)?;
+        for (feature, n) in data.index_columns() {
+            let table = model.network().layout().block(&format!("trunk.0.table.{feature}"));
+            assert_eq!(table.map(|table| table.shape()), Some((n + 1, 8)));
+        }
+        Ok(model)
+    })?;
+    assert!(cross_validation::summary(&result)?.contains("body_mass_g"));
     Ok(())
 }
 
