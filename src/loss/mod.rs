@@ -101,6 +101,7 @@ mod pairs;
 mod parts;
 mod quantile;
 mod regression;
+mod settings;
 mod spec;
 
 pub use labels::Labels;
@@ -290,11 +291,8 @@ impl crate::Registry {
 
 /// The predictions of a loss without a link.
 fn copy_outputs<F: Scalar>(outputs: ArrayView2<'_, F>, mut predictions: ArrayViewMut2<'_, F>) {
-    // A single number, for which `assign` takes half as long as a product.
-    if let (Some(&output), (1, 1), (1, 1)) = (outputs.first(), outputs.dim(), predictions.dim()) {
-        return predictions[[0, 0]] = output;
-    }
     match (outputs.to_slice(), predictions.as_slice_mut()) {
+        // Also for a single number, for which `assign` takes half as long as a product.
         (Some(from), Some(to)) if from.len() == to.len() => kernel::copy_row(from, to),
         _ => predictions.assign(&outputs),
     }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use super::LossFunction;
 use super::binary::{BinaryCrossEntropy, BinaryFocal};
-use super::classes::{Classes, CrossEntropy, Focal};
+use super::classes::{CrossEntropy, Focal};
 use super::likelihood::{Gaussian, Poisson};
 use super::listwise::{ApproxNdcg, ListMle, ListNet, ListTarget};
 use super::ordinal::Ordinal;
 use super::pairs::{LambdaRank, RankNet};
 use super::quantile::Quantile;
 use super::regression::{Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, SmoothL1};
-use crate::{Error, ErrorKind, Result, Scalar};
+use super::settings::{
+    above_zero, check_classes, expect, not_negative, setting, smoothing, weighted_classes, weights,
+};
+use crate::{Result, Scalar};
 
 /// A loss and its settings, without a scalar type; [the module](crate::loss) says where each comes from.
 ///
@@ -513,54 +516,9 @@ fn over_scalar<F: Scalar>(loss: &Arc<dyn CustomLoss>) -> Result<Box<dyn LossFunc
     }
 }
 
-fn setting(place: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Setting, place, expected, found)
-}
-
-fn expect(place: &str, expected: &str, found: f64, holds: bool) -> Result<f64> {
-    if holds { Ok(found) } else { Err(setting(place, expected, found)) }
-}
-
-fn above_zero(place: &str, found: f64) -> Result<f64> {
-    expect(place, "a finite number above 0", found, found.is_finite() && found > 0.0)
-}
-
-fn not_negative(place: &str, found: f64) -> Result<f64> {
-    expect(place, "a finite number, 0 or more", found, found.is_finite() && found >= 0.0)
-}
-
-fn smoothing(found: f64) -> Result<f64> {
-    expect("label smoothing", "a number from 0, below 1", found, (0.0..1.0).contains(&found))
-}
-
 #[cfg(feature = "persist")]
 fn is_zero(setting: &f64) -> bool {
     *setting == 0.0
-}
-
-fn weights(place: &str, weights: &[f64]) -> Result<Vec<f64>> {
-    weights.iter().map(|&weight| not_negative(place, weight)).collect()
-}
-
-fn check_classes(classes: usize) -> Result<usize> {
-    match (2..=1 << 24).contains(&classes) {
-        true => Ok(classes),
-        false => {
-            Err(setting("number of classes", "2 to 16777216, the indices that an f32 holds exactly", classes))
-        }
-    }
-}
-
-fn weighted_classes(classes: usize, class_weights: &[f64]) -> Result<Classes> {
-    let n = check_classes(classes)?;
-    if !class_weights.is_empty() && class_weights.len() != n {
-        return Err(setting(
-            "number of class weights",
-            format!("none or {n}, one per class"),
-            class_weights.len(),
-        ));
-    }
-    Ok(Classes { n, weights: weights("class weight", class_weights)? })
 }
 
 #[cfg(test)]
