@@ -63,7 +63,13 @@ macro_rules! calls {
 compiled! {
     fn loss(loss: &Loss) -> Result<Box<dyn LossFunction<Self>>> = Loss::build_here;
 
-    fn network(most_numbers: usize, n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Network<Self>>
+    fn network(
+        most_numbers: usize,
+        n_features: usize,
+        members: usize,
+        sharing: &Sharing,
+        tasks: &[Task]
+    ) -> Result<Network<Self>>
         = Network::assemble;
     fn trace(network: &Network<Self>, batch_size: usize) -> Trace<Self> = Network::trace_here;
     fn losses(network: &Network<Self>, trace: &mut Trace<Self>) = Network::losses_here;

@@ -10,6 +10,7 @@
 //! Zeros           0
 //! Uniform(a)      U(−a, a)
 //! Normal(s)       N(0, s²)
+//! Signs           1 or −1, each with probability ½
 //! ```
 //! A dense layer of `in × out` weights has `fan_in = in` and `fan_out = out`. Glorot uniform is the default, as it
 //! is in TensorFlow 1.x's `dense` layer. The normal forms are not truncated.
@@ -60,6 +61,8 @@ pub enum Init {
     Normal(f64),
     /// The same number everywhere.
     Constant(f64),
+    /// 1 or −1, each with probability ½: what sets the members of a batch ensemble apart.
+    Signs,
 }
 
 impl Init {
@@ -93,6 +96,7 @@ impl Init {
             Self::Normal(deviation) => normal(deviation, rows * cols, rng),
             Self::Zeros => vec![0.0; rows * cols],
             Self::Constant(value) => vec![value; rows * cols],
+            Self::Signs => (0..rows * cols).map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }).collect(),
         }
     }
 }
@@ -125,6 +129,7 @@ mod tests {
             (Init::LeCunNormal, 1.0 / 100.0, 3.0),
             (Init::Uniform(0.6), 0.12, 1.8),
             (Init::Normal(0.5), 0.25, 3.0),
+            (Init::Signs, 1.0, 1.0),
         ] {
             let draws = init.draw(rows, cols, &mut ChaCha8Rng::seed_from_u64(5));
             let mean = draws.iter().sum::<f64>() / n;

@@ -54,7 +54,6 @@ pub use check::{GradientChecks, ModelCheck};
 pub use evidence::BatchEvidence;
 #[cfg(feature = "persist")]
 pub(crate) use persist::ESTIMATOR;
-pub(crate) use predict::PREDICTION_ROWS;
 pub use predictions::Predictions;
 pub use warning::Warning;
 

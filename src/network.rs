@@ -47,22 +47,23 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ndarray::Axis;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::arena::{ActivationBlock, RowsMut};
 use crate::kernel;
-use crate::layer::{Affine, BuildContext, Layouts, Mode, Pass, Quantiles};
+use crate::layer::{Affine, BuildContext, FirstValues, Layouts, Mode, Pass, Quantiles};
 use crate::loss::LossFunction;
 use crate::penalty::PenaltyFunction;
 use crate::sharing::{BuildSharing, BuiltSharing, Piece};
-use crate::{Block, Error, ErrorKind, Init, Layout, Result, Scalar, Sharing, Task};
+use crate::{Error, ErrorKind, Layout, Result, Scalar, Sharing, Task};
 
 #[doc(hidden)]
 pub use comparison::Form;
 use fused_heads::FusedHeads;
 use head::Head;
-use objective::Objective;
+use objective::{Objective, of_members};
 use product::Product;
 pub use scope::GramianScope;
 use stage::Stage;
@@ -149,29 +150,36 @@ impl<F: Scalar> Network<F> {
     /// outside its range; [`ErrorKind::Name`](crate::ErrorKind::Name) if the two factors of a product do not
     /// come before it.
     pub fn new(n_features: usize, sharing: &Sharing, tasks: &[Task]) -> Result<Self> {
-        Self::within(MOST_PARAMETERS, n_features, sharing, tasks)
+        Self::within(MOST_PARAMETERS, n_features, 1, sharing, tasks)
     }
 
-    /// Like [`new`](Self::new), but with at most `most_numbers` parameters and numbers of state. It allocates
-    /// nothing as large as θ.
+    /// Like [`new`](Self::new), but an ensemble of `members` members if these are more than one, and with at most
+    /// `most_numbers` parameters and numbers of state. It allocates nothing as large as θ.
     pub(crate) fn within(
         most_numbers: usize,
         n_features: usize,
+        members: usize,
         sharing: &Sharing,
         tasks: &[Task],
     ) -> Result<Self> {
-        F::network(most_numbers, n_features, sharing, tasks)
+        F::network(most_numbers, n_features, members, sharing, tasks)
     }
 
     pub(crate) fn assemble(
         most_numbers: usize,
         n_features: usize,
+        members: usize,
         sharing: &Sharing,
         tasks: &[Task],
     ) -> Result<Self> {
         kernel::check_simd_setting()?;
-        let mut layouts = Layouts::default();
+        if members == 0 {
+            return Err(Error::new(ErrorKind::Setting, "members of the ensemble", "at least 1", 0)
+                .advise("32 is usual; 1 is a plain network"));
+        }
+        let mut layouts = Layouts { members, ..Layouts::default() };
         let input = layouts.activations.activations(n_features);
+        layouts.same_for_members.push(input);
         layouts.features.push((input, (0..n_features).collect()));
         let mut context = BuildContext { layouts: &mut layouts, name: String::new(), input, most_numbers };
         let objectives = tasks.iter().map(Objective::build).collect::<Result<Vec<_>>>()?;
@@ -189,8 +197,8 @@ impl<F: Scalar> Network<F> {
             [(&layouts.parameters, &layouts.parameter_inits), (&layouts.state, &layouts.state_inits)]
         {
             // Blocks and first values are added together.
-            for ((name, _), (_, init)) in layout.blocks().zip(inits) {
-                init.check::<F>(name)?;
+            for ((name, _), first) in layout.blocks().zip(inits) {
+                first.init.check::<F>(name)?;
             }
         }
         let fused = FusedHeads::all_of(&heads);
@@ -220,8 +228,11 @@ impl<F: Scalar> Network<F> {
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
         });
         let common = reads.map(|reads| reads.activations);
-        let widths = objectives.iter().map(|task| (task.output_width, task.target_width)).collect();
-        let trace_shape = Arc::new(TraceShape { activations: layouts.activations.clone(), widths });
+        let widths = objectives
+            .iter()
+            .map(|task| (task.output_width, task.target_width, task.prediction_width))
+            .collect();
+        let trace_shape = Arc::new(TraceShape { activations: layouts.activations.clone(), widths, members });
         Ok(Self {
             layouts,
             trace_shape,
@@ -313,6 +324,11 @@ impl<F: Scalar> Network<F> {
         places.find(|&at| state[at] < F::ZERO)
     }
 
+    /// How many members see every row: 1, but for an [ensemble](crate::ModelBuilder::batch_ensemble).
+    pub fn members(&self) -> usize {
+        self.layouts.members
+    }
+
     /// The number of features.
     pub fn n_features(&self) -> usize {
         self.input.width()
@@ -372,7 +388,7 @@ impl<F: Scalar> Network<F> {
     /// Whether a step on `rows` rows is long enough to be worth waking a second thread. Waking it and waiting
     /// for it costs about 20 µs, in which one processor does about a million multiplications and additions.
     pub(crate) fn pays_for_threads(&self, rows: usize) -> bool {
-        3 * rows * self.layout().len() > 4_000_000
+        (3 * rows * self.members()).saturating_mul(self.layout().len()) > 4_000_000
     }
 
     /// Computes the outputs of all heads for the batch that [`Trace::begin`] has begun. `fill(first, rows)`
@@ -391,7 +407,9 @@ impl<F: Scalar> Network<F> {
         trace.restart(Stage::Empty);
         (trace.mode, trace.draw) = (pass.mode, pass.draw);
         trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
-            fill(chunk.values.first_row(), chunk.values.rows_mut(self.input));
+            let members = self.members();
+            fill(chunk.values.first_row() / members, chunk.values.every_nth_row_mut(self.input, members));
+            chunk.values.repeat_every_nth_row(self.input, members);
             self.sharing.forward(pass, &mut chunk.values);
             self.for_heads_together(
                 |fused| fused.computes_outputs::<F>(),
@@ -412,7 +430,16 @@ impl<F: Scalar> Network<F> {
             }
         }
         for product in &self.products {
-            product.forward(&mut trace.tasks, trace.examples.n);
+            let n = trace.n_member_rows();
+            product.forward(&mut trace.tasks, n);
+        }
+        if self.members() > 1 && pass.mode == Mode::Predict {
+            for (k, objective) in self.objectives.iter().enumerate() {
+                let mut predictions = std::mem::take(&mut trace.tasks[k].predictions);
+                let to = rows_mut(&mut predictions, trace.n_member_rows());
+                objective.loss.predict(trace.outputs(k), to);
+                trace.tasks[k].predictions = predictions;
+            }
         }
     }
 
@@ -428,10 +455,10 @@ impl<F: Scalar> Network<F> {
                 continue;
             }
             let mut delta = std::mem::take(&mut trace.tasks[k].delta);
-            let (labels, mut rows) = (trace.labels(k), rows_mut(&mut delta, trace.examples.n));
+            let (labels, mut rows) = (trace.labels(k), rows_mut(&mut delta, trace.n_member_rows()));
             let is_labelled = objective.loss.total(&labels) > 0.0;
             let loss = if is_labelled {
-                objective.loss.value_and_delta(trace.outputs(k), &labels, rows)
+                objective.value_and_delta(trace.outputs(k), &labels, rows, self.members())
             } else {
                 // There is nothing to average over, and a custom loss might divide by the total.
                 rows.fill(F::ZERO);
@@ -454,9 +481,11 @@ impl<F: Scalar> Network<F> {
             }
         }
         for (k, objective) in self.objectives.iter().enumerate().filter(|(_, objective)| objective.has_loss) {
-            objective
-                .loss
-                .branches(trace.outputs(k), &trace.labels(k), &mut |side| record(side, f64::INFINITY));
+            for rows in of_members(self.members()) {
+                let outputs = trace.outputs(k);
+                let outputs = outputs.slice_axis(Axis(0), rows);
+                objective.loss.branches(outputs, &trace.labels(k), &mut |side| record(side, f64::INFINITY));
+            }
         }
     }
 
@@ -516,12 +545,14 @@ impl<F: Scalar> Network<F> {
 }
 
 /// Initial values of the blocks of a layout.
-fn drawn<F: Scalar>(layout: &Layout, inits: &[(Block, Init)], mut rng: ChaCha8Rng) -> Vec<F> {
+fn drawn<F: Scalar>(layout: &Layout, inits: &[FirstValues], mut rng: ChaCha8Rng) -> Vec<F> {
     let mut numbers = vec![F::ZERO; layout.len()];
-    for &(block, init) in inits {
-        let (rows, cols) = block.shape();
-        for (to, from) in numbers[block.range()].iter_mut().zip(init.draw(rows, cols, &mut rng)) {
-            *to = F::from_f64(from);
+    for &FirstValues { block, init, n_matrices } in inits {
+        let (rows, cols) = (block.shape().0 / n_matrices, block.shape().1);
+        for matrix in numbers[block.range()].chunks_exact_mut((rows * cols).max(1)) {
+            for (to, from) in matrix.iter_mut().zip(init.draw(rows, cols, &mut rng)) {
+                *to = F::from_f64(from);
+            }
         }
     }
     numbers

@@ -282,7 +282,7 @@ impl<F: Scalar> Model<F> {
     /// How many rows are evaluated at once: enough that no group is divided whose rows are compared.
     pub(crate) fn evaluation_rows(&self, data: &Dataset<F>) -> usize {
         let largest = if self.compares_rows() { data.largest_group() } else { 1 };
-        crate::model::PREDICTION_ROWS.max(largest).min(data.n_rows())
+        self.prediction_rows().max(largest).min(data.n_rows())
     }
 
     /// The loss of each task over a whole data set, computed batch by batch; `None` for a task without a loss

@@ -64,7 +64,8 @@ fn assert_no_allocations(name: &str, trainer: &Trainer, model: &mut Model<f32>, 
 /// One program without a harness, because the counter is one for the whole process.
 fn main() {
     steady_steps_allocate_nothing();
-    predictions_allocate_nothing();
+    predictions_allocate_nothing(1);
+    predictions_allocate_nothing(5);
     println!("steps and predictions allocate nothing");
 }
 
@@ -179,6 +180,17 @@ fn steady_steps_allocate_nothing() {
         }
     }
 
+    // An ensemble, with and without a lane for each task.
+    for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
+        let data = table(600, 12);
+        let layers = [Layer::dense(32, Activation::Relu), Layer::dense(16, Activation::Tanh)];
+        let builder = Model::builder(12).trunk(layers).task(Task::regression("y0"));
+        let builder = builder.task(Task::new("y1", Loss::cross_entropy(5))).batch_ensemble(5);
+        let mut model = builder.build::<f32>().expect("valid settings");
+        let trainer = trainer.batch_size(100).steps(100).threads(2);
+        assert_no_allocations("an ensemble", &trainer, &mut model, &data);
+    }
+
     // A table whose columns stand in another order than the model's.
     let data = table(600, 2).with_feature_names(["a", "b"]).expect("names");
     let turned = data.clone().with_feature_names(["b", "a"]).expect("names");
@@ -245,8 +257,8 @@ fn steady_steps_allocate_nothing() {
     assert_eq!(allocations(|| steps(40)), 0, "callbacks");
 }
 
-/// Outputs of every kind, in batches that fit the trace, are smaller, larger than one, and on two threads.
-fn predictions_allocate_nothing() {
+/// Outputs of every kind, of one network or an ensemble, in batches that fit the trace, are smaller, larger than one, and on two threads.
+fn predictions_allocate_nothing(members: usize) {
     let model = Model::builder(12)
         .trunk([Layer::dense(96, Activation::Relu)])
         .task(Task::regression("quantity").columns(["a", "b"]))
@@ -256,6 +268,7 @@ fn predictions_allocate_nothing() {
         .task(Task::new("spread", Loss::gaussian()))
         .task(Task::new("range", Loss::quantiles([0.1, 0.5, 0.9])))
         .standardize()
+        .batch_ensemble(members)
         .build::<f32>();
     let mut model = model.expect("valid settings");
     let features = Array2::from_shape_fn((1500, 12), |(i, j)| ((i * 7 + j * 3) % 11) as f32 - 5.0);

@@ -48,8 +48,9 @@ pub(crate) struct Chunks<F> {
 }
 
 impl<F: Scalar> Chunks<F> {
-    pub(crate) fn new(layout: &ActivationLayout, batch_size: usize) -> Self {
-        let chunk_rows = layout.chunk_rows().min(batch_size.max(1));
+    /// Room for `batch_size` rows; `together` of them that follow one another are never in different chunks.
+    pub(crate) fn new(layout: &ActivationLayout, batch_size: usize, together: usize) -> Self {
+        let chunk_rows = layout.chunk_rows().min(batch_size.max(1)).next_multiple_of(together);
         let all = (0..batch_size.div_ceil(chunk_rows))
             .map(|i| {
                 let first_row = i * chunk_rows;

@@ -333,6 +333,24 @@ impl<F: Scalar> Arena<F> {
         }
     }
 
+    /// The first of every `n` rows of `block`, to write one after the other.
+    pub(crate) fn every_nth_row_mut(&mut self, block: ActivationBlock, n: usize) -> RowsMut<'_, F> {
+        RowsMut {
+            padded: self.padded_mut(block, 0..1).chunks_exact_mut((block.stride * n).max(1)),
+            width: block.width,
+        }
+    }
+
+    /// Copies the first of every `n` rows of `block` to the others.
+    pub(crate) fn repeat_every_nth_row(&mut self, block: ActivationBlock, n: usize) {
+        let stride = block.stride;
+        for rows in self.padded_mut(block, 0..1).chunks_exact_mut((stride * n).max(1)) {
+            for copy in 1..n {
+                rows.copy_within(..stride, copy * stride);
+            }
+        }
+    }
+
     /// What a layer keeps of this chunk (of deltas: of one lane of it).
     pub fn numbers(&self, numbers: ChunkNumbers, lane: usize) -> &[F] {
         &self.numbers[self.numbers_range(numbers, lane)]

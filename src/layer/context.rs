@@ -30,13 +30,22 @@ pub(crate) struct Quantiles {
     pub(crate) features: Vec<usize>,
 }
 
+/// How a block gets its first values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstValues {
+    pub(crate) block: Block,
+    pub(crate) init: Init,
+    /// How many matrices lie in the block, one below the other, each drawn by itself.
+    pub(crate) n_matrices: usize,
+}
+
 /// What a network is built into: its tables of contents, and first values.
 #[derive(Debug, Default)]
 pub(crate) struct Layouts {
     pub(crate) parameters: Layout,
-    pub(crate) parameter_inits: Vec<(Block, Init)>,
+    pub(crate) parameter_inits: Vec<FirstValues>,
     pub(crate) state: Layout,
-    pub(crate) state_inits: Vec<(Block, Init)>,
+    pub(crate) state_inits: Vec<FirstValues>,
     /// The blocks of state that are never negative, such as variances.
     pub(crate) non_negative_state: Vec<Block>,
     pub(crate) activations: ActivationLayout,
@@ -60,6 +69,10 @@ pub(crate) struct Layouts {
     pub(crate) clash: Option<String>,
     /// How many layers draw at random.
     pub(crate) n_streams: u64,
+    /// How many members the network has that see every row, each in a row of its own: 1, but for an ensemble.
+    pub(crate) members: usize,
+    /// Activations that are the same for all members.
+    pub(crate) same_for_members: Vec<ActivationBlock>,
 }
 
 /// The context a layer is built in: it hands out the addresses that the layer needs.
@@ -116,8 +129,32 @@ impl BuildContext<'_> {
     pub fn parameter(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
         let name = format!("{}.{name}", self.name);
         let block = push(&mut self.layouts.parameters, &mut self.layouts.clash, name, rows, cols);
-        self.layouts.parameter_inits.push((block, init));
+        self.layouts.parameter_inits.push(FirstValues { block, init, n_matrices: 1 });
         block
+    }
+
+    /// A new block of `n` matrices of parameters, `rows × cols` each, one below the other and each with first values of its
+    /// own.
+    pub(super) fn repeated_parameter(
+        &mut self,
+        name: &str,
+        n: usize,
+        (rows, cols): (usize, usize),
+        init: Init,
+    ) -> Block {
+        let block = self.parameter(name, n.saturating_mul(rows), cols, init);
+        self.layouts.parameter_inits.last_mut().expect("just pushed").n_matrices = n;
+        block
+    }
+
+    /// How many members of an ensemble see every row: 1 in a network that is none.
+    pub(super) fn members(&self) -> usize {
+        self.layouts.members
+    }
+
+    /// Whether what the layer reads is the same for all members of an ensemble.
+    pub(super) fn reads_same_for_members(&self) -> bool {
+        self.layouts.same_for_members.contains(&self.input)
     }
 
     /// A new block of running state, `rows × cols`, named `<layer>.<name>`: numbers that a layer keeps from step to
@@ -189,7 +226,7 @@ impl BuildContext<'_> {
     pub fn state(&mut self, name: &str, rows: usize, cols: usize, init: Init) -> Block {
         let name = format!("{}.{name}", self.name);
         let block = push(&mut self.layouts.state, &mut self.layouts.clash, name, rows, cols);
-        self.layouts.state_inits.push((block, init));
+        self.layouts.state_inits.push(FirstValues { block, init, n_matrices: 1 });
         block
     }
 
@@ -378,7 +415,14 @@ impl BuildContext<'_> {
             )
         };
         let (parameters, state, row_len, n_layers) = taken(self.layouts);
+        let n_blocks = self.layouts.parameter_inits.len();
         let built = self.named(layer.0, build)?;
+        let output = output(&built);
+        let has_member_parameters =
+            self.layouts.parameter_inits[n_blocks..].iter().any(|first| first.n_matrices > 1);
+        if self.reads_same_for_members() && !has_member_parameters {
+            self.layouts.same_for_members.push(output);
+        }
         let name =
             if self.name.is_empty() { layer.0.to_owned() } else { format!("{}.{}", self.name, layer.0) };
         let after = taken(self.layouts);
@@ -388,7 +432,7 @@ impl BuildContext<'_> {
         let record = LayerRecord {
             name,
             kind: layer.1,
-            shape: (self.input.width(), output(&built).width()),
+            shape: (self.input.width(), output.width()),
             parameters: parameters..after.0,
             n_state: after.1 - state,
             row_len: after.2 - row_len,

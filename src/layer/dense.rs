@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
+use super::batch_ensemble::{BuiltApart, BuiltEnsemble, EnsembleSettings};
 use super::{Activation, Affine, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate, Epilogue};
@@ -31,6 +32,8 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 /// z = x W + 1 b        x: batch × in, W: in × out, b: 1 × out        y = φ(z)
 /// dz = dy ∘ φ′(z)      dx = dz Wᵀ      dW = xᵀ dz      db = 1ᵀ dz
 /// ```
+/// In a [batch ensemble](crate::ModelBuilder::batch_ensemble), each member scales what goes in and what comes out, and has
+/// biases of its own.
 ///
 /// ```
 /// use polytask::layer::Dense;
@@ -51,12 +54,20 @@ pub struct Dense {
     activation: Activation,
     weight_init: Init,
     bias_init: Init,
+    #[cfg_attr(feature = "persist", serde(skip))]
+    for_each_member: bool,
 }
 
 impl Dense {
     /// A layer of `width` outputs, at least 1, with Glorot-uniform weights and zero biases.
     pub fn new(width: usize, activation: Activation) -> Self {
-        Self { width, activation, weight_init: Init::GlorotUniform, bias_init: Init::Zeros }
+        Self {
+            width,
+            activation,
+            weight_init: Init::GlorotUniform,
+            bias_init: Init::Zeros,
+            for_each_member: false,
+        }
     }
 
     /// How the weights, `in × width`, get their first values.
@@ -70,6 +81,13 @@ impl Dense {
     #[must_use]
     pub fn bias_init(mut self, init: Init) -> Self {
         self.bias_init = init;
+        self
+    }
+
+    /// In an ensemble, gives each member weights of its own.
+    #[must_use]
+    pub(crate) fn for_each_member(mut self) -> Self {
+        self.for_each_member = true;
         self
     }
 }
@@ -91,6 +109,15 @@ impl<F: Scalar> BuildLayer<F> for Dense {
             ));
         }
         self.activation.check().map_err(|e| e.within(context.name()))?;
+        if context.members() > 1 {
+            let &Self { width, activation, weight_init, bias_init, for_each_member } = self;
+            let members = context.members();
+            let settings = EnsembleSettings { members, width, activation, weight_init, bias_init };
+            return Ok(match for_each_member {
+                true => Box::new(BuiltApart::build(settings, context)),
+                false => Box::new(BuiltEnsemble::build(settings, context)),
+            });
+        }
         let input = context.input();
         let weight = context.parameter("weight", input.width(), self.width, self.weight_init);
         let bias = context.parameter("bias", 1, self.width, self.bias_init);

@@ -81,6 +81,7 @@
 //! ```
 
 mod activation;
+mod batch_ensemble;
 mod batch_norm;
 mod chain;
 mod context;
@@ -107,7 +108,7 @@ pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use chain::Chain;
 pub use context::BuildContext;
-pub(crate) use context::{LayerRecord, Layouts, Quantiles};
+pub(crate) use context::{FirstValues, LayerRecord, Layouts, Quantiles};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -45,7 +45,7 @@ pub struct Draw {
     /// The number of the step.
     pub step: u64,
     /// The position, in the whole batch of the step, of the first row of the pass: above 0 where a batch is worked
-    /// on in parts.
+    /// on in parts. In an ensemble of k members, a batch has k times as many rows here.
     pub first_row: u64,
 }
 

@@ -41,6 +41,18 @@ pub struct ModelBuilder {
     pub(super) standardizes: bool,
     #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub(super) penalties: Vec<Penalty>,
+    #[cfg_attr(feature = "persist", serde(default = "one", skip_serializing_if = "is_one"))]
+    pub(super) members: usize,
+}
+
+#[cfg(feature = "persist")]
+fn one() -> usize {
+    1
+}
+
+#[cfg(feature = "persist")]
+fn is_one(members: &usize) -> bool {
+    *members == 1
 }
 
 impl Model<f32> {
@@ -53,6 +65,7 @@ impl Model<f32> {
             seed: 0,
             standardizes: false,
             penalties: Vec::new(),
+            members: 1,
         }
     }
 }
@@ -114,6 +127,41 @@ impl ModelBuilder {
     #[must_use]
     pub fn penalty(mut self, penalty: Penalty) -> Self {
         self.penalties.push(penalty);
+        self
+    }
+
+    /// Makes the network an ensemble of `members` members that is trained as one (default: 1, a plain network). 32 is
+    /// usual.
+    ///
+    /// The members share the weights of all layers. In each dense layer, `z = ((x ∘ r) W) ∘ s + b`, each member has factors r
+    /// and s and biases b of its own, and so is the linear layer at the end of each head. What is trained is the mean of the
+    /// members' losses, never the loss of their mean. What is predicted is the mean of the members' predictions in the unit of
+    /// the targets, so of probabilities and not of logits. Tasks, sharing forms, balancing and checks stay as they are. A step
+    /// multiplies as much as one of a plain network on `members` times as many rows. Batch normalisation takes its statistics
+    /// over the rows of all members.
+    ///
+    /// BatchEnsemble: Y. Wen, D. Tran and J. Ba, ICLR 2020; TabM: Y. Gorishniy, A. Kotelnikov and A. Babenko, ICLR 2025.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f64>(60, 0.05, 1);
+    /// let builder = Model::builder(10).trunk([Layer::dense(16, Activation::Relu)]).task(Task::regression("elbow"));
+    /// let mut model = builder.batch_ensemble(8).build::<f64>()?;
+    /// let of_layer = 10 * 16 + 8 * (10 + 16 + 16); // weights for all, factors and biases for each
+    /// assert_eq!(model.n_parameters(), of_layer + 8 * (16 + 1));
+    /// Trainer::new(Adam::new(0.01)).steps(50).fit(&mut model, &data)?;
+    ///
+    /// let mut trace = model.trace(60);
+    /// model.forward_features(data.features(), &mut trace)?;
+    /// let of_first: Vec<f64> = (0..8).map(|member| trace.outputs(0)[[member, 0]]).collect();
+    /// let mean = of_first.iter().sum::<f64>() / 8.0;
+    /// assert!((model.predict(data.features())?["elbow"][[0, 0]] - mean).abs() < 1e-12);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn batch_ensemble(mut self, members: usize) -> Self {
+        self.members = members;
         self
     }
 
@@ -204,7 +252,8 @@ impl ModelBuilder {
                 return Err(Error::new(ErrorKind::Name, "names of tasks", "names that differ", found));
             }
         }
-        let network = Network::within(most_numbers, self.n_features, &self.sharing, &self.tasks)?;
+        let network =
+            Network::within(most_numbers, self.n_features, self.members, &self.sharing, &self.tasks)?;
         let network = network.with_penalties(&self.penalties)?;
         for (k, task) in self.tasks.iter().enumerate() {
             let (targets, predictions) = network.widths(k);

@@ -350,9 +350,11 @@ impl<F: Scalar> Model<F> {
             (loss, outputs)
         };
         let layer = |name: &str| name.rsplit_once('.').map(|(layer, _)| layer.to_owned());
-        let mut free = Vec::new();
-        for bias in
-            sum.blocks.iter().filter(|block| block.uncertain == Some(Uncertain::Zero) && block.shape.0 == 1)
+        let (mut free, members) = (Vec::new(), self.network.members());
+        for bias in sum
+            .blocks
+            .iter()
+            .filter(|block| block.uncertain == Some(Uncertain::Zero) && block.shape.0 == members)
         {
             let beside = |other: &gradcheck::BlockReport| {
                 other.name != bias.name && other.norm > 0.0 && layer(&other.name) == layer(&bias.name)

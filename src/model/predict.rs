@@ -1,6 +1,6 @@
 //! Prediction: from rows of features to what the tasks' outputs mean, in the caller's memory or newly allocated.
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, CowArray, s};
 
 use super::{Model, Predictions};
 use crate::arena::RowsMut;
@@ -10,7 +10,7 @@ use crate::layer::Mode;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
 
 /// How many rows are processed at once.
-pub(crate) const PREDICTION_ROWS: usize = 1024;
+const PREDICTION_ROWS: usize = 1024;
 
 impl<F: Scalar> Model<F> {
     /// What the model predicts for `features` (`rows × features`), per task: quantities, probabilities or
@@ -25,7 +25,7 @@ impl<F: Scalar> Model<F> {
 
     pub(crate) fn predict_here(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
         let n = features.nrows();
-        let mut trace = self.trace(n.clamp(1, PREDICTION_ROWS));
+        let mut trace = self.trace(n.clamp(1, self.prediction_rows()));
         let mut predictions = Predictions::new(self, n);
         let mut views: Vec<_> = predictions.values.iter_mut().map(|values| values.view_mut()).collect();
         self.predict_into(features, &mut trace, &mut views)?;
@@ -66,7 +66,8 @@ impl<F: Scalar> Model<F> {
     /// quantities on the scale of the targets, with standardisation undone, and probabilities for classes; for a custom
     /// loss, whatever its `predict` makes of the outputs. Every entry is written, or none if there is an error.
     ///
-    /// The result is bit-identical to that of `predict` if the trace holds all rows, or 1024. A smaller trace works on as
+    /// The result is bit-identical to that of `predict` if the trace holds all rows, or 1024 (of an ensemble, 1024 divided by
+    /// its members). A smaller trace works on as
     /// many rows at a time as it holds, and a row processed alone may differ in its last bits, because the product of a
     /// single row sums in another order than that of several.
     ///
@@ -166,7 +167,7 @@ impl<F: Scalar> Model<F> {
                 .advise("make them with Model::predictions"));
         }
         predictions.resize(n);
-        let at_once = trace.capacity().min(PREDICTION_ROWS);
+        let at_once = trace.capacity().min(self.prediction_rows());
         for first in (0..n).step_by(at_once) {
             let rows = first..n.min(first + at_once);
             let parts = predictions.values.iter_mut().map(|to| to.slice_mut(s![rows.clone(), ..]));
@@ -184,7 +185,7 @@ impl<F: Scalar> Model<F> {
         let n = features.nrows();
         self.check_features(features)?;
         self.check_predictions(n, predictions)?;
-        let at_once = trace.capacity().min(PREDICTION_ROWS);
+        let at_once = trace.capacity().min(self.prediction_rows());
         self.check_trace(n.min(1), trace)?;
         if n <= at_once {
             self.predict_rows(features, trace, predictions.iter_mut().map(|to| to.view_mut()));
@@ -249,26 +250,49 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Writes what the outputs of a task in the trace mean, `rows × prediction width`: the inverse of the
-    /// loss's link, on the scale of the targets.
+    /// loss's link, on the scale of the targets; for an ensemble, the mean over its members.
     ///
     /// # Panics
     /// If `predictions` has another shape, or there is no such task.
     pub fn predict_task(&self, task: usize, trace: &Trace<F>, mut predictions: ArrayViewMut2<'_, F>) {
-        self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
+        let (members, width) = (self.network.members(), predictions.ncols());
+        if members == 1 {
+            self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
+            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
+                column.mapv_inplace(|y| self.in_unit_of_target(task, (i, width), y));
+            }
+            return;
+        }
+        let of_members = trace.member_predictions(task).map(CowArray::from).unwrap_or_else(|| {
+            let outputs = trace.outputs(task);
+            let mut of_members = Array2::zeros((outputs.nrows(), width));
+            self.network.loss(task).predict(outputs, of_members.view_mut());
+            of_members.into()
+        });
+        let n = F::from_f64(members as f64);
+        for ((row, i), mean) in predictions.indexed_iter_mut() {
+            let of_row = of_members.slice(s![row * members..(row + 1) * members, i]);
+            *mean = of_row.iter().map(|&y| self.in_unit_of_target(task, (i, width), y)).sum::<F>() / n;
+        }
+    }
+
+    /// A number in column `i` of the `width` columns of a task's predictions, from the scale of its loss to that of its
+    /// targets.
+    fn in_unit_of_target(&self, task: usize, (i, width): (usize, usize), mut y: F) -> F {
         if let Some(scaling) = &self.scaling.targets[task] {
-            let (loss, parts) = (self.network.loss(task), predictions.ncols() / scaling.n_columns());
-            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
-                let (mean, scale) = (scaling.mean()[i / parts], scaling.scale()[i / parts]);
-                column.mapv_inplace(|y| loss.unstandardized(i % parts, y, mean, scale));
-            }
+            let parts = width / scaling.n_columns();
+            let (mean, scale) = (scaling.mean()[i / parts], scaling.scale()[i / parts]);
+            y = self.network.loss(task).unstandardized(i % parts, y, mean, scale);
         }
-        let transforms = &self.scaling.transforms[task];
-        if !transforms.is_empty() {
-            let parts = predictions.ncols() / transforms.len();
-            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
-                column.mapv_inplace(|y| F::from_f64(transforms[i / parts].undo(y.to_f64())));
-            }
+        match self.scaling.transforms[task].as_slice() {
+            [] => y,
+            transforms => F::from_f64(transforms[i * transforms.len() / width].undo(y.to_f64())),
         }
+    }
+
+    /// How many rows are processed at once: fewer of an ensemble, which has a row for each member.
+    pub(crate) fn prediction_rows(&self) -> usize {
+        (PREDICTION_ROWS / self.network.members()).max(1)
     }
 
     /// How many columns the predictions of a task have: see

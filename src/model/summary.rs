@@ -49,6 +49,11 @@ impl<F: Scalar> Model<F> {
             count(self.n_parameters(), "parameter"),
             self.network.layout().n_shared(),
         );
+        if self.network.members() > 1 {
+            let members = self.network.members();
+            writeln!(summary, "an ensemble of {members} members, whose predictions are averaged")
+                .expect("a string takes all");
+        }
         writeln!(
             summary,
             "{} bytes of activations per row, and as many again to train",
@@ -103,7 +108,7 @@ impl<F: Scalar> Model<F> {
                 Some(Some(task)) => self.tasks()[task].name(),
                 None => "",
             };
-            let bytes = layer.row_len * size_of::<F>();
+            let bytes = layer.row_len * self.network.members() * size_of::<F>();
             rows.push(vec![
                 layer.name.clone(),
                 layer.kind.to_owned(),

@@ -20,8 +20,9 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-fn described(TraceShape { activations, widths }: &TraceShape) -> String {
-    let widths: Vec<String> = widths.iter().map(|(outputs, _)| outputs.to_string()).collect();
+fn described(TraceShape { activations, widths, members }: &TraceShape) -> String {
+    let widths: Vec<String> = widths.iter().map(|(outputs, ..)| outputs.to_string()).collect();
     let (n, widths) = (activations.row_len(), widths.join(", "));
-    format!("a network with {n} activations per row and tasks with outputs of width {widths}")
+    let members = if *members > 1 { format!(" of {members} members") } else { String::new() };
+    format!("a network{members} with {n} activations per row and tasks with outputs of width {widths}")
 }

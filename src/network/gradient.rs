@@ -1,10 +1,11 @@
 //! Gradients from the deltas that [`sweep`](super::sweep) has propagated: of the weighted sum of losses, along
 //! a given direction, and of each task.
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, Axis, s};
 
 use super::Network;
 use super::head::Head;
+use super::objective::of_members;
 use super::stage::{Carrier, Move, Stage, Wanted};
 use super::trace::{Known, Trace};
 use crate::Scalar;
@@ -51,7 +52,10 @@ impl<F: Scalar> Network<F> {
         assert_eq!(trace.stage, Stage::Summed, "the input gradient needs a backward pass of the summed loss");
         let mut gradient = ndarray::Array2::zeros((trace.n_rows(), self.n_features()));
         for chunk in trace.chunks.in_use() {
-            gradient.slice_mut(s![chunk.rows(), ..]).assign(&chunk.deltas.get(self.input));
+            let rows = chunk.rows().start / self.members()..chunk.rows().end / self.members();
+            let mut of_chunk = gradient.slice_mut(s![rows, ..]);
+            of_members(self.members())
+                .for_each(|rows| of_chunk += &chunk.deltas.get(self.input).slice_axis(Axis(0), rows));
         }
         gradient
     }

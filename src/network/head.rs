@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::objective::Objective;
 use super::trace::TaskTrace;
 use crate::arena::Chunk;
-use crate::layer::{Activation, BuildContext, Chain, Layer};
+use crate::layer::{Activation, BuildContext, Chain, Dense};
 use crate::sharing::Representation;
 use crate::{Result, Scalar, Task};
 
@@ -29,7 +29,7 @@ impl<F: Scalar> Head<F> {
         context: &mut BuildContext<'_>,
     ) -> Result<Self> {
         let mut layers = task.layers().to_vec();
-        layers.push(Layer::dense(objective.output_width, Activation::Identity));
+        layers.push(Dense::new(objective.output_width, Activation::Identity).for_each_member().into());
         let layers = context.reading(reads.activations, |context| {
             context.named(&format!("head.{}", task.name()), |context| Chain::build(&layers, context))
         })?;

@@ -31,8 +31,9 @@ impl<F: Scalar> Network<F> {
         })
     }
 
-    /// Bytes of activations that a row takes, padding included; the deltas of one lane take as many.
+    /// Bytes of activations that a row takes, for all members of an ensemble and padding included; the deltas of one lane
+    /// take as many.
     pub(crate) fn activation_bytes(&self) -> usize {
-        self.layouts.activations.row_len() * size_of::<F>()
+        self.layouts.activations.row_len() * self.members() * size_of::<F>()
     }
 }

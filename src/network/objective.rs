@@ -1,6 +1,8 @@
 //! The loss of a task, with the widths of what it compares.
 
-use crate::loss::LossFunction;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+
+use crate::loss::{Labels, LossFunction};
 use crate::{Result, Scalar, Task};
 
 /// The loss of a task, and the widths of targets and outputs that follow from it.
@@ -21,4 +23,32 @@ impl<F: Scalar> Objective<F> {
             (loss.output_width(target_width), loss.prediction_width(target_width));
         Ok(Self { loss, target_width, output_width, prediction_width, has_loss: task.has_loss() })
     }
+
+    /// The mean of the losses of the members, and its derivative with respect to `outputs`, in which row n · members + m
+    /// is what member m says of row n of `labels`. It is never the loss of the members' mean, to which a member would be
+    /// right as long as the others make up for its errors.
+    pub(super) fn value_and_delta(
+        &self,
+        outputs: ArrayView2<'_, F>,
+        labels: &Labels<'_, F>,
+        mut delta: ArrayViewMut2<'_, F>,
+        members: usize,
+    ) -> F {
+        if members == 1 {
+            return self.loss.value_and_delta(outputs, labels, delta);
+        }
+        let mut sum = F::ZERO;
+        for rows in of_members(members) {
+            let delta = delta.slice_axis_mut(Axis(0), rows);
+            sum += self.loss.value_and_delta(outputs.slice_axis(Axis(0), rows), labels, delta);
+        }
+        let share = F::from_f64(1.0 / members as f64);
+        delta.mapv_inplace(|d| share * d);
+        share * sum
+    }
+}
+
+/// The rows of each member.
+pub(super) fn of_members(members: usize) -> impl Iterator<Item = Slice> {
+    (0..members).map(move |m| Slice::new(m as isize, None, members as isize))
 }

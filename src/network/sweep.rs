@@ -96,7 +96,8 @@ impl<F: Scalar> Network<F> {
     /// says whether the delta goes on from the task's own layers to the shared ones.
     fn sweep(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weight: impl Fn(usize) -> (f64, bool) + Sync) {
         if !self.products.is_empty() {
-            product::seed(&self.products, &mut trace.tasks, trace.examples.n, |k| F::from_f64(weight(k).0));
+            let n = trace.n_member_rows();
+            product::seed(&self.products, &mut trace.tasks, n, |k| F::from_f64(weight(k).0));
         }
         let (tasks, one) = (&trace.tasks, Propagation::of_lanes(1));
         let input = one.wanted(trace.keeps_input_delta);

@@ -67,8 +67,10 @@ pub struct Trace<F: Scalar> {
 pub(super) struct TraceShape {
     /// The layout of the activations.
     pub(super) activations: ActivationLayout,
-    /// For each task, the widths of its outputs and of its targets.
-    pub(super) widths: Vec<(usize, usize)>,
+    /// For each task, the widths of its outputs, of its targets and of its predictions.
+    pub(super) widths: Vec<(usize, usize, usize)>,
+    /// How many members see every row: 1, but for an ensemble.
+    pub(super) members: usize,
 }
 
 /// What any thread needs to compute pieces of a gradient.
@@ -81,12 +83,14 @@ pub(super) struct Known<'t, F> {
 /// What the loss of one task sees of a batch.
 #[derive(Debug)]
 pub(crate) struct TaskTrace<F> {
-    /// `batch × output width`.
+    /// `batch × output width`; in an ensemble, `(batch · members) × output width`.
     pub(crate) outputs: Array2<F>,
     /// `batch × target width`.
     pub(crate) targets: Array2<F>,
     /// ∂(unweighted loss)/∂outputs.
     pub(crate) delta: Array2<F>,
+    /// In an ensemble, what the outputs mean, `(batch · members) × prediction width`, after a forward pass to predict.
+    pub(super) predictions: Array2<F>,
     /// In a network with products: the weighted delta plus what products add to it. Otherwise empty.
     pub(crate) seed: Array2<F>,
     /// The weights of the labels, where the table has some for this task; otherwise empty.
@@ -108,18 +112,19 @@ pub(crate) struct Examples<F> {
 
 impl<F: Scalar> Trace<F> {
     pub(super) fn new(shape: &Arc<TraceShape>, batch_size: usize) -> Self {
-        let TraceShape { activations, widths } = &**shape;
-        let matrix = |width| Array2::zeros((batch_size, width));
-        let tasks = widths.iter().map(|&(outputs, targets)| TaskTrace {
-            outputs: matrix(outputs),
-            targets: matrix(targets),
-            delta: matrix(outputs),
-            seed: matrix(0),
+        let &TraceShape { ref activations, ref widths, members } = &**shape;
+        let rows = batch_size.checked_mul(members).expect("rows that can be counted");
+        let tasks = widths.iter().map(|&(outputs, targets, predictions)| TaskTrace {
+            outputs: Array2::zeros((rows, outputs)),
+            targets: Array2::zeros((batch_size, targets)),
+            delta: Array2::zeros((rows, outputs)),
+            predictions: Array2::zeros((if members > 1 { rows } else { 0 }, predictions)),
+            seed: Array2::zeros((rows, 0)),
             weights: Vec::new(),
         });
         Self {
             shape: Arc::clone(shape),
-            chunks: Chunks::new(activations, batch_size),
+            chunks: Chunks::new(activations, rows, members),
             tasks: tasks.collect(),
             examples: Examples {
                 n: 0,
@@ -186,20 +191,34 @@ impl<F: Scalar> Trace<F> {
         self.examples.n
     }
 
-    /// The outputs of a task, `batch × output width`, after the forward pass.
+    /// How many rows the network works on: those of the batch, once for each member of an ensemble.
+    pub(super) fn n_member_rows(&self) -> usize {
+        self.examples.n * self.shape.members
+    }
+
+    /// The outputs of a task, `batch × output width`, after the forward pass. In an
+    /// [ensemble](crate::ModelBuilder::batch_ensemble) of k members, there are k times as many rows, and row n k + m has the
+    /// outputs of member m for row n.
     ///
     /// # Panics
     /// If there is no such task.
     pub fn outputs(&self, task: usize) -> ArrayView2<'_, F> {
-        rows(&self.tasks[task].outputs, self.examples.n)
+        rows(&self.tasks[task].outputs, self.n_member_rows())
     }
 
-    /// The derivative of a task's unweighted loss with respect to its outputs, `batch × output width`.
+    /// The derivative of a task's unweighted loss with respect to its [outputs](Self::outputs), of their shape.
     ///
     /// # Panics
     /// If there is no such task.
     pub fn delta(&self, task: usize) -> ArrayView2<'_, F> {
-        rows(&self.tasks[task].delta, self.examples.n)
+        rows(&self.tasks[task].delta, self.n_member_rows())
+    }
+
+    /// What the outputs of a task mean, for each member of an ensemble: rows as those of the outputs. It is known after
+    /// a forward pass to predict.
+    pub(crate) fn member_predictions(&self, task: usize) -> Option<ArrayView2<'_, F>> {
+        let is_known = self.mode == Mode::Predict && self.shape.members > 1;
+        is_known.then(|| rows(&self.tasks[task].predictions, self.n_member_rows()))
     }
 
     /// The labels that a task's loss compares the outputs with, `batch × target width`. They are standardised
@@ -302,7 +321,7 @@ impl<F: Scalar> Trace<F> {
     pub fn begin(&mut self, n_rows: usize) {
         let capacity = self.examples.capacity;
         assert!(n_rows <= capacity, "a batch of {n_rows} rows in a trace for at most {capacity}");
-        self.chunks.set_rows(n_rows);
+        self.chunks.set_rows(n_rows * self.shape.members);
         self.examples.n = n_rows;
         (self.examples.has_weights, self.examples.has_groups) = (false, false);
         self.examples.has_label_weights = false;

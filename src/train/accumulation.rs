@@ -64,7 +64,8 @@ impl<F: Scalar> Accumulation<F> {
         let mut first_row = 0;
         for part in parts(batch, rows_at_once, keeps_groups) {
             model.label_totals(&part, trace, &mut self.of_part)?;
-            let pass = model.pass(Mode::Train).with_draw(draw.from_row(first_row));
+            let draw = draw.from_row(first_row * model.network().members());
+            let pass = model.pass(Mode::Train).with_draw(draw);
             model.forward_at(&pass, &part, trace)?;
             first_row += part.n_rows();
             check_losses(trace.losses(), history)?;

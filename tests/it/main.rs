@@ -3,6 +3,7 @@
 
 mod allocations;
 mod balancers;
+mod batch_ensemble;
 mod batch_norm;
 mod book;
 mod calibration;

@@ -248,6 +248,8 @@ impl<F: Scalar> Case<F> {
             builder = builder.standardize();
         }
         let builder = builder.seed(rng.random());
+        let members = if rng.random_range(0..6) == 0 { rng.random_range(2..5) } else { 1 };
+        let builder = builder.batch_ensemble(members);
         let data = Self::table(rng, n_features, &labels, categories)?;
         let validation = if rng.random_bool(0.5) {
             Some(Self::table(rng, n_features, &labels, categories)?)

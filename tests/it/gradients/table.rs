@@ -20,6 +20,8 @@ pub struct Row {
     pub tasks: Vec<Task>,
     pub batch: Batch,
     pub standardizes: bool,
+    /// How many members see every row: 1, but for a batch ensemble.
+    pub members: usize,
     /// The features that are indices, with their numbers of categories.
     pub index_columns: Vec<(usize, usize)>,
     /// Whether some blocks have no gradient, by nature: no label, weight 0, a saturated loss.
@@ -47,7 +49,8 @@ const PLAIN: Batch =
 impl Row {
     fn new(name: impl Into<String>, sharing: Sharing, tasks: Vec<Task>) -> Self {
         let (name, index_columns) = (name.into(), Vec::new());
-        Self { name, sharing, tasks, batch: PLAIN, standardizes: false, index_columns, allows_zero: false }
+        let (standardizes, members, allows_zero) = (false, 1, false);
+        Self { name, sharing, tasks, batch: PLAIN, standardizes, members, index_columns, allows_zero }
     }
 
     fn on(self, batch: Batch) -> Self {
@@ -66,6 +69,7 @@ impl Row {
             builder = builder.task(task.clone());
         }
         let builder = if self.standardizes { builder.standardize() } else { builder };
+        let builder = builder.batch_ensemble(self.members);
         let mut model = builder.seed(3).build::<F>().expect("valid settings");
         model.fit_scaling(data).expect("data that fit");
         let mut rng = ChaCha8Rng::seed_from_u64(17);
@@ -139,6 +143,7 @@ pub fn table() -> Vec<Row> {
     rows.extend(batches());
     rows.extend(products());
     rows.extend(alone());
+    rows.extend(ensembles());
     rows
 }
 
@@ -156,6 +161,24 @@ fn alone() -> Vec<Row> {
             batch: Batch { rows: 1, ..row.batch },
             // It may leave a rectifier's layer off, and meet a loss where it is flat.
             allows_zero: true,
+            ..row
+        })
+        .collect()
+}
+
+/// Each layer, loss and sharing form in a batch ensemble, its members on several chunks where a loss has several batches.
+fn ensembles() -> Vec<Row> {
+    let with_losses = losses().into_iter().flat_map(|loss| with_loss(loss).into_iter().take(2));
+    let rows = activations().into_iter().step_by(2).chain(layers()).chain(sharing_forms()).chain(products());
+    rows.filter(|row| row.batch.n_features < 1000)
+        // Whatever a batch of 300 rows finds, 120 rows of three members find too.
+        .chain(
+            with_losses.map(|row| Row { batch: Batch { rows: row.batch.rows.min(40), ..row.batch }, ..row }),
+        )
+        .map(|row| Row {
+            name: format!("{}, three members", row.name),
+            batch: Batch { rows: row.batch.rows.min(60), ..row.batch },
+            members: 3,
             ..row
         })
         .collect()

@@ -1,0 +1,325 @@
+//! The dense layers of an ensemble that is one network.
+//!
+//! The k members of a [batch ensemble](crate::ModelBuilder::batch_ensemble) see every row of a batch, so that a batch of
+//! B rows is one of k B rows inside the network: row n k + m is member m's copy of row n. A layer that knows nothing of
+//! members treats all of these rows alike, and so all members share its parameters. A dense layer is where they
+//! differ: they share its weights, but each scales what it reads and what it writes, and has biases of its own. That is
+//! a matrix of weights for each member that differs from the others by a factor of rank one:
+//!
+//! ```text
+//! W_m = W ∘ r_mᵀ s_m                  W: in × out; r: k × in, s and b: k × out, of which row m is member m's
+//!
+//! forward     u = x ∘ r_m            in the rows of member m
+//!             v = u W                of all k B rows, one product
+//!             z = v ∘ s_m + b_m
+//!             y = φ(z)
+//!
+//! backward    dz = dy ∘ φ′(z)
+//!             dv = dz ∘ s_m
+//!             du = dv Wᵀ              (propagate)
+//!             dx = du ∘ r_m
+//!             dW = uᵀ dv              over all k B rows (gradient)
+//!             dr_m = Σ x ∘ du         over the rows of member m
+//!             ds_m = Σ v ∘ dz
+//!             db_m = Σ dz
+//! ```
+//! Why: r and s are factors of columns in the rows of one member, as those of [`Scale`](super::Scale), with a dense layer
+//! between them; so the three derivatives follow one another. All rows go through the same W, so its gradient sums over
+//! all of them.
+//!
+//! The first values make the members differ, and only just: where a layer reads what is the same for all members, r is 1
+//! or −1 at random, elsewhere it is 1, and so is s. Sources: Y. Wen, D. Tran and J. Ba, "BatchEnsemble",
+//! ICLR 2020; for the first values, and for heads that share nothing, Y. Gorishniy, A. Kotelnikov and A. Babenko, "TabM",
+//! ICLR 2025.
+//!
+//! The last layer of a head shares no weights: each member has a W_m of its own, `in × out`,
+//! ```text
+//! forward     y = x W_m + b_m         in the rows of member m
+//! backward    dx = dy W_mᵀ            dW_m = xᵀ dy, db_m = 1ᵀ dy over the rows of member m
+//! ```
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
+
+use super::{Activation, BuildContext, BuiltLayer, Pass, Propagation};
+use crate::arena::{ActivationBlock, Arena, Chunk};
+use crate::kernel::{self, Accumulate};
+use crate::{Block, Init, Scalar};
+
+/// What a dense layer of an ensemble is built from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EnsembleSettings {
+    pub(super) members: usize,
+    pub(super) width: usize,
+    pub(super) activation: Activation,
+    pub(super) weight_init: Init,
+    pub(super) bias_init: Init,
+}
+
+/// Weights for all members, scales and biases for each.
+#[derive(Debug)]
+pub(super) struct BuiltEnsemble {
+    members: usize,
+    activation: Activation,
+    weight: Block,
+    /// r, s and b.
+    input_scale: Block,
+    output_scale: Block,
+    bias: Block,
+    input: ActivationBlock,
+    /// u and v.
+    scaled: ActivationBlock,
+    product: ActivationBlock,
+    /// z, kept only where φ′ cannot be had from y.
+    pre_activation: Option<ActivationBlock>,
+    output: ActivationBlock,
+}
+
+impl BuiltEnsemble {
+    pub(super) fn build(settings: EnsembleSettings, context: &mut BuildContext<'_>) -> Self {
+        let EnsembleSettings { members, width, activation, weight_init, bias_init } = settings;
+        let (input, ones) = (context.input(), Init::Constant(1.0));
+        let signs = if context.reads_same_for_members() { Init::Signs } else { ones };
+        let weight = context.parameter("weight", input.width(), width, weight_init);
+        let input_scale = context.parameter("input_scale", members, input.width(), signs);
+        let output_scale = context.parameter("output_scale", members, width, ones);
+        let bias = context.repeated_parameter("bias", members, (1, width), bias_init);
+        Self {
+            members,
+            activation,
+            weight,
+            input_scale,
+            output_scale,
+            bias,
+            input,
+            scaled: context.activations(input.width()),
+            product: context.activations(width),
+            pre_activation: activation.needs_input().then(|| context.activations(width)),
+            output: context.activations(width),
+        }
+    }
+
+    /// The parameters of each member, and the blocks whose column products are their gradients; of the bias, column sums.
+    fn scales(&self) -> [(Block, ActivationBlock, ActivationBlock); 2] {
+        [(self.input_scale, self.input, self.scaled), (self.output_scale, self.product, self.output)]
+    }
+}
+
+impl BuiltEnsemble {
+    /// z from v.
+    fn scale_and_shift<F: Scalar>(&self, theta: &[F], v: ArrayView2<'_, F>, mut z: ArrayViewMut2<'_, F>) {
+        let width = self.output.width();
+        let of = |block: Block| theta[block.range()].chunks_exact(width);
+        for (m, (s, b)) in of(self.output_scale).zip(of(self.bias)).enumerate() {
+            let (v, z) = (of_member(v, m, self.members), of_member_mut(&mut z, m, self.members));
+            kernel::scale_columns(v, s, Accumulate::Bias(b), z);
+        }
+    }
+}
+
+/// The rows of one member among those of all.
+fn of_member<F>(mut rows: ArrayView2<'_, F>, m: usize, members: usize) -> ArrayView2<'_, F> {
+    rows.slice_axis_inplace(Axis(0), Slice::new(m as isize, None, members as isize));
+    rows
+}
+
+fn of_member_mut<'a, F>(
+    rows: &'a mut ArrayViewMut2<'_, F>,
+    m: usize,
+    members: usize,
+) -> ArrayViewMut2<'a, F> {
+    rows.slice_axis_mut(Axis(0), Slice::new(m as isize, None, members as isize))
+}
+
+/// In the rows of member m: `c ← start + a ∘ factors[m]`.
+fn scale_members<F: Scalar>(
+    a: ArrayView2<'_, F>,
+    factors: ArrayView2<'_, F>,
+    start: Accumulate<&[F]>,
+    mut c: ArrayViewMut2<'_, F>,
+) {
+    let members = factors.nrows();
+    for (m, factors) in factors.rows().into_iter().enumerate() {
+        let factors = factors.to_slice().expect("rows are contiguous");
+        kernel::scale_columns(of_member(a, m, members), factors, start, of_member_mut(&mut c, m, members));
+    }
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
+    fn output(&self) -> ActivationBlock {
+        self.output
+    }
+
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        let (x, u) = values.pair((self.input, 0..1), (self.scaled, 0..1));
+        scale_members(x, self.input_scale.of(pass.theta), Accumulate::Write, u);
+        let (u, v) = values.pair((self.scaled, 0..1), (self.product, 0..1));
+        kernel::product(u, self.weight.of(pass.theta), Accumulate::Write, v);
+        let z = self.pre_activation.unwrap_or(self.output);
+        let (v, z_out) = values.pair((self.product, 0..1), (z, 0..1));
+        self.scale_and_shift(pass.theta, v, z_out);
+        match self.pre_activation {
+            None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
+            Some(z) => {
+                let (z, y) = values.padded_pair(z, self.output);
+                self.activation.apply(z, y);
+            }
+        }
+    }
+
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let kept = values.padded(self.pre_activation.unwrap_or(self.output), 0..1);
+        for lane in 0..to.lanes {
+            self.activation.multiply_derivative(kept, deltas.padded_mut(self.output, lane..lane + 1));
+        }
+        // Each lane has all members of its rows, so that the members take turns from one lane to the next too.
+        let all = 0..to.lanes;
+        let (dz, dv) = deltas.pair((self.output, all.clone()), (self.product, all.clone()));
+        scale_members(dz, self.output_scale.of(pass.theta), Accumulate::Write, dv);
+        let (dv, du) = deltas.pair((self.product, all.clone()), (self.scaled, all.clone()));
+        kernel::product(dv, self.weight.of(pass.theta).reversed_axes(), Accumulate::Write, du);
+        let Some((lanes, start)) = to.target() else { return };
+        let (du, dx) = deltas.pair((self.scaled, all), (self.input, lanes));
+        scale_members(du, self.input_scale.of(pass.theta), start, dx);
+    }
+
+    fn pieces(&self) -> Vec<Range<usize>> {
+        let weights = self.weight.range();
+        let (inputs, outputs) = self.weight.shape();
+        let rows = inputs.div_ceil(weights.len().div_ceil(PIECE).max(1)).max(1);
+        let mut pieces: Vec<_> = (0..inputs)
+            .step_by(rows)
+            .map(|first| weights.start + first * outputs..weights.start + inputs.min(first + rows) * outputs)
+            .collect();
+        pieces.extend([self.input_scale, self.output_scale, self.bias].map(|block| block.range()));
+        pieces
+    }
+
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+        let lane = lane..lane + 1;
+        let (mut start, outputs) = (Accumulate::Write, self.weight.shape().1);
+        if piece.start < self.weight.range().end {
+            let (first, rows) = ((piece.start - self.weight.range().start) / outputs, piece.len() / outputs);
+            for chunk in chunks {
+                let u = chunk.values.columns(self.scaled, first..first + rows);
+                let dv = chunk.deltas.lanes_of(self.product, lane.clone());
+                kernel::product(u.t(), dv, start, kernel::matrix_mut(gradient, rows, outputs, outputs));
+                start = Accumulate::Add;
+            }
+            return;
+        }
+        let scale = self.scales().into_iter().find(|(block, ..)| block.range() == piece);
+        let width = piece.len() / self.members;
+        for chunk in chunks {
+            for (m, sums) in gradient.chunks_exact_mut(width).enumerate() {
+                let rows = |rows| of_member(rows, m, self.members);
+                match scale {
+                    Some((_, read, written)) => {
+                        let delta = rows(chunk.deltas.lanes_of(written, lane.clone()));
+                        kernel::column_products(rows(chunk.values.get(read)), delta, start, sums);
+                    }
+                    None => {
+                        let dz = rows(chunk.deltas.lanes_of(self.output, lane.clone()));
+                        kernel::column_sums(dz, start, sums);
+                    }
+                }
+            }
+            start = Accumulate::Add;
+        }
+    }
+
+    fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {
+        if self.activation != Activation::Relu {
+            return self.activation.branches(values.get(self.pre_activation.unwrap_or(self.output)), record);
+        }
+        let v = values.get(self.product);
+        let mut z = Array2::zeros(v.dim());
+        self.scale_and_shift(pass.theta, v, z.view_mut());
+        self.activation.branches(z.view(), record);
+    }
+}
+
+/// The most weights in a piece of θ, up to rounding.
+const PIECE: usize = 1 << 16;
+
+/// A linear layer for each member, which share nothing.
+#[derive(Debug)]
+pub(super) struct BuiltApart {
+    members: usize,
+    /// `(members · in) × out`, one member's below the other's.
+    weight: Block,
+    bias: Block,
+    input: ActivationBlock,
+    output: ActivationBlock,
+}
+
+impl BuiltApart {
+    pub(super) fn build(settings: EnsembleSettings, context: &mut BuildContext<'_>) -> Self {
+        let EnsembleSettings { members, width, activation, weight_init, bias_init } = settings;
+        assert_eq!(activation, Activation::Identity, "a layer for each member is linear");
+        let input = context.input();
+        Self {
+            members,
+            weight: context.repeated_parameter("weight", members, (input.width(), width), weight_init),
+            bias: context.repeated_parameter("bias", members, (1, width), bias_init),
+            input,
+            output: context.activations(width),
+        }
+    }
+
+    /// W_m, of θ.
+    fn weight<'t, F: Scalar>(&self, theta: &'t [F], m: usize) -> ArrayView2<'t, F> {
+        let (inputs, outputs) = (self.input.width(), self.output.width());
+        kernel::matrix(&theta[self.weight.range()][m * inputs * outputs..], inputs, outputs, outputs)
+    }
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltApart {
+    fn output(&self) -> ActivationBlock {
+        self.output
+    }
+
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
+        for (m, bias) in pass.theta[self.bias.range()].chunks_exact(self.output.width()).enumerate() {
+            let y = of_member_mut(&mut y, m, self.members);
+            let x = of_member(x, m, self.members);
+            kernel::product(x, self.weight(pass.theta, m), Accumulate::Bias(bias), y);
+        }
+    }
+
+    fn propagate(&self, pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        let Some((lanes, start)) = to.target() else { return };
+        let (dy, mut dx) = deltas.pair((self.output, 0..to.lanes), (self.input, lanes));
+        for m in 0..self.members {
+            let dx = of_member_mut(&mut dx, m, self.members);
+            let weight = self.weight(pass.theta, m).reversed_axes();
+            kernel::product(of_member(dy, m, self.members), weight, start, dx);
+        }
+    }
+
+    fn pieces(&self) -> Vec<Range<usize>> {
+        vec![self.weight.range(), self.bias.range()]
+    }
+
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+        let (inputs, outputs) = (self.input.width(), self.output.width());
+        let mut start = Accumulate::Write;
+        for chunk in chunks {
+            let x = chunk.values.get(self.input);
+            let dy = chunk.deltas.lanes_of(self.output, lane..lane + 1);
+            for (m, part) in gradient.chunks_exact_mut(piece.len() / self.members).enumerate() {
+                let dy = of_member(dy, m, self.members);
+                match piece == self.bias.range() {
+                    true => kernel::column_sums(dy, start, part),
+                    false => {
+                        let dw = kernel::matrix_mut(part, inputs, outputs, outputs);
+                        kernel::product(of_member(x, m, self.members).reversed_axes(), dy, start, dw);
+                    }
+                }
+            }
+            start = Accumulate::Add;
+        }
+    }
+}
