@@ -427,7 +427,7 @@ impl Loss {
     /// The loss over one scalar type.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if a setting is outside its range.
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting is outside its range.
     pub fn build<F: Scalar>(&self) -> Result<Box<dyn LossFunction<F>>> {
         F::loss(self)
     }
