@@ -33,9 +33,8 @@ impl fmt::Display for Report {
         }
         let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
         write!(f, "total loss {total}")?;
-        if let (over, of) = self.n_in_total
-            && over < of
-        {
+        let (over, of) = self.n_in_total;
+        if over < of {
             write!(f, " over {over} of {of} tasks")?;
         }
         write!(f, " on {} rows", self.n_rows)?;

@@ -1,0 +1,82 @@
+//! A step of a batch ensemble of 32 members beside a step of each of 32 separate networks, in one run.
+//!
+//! Both multiply the same rows with weights of the same shape. An ensemble saves what a network does once for a step:
+//! gathering, the optimiser's pass over the weights, the calls. What it pays is that each member's factors and head are
+//! applied to a few rows of a chunk at a time; so far that is often more than what it saves.
+//!
+//! ```text
+//! cargo bench --bench ensembles
+//! ```
+
+use std::time::Instant;
+
+use ndarray::Array2;
+use polytask::ModelBuilder;
+use polytask::prelude::*;
+use polytask::train::{Run, Workspace};
+
+const MEMBERS: usize = 32;
+
+/// A training that is stepped by hand.
+struct Training {
+    model: Model<f32>,
+    run: Run<f32>,
+    workspace: Workspace<f32>,
+}
+
+impl Training {
+    fn new(builder: &ModelBuilder, data: &Dataset<f32>, batch: usize) -> polytask::Result<Self> {
+        let model = builder.build::<f32>()?;
+        let trainer = Trainer::new(Adam::new(1e-3)).batch_size(batch).steps(u64::MAX).threads(1);
+        let run = trainer.start(&model, data)?;
+        let workspace = run.workspace(&model, None);
+        Ok(Self { model, run, workspace })
+    }
+
+    fn step(&mut self, data: &Dataset<f32>) -> polytask::Result<()> {
+        self.run.step(&mut self.model, data, &mut self.workspace).map(drop)
+    }
+}
+
+/// Microseconds of `n` calls, by call.
+fn microseconds(n: usize, mut step: impl FnMut() -> polytask::Result<()>) -> polytask::Result<f64> {
+    let begin = Instant::now();
+    for _ in 0..n {
+        step()?;
+    }
+    Ok(begin.elapsed().as_secs_f64() * 1e6 / n as f64)
+}
+
+fn main() -> polytask::Result<()> {
+    println!(
+        "{:>8} {:>6} {:>6} {:>14} {:>16} {:>7}",
+        "features", "width", "batch", "ensemble (µs)", "32 networks (µs)", "share"
+    );
+    for (n_features, width, batch) in
+        [(10, 10, 8), (10, 10, 32), (64, 64, 8), (64, 64, 32), (64, 64, 256), (64, 256, 32), (64, 256, 256)]
+    {
+        let x =
+            Array2::from_shape_fn((2048, n_features), |(i, j)| ((i * n_features + j) as f32 * 0.37).sin());
+        let y = Array2::from_shape_fn((2048, 2), |(i, k)| x[[i, k]] * x[[i, k + 1]]);
+        let data = Dataset::new(x, y)?;
+        let layers = [Layer::dense(width, Activation::Relu), Layer::dense(width, Activation::Relu)];
+        let builder = Model::builder(n_features).trunk(layers);
+        let builder = builder.task(Task::regression("y0")).task(Task::regression("y1"));
+        let mut ensemble = Training::new(&builder.clone().batch_ensemble(MEMBERS), &data, batch)?;
+        let seeds = (0..MEMBERS as u64).map(|seed| Training::new(&builder.clone().seed(seed), &data, batch));
+        let mut networks = seeds.collect::<polytask::Result<Vec<_>>>()?;
+        let n = (4_000_000 / (width * width * batch)).clamp(3, 300);
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..7 {
+            let times = [
+                microseconds(n, || ensemble.step(&data))?,
+                microseconds(n, || networks.iter_mut().try_for_each(|network| network.step(&data)))?,
+            ];
+            best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
+        }
+        let [ensemble, networks] = best;
+        let share = ensemble / networks;
+        println!("{n_features:>8} {width:>6} {batch:>6} {ensemble:>14.0} {networks:>16.0} {share:>7.2}");
+    }
+    Ok(())
+}
