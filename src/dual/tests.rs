@@ -167,8 +167,9 @@ fn every_loss_has_a_row() {
 /// Two target columns of nine rows in two groups, with gaps and weights; outputs of ordinary size and of ±1000.
 #[test]
 fn losses_and_their_deltas() {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
     for (loss, label) in losses() {
+        // Anew for each, so that another row of the list changes none of the others.
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
         let (by_hand, twin) = (loss.build::<f64>().unwrap(), loss.build::<Dual>().unwrap());
         let mut targets = Array2::from_shape_fn((9, 2), |_| label(rng.random_range(0..5)));
         for gap in [[2, 0], [5, 0], [5, 1]] {
