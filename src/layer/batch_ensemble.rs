@@ -42,6 +42,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
+use super::activated::{activate, multiply_derivative};
 use super::{Activation, BuildContext, BuiltLayer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate};
@@ -159,20 +160,12 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
         let z = self.pre_activation.unwrap_or(self.output);
         let (v, z_out) = values.pair((self.product, 0..1), (z, 0..1));
         self.scale_and_shift(pass.theta, v, z_out);
-        match self.pre_activation {
-            None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
-            Some(z) => {
-                let (z, y) = values.padded_pair(z, self.output);
-                self.activation.apply(z, y);
-            }
-        }
+        activate(self.activation, values, self.pre_activation, self.output);
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-        let kept = values.padded(self.pre_activation.unwrap_or(self.output), 0..1);
-        for lane in 0..to.lanes {
-            self.activation.multiply_derivative(kept, deltas.padded_mut(self.output, lane..lane + 1));
-        }
+        let kept = self.pre_activation.unwrap_or(self.output);
+        multiply_derivative(self.activation, (values, kept), (deltas, self.output), to.lanes);
         // Each lane has all members of its rows, so that the members take turns from one lane to the next too.
         let all = 0..to.lanes;
         let (dz, dv) = deltas.pair((self.output, all.clone()), (self.product, all.clone()));

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
+use super::activated::{activate, multiply_derivative};
 use super::batch_ensemble::{BuiltApart, BuiltEnsemble, EnsembleSettings};
 use super::{Activation, Affine, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
@@ -154,21 +155,14 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
             let (x, z_out) = values.pair((self.input, 0..1), (z, 0..1));
             kernel::product_then(x, self.weight.of(pass.theta), Accumulate::Bias(bias), epilogue, z_out);
         }
-        match self.pre_activation {
-            None if epilogue != Epilogue::None => {}
-            None => self.activation.apply_in_place(values.padded_mut(z, 0..1)),
-            Some(z) => {
-                let (z, y) = values.padded_pair(z, self.output);
-                self.activation.apply(z, y);
-            }
+        if epilogue == Epilogue::None {
+            activate(self.activation, values, self.pre_activation, self.output);
         }
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-        let kept = values.padded(self.pre_activation.unwrap_or(self.output), 0..1);
-        for lane in 0..to.lanes {
-            self.activation.multiply_derivative(kept, deltas.padded_mut(self.output, lane..lane + 1));
-        }
+        let kept = self.pre_activation.unwrap_or(self.output);
+        multiply_derivative(self.activation, (values, kept), (deltas, self.output), to.lanes);
         let Some((lanes, start)) = to.target() else { return };
         let (dz, dx) = deltas.pair((self.output, 0..to.lanes), (self.input, lanes));
         kernel::product(dz, self.weight.of(pass.theta).reversed_axes(), start, dx);

@@ -80,6 +80,7 @@
 //! # Ok::<(), polytask::Error>(())
 //! ```
 
+mod activated;
 mod activation;
 mod batch_ensemble;
 mod batch_norm;

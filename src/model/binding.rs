@@ -9,6 +9,8 @@ use super::{Model, Warning};
 use crate::arena::RowsMut;
 use crate::data::names::listed;
 use crate::data::{Batch, Dataset};
+#[cfg(feature = "persist")]
+use crate::data::{Names, names};
 use crate::kernel;
 use crate::loss::Loss;
 use crate::{Error, ErrorKind, Result, Scalar, Trace};
@@ -208,12 +210,9 @@ impl<F: Scalar> Model<F> {
 
     /// The names of the columns that parameters from a file are about, which are called `stored` there.
     #[cfg(feature = "persist")]
-    pub(super) fn names_with(
-        &self,
-        stored: Option<crate::data::Names>,
-    ) -> Result<Option<Arc<crate::data::Names>>> {
+    pub(super) fn names_with(&self, stored: Option<Names>) -> Result<Option<Arc<Names>>> {
         let Some(stored) = stored else { return Ok(self.names.clone()) };
-        crate::data::names::check("names of features", &stored.features, self.n_features())?;
+        names::check("names of features", &stored.features, self.n_features())?;
         match &self.names {
             Some(own) if own.features == stored.features || !stored.has_feature_names() => {
                 Ok(Some(Arc::clone(own)))

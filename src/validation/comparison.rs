@@ -150,9 +150,14 @@ pub enum Verdict {
     Undefined,
 }
 
+impl Default for Comparison {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Comparison {
     /// Compares with intervals of 95 %, by each task's first metric, and asks for better or worse alone.
-    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self { level: 0.95, margin: None, metric: None }
     }

@@ -278,7 +278,7 @@ def dselect_k(n, k, width, entropy):
 
 
 def adatt(*levels):
-    """Levels of so many experts for each task: the paper's form without shared experts."""
+    """Levels, each with a number of experts per task: the paper's form without shared experts."""
     def network(p, x):
         streams = {task: x for task in TASKS}
         for l, n in enumerate(levels):

@@ -10,14 +10,10 @@ use polytask::optim::Adam;
 use polytask::{Activation, ErrorKind, Layer, Model, ModelBuilder, Result, Scalar, Sharing, Task, Trainer};
 use serde_json::Value;
 
+use crate::layers::{matrix, take_parameters};
+
 /// Sums of a few hundred products in another order, each rounded in f64, and the last digits of exponentials.
 const TOLERANCE: f64 = 1e-10;
-
-fn matrix(value: &Value) -> Array2<f64> {
-    let rows = value.as_array().expect("rows");
-    let n = rows[0].as_array().map_or(0, Vec::len);
-    Array2::from_shape_fn((rows.len(), n), |(i, j)| rows[i][j].as_f64().expect("a number"))
-}
 
 #[track_caller]
 fn assert_near<'a>(
@@ -63,15 +59,8 @@ fn outputs_losses_predictions_and_gradients_agree_with_pytorch() {
     for case in cases {
         let name = case["case"].as_str().expect("a name");
         let mut model = twin(name).build::<f64>().expect("valid settings");
+        take_parameters(case, &mut model);
         let layout = model.network().layout().clone();
-        let parameters = case["parameters"].as_object().expect("named blocks");
-        assert_eq!(layout.blocks().len(), parameters.len(), "{name}: {:?}", parameters.keys());
-        for (block, numbers) in parameters {
-            let address = layout.block(block).unwrap_or_else(|| panic!("{name}: no {block}"));
-            let numbers = matrix(numbers);
-            assert_eq!(address.shape(), numbers.dim(), "{name}: {block}");
-            address.of_mut(model.parameters_mut()).assign(&numbers);
-        }
         let (x, y) = (matrix(&case["features"]), matrix(&case["targets"]));
         let rows = x.nrows();
         let data = Dataset::new(x, y).and_then(|data| data.with_target_names(["a", "b"])).expect("a table");

@@ -1,5 +1,5 @@
 //! Contenders on the same folds: the numbers are those of the formulas, claims are seldom false, and what is undefined or
-//! cannot be compared is said.
+//! cannot be compared is reported.
 
 use ndarray::{Array2, array};
 use polytask::data::Fold;

@@ -17,7 +17,7 @@ fn recorded() -> Vec<Value> {
     file["cases"].as_array().expect("a list").clone()
 }
 
-fn matrix(value: &Value) -> Array2<f64> {
+pub(crate) fn matrix(value: &Value) -> Array2<f64> {
     let rows = value.as_array().expect("rows");
     let n = rows[0].as_array().map_or(0, Vec::len);
     Array2::from_shape_fn((rows.len(), n), |(i, j)| rows[i][j].as_f64().expect("a number"))
@@ -35,19 +35,26 @@ fn assert_near(found: impl IntoIterator<Item = f64>, expected: &Array2<f64>, pla
     }
 }
 
-fn compare(case: &Value, sharing: Sharing) {
+/// Gives the model the parameters of a recorded case, which are those of all its blocks.
+pub(crate) fn take_parameters(case: &Value, model: &mut Model<f64>) {
     let name = case["case"].as_str().expect("a name");
-    let builder = Model::builder(4).sharing(sharing).task(Task::regression("a").weight(0.7));
-    let mut model = builder.task(Task::regression("b").weight(1.3)).build::<f64>().expect("valid settings");
     let parameters = case["parameters"].as_object().expect("named blocks");
     let layout = model.network().layout().clone();
-    assert_eq!(layout.blocks().len(), parameters.len(), "{name}: {parameters:?}");
+    assert_eq!(layout.blocks().len(), parameters.len(), "{name}: {:?}", parameters.keys());
     for (block, numbers) in parameters {
         let address = layout.block(block).unwrap_or_else(|| panic!("{name}: no {block}"));
         let numbers = matrix(numbers);
         assert_eq!(address.shape(), numbers.dim(), "{name}: {block}");
         address.of_mut(model.parameters_mut()).assign(&numbers);
     }
+}
+
+fn compare(case: &Value, sharing: Sharing) {
+    let name = case["case"].as_str().expect("a name");
+    let builder = Model::builder(4).sharing(sharing).task(Task::regression("a").weight(0.7));
+    let mut model = builder.task(Task::regression("b").weight(1.3)).build::<f64>().expect("valid settings");
+    take_parameters(case, &mut model);
+    let layout = model.network().layout().clone();
     let (x, y) = (matrix(&case["features"]), matrix(&case["targets"]));
     let rows = x.nrows();
     let data = Dataset::new(x, y).and_then(|data| data.with_target_names(["a", "b"])).expect("a table");

@@ -16,6 +16,9 @@ fn no_instruction_is_a_call() {
         eprintln!("SKIPPED: the table of symbols is read in ELF files of x86-64 Linux only");
         return;
     }
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the crate's manifest");
+    assert!(!manifest.contains("[profile.release"), "the default profile is to be the crate's own");
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     // Neither the flags nor the profile of whoever runs the tests.
     let ours = |name: &str| {
