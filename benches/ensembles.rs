@@ -1,8 +1,9 @@
 //! A step of a batch ensemble of 32 members beside a step of each of 32 separate networks, in one run.
 //!
-//! Both multiply the same rows with weights of the same shape. An ensemble saves what a network does once for a step:
-//! gathering, the optimiser's pass over the weights, the calls. What it pays is that each member's factors and head are
-//! applied to a few rows of a chunk at a time; so far that is often more than what it saves.
+//! An ensemble multiplies as many rows with weights of the same shape as the networks do; so it saves only what a network
+//! does once for a step: the optimiser's pass over the weights, gathering, the calls. It pays for factors and
+//! biases of each member, and for activations of 32 times as many rows, which leave the caches. The bound is the time of
+//! one plain network on as many rows: an ensemble without factors and with one head for all.
 //!
 //! ```text
 //! cargo bench --bench ensembles
@@ -49,8 +50,8 @@ fn microseconds(n: usize, mut step: impl FnMut() -> polytask::Result<()>) -> pol
 
 fn main() -> polytask::Result<()> {
     println!(
-        "{:>8} {:>6} {:>6} {:>14} {:>16} {:>7}",
-        "features", "width", "batch", "ensemble (µs)", "32 networks (µs)", "share"
+        "{:>8} {:>6} {:>6} {:>14} {:>16} {:>7} {:>10} {:>7}",
+        "features", "width", "batch", "ensemble (µs)", "32 networks (µs)", "share", "bound (µs)", "share"
     );
     for (n_features, width, batch) in
         [(10, 10, 8), (10, 10, 32), (64, 64, 8), (64, 64, 32), (64, 64, 256), (64, 256, 32), (64, 256, 256)]
@@ -65,18 +66,23 @@ fn main() -> polytask::Result<()> {
         let mut ensemble = Training::new(&builder.clone().batch_ensemble(MEMBERS), &data, batch)?;
         let seeds = (0..MEMBERS as u64).map(|seed| Training::new(&builder.clone().seed(seed), &data, batch));
         let mut networks = seeds.collect::<polytask::Result<Vec<_>>>()?;
+        let rows = data.select(&(0..2048 * MEMBERS).map(|i| i % 2048).collect::<Vec<_>>());
+        let mut bound = Training::new(&builder, &rows, batch * MEMBERS)?;
         let n = (4_000_000 / (width * width * batch)).clamp(3, 300);
-        let mut best = [f64::INFINITY; 2];
+        let mut best = [f64::INFINITY; 3];
         for _ in 0..7 {
             let times = [
                 microseconds(n, || ensemble.step(&data))?,
                 microseconds(n, || networks.iter_mut().try_for_each(|network| network.step(&data)))?,
+                microseconds(n, || bound.step(&rows))?,
             ];
             best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
         }
-        let [ensemble, networks] = best;
-        let share = ensemble / networks;
-        println!("{n_features:>8} {width:>6} {batch:>6} {ensemble:>14.0} {networks:>16.0} {share:>7.2}");
+        let [ensemble, networks, bound] = best;
+        let (share, least) = (ensemble / networks, bound / networks);
+        println!(
+            "{n_features:>8} {width:>6} {batch:>6} {ensemble:>14.0} {networks:>16.0} {share:>7.2} {bound:>10.0} {least:>7.2}"
+        );
     }
     Ok(())
 }

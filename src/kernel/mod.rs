@@ -9,6 +9,7 @@ mod gemm;
 mod gemv;
 mod gevm;
 mod gramian;
+mod in_turn;
 mod jobs;
 mod native;
 mod product;
@@ -28,6 +29,9 @@ pub(crate) use aligned::Aligned;
 pub use gemm::{Accumulate, Epilogue};
 pub(crate) use gemv::dot_chains;
 pub(crate) use gramian::{add_gramian, combine_rows, inner_product, weighted_sum};
+pub(crate) use in_turn::{
+    linear_delta_in_turn, linear_gradient_in_turn, linear_in_turn, scale_in_turn, sums_in_turn,
+};
 pub(crate) use jobs::run_jobs;
 pub(crate) use native::Native;
 pub use product::{column_sums, product, product_then};

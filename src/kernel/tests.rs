@@ -11,8 +11,9 @@ use super::gemv::dot_chains;
 use super::product::{product_on, row_times_matrix, row_times_rows};
 use super::simd::on;
 use super::{
-    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three, matrix,
-    matrix_mut, mix_rows, product, product_then, row_products, scale_columns, sum,
+    Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three,
+    linear_delta_in_turn, linear_gradient_in_turn, linear_in_turn, matrix, matrix_mut, mix_rows, product,
+    product_then, row_products, scale_columns, scale_in_turn, sum, sums_in_turn,
 };
 use crate::Scalar;
 
@@ -468,6 +469,67 @@ fn passes_over_rows_equal_the_slow_loop() {
         let cubes = dot_of_three(&factors, &bias, &factors);
         assert!(is_sum(cubes, 0.0, &products(&x)), "{n}");
     }
+}
+
+/// Rows that are taken in turn equal those of the matrix that repeats them.
+#[test]
+fn rows_taken_in_turn_equal_the_slow_loop() {
+    let mut rng = ChaCha8Rng::seed_from_u64(14);
+    for (turns, members, n) in [(0, 3, 4), (1, 1, 1), (5, 2, 1), (3, 4, 10), (2, 3, 16), (4, 5, 129)] {
+        let m = turns * members;
+        let mut matrix = |lie| Matrix::<f64>::new(m, n, lie, || random(&mut rng));
+        let (a, b) = (matrix(Lie::PaddedRows), matrix(Lie::Rows));
+        let (a, b) = (a.view(), b.view());
+        let mut numbers = |n: usize| (0..n).map(|_| random(&mut rng)).collect::<Vec<f64>>();
+        let (w, bias, biases, dy) =
+            (numbers(members * n), numbers(members * n), numbers(members), numbers(m));
+        let was = Array2::from_shape_vec((m, n), numbers(m * n)).expect("as many");
+        let of = |numbers: &[f64], i: usize, j: usize| numbers[i % members * n + j];
+        let starts = [Accumulate::Write, Accumulate::Add, Accumulate::Bias(&bias[..])];
+
+        for (s, start) in starts.into_iter().enumerate() {
+            let begin = |i: usize, j: usize| [0.0, was[[i, j]], of(&bias, i, j)][s];
+            let mut c = was.clone();
+            scale_in_turn(a, &w, start, c.view_mut());
+            assert!(c.indexed_iter().all(|((i, j), &c)| c == a[[i, j]] * of(&w, i, j) + begin(i, j)));
+            if s < 2 {
+                let mut dx = was.clone();
+                linear_delta_in_turn(&dy, &w, start, dx.view_mut());
+                assert!(dx.indexed_iter().all(|((i, j), &dx)| dx == dy[i] * of(&w, i, j) + begin(i, j)));
+            }
+            // Sums start from numbers of their own shape.
+            let before = numbers(members * n);
+            let summed = |term: &dyn Fn(usize, usize) -> f64| {
+                let mut sums = [vec![0.0; members * n], before.clone(), bias.clone()][s].clone();
+                for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                    sums[i % members * n + j] += term(i, j);
+                }
+                sums
+            };
+            let mut sums = [0, 1, 2].map(|_| before.clone());
+            sums_in_turn(a, None, start, &mut sums[0]);
+            sums_in_turn(a, Some(b), start, &mut sums[1]);
+            linear_gradient_in_turn(a, &dy, start, &mut sums[2]);
+            let expected = [
+                summed(&|i, j| a[[i, j]]),
+                summed(&|i, j| a[[i, j]] * b[[i, j]]),
+                summed(&|i, j| a[[i, j]] * dy[i]),
+            ];
+            assert_eq!(sums, expected, "{turns} × {members} × {n}");
+        }
+        let mut y = vec![f64::NAN; m];
+        linear_in_turn(a, &w, &biases, &mut y);
+        for (i, &y) in y.iter().enumerate() {
+            let w = &w[i % members * n..][..n];
+            assert_eq!(y, biases[i % members] + dot(&a.row(i).to_vec(), w), "{turns} × {members} × {n}");
+        }
+    }
+    let (a, mut c) = (Array2::<f64>::zeros((4, 2)), Array2::zeros((4, 2)));
+    let call = std::panic::AssertUnwindSafe(|| {
+        scale_in_turn(a.view(), &[1.0; 6], Accumulate::Write, c.view_mut());
+    });
+    let message = *std::panic::catch_unwind(call).unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(message, "rows of 6 numbers taken in turn by those of (4, 2)");
 }
 
 #[test]

@@ -61,7 +61,6 @@ pub(super) struct EnsembleSettings {
 /// Weights for all members, scales and biases for each.
 #[derive(Debug)]
 pub(super) struct BuiltEnsemble {
-    members: usize,
     activation: Activation,
     weight: Block,
     /// r, s and b.
@@ -87,7 +86,6 @@ impl BuiltEnsemble {
         let output_scale = context.parameter("output_scale", members, width, ones);
         let bias = context.repeated_parameter("bias", members, (1, width), bias_init);
         Self {
-            members,
             activation,
             weight,
             input_scale,
@@ -101,21 +99,15 @@ impl BuiltEnsemble {
         }
     }
 
+    /// z from v.
+    fn scale_and_shift<F: Scalar>(&self, theta: &[F], v: ArrayView2<'_, F>, z: ArrayViewMut2<'_, F>) {
+        let bias = Accumulate::Bias(&theta[self.bias.range()]);
+        kernel::scale_in_turn(v, &theta[self.output_scale.range()], bias, z);
+    }
+
     /// The parameters of each member, and the blocks whose column products are their gradients; of the bias, column sums.
     fn scales(&self) -> [(Block, ActivationBlock, ActivationBlock); 2] {
         [(self.input_scale, self.input, self.scaled), (self.output_scale, self.product, self.output)]
-    }
-}
-
-impl BuiltEnsemble {
-    /// z from v.
-    fn scale_and_shift<F: Scalar>(&self, theta: &[F], v: ArrayView2<'_, F>, mut z: ArrayViewMut2<'_, F>) {
-        let width = self.output.width();
-        let of = |block: Block| theta[block.range()].chunks_exact(width);
-        for (m, (s, b)) in of(self.output_scale).zip(of(self.bias)).enumerate() {
-            let (v, z) = (of_member(v, m, self.members), of_member_mut(&mut z, m, self.members));
-            kernel::scale_columns(v, s, Accumulate::Bias(b), z);
-        }
     }
 }
 
@@ -133,20 +125,6 @@ fn of_member_mut<'a, F>(
     rows.slice_axis_mut(Axis(0), Slice::new(m as isize, None, members as isize))
 }
 
-/// In the rows of member m: `c ← start + a ∘ factors[m]`.
-fn scale_members<F: Scalar>(
-    a: ArrayView2<'_, F>,
-    factors: ArrayView2<'_, F>,
-    start: Accumulate<&[F]>,
-    mut c: ArrayViewMut2<'_, F>,
-) {
-    let members = factors.nrows();
-    for (m, factors) in factors.rows().into_iter().enumerate() {
-        let factors = factors.to_slice().expect("rows are contiguous");
-        kernel::scale_columns(of_member(a, m, members), factors, start, of_member_mut(&mut c, m, members));
-    }
-}
-
 impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
     fn output(&self) -> ActivationBlock {
         self.output
@@ -154,12 +132,12 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let (x, u) = values.pair((self.input, 0..1), (self.scaled, 0..1));
-        scale_members(x, self.input_scale.of(pass.theta), Accumulate::Write, u);
+        kernel::scale_in_turn(x, &pass.theta[self.input_scale.range()], Accumulate::Write, u);
         let (u, v) = values.pair((self.scaled, 0..1), (self.product, 0..1));
         kernel::product(u, self.weight.of(pass.theta), Accumulate::Write, v);
         let z = self.pre_activation.unwrap_or(self.output);
-        let (v, z_out) = values.pair((self.product, 0..1), (z, 0..1));
-        self.scale_and_shift(pass.theta, v, z_out);
+        let (v, z) = values.pair((self.product, 0..1), (z, 0..1));
+        self.scale_and_shift(pass.theta, v, z);
         activate(self.activation, values, self.pre_activation, self.output);
     }
 
@@ -169,12 +147,12 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
         // Each lane has all members of its rows, so that the members take turns from one lane to the next too.
         let all = 0..to.lanes;
         let (dz, dv) = deltas.pair((self.output, all.clone()), (self.product, all.clone()));
-        scale_members(dz, self.output_scale.of(pass.theta), Accumulate::Write, dv);
+        kernel::scale_in_turn(dz, &pass.theta[self.output_scale.range()], Accumulate::Write, dv);
         let (dv, du) = deltas.pair((self.product, all.clone()), (self.scaled, all.clone()));
         kernel::product(dv, self.weight.of(pass.theta).reversed_axes(), Accumulate::Write, du);
         let Some((lanes, start)) = to.target() else { return };
         let (du, dx) = deltas.pair((self.scaled, all), (self.input, lanes));
-        scale_members(du, self.input_scale.of(pass.theta), start, dx);
+        kernel::scale_in_turn(du, &pass.theta[self.input_scale.range()], start, dx);
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
@@ -203,20 +181,13 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
             return;
         }
         let scale = self.scales().into_iter().find(|(block, ..)| block.range() == piece);
-        let width = piece.len() / self.members;
         for chunk in chunks {
-            for (m, sums) in gradient.chunks_exact_mut(width).enumerate() {
-                let rows = |rows| of_member(rows, m, self.members);
-                match scale {
-                    Some((_, read, written)) => {
-                        let delta = rows(chunk.deltas.lanes_of(written, lane.clone()));
-                        kernel::column_products(rows(chunk.values.get(read)), delta, start, sums);
-                    }
-                    None => {
-                        let dz = rows(chunk.deltas.lanes_of(self.output, lane.clone()));
-                        kernel::column_sums(dz, start, sums);
-                    }
+            let delta = |block| chunk.deltas.lanes_of(block, lane.clone());
+            match scale {
+                Some((_, read, written)) => {
+                    kernel::sums_in_turn(delta(written), Some(chunk.values.get(read)), start, gradient)
                 }
+                None => kernel::sums_in_turn(delta(self.output), None, start, gradient),
             }
             start = Accumulate::Add;
         }
@@ -275,6 +246,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltApart {
 
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
         let (x, mut y) = values.pair((self.input, 0..1), (self.output, 0..1));
+        if self.output.width() == 1 {
+            let (weight, bias) = (&pass.theta[self.weight.range()], &pass.theta[self.bias.range()]);
+            return kernel::linear_in_turn(x, weight, bias, y.as_slice_mut().expect("one column"));
+        }
         for (m, bias) in pass.theta[self.bias.range()].chunks_exact(self.output.width()).enumerate() {
             let y = of_member_mut(&mut y, m, self.members);
             let x = of_member(x, m, self.members);
@@ -285,6 +260,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltApart {
     fn propagate(&self, pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let Some((lanes, start)) = to.target() else { return };
         let (dy, mut dx) = deltas.pair((self.output, 0..to.lanes), (self.input, lanes));
+        if self.output.width() == 1 {
+            let dy = dy.to_slice().expect("one column");
+            return kernel::linear_delta_in_turn(dy, &pass.theta[self.weight.range()], start, dx);
+        }
         for m in 0..self.members {
             let dx = of_member_mut(&mut dx, m, self.members);
             let weight = self.weight(pass.theta, m).reversed_axes();
@@ -302,14 +281,15 @@ impl<F: Scalar> BuiltLayer<F> for BuiltApart {
         for chunk in chunks {
             let x = chunk.values.get(self.input);
             let dy = chunk.deltas.lanes_of(self.output, lane..lane + 1);
-            for (m, part) in gradient.chunks_exact_mut(piece.len() / self.members).enumerate() {
-                let dy = of_member(dy, m, self.members);
-                match piece == self.bias.range() {
-                    true => kernel::column_sums(dy, start, part),
-                    false => {
-                        let dw = kernel::matrix_mut(part, inputs, outputs, outputs);
-                        kernel::product(of_member(x, m, self.members).reversed_axes(), dy, start, dw);
-                    }
+            if piece == self.bias.range() {
+                kernel::sums_in_turn(dy, None, start, gradient);
+            } else if outputs == 1 {
+                kernel::linear_gradient_in_turn(x, dy.to_slice().expect("one column"), start, gradient);
+            } else {
+                for (m, dw) in gradient.chunks_exact_mut(inputs * outputs).enumerate() {
+                    let (x, dy) = (of_member(x, m, self.members), of_member(dy, m, self.members));
+                    let dw = kernel::matrix_mut(dw, inputs, outputs, outputs);
+                    kernel::product(x.reversed_axes(), dy, start, dw);
                 }
             }
             start = Accumulate::Add;
