@@ -21,6 +21,7 @@ use crate::persist::{Reader, Writer};
 #[cfg(feature = "persist")]
 use crate::registry::Registry;
 use crate::report::Report;
+use crate::together::{Observer, TogetherOrApart, TogetherReport};
 use crate::train::{History, Run, Trainer};
 use crate::validation::outcome::OfFold;
 use crate::validation::{CrossValidated, CrossValidation};
@@ -124,6 +125,11 @@ compiled! {
         data: &Dataset<Self>,
         of_fold: &OfFold<'_>,
     ) -> Result<CrossValidated> = CrossValidation::run_here;
+    fn together(
+        settings: &TogetherOrApart,
+        data: &Dataset<Self>,
+        observe: &mut Observer<'_>,
+    ) -> Result<TogetherReport> = TogetherOrApart::run_here;
 
     #[track_caller]
     fn gradient_report(

@@ -65,6 +65,8 @@
 //! A [`CrossValidation`](validation::CrossValidation) fits and judges fold by fold whatever you can fit in a closure, a
 //! model with its trainer or an estimator, and learns nothing from the rows that are held out. A
 //! [`Comparison`](validation::Comparison) of several says which is better, in each task and over all, and how sure that is.
+//! [`TogetherOrApart`](together::TogetherOrApart) trains the contenders too: it answers whether tasks should be trained
+//! together.
 //!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
 //! expected, what was found, and what to do about it.
@@ -124,6 +126,7 @@ pub mod optim;
 pub mod penalty;
 pub mod plot;
 pub mod sharing;
+pub mod together;
 pub mod train;
 pub mod validation;
 

@@ -69,6 +69,14 @@ impl Hash {
     }
 }
 
+/// A number that tells one text from another, the same on any machine.
+#[cfg(feature = "persist")]
+pub(crate) fn number_of(text: &str) -> u64 {
+    let mut hash = Hash(0);
+    hash.text(text);
+    hash.0
+}
+
 impl<F: Scalar> Dataset<F> {
     /// The numbers by which this table is told from another.
     pub(crate) fn fingerprint(&self) -> Fingerprint {

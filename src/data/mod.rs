@@ -29,6 +29,8 @@ mod weights;
 pub use batches::{Batch, Batches, Sampler};
 pub use dataset::Dataset;
 pub(crate) use fingerprint::Fingerprint;
+#[cfg(feature = "persist")]
+pub(crate) use fingerprint::number_of;
 pub(crate) use indices::check_index;
 pub use names::Names;
 pub use scale::Standardizer;

@@ -199,6 +199,16 @@ impl ModelBuilder {
         self
     }
 
+    /// The tasks so far.
+    pub(crate) fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// How many parameters the model would have; checks all settings.
+    pub(crate) fn n_parameters<F: Scalar>(&self) -> Result<usize> {
+        Ok(self.network::<F>(MOST_PARAMETERS)?.layout().len())
+    }
+
     /// Builds the model over `f32` or `f64`. Both start from the same parameters, up to rounding.
     ///
     /// # Errors

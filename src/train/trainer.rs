@@ -280,6 +280,26 @@ impl Trainer {
         self
     }
 
+    /// [`balance`](Self::balance) by a method in a box.
+    pub(crate) fn balance_boxed(mut self, method: Box<dyn Balance>) -> Self {
+        self.method = Method::Balance(method);
+        self
+    }
+
+    /// [`aggregate`](Self::aggregate) by a method in a box.
+    pub(crate) fn aggregate_boxed(mut self, method: Box<dyn Aggregate>) -> Self {
+        self.method = Method::Aggregate(method);
+        self
+    }
+
+    /// Whether the training saves itself, or takes one up: two trainings cannot have one folder.
+    pub(crate) fn has_folder(&self) -> bool {
+        #[cfg(feature = "persist")]
+        return self.checkpoints.is_some() || self.resume_from.is_some();
+        #[cfg(not(feature = "persist"))]
+        false
+    }
+
     /// The number of threads that work on a step (default: all processors). A step too small to share uses one
     /// thread anyway. The result is the same for any number, to the last bit.
     ///

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use super::CrossValidated;
-use super::student::{quantile, within};
+use super::paired::{Paired, paired};
 use super::summary::ScoreSummary;
 use crate::metric::{Direction, Score, delta_m_gain};
 use crate::{Error, ErrorKind, Result};
@@ -53,9 +53,9 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Comparison {
-    level: f64,
+    pub(crate) level: f64,
     margin: Option<f64>,
-    metric: Option<String>,
+    pub(crate) metric: Option<String>,
 }
 
 /// What a [`Comparison`] found; it prints as a table.
@@ -140,6 +140,8 @@ pub enum Verdict {
     Worse,
     /// It may be better or worse, but not worse by more than the [margin](Comparison::margin).
     NoWorse,
+    /// It may be worse by more than the margin, but not better by more than that.
+    NoBetter,
     /// Neither can be told from so few rows. If the difference is what it seems to be, about as many `rows` in all would
     /// show it; `None` where that is more than a thousand times as many, or there is no difference at all.
     Undecided {
@@ -168,8 +170,8 @@ impl Comparison {
         self
     }
 
-    /// Also tells who is [no worse](Verdict::NoWorse) than the baseline by more than this share of the baseline's mean score,
-    /// such as 0.02; over all tasks, by as many hundredths of Δm.
+    /// Also tells who is [no worse](Verdict::NoWorse), or [no better](Verdict::NoBetter), than the baseline by more than this
+    /// share of the baseline's mean score, such as 0.02; over all tasks, by as many hundredths of Δm.
     pub fn margin(mut self, share: f64) -> Self {
         self.margin = Some(share);
         self
@@ -212,16 +214,19 @@ impl Comparison {
         Ok(ComparisonReport { contenders, differences, level: self.level, n_folds, n_rows })
     }
 
-    fn check(&self, results: &[(String, &CrossValidated)]) -> Result<()> {
-        let setting = |place: &str, expected: &str, found: String| {
-            Err(Error::new(ErrorKind::Setting, format!("comparison, {place}"), expected, found))
-        };
+    /// Checks the level and the margin.
+    pub(crate) fn check_settings(&self) -> Result<()> {
         if !(self.level > 0.0 && self.level < 1.0) {
             return setting("level", "between 0 and 1, such as 0.95", self.level.to_string());
         }
         if let Some(margin) = self.margin.filter(|margin| !(margin.is_finite() && *margin >= 0.0)) {
             return setting("margin", "a share of the baseline's score, at least 0", margin.to_string());
         }
+        Ok(())
+    }
+
+    fn check(&self, results: &[(String, &CrossValidated)]) -> Result<()> {
+        self.check_settings()?;
         let Some(((_, baseline), others)) = results.split_first().filter(|(_, others)| !others.is_empty())
         else {
             return setting("results", "at least 2", results.len().to_string());
@@ -334,22 +339,12 @@ impl Comparison {
         values: Vec<(usize, f64)>,
         folds: &CrossValidated,
     ) -> Difference {
-        let n = values.len();
-        let mean = (n > 0).then(|| values.iter().map(|(_, d)| d).sum::<f64>() / n as f64);
-        let (mut interval, mut p) = (None, None);
-        if let Some(mean) = mean.filter(|_| n > 1) {
-            let squares: f64 = values.iter().map(|(_, d)| (d - mean) * (d - mean)).sum();
-            let share = |&(fold, _): &(usize, f64)| {
-                let rows = &folds.folds()[fold].rows;
-                rows.test.len() as f64 / rows.train.len() as f64
-            };
-            let rho = values.iter().map(share).sum::<f64>() / n as f64;
-            let error = ((1.0 / n as f64 + rho) * squares / (n - 1) as f64).sqrt();
-            let half = quantile(self.level, n - 1) * error;
-            interval = Some((mean - half, mean + half));
-            // Without any spread, a difference of 0 is none, and any other is beyond doubt.
-            p = Some(if mean == 0.0 { 1.0 } else { 1.0 - within(mean / error, n - 1) });
-        }
+        let share = |fold: usize| {
+            let rows = &folds.folds()[fold].rows;
+            rows.test.len() as f64 / rows.train.len() as f64
+        };
+        let values: Vec<(f64, f64)> = values.iter().map(|&(fold, d)| (d, share(fold))).collect();
+        let Paired { n, mean, interval, p } = paired(&values, self.level);
         Difference {
             contender: contender.to_owned(),
             task: task.map(str::to_owned),
@@ -382,6 +377,9 @@ impl Comparison {
             if low >= -worst {
                 return Verdict::NoWorse;
             }
+            if high <= worst {
+                return Verdict::NoBetter;
+            }
         }
         if mean == 0.0 {
             return Verdict::Undecided { rows: None };
@@ -391,6 +389,10 @@ impl Comparison {
         let rows = (factor <= 1000.0).then(|| (factor * n_rows as f64).ceil() as usize);
         Verdict::Undecided { rows }
     }
+}
+
+fn setting(place: &str, expected: &str, found: String) -> Result<()> {
+    Err(Error::new(ErrorKind::Setting, format!("comparison, {place}"), expected, found))
 }
 
 /// Holm's adjustment: the smallest of m p-values times m, the next times m − 1, …, none below the one before it.

@@ -61,6 +61,7 @@ impl ComparisonReport {
             Verdict::Better => "better".to_owned(),
             Verdict::Worse => "worse".to_owned(),
             Verdict::NoWorse => "no worse".to_owned(),
+            Verdict::NoBetter => "no better".to_owned(),
             Verdict::Undecided { rows: Some(rows) } => {
                 format!("cannot tell; about {} rows would", rough(rows))
             }
@@ -90,7 +91,7 @@ impl ComparisonReport {
 }
 
 /// Two digits of a number, rounded up, which is all that is known of it.
-fn rough(n: usize) -> usize {
+pub(crate) fn rough(n: usize) -> usize {
     let unit = 10_usize.pow(n.max(1).ilog10().saturating_sub(1));
     n.div_ceil(unit) * unit
 }

@@ -46,8 +46,10 @@ mod comparison_table;
 mod folds;
 mod judge;
 pub(crate) mod outcome;
+pub(crate) mod paired;
 mod predictor;
 mod scoring;
+mod sign_flip;
 mod student;
 mod summary;
 mod table;
@@ -57,14 +59,16 @@ use std::time::Instant;
 use ndarray::Array2;
 
 pub use comparison::{Comparison, ComparisonReport, Contender, Difference, Verdict};
+pub(crate) use comparison_table::rough;
 pub use predictor::Predictor;
 pub use scoring::{CrossValidated, FoldReport, MeanScore};
+pub use sign_flip::{SignFlip, sign_flip};
 pub use summary::{ScoreSummary, TaskValidation};
 
 use crate::data::{Dataset, Fold};
 use crate::kernel::{MOST_THREADS, run_jobs};
 use crate::{Error, ErrorKind, Result, Scalar};
-use outcome::{FoldPlace, OfFold, Outcome};
+use outcome::{FoldPlace, Folds, OfFold, Outcome};
 
 /// How rows are cut into folds, and how often; [`run`](Self::run) does the rest.
 ///
@@ -274,19 +278,18 @@ impl CrossValidation {
         whole: &Dataset<F>,
         of_fold: &OfFold<'_>,
     ) -> Result<CrossValidated> {
+        let cut = self.cut_rows(whole)?;
+        let outcomes = run_jobs(cut.folds.len(), cut.threads, |at| {
+            of_fold(cut.place(at), &cut.folds[at]).map_err(|error| error.within(cut.name(at)))
+        })?;
+        CrossValidated::new(whole, &cut, outcomes)
+    }
+
+    /// Checks the settings and cuts the rows.
+    pub(crate) fn cut_rows<F: Scalar>(&self, whole: &Dataset<F>) -> Result<Folds> {
         self.check()?;
         let folds = self.folds(whole)?;
-        let per_repeat = folds.len() / self.repeats;
-        let place = |at: usize| match self.repeats {
-            1 => format!("fold {at}"),
-            _ => format!("fold {} of repeat {}", at % per_repeat, at / per_repeat),
-        };
-        let outcomes = run_jobs(folds.len(), self.threads, |at| {
-            let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
-            let part = FoldPlace { repeat: at / per_repeat, fold: at % per_repeat, seed };
-            of_fold(part, &folds[at]).map_err(|error| error.within(place(at)))
-        })?;
-        CrossValidated::new(whole, folds, self.repeats, outcomes, &place)
+        Ok(Folds { folds, repeats: self.repeats, seed: self.seed, threads: self.threads })
     }
 
     fn check(&self) -> Result<()> {
@@ -305,6 +308,6 @@ impl CrossValidation {
     }
 }
 
-fn in_f64<F: Scalar>(matrices: Vec<Array2<F>>) -> Vec<Array2<f64>> {
+pub(crate) fn in_f64<F: Scalar>(matrices: Vec<Array2<F>>) -> Vec<Array2<f64>> {
     matrices.into_iter().map(|matrix| matrix.mapv(Scalar::to_f64)).collect()
 }

@@ -1,4 +1,4 @@
-//! What one fold is asked for, and what it gave.
+//! What the folds are, what one of them is asked for, and what it gave.
 
 use std::time::Duration;
 
@@ -6,6 +6,42 @@ use ndarray::Array2;
 
 use crate::data::Fold;
 use crate::{Result, Task, Warning};
+
+/// The folds of all repeats, one repeat after the other, each of as many folds.
+#[derive(Clone, Debug)]
+pub struct Folds {
+    pub folds: Vec<Fold>,
+    pub repeats: usize,
+    /// Of the cross-validation, from which those of the folds are made.
+    pub seed: u64,
+    pub threads: usize,
+}
+
+impl Folds {
+    pub(crate) fn place(&self, at: usize) -> FoldPlace {
+        let per_repeat = self.folds.len() / self.repeats;
+        let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
+        FoldPlace { repeat: at / per_repeat, fold: at % per_repeat, seed }
+    }
+
+    /// The first folds: of as many as `n_folds` whole repeats if there is one, else those at the beginning of the first.
+    pub(crate) fn first(&self, n_folds: usize) -> Self {
+        let per_repeat = self.folds.len() / self.repeats;
+        let (folds, repeats) = match n_folds / per_repeat {
+            0 => (n_folds, 1),
+            repeats => (repeats * per_repeat, repeats),
+        };
+        Self { folds: self.folds[..folds].to_vec(), repeats, ..*self }
+    }
+
+    /// A fold's name, for a person.
+    pub(crate) fn name(&self, at: usize) -> String {
+        match (self.repeats, self.place(at)) {
+            (1, _) => format!("fold {at}"),
+            (_, FoldPlace { repeat, fold, .. }) => format!("fold {fold} of repeat {repeat}"),
+        }
+    }
+}
 
 /// Where a fold is, and the seed of what is fitted there.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::ops::Index;
 use std::time::Duration;
 
 use super::judge::{Judge, meet};
-use super::outcome::Outcome;
+use super::outcome::{Folds, Outcome};
 use super::summary::{ScoreSummary, TaskValidation, mean};
 use crate::data::{Dataset, Fold};
 use crate::metric::Score;
@@ -97,19 +97,15 @@ pub struct FoldReport {
 }
 
 impl CrossValidated {
-    pub(super) fn new<F: Scalar>(
-        data: &Dataset<F>,
-        folds: Vec<Fold>,
-        n_repeats: usize,
-        mut outcomes: Vec<Outcome>,
-        place: &dyn Fn(usize) -> String,
-    ) -> Result<Self> {
+    /// The scores of what came out of all folds, at least one.
+    pub(crate) fn new<F: Scalar>(data: &Dataset<F>, cut: &Folds, mut outcomes: Vec<Outcome>) -> Result<Self> {
+        let (folds, n_repeats) = (&cut.folds, cut.repeats);
         let per_repeat = folds.len() / n_repeats;
         let mut judges: Vec<Judge> =
             outcomes[0].tasks.iter().map(|task| Judge::new(task, data)).collect::<Result<_>>()?;
         for (at, outcome) in outcomes.iter().enumerate() {
             let n_held_out = folds[at].test.len();
-            meet(&mut judges, outcome, n_held_out).map_err(|error| error.within(place(at)))?;
+            meet(&mut judges, outcome, n_held_out).map_err(|error| error.within(cut.name(at)))?;
         }
         let report = |(at, (rows, outcome)): (usize, (&Fold, &mut Outcome))| FoldReport {
             repeat: at / per_repeat,
@@ -126,7 +122,7 @@ impl CrossValidated {
             let predictions = outcomes
                 .iter_mut()
                 .map(|outcome| (std::mem::take(&mut outcome.predictions[k]), outcome.thresholds[k].take()));
-            let (task, of_folds) = judge.validation(&folds, n_repeats, predictions.collect());
+            let (task, of_folds) = judge.validation(folds, n_repeats, predictions.collect());
             reports.iter_mut().zip(of_folds).for_each(|(report, of_fold)| report.tasks.push(of_fold));
             tasks.push(task);
         }

@@ -64,6 +64,7 @@ mod silent_faults;
 mod standardized_targets;
 mod target_transforms;
 mod thresholds;
+mod together;
 mod tutorial;
 mod tutorial_golden;
 mod tutorial_record;
