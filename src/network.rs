@@ -408,8 +408,14 @@ impl<F: Scalar> Network<F> {
         (trace.mode, trace.draw) = (pass.mode, pass.draw);
         trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             let members = self.members();
-            fill(chunk.values.first_row() / members, chunk.values.every_nth_row_mut(self.input, members));
-            chunk.values.repeat_every_nth_row(self.input, members);
+            match members {
+                1 => fill(chunk.values.first_row(), chunk.values.rows_mut(self.input)),
+                _ => {
+                    let first = chunk.values.first_row() / members;
+                    fill(first, chunk.values.every_nth_row_mut(self.input, members));
+                    chunk.values.repeat_every_nth_row(self.input, members);
+                }
+            }
             self.sharing.forward(pass, &mut chunk.values);
             self.for_heads_together(
                 |fused| fused.computes_outputs::<F>(),

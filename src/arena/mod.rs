@@ -395,7 +395,7 @@ impl<F: Scalar> Arena<F> {
 }
 
 /// Two parts of a buffer, one to read and one to write.
-#[inline]
+#[inline(always)]
 #[track_caller]
 fn read_and_write<F>(buffer: &mut [F], from: Range<usize>, to: Range<usize>) -> (&[F], &mut [F]) {
     if from.end <= to.start {

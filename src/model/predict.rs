@@ -258,10 +258,7 @@ impl<F: Scalar> Model<F> {
         let (members, width) = (self.network.members(), predictions.ncols());
         if members == 1 {
             self.network.loss(task).predict(trace.outputs(task), predictions.view_mut());
-            for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
-                column.mapv_inplace(|y| self.in_unit_of_target(task, (i, width), y));
-            }
-            return;
+            return self.bring_to_unit_of_target(task, predictions);
         }
         let of_members = trace.member_predictions(task).map(CowArray::from).unwrap_or_else(|| {
             let outputs = trace.outputs(task);
@@ -270,23 +267,49 @@ impl<F: Scalar> Model<F> {
             of_members.into()
         });
         let n = F::from_f64(members as f64);
-        for ((row, i), mean) in predictions.indexed_iter_mut() {
-            let of_row = of_members.slice(s![row * members..(row + 1) * members, i]);
-            *mean = of_row.iter().map(|&y| self.in_unit_of_target(task, (i, width), y)).sum::<F>() / n;
+        for (i, mut means) in predictions.columns_mut().into_iter().enumerate() {
+            let in_unit_of_target = self.unit_of_target(task, (i, width));
+            for (row, mean) in means.iter_mut().enumerate() {
+                let of_row = of_members.slice(s![row * members..(row + 1) * members, i]);
+                *mean = of_row.iter().map(|&y| in_unit_of_target(y)).sum::<F>() / n;
+            }
         }
     }
 
-    /// A number in column `i` of the `width` columns of a task's predictions, from the scale of its loss to that of its
-    /// targets.
-    fn in_unit_of_target(&self, task: usize, (i, width): (usize, usize), mut y: F) -> F {
-        if let Some(scaling) = &self.scaling.targets[task] {
-            let parts = width / scaling.n_columns();
-            let (mean, scale) = (scaling.mean()[i / parts], scaling.scale()[i / parts]);
-            y = self.network.loss(task).unstandardized(i % parts, y, mean, scale);
+    /// Brings predictions, `rows × prediction width`, from the scale of a task's loss to that of its targets.
+    fn bring_to_unit_of_target(&self, task: usize, mut predictions: ArrayViewMut2<'_, F>) {
+        if self.scaling.targets[task].is_none() && self.scaling.transforms[task].is_empty() {
+            return;
         }
-        match self.scaling.transforms[task].as_slice() {
-            [] => y,
-            transforms => F::from_f64(transforms[i * transforms.len() / width].undo(y.to_f64())),
+        let width = predictions.ncols();
+        if let (1, Some(numbers)) = (width, predictions.as_slice_mut()) {
+            let in_unit_of_target = self.unit_of_target(task, (0, 1));
+            return numbers.iter_mut().for_each(|y| *y = in_unit_of_target(*y));
+        }
+        for (i, mut column) in predictions.columns_mut().into_iter().enumerate() {
+            column.mapv_inplace(self.unit_of_target(task, (i, width)));
+        }
+    }
+
+    /// What brings a number in column `i` of the `width` columns of a task's predictions from the scale of its loss to
+    /// that of its targets.
+    fn unit_of_target(&self, task: usize, (i, width): (usize, usize)) -> impl Fn(F) -> F {
+        let loss = self.network.loss(task);
+        let scaling = self.scaling.targets[task].as_ref().map(|scaling| {
+            let parts = width / scaling.n_columns();
+            (i % parts, scaling.mean()[i / parts], scaling.scale()[i / parts])
+        });
+        let transforms = self.scaling.transforms[task].as_slice();
+        let transform = transforms.get(i * transforms.len() / width);
+        move |y| {
+            let y = match scaling {
+                None => y,
+                Some((part, mean, scale)) => loss.unstandardized(part, y, mean, scale),
+            };
+            match transform {
+                None => y,
+                Some(transform) => F::from_f64(transform.undo(y.to_f64())),
+            }
         }
     }
 
