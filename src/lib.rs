@@ -122,6 +122,8 @@ pub mod kernel;
 pub mod layer;
 pub mod loss;
 pub mod metric;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod optim;
 pub mod penalty;
 pub mod plot;

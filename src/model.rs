@@ -36,6 +36,8 @@ mod decide;
 mod evidence;
 mod indices;
 mod label_totals;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "persist")]
 mod persist;
 mod predict;

@@ -35,6 +35,8 @@ mod gramian;
 mod head;
 mod layers;
 mod objective;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod penalties;
 mod product;
 mod scope;

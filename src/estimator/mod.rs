@@ -52,6 +52,8 @@ mod columns;
 mod ensemble;
 mod kind;
 mod members;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "persist")]
 mod persist;
 mod regressor;

@@ -157,6 +157,52 @@ impl Activation {
         }
     }
 
+    /// φ(z) in a graph, of operators that runtimes have in both precisions; they have GELU's error function in single alone.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn export(self, graph: &mut crate::onnx::Graph, z: crate::onnx::Value) -> crate::onnx::Value {
+        // scale · z where positive, else scale · alpha (e^z − 1).
+        let mut exponential = |scale: f64, alpha: f64| {
+            let [scale, alpha, zero, one] = [scale, alpha, 0.0, 1.0].map(|number| graph.number(number));
+            let (positive, negative) = (graph.node("Relu", &[&z]), graph.node("Min", &[&z, &zero]));
+            let power = graph.node("Exp", &[&negative]);
+            let below = graph.node("Sub", &[&power, &one]);
+            let below = graph.node("Mul", &[&below, &alpha]);
+            let sum = graph.node("Add", &[&positive, &below]);
+            graph.node("Mul", &[&sum, &scale])
+        };
+        match self {
+            Self::Identity => z,
+            Self::Relu => graph.node("Relu", &[&z]),
+            Self::LeakyRelu { slope } => {
+                let slope = graph.number(slope);
+                let below = graph.node("Mul", &[&z, &slope]);
+                graph.node("Max", &[&z, &below])
+            }
+            Self::Elu { alpha } => exponential(1.0, alpha),
+            Self::Selu => exponential(SELU_SCALE, SELU_ALPHA),
+            Self::Gelu => {
+                let [root, one, half] = [FRAC_1_SQRT_2, 1.0, 0.5].map(|number| graph.number(number));
+                let scaled = graph.node("Mul", &[&z, &root]);
+                let error = graph.in_precision(false, &scaled, |graph, z| graph.node("Erf", &[z]));
+                let sum = graph.node("Add", &[&error, &one]);
+                let share = graph.node("Mul", &[&sum, &half]);
+                graph.node("Mul", &[&z, &share])
+            }
+            Self::Silu => {
+                let share = graph.node("Sigmoid", &[&z]);
+                graph.node("Mul", &[&z, &share])
+            }
+            Self::Mish => {
+                let softplus = graph.softplus(&z);
+                let share = graph.node("Tanh", &[&softplus]);
+                graph.node("Mul", &[&z, &share])
+            }
+            Self::Tanh => graph.node("Tanh", &[&z]),
+            Self::Sigmoid => graph.node("Sigmoid", &[&z]),
+            Self::Softplus => graph.softplus(&z),
+        }
+    }
+
     /// φ′(z); at a kink that of the negative side: 0 for ReLU, the slope for leaky ReLU.
     ///
     /// ```

@@ -141,6 +141,19 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
         activate(self.activation, values, self.pre_activation, self.output);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> crate::Result<()> {
+        let (x, r) = (graph.value(self.input), graph.parameter(self.input_scale));
+        let (s, bias) = (graph.parameter(self.output_scale), graph.parameter(self.bias));
+        let (u, weight) = (graph.node("Mul", &[&x, &r]), graph.parameter(self.weight));
+        let v = graph.node("MatMul", &[&u, &weight]);
+        let scaled = graph.node("Mul", &[&v, &s]);
+        let z = graph.node("Add", &[&scaled, &bias]);
+        let y = self.activation.export(graph, z);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let kept = self.pre_activation.unwrap_or(self.output);
         multiply_derivative(self.activation, (values, kept), (deltas, self.output), to.lanes);
@@ -255,6 +268,20 @@ impl<F: Scalar> BuiltLayer<F> for BuiltApart {
             let x = of_member(x, m, self.members);
             kernel::product(x, self.weight(pass.theta, m), Accumulate::Bias(bias), y);
         }
+    }
+
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> crate::Result<()> {
+        let (inputs, outputs) = (self.input.width(), self.output.width());
+        let numbers = graph.theta()[self.weight.range()].to_vec();
+        let weights = graph.constant(&[self.members, inputs, outputs], &numbers);
+        let (x, bias) = (graph.value(self.input), graph.parameter(self.bias));
+        let x = graph.reshape_rows(&x, &[1, inputs]);
+        let products = graph.node("MatMul", &[&x, &weights]);
+        let products = graph.reshape_rows(&products, &[outputs]);
+        let y = graph.node("Add", &[&products, &bias]);
+        graph.set(self.output, y);
+        Ok(())
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {

@@ -198,6 +198,21 @@ impl<F: Scalar> BuiltLayer<F> for BuiltBatchNorm {
         kernel::scale_columns(normalized, scale, Accumulate::Bias(bias), y);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let x = graph.value(self.input);
+        let (mean, variance) = (graph.state(self.running_mean), graph.state(self.running_variance));
+        let (epsilon, centred) = (graph.number(self.epsilon), graph.node("Sub", &[&x, &mean]));
+        let sum = graph.node("Add", &[&variance, &epsilon]);
+        let deviation = graph.node("Sqrt", &[&sum]);
+        let normalized = graph.node("Div", &[&centred, &deviation]);
+        let (scale, bias) = (graph.parameter(self.scale), graph.parameter(self.bias));
+        let scaled = graph.node("Mul", &[&normalized, &scale]);
+        let y = graph.node("Add", &[&scaled, &bias]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let (normalized, rates) = (values.get(self.normalized), values.numbers(self.rates, 0));
         let scale = &pass.theta[self.scale.range()];

@@ -114,6 +114,15 @@ impl<F: Scalar> Chain<F> {
         }
     }
 
+    /// Adds the layers to a graph.
+    ///
+    /// # Errors
+    /// If a layer has no form there.
+    #[cfg(feature = "onnx")]
+    pub fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.layers.iter().try_for_each(|layer| layer.export(graph))
+    }
+
     /// From ∂L/∂output to ∂L/∂input, for the rows of a chunk and every lane of `to`.
     pub fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (i, layer) in self.layers.iter().enumerate().rev() {

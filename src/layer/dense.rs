@@ -160,6 +160,17 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDense {
         }
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let (x, weight, bias) =
+            (graph.value(self.input), graph.parameter(self.weight), graph.parameter(self.bias));
+        let product = graph.node("MatMul", &[&x, &weight]);
+        let z = graph.node("Add", &[&product, &bias]);
+        let y = self.activation.export(graph, z);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let kept = self.pre_activation.unwrap_or(self.output);
         multiply_derivative(self.activation, (values, kept), (deltas, self.output), to.lanes);

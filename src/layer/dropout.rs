@@ -119,6 +119,13 @@ impl<F: Scalar> BuiltLayer<F> for BuiltDropout {
         y.iter_mut().zip(m).for_each(|(y, &m)| *y *= m);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let x = graph.value(self.input);
+        graph.set(self.output, x);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         if pass.mode == Mode::Train {
             let m = values.padded(self.mask, 0..1);

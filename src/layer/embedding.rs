@@ -273,6 +273,28 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEmbedding<F> {
         }
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let x = graph.value(self.input);
+        let mut parts = Vec::new();
+        if !self.others.is_empty() {
+            let numbers = graph.columns_at(&x, &self.others);
+            graph.set(self.numbers, numbers);
+            self.inside.export(graph)?;
+            parts.push(graph.value(self.inside.output()));
+        }
+        for table in &self.tables {
+            let column = graph.columns(&x, table.at..table.at + 1);
+            let index = graph.cast_to_integers(&column);
+            let rows = graph.parameter(table.rows);
+            let vectors = graph.node_with("Gather", &[&rows, &index], &[("axis", &[0])]);
+            parts.push(graph.reshape_rows(&vectors, &[table.columns.len()]));
+        }
+        let y = graph.side_by_side(&parts);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let lanes = 0..to.lanes;
         let (dy, mut d_numbers) =

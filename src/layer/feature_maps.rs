@@ -88,6 +88,25 @@ impl FeatureMaps {
         kernel::dispatch(Skip { x, linear: &pass.theta[self.linear.range()], y });
     }
 
+    /// The same in a graph, from e with a matrix `features × t` in each row.
+    #[cfg(feature = "onnx")]
+    pub(super) fn export(&self, graph: &mut crate::onnx::Graph, e: &crate::onnx::Value) {
+        let (n, t, d) = (self.input.width(), self.encoding(), self.width());
+        let numbers = graph.theta()[self.weight.range()].to_vec();
+        let weights = graph.constant(&[n, t, d], &numbers);
+        let (linear, bias) = (graph.parameter(self.linear), graph.parameter(self.bias));
+        let e = graph.reshape_rows(e, &[n, 1, t]);
+        let products = graph.node("MatMul", &[&e, &weights]);
+        let products = graph.reshape_rows(&products, &[n, d]);
+        let x = graph.value(self.input);
+        let x = graph.reshape_rows(&x, &[n, 1]);
+        let skip = graph.node("Mul", &[&x, &linear]);
+        let sum = graph.node("Add", &[&products, &skip]);
+        let y = graph.node("Add", &[&sum, &bias]);
+        let y = graph.reshape_rows(&y, &[n * d]);
+        graph.set(self.output, y);
+    }
+
     /// de.
     pub(super) fn propagate<F: Scalar>(&self, pass: &Pass<'_, F>, deltas: &mut Arena<F>, lanes: usize) {
         let weight = self.weight.of(pass.theta);

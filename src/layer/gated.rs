@@ -131,6 +131,17 @@ impl<F: Scalar> BuiltLayer<F> for BuiltGated<F> {
         y *= &g;
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.linear.export(graph)?;
+        let (z, n) = (graph.value(self.linear.output()), self.output.width());
+        let (a, c) = (graph.columns(&z, 0..n), graph.columns(&z, n..2 * n));
+        let g = self.activation.export(graph, c);
+        let y = graph.node("Mul", &[&a, &g]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let (both, n) = (self.linear.output(), self.output.width());
         let (z, g) = (values.get(both), values.get(self.gates));

@@ -137,6 +137,25 @@ impl<F: Scalar> BuiltLayer<F> for BuiltLayerNorm {
         kernel::dispatch(Forward { x, epsilon: self.epsilon, scale, bias, normalized, rates, y });
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let x = graph.value(self.input);
+        let over_row: [(&str, &[i64]); 2] = [("axes", &[-1]), ("keepdims", &[1])];
+        let mean = graph.node_with("ReduceMean", &[&x], &over_row);
+        let centred = graph.node("Sub", &[&x, &mean]);
+        let squares = graph.node("Mul", &[&centred, &centred]);
+        let variance = graph.node_with("ReduceMean", &[&squares], &over_row);
+        let epsilon = graph.number(self.epsilon);
+        let sum = graph.node("Add", &[&variance, &epsilon]);
+        let deviation = graph.node("Sqrt", &[&sum]);
+        let normalized = graph.node("Div", &[&centred, &deviation]);
+        let (scale, bias) = (graph.parameter(self.scale), graph.parameter(self.bias));
+        let scaled = graph.node("Mul", &[&normalized, &scale]);
+        let y = graph.node("Add", &[&scaled, &bias]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let Some((lanes, start)) = to.target::<F>() else { return };
         let adds = matches!(start, Accumulate::Add);

@@ -337,6 +337,15 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     /// Computes the output of a chunk of rows from its input.
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>);
 
+    /// Adds to a graph what `forward` computes in prediction ([`Graph`](crate::onnx::Graph) has an example).
+    ///
+    /// # Errors
+    /// By default, that the layer has no form there.
+    #[cfg(feature = "onnx")]
+    fn export(&self, _graph: &mut crate::onnx::Graph) -> Result<()> {
+        Err(crate::onnx::Graph::lacks(format!("a layer without one: {}", std::any::type_name::<Self>())))
+    }
+
     /// Computes ∂L/∂input of a chunk of rows from ∂L/∂output, and writes or adds it as `to` says
     /// ([`Propagation::target`] or [`Propagation::entrywise`]). `pass` is the one that `forward` was given.
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);

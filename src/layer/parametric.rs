@@ -112,6 +112,17 @@ impl<F: Scalar> BuiltLayer<F> for BuiltParametric {
         kernel::scale_columns(d, &pass.theta[self.strength.range()], Accumulate::Add, y);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let (x, strength) = (graph.value(self.input), graph.parameter(self.strength));
+        let phi = self.activation.export(graph, x.clone());
+        let difference = graph.node("Sub", &[&phi, &x]);
+        let part = graph.node("Mul", &[&difference, &strength]);
+        let y = graph.node("Add", &[&x, &part]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let Some((lanes, start)) = to.target::<F>() else { return };
         let adds = matches!(start, Accumulate::Add);

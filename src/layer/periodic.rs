@@ -128,6 +128,19 @@ impl<F: Scalar> BuiltLayer<F> for BuiltPeriodic {
         self.maps.forward(pass, values);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let (x, frequency, tau) =
+            (graph.value(self.maps.input), graph.parameter(self.frequency), graph.number(TAU));
+        let rates = graph.node("Mul", &[&frequency, &tau]);
+        let x = graph.reshape_rows(&x, &[self.maps.input.width(), 1]);
+        let v = graph.node("Mul", &[&x, &rates]);
+        let waves = [graph.node("Sin", &[&v]), graph.node("Cos", &[&v])];
+        let e = graph.side_by_side(&waves);
+        self.maps.export(graph, &e);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         self.maps.propagate(pass, deltas, to.lanes); // `gradient` reads de as well
         let Some((lanes, start)) = to.target::<F>() else { return };

@@ -142,14 +142,16 @@ impl<F: Scalar> Edges<F> {
     fn of<'a>(&'a self, pass: &Pass<'a, F>, j: usize) -> &'a [F] {
         match self {
             Self::Given(edges) => edges,
-            Self::Fitted(block) => {
-                let n = block.shape().1;
-                let edges = &pass.state[block.range()][j * n..(j + 1) * n];
-                let used = edges.windows(2).take_while(|pair| pair[0] < pair[1]).count();
-                &edges[..used + 1]
-            }
+            Self::Fitted(block) => used(*block, pass.state, j),
         }
     }
+}
+
+fn used<F: Scalar>(block: Block, state: &[F], j: usize) -> &[F] {
+    let n = block.shape().1;
+    let edges = &state[block.range()][j * n..(j + 1) * n];
+    let used = edges.windows(2).take_while(|pair| pair[0] < pair[1]).count();
+    &edges[..used + 1]
 }
 
 /// The bin where x is, given at least two edges.
@@ -185,6 +187,36 @@ impl<F: Scalar> BuiltLayer<F> for BuiltPiecewise<F> {
             }
         }
         self.maps.forward(pass, values);
+    }
+
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let (n, t) = (self.maps.input.width(), self.n_bins);
+        // Within a bin the number rises from 0 to 1; below the first and beyond the last it goes on, elsewhere it stops.
+        let (mut begins, mut widths) = (vec![0.0; n * t], vec![1.0; n * t]);
+        let (mut least, mut most) = (vec![0.0; n * t], vec![0.0; n * t]);
+        for j in 0..n {
+            let edges = match &self.edges {
+                Edges::Given(edges) => edges.iter().map(|edge| edge.to_f64()).collect(),
+                Edges::Fitted(block) => used(*block, graph.running_state(), j).to_vec(),
+            };
+            for (bin, edge) in edges.windows(2).enumerate() {
+                let at = j * t + bin;
+                (begins[at], widths[at]) = (edge[0], edge[1] - edge[0]);
+                least[at] = if bin == 0 { f64::NEG_INFINITY } else { 0.0 };
+                most[at] = if bin + 2 == edges.len() { f64::INFINITY } else { 1.0 };
+            }
+        }
+        let x = graph.value(self.maps.input);
+        let x = graph.reshape_rows(&x, &[n, 1]);
+        let [begins, widths, least, most] =
+            [begins, widths, least, most].map(|numbers| graph.constant(&[n, t], &numbers));
+        let distance = graph.node("Sub", &[&x, &begins]);
+        let share = graph.node("Div", &[&distance, &widths]);
+        let bounded = graph.node("Max", &[&share, &least]);
+        let e = graph.node("Min", &[&bounded, &most]);
+        self.maps.export(graph, &e);
+        Ok(())
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {

@@ -100,6 +100,15 @@ impl<F: Scalar> BuiltLayer<F> for BuiltResidual<F> {
         y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.inside.export(graph)?;
+        let (x, f) = (graph.value(self.input), graph.value(self.inside.output()));
+        let y = graph.node("Add", &[&x, &f]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let lanes = 0..to.lanes;
         let (dy, mut df) = deltas.pair((self.output, lanes.clone()), (self.inside.output(), lanes));

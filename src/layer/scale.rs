@@ -91,6 +91,14 @@ impl<F: Scalar> BuiltLayer<F> for BuiltScale {
         kernel::scale_columns(x, &pass.theta[self.scale.range()], Accumulate::Write, y);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        let (x, scale) = (graph.value(self.input), graph.parameter(self.scale));
+        let y = graph.node("Mul", &[&x, &scale]);
+        graph.set(self.output, y);
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, _values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let Some((lanes, start)) = to.target() else { return };
         let (dy, dx) = deltas.pair((self.output, 0..to.lanes), (self.input, lanes));

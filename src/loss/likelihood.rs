@@ -131,7 +131,7 @@ impl<F: Scalar> LossFunction<F> for Gaussian {
 }
 
 /// Where the exponential becomes its tangent.
-const LARGEST: f64 = 30.0;
+pub(super) const LARGEST: f64 = 30.0;
 
 /// e^x and its derivative, with the tangent beyond [`LARGEST`].
 fn exp<F: Scalar>(x: F) -> (F, F) {

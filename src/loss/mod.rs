@@ -96,6 +96,8 @@ mod lists;
 mod listwise;
 mod logistic;
 mod mean;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod ordinal;
 mod pairs;
 mod parts;

@@ -41,9 +41,7 @@ pub(super) struct Quantile {
 impl Quantile {
     /// The quantile nearest the median.
     fn point(&self) -> usize {
-        let from_median = |i: &usize| (self.quantiles[*i] - 0.5).abs();
-        let nearest = (0..self.quantiles.len()).min_by(|i, j| from_median(i).total_cmp(&from_median(j)));
-        nearest.unwrap_or(0)
+        nearest_to_median(&self.quantiles)
     }
 
     /// Calls `each(i, y_i)` for every quantile that the outputs `z` stand for: from the middle up, then down from there.
@@ -80,6 +78,11 @@ impl Quantile {
         }
         delta[point] += above + below;
     }
+}
+
+pub(super) fn nearest_to_median(quantiles: &[f64]) -> usize {
+    let from_median = |i: &usize| (quantiles[*i] - 0.5).abs();
+    (0..quantiles.len()).min_by(|i, j| from_median(i).total_cmp(&from_median(j))).unwrap_or(0)
 }
 
 impl<F: Scalar> LossFunction<F> for Quantile {

@@ -25,8 +25,8 @@ use crate::{Error, ErrorKind, Result, Scalar, Task};
 /// Which task is the product of which two others; both factors come before it.
 #[derive(Debug)]
 pub(super) struct Product {
-    task: usize,
-    factors: [usize; 2],
+    pub(super) task: usize,
+    pub(super) factors: [usize; 2],
 }
 
 /// The logit of the product σ(a) σ(b).

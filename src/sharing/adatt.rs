@@ -122,6 +122,16 @@ impl Residual {
         }
     }
 
+    /// The same in a graph.
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) {
+        let mut terms = vec![(graph.value(self.output), 1.0)];
+        let own = self.experts.iter().enumerate();
+        terms.extend(own.map(|(e, &expert)| (graph.value(expert), self.weight(graph.theta(), e))));
+        let z = graph.weighted_sum(&terms);
+        graph.set(self.output, z);
+    }
+
     /// From dz, in the lane `from`, to dv in that lane, and to the dfₖₑ in the lane `to`, where the gate has sent before.
     fn propagate<F: Scalar>(
         &self,
@@ -278,6 +288,19 @@ impl<F: Scalar> BuiltSharing<F> for BuiltAdaTt<F> {
             gate::mix(units.iter().map(|unit| &unit.mixing), values);
             units.iter().for_each(|unit| unit.residual.forward(pass.theta, values));
         }
+    }
+
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        for units in &self.levels {
+            units.iter().flat_map(|unit| &unit.experts).try_for_each(|expert| expert.export(graph))?;
+            units.iter().try_for_each(|unit| unit.gate.export(graph))?;
+            for unit in units {
+                unit.mixing.export(graph);
+                unit.residual.export(graph);
+            }
+        }
+        Ok(())
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {

@@ -114,6 +114,18 @@ impl Stitch {
         }
     }
 
+    /// The zₖ in a graph.
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) {
+        for (k, &output) in self.outputs.iter().enumerate() {
+            let terms: Vec<_> = (self.inputs.iter().enumerate())
+                .map(|(j, &input)| (graph.value(input), self.entry(graph.theta(), k, j)))
+                .collect();
+            let z = graph.weighted_sum(&terms);
+            graph.set(output, z);
+        }
+    }
+
     /// From the dzₖ to dA and the dyⱼ, in `n` lanes. If `is_last`, lane 0 of dzₖ has what task k alone sends.
     fn propagate<F: Scalar>(
         &self,
@@ -222,6 +234,15 @@ impl<F: Scalar> BuiltSharing<F> for BuiltCrossStitch<F> {
             stage.layers.iter().for_each(|layer| layer.forward(pass, values));
             stage.stitch.forward(pass.theta, values);
         }
+    }
+
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        for stage in &self.stages {
+            stage.layers.iter().try_for_each(|layer| layer.export(graph))?;
+            stage.stitch.export(graph);
+        }
+        Ok(())
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {

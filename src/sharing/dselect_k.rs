@@ -202,6 +202,19 @@ impl<F: Scalar> BuiltSharing<F> for BuiltDSelectK<F> {
         mixture::mix(self.choices.iter().map(|choice| &choice.mixture), values);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.experts.iter().try_for_each(|expert| expert.export(graph))?;
+        for Choice { selector, mixture, .. } in &self.choices {
+            let mut shares = vec![0.0; selector.n_experts];
+            selector.shares(graph.theta(), &mut shares);
+            let shares = graph.constant(&[1, selector.n_experts], &shares);
+            graph.set(mixture.shares, shares);
+            mixture.export(graph);
+        }
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let mixtures = self.choices.iter().map(|choice| &choice.mixture);
         // The experts have one sum, or a lane for each task.

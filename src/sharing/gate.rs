@@ -66,6 +66,15 @@ impl SoftmaxGate {
         }
     }
 
+    /// p and h in a graph.
+    #[cfg(feature = "onnx")]
+    pub(super) fn export(&self, graph: &mut crate::onnx::Graph) {
+        let logits = graph.value(self.logits);
+        let shares = graph.node_with("Softmax", &[&logits], &[("axis", &[-1])]);
+        graph.set(self.mixture.shares, shares);
+        self.mixture.export(graph);
+    }
+
     /// From dp to da, in a lane.
     fn propagate<F: Scalar>(&self, values: &Arena<F>, deltas: &mut Arena<F>, lane: usize) {
         let (shares, lane) = (values.get(self.mixture.shares), lane..lane + 1);

@@ -55,6 +55,12 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
         }
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.trunks.iter().try_for_each(|trunk| trunk.export(graph))?;
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         // What belongs to one task has one lane, however many tasks there are.
         let first = Propagation { lanes: 1, ..to };

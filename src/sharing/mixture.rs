@@ -78,6 +78,22 @@ impl Mixture {
         }
     }
 
+    /// h in a graph, where the shares have their value.
+    #[cfg(feature = "onnx")]
+    pub(super) fn export(&self, graph: &mut crate::onnx::Graph) {
+        let shares = graph.value(self.shares);
+        let mut h = None;
+        for (e, &expert) in self.experts.iter().enumerate() {
+            let (f, share) = (graph.value(expert), graph.columns(&shares, e..e + 1));
+            let term = graph.node("Mul", &[&f, &share]);
+            h = Some(match h {
+                None => term,
+                Some(sum) => graph.node("Add", &[&sum, &term]),
+            });
+        }
+        graph.set(self.output, h.expect("a mixture has experts"));
+    }
+
     /// What expert e has to do with this mixture, and with another that reads it too: from the lane `from` to the dfₑ in the lane
     /// `to`.
     fn propagate<F: Scalar>(

@@ -198,6 +198,13 @@ impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
         gate::mix(self.gates.iter().map(|(_, gate)| gate), values);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.chains().try_for_each(|chain| chain.export(graph))?;
+        self.gates.iter().for_each(|(_, gate)| gate.export(graph));
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let gates = self.gates.iter().map(|(_, gate)| gate);
         match self.has_one_gate {

@@ -256,6 +256,19 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// Computes every representation of the rows of a chunk.
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>);
 
+    /// Adds to a graph what `forward` computes in prediction, as
+    /// [`BuiltLayer::export`](crate::layer::BuiltLayer::export).
+    ///
+    /// # Errors
+    /// By default, that the form has none there.
+    #[cfg(feature = "onnx")]
+    fn export(&self, _graph: &mut crate::onnx::Graph) -> Result<()> {
+        Err(crate::onnx::Graph::lacks(format!(
+            "a sharing form without one: {}",
+            std::any::type_name::<Self>()
+        )))
+    }
+
     /// From ∂L/∂representation back through the form, for the rows of a chunk. ∂L/∂x is asked for
     /// ([`InputDelta::Write`](crate::layer::InputDelta::Write)) of one lane alone.
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);

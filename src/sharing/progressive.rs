@@ -376,6 +376,15 @@ impl<F: Scalar> BuiltSharing<F> for BuiltExtraction<F> {
         }
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        for level in &self.levels {
+            level.parts().try_for_each(|place| self.chain(place).export(graph))?;
+            level.mixtures().for_each(|gate| gate.export(graph));
+        }
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         for (l, level) in self.levels.iter().enumerate().rev() {
             self.unmix(level, values, deltas, to.lanes);

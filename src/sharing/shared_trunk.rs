@@ -33,6 +33,12 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
         self.trunk.forward(pass, values);
     }
 
+    #[cfg(feature = "onnx")]
+    fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
+        self.trunk.export(graph)?;
+        Ok(())
+    }
+
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         self.trunk.propagate(pass, values, deltas, to);
     }

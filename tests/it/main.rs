@@ -44,6 +44,7 @@ mod metrics;
 mod model_check;
 mod model_columns;
 mod monitors;
+mod onnx;
 mod optimizers;
 mod parameter_groups;
 mod penalties;
