@@ -257,7 +257,7 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>);
 
     /// Adds to a graph what `forward` computes in prediction, as
-    /// [`BuiltLayer::export`](crate::layer::BuiltLayer::export).
+    /// [`BuiltLayer::export`].
     ///
     /// # Errors
     /// By default, that the form has none there.
