@@ -13,6 +13,7 @@ mod column_names;
 mod comparisons;
 mod data;
 mod data_allocation;
+mod data_columns;
 mod data_csv;
 mod data_npy;
 mod data_npz;

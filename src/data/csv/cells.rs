@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ndarray::Array1;
 
 use super::super::names::quoted;
-use super::column::{Column, Content};
+use super::column::{Column, Content, Kind};
 use super::notation::Notation;
 use super::{CsvReader, Table, marks};
 use crate::{Error, ErrorKind, Result, Scalar};
@@ -30,6 +30,7 @@ impl<'a> Cells<'a> {
         let cells = Self::texts(table, &column.name, reader)?;
         Ok(match &column.content {
             Content::Numbers { .. } | Content::Target { .. } | Content::Weights => {
+                cells.check_are_numbers("a column of numbers, as in the fitted table")?;
                 cells.numbers(column.notation.clone())
             }
             _ => cells,
@@ -40,15 +41,30 @@ impl<'a> Cells<'a> {
     pub(super) fn texts(table: &'a Table, name: &str, reader: &'a CsvReader) -> Result<Self> {
         let of_column = reader.missing_in.iter().filter(|(column, _)| column == name).map(|(_, text)| text);
         let missing: Vec<&str> = reader.missing.iter().chain(of_column).map(String::as_str).collect();
-        let (column, knows_marks) = (table.column(name)?, reader.known_marks);
+        let column = table.column(name)?;
+        // In a table in memory a gap is a gap, and `NA` a text.
+        let knows_marks = reader.known_marks && table.kind(column).is_none();
         Ok(Self { table, column, missing, missing_numbers: vec![], knows_marks, numbers: None })
+    }
+
+    /// Fails if the table says that the column holds texts.
+    pub(super) fn check_are_numbers(&self, expected: &str) -> Result<()> {
+        match self.table.kind(self.column) {
+            Some(Kind::Texts) => Err(Error::new(ErrorKind::Value, self.column_place(), expected, "texts")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the table says that the column holds, if it is in memory.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.table.kind(self.column)
     }
 
     /// The same cells as numbers in a notation. A number that counts as missing does so however it is written.
     pub(super) fn numbers(mut self, notation: Notation) -> Self {
         let number = |text: &&str| text.parse().ok().or_else(|| notation.parse(text));
         // Files of earlier versions compare texts.
-        if self.knows_marks {
+        if self.knows_marks || self.table.kind(self.column).is_some() {
             self.missing_numbers = self.missing.iter().filter_map(number).collect();
         }
         self.numbers = Some(notation);

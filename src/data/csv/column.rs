@@ -126,3 +126,10 @@ impl Column {
         features
     }
 }
+
+/// What a column of a table in memory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Numbers,
+    Texts,
+}

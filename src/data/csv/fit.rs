@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::names::{self, listed};
 use super::cells::{Cells, index_of, spelling};
+use super::column::Kind;
 use super::notation::{self, Hints, Reading};
 use super::{Column, Content, CsvReader, Encoding, Notation, Table};
 use crate::data::resolution;
@@ -100,6 +101,7 @@ fn hints(reader: &CsvReader, table: &Table, rows: &[usize]) -> Result<Hints> {
         .filter(|name| {
             ![&reader.ignored, &reader.categorical, &reader.embedded].iter().any(|list| list.contains(name))
         })
+        .filter(|name| table.column(name).is_ok_and(|column| table.kind(column).is_none()))
         .map(|name| {
             let cells = Cells::texts(table, name, reader)?.numbers(Notation::default());
             Ok(notation::evidence(&filled(&cells, rows).1, hints))
@@ -172,7 +174,10 @@ fn content(
                 };
                 plain(Content::Classes { classes, missing: n_missing(&texts) })
             }
-            false => quantity(texts, Rows { learnt: rows, seen }, hints),
+            false => {
+                texts.check_are_numbers("a target of numbers, or one named in `CsvReader::class_targets`")?;
+                quantity(texts, Rows { learnt: rows, seen }, hints)
+            }
         };
     }
     if reader.group.as_ref() == Some(name) {
@@ -187,7 +192,9 @@ fn content(
             missing => plain(indices(reader, &texts, rows, missing)),
         };
     }
-    if reader.categorical.contains(name) {
+    if reader.weights.as_ref() == Some(name) || reader.weighted_by(name).next().is_some() {
+        texts.check_are_numbers("weights, which are numbers")?;
+    } else if reader.categorical.contains(name) || texts.kind() == Some(Kind::Texts) {
         return match n_missing(&texts) {
             missing if missing == rows.len() => plain(Content::Empty),
             missing => plain(categories(reader, &texts, rows, missing)?),
@@ -225,7 +232,11 @@ fn content(
 /// missing, so that it is found again without the gaps.
 fn read<'a>(texts: Cells<'a>, rows: &[usize], hints: Hints) -> (Cells<'a>, Reading) {
     let cells = texts.numbers(Notation::default());
-    let reading = notation::find(&filled(&cells, rows).1, hints);
+    let reading = match cells.kind() {
+        // They are written as numbers are in Rust, whatever else that may look like.
+        Some(Kind::Numbers) => Reading::Numbers(Notation::default()),
+        _ => notation::find(&filled(&cells, rows).1, hints),
+    };
     match reading {
         Reading::Numbers(ref notation) if !notation.is_plain() => {
             let cells = cells.numbers(notation.clone());

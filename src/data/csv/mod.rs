@@ -26,6 +26,7 @@
 
 mod cells;
 mod column;
+mod columns;
 mod dialect;
 mod encoding;
 mod fit;
@@ -39,6 +40,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use column::{Column, Content};
+pub use columns::Values;
 pub use encoding::Encoding;
 pub use notation::{DateOrder, Notation};
 pub use profile::{ColumnProfile, Profile};

@@ -8,6 +8,7 @@ use std::path::Path;
 use ::csv::{ByteRecord, StringRecord};
 
 use super::super::names;
+use super::column::Kind;
 use super::dialect::{
     Dialect, after_lines, cells, find_delimiter, has_header, line_ends, prepared, records, separator_line,
 };
@@ -30,8 +31,10 @@ pub struct Table {
     source: String,
     names: Vec<String>,
     rows: Vec<StringRecord>,
-    /// The line of the file on which each row begins.
+    /// The line of the file on which each row begins; of a table in memory, none.
     lines: Vec<usize>,
+    /// Of a table in memory, what each column holds; of a file, nothing.
+    kinds: Vec<Kind>,
     delimiter: u8,
     /// The line that names the columns.
     header: Option<usize>,
@@ -94,7 +97,34 @@ impl Table {
             )
         })?;
         let (lines, rows) = rows.into_iter().unzip();
-        Ok(Self { source: name.into(), names, rows, lines, delimiter, header: header.then_some(line), notes })
+        let (source, header) = (name.into(), header.then_some(line));
+        Ok(Self { source, names, rows, lines, kinds: Vec::new(), delimiter, header, notes })
+    }
+
+    /// A table that is in memory already, whose columns are of these kinds.
+    pub(super) fn of_typed_columns(
+        source: &str,
+        names: Vec<String>,
+        kinds: Vec<Kind>,
+        rows: Vec<StringRecord>,
+    ) -> Self {
+        // A file that is read with its encoding has names as well.
+        let (delimiter, header) = (b',', Some(1));
+        Self {
+            source: source.into(),
+            names,
+            rows,
+            lines: Vec::new(),
+            kinds,
+            delimiter,
+            header,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What a column holds, if that is known without a look at its cells.
+    pub(super) fn kind(&self, column: usize) -> Option<Kind> {
+        self.kinds.get(column).copied()
     }
 
     /// The lines of a file and their cells, the delimiter, and what to say about it.
@@ -161,6 +191,7 @@ impl Table {
     /// [`ErrorKind::Name`] if there is none; the message lists the most similar names.
     pub fn column(&self, name: &str) -> Result<usize> {
         let place = match self.header {
+            Some(_) if !self.kinds.is_empty() => self.source.clone(),
             Some(line) => format!("{}, line {line}", self.source),
             None => format!("{}, which has no header", self.source),
         };
@@ -172,7 +203,7 @@ impl Table {
         self.delimiter
     }
 
-    /// The line of the file that names the columns, if one does.
+    /// The line of the file that names the columns, if one does; 1 for a table in memory.
     pub fn header_line(&self) -> Option<usize> {
         self.header
     }
@@ -184,7 +215,8 @@ impl Table {
 
     /// The place of a cell, for error messages.
     pub(super) fn place(&self, row: usize, column: usize) -> String {
-        format!("{}, line {}, column `{}`", self.source, self.lines[row], self.names[column])
+        let at = self.lines.get(row).map_or_else(|| format!("row {row}"), |line| format!("line {line}"));
+        format!("{}, {at}, column `{}`", self.source, self.names[column])
     }
 
     /// The place of a column, for error messages.
