@@ -12,7 +12,9 @@ use scaling::{CONSTANTS, IGNORED, lambda_of};
 use super::binding::Bindings;
 use super::scaling::{Scaling, fixed};
 use super::{Model, ModelBuilder, Warning};
-use crate::data::{Names, Standardizer};
+#[cfg(feature = "csv")]
+use crate::data::Names;
+use crate::data::Standardizer;
 use crate::kernel::Aligned;
 use crate::network::MOST_PARAMETERS;
 use crate::persist::{Reader, Writer};
