@@ -3,6 +3,8 @@
 use polytask::data::csv::{CsvReader, Table, Values};
 use polytask::prelude::*;
 use polytask::{ErrorKind, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 const FILE: &str = "\
 area,rooms,roof,sold,heating,kind
@@ -148,4 +150,99 @@ fn a_column_of_another_kind_is_named() -> Result<()> {
         "next, column `area`: expected a column of numbers, as in the fitted table, found texts"
     );
     Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    House,
+    Barn,
+    Shed,
+}
+
+#[derive(Serialize)]
+struct Size(f64);
+
+#[derive(Serialize)]
+struct House {
+    area: Option<Size>,
+    rooms: Option<i8>,
+    roof: Option<&'static str>,
+    sold: bool,
+    heating: Option<f64>,
+    kind: Kind,
+}
+
+#[test]
+fn rows_of_structs_are_the_columns_of_their_fields() -> Result<()> {
+    let house = |area: Option<f64>, rooms, roof, sold, heating, kind| House {
+        area: area.map(Size),
+        rooms,
+        roof,
+        sold,
+        heating,
+        kind,
+    };
+    let rows = [
+        house(Some(514.5), Some(3), Some("flat"), true, Some(15.25), Kind::House),
+        house(None, Some(4), Some("pitched"), false, None, Kind::Barn),
+        house(Some(612.123456789), None, None, true, Some(1e-7), Kind::House),
+        house(Some(1e21), Some(-7), Some("flat"), false, Some(24.0), Kind::Shed),
+    ];
+    let of_rows = Table::from_rows("houses", &rows)?;
+    let of_columns = Table::from_columns("houses", columns())?;
+    assert_eq!(of_rows.names(), of_columns.names());
+    assert_eq!(reader().fit(&of_rows)?, reader().fit(&of_columns)?);
+    assert_eq!(
+        reader().fit(&of_columns)?.apply::<f64>(&of_rows)?.features(),
+        reader().read_from::<f64>(FILE.as_bytes(), "houses.csv")?.0.features()
+    );
+    // Rows with other fields: what one does not have is missing; whole numbers beside others are numbers.
+    let maps = [BTreeMap::from([("a", 1.5)]), BTreeMap::from([("b", 2.0), ("a", 3.0)])];
+    let table = Table::from_rows("maps", &maps)?;
+    assert_eq!(
+        (table.names(), table.cell(0, 1), table.cell(1, 1)),
+        (&["a".into(), "b".into()][..], "", "2.0")
+    );
+    Ok(())
+}
+
+#[test]
+fn rows_that_are_no_rows_of_one_value_each_are_refused_by_name() {
+    fn said<T: Serialize>(rows: impl IntoIterator<Item = T>) -> String {
+        Table::from_rows("frame", rows).unwrap_err().to_string()
+    }
+    #[derive(Serialize)]
+    struct Nested {
+        id: u64,
+        sizes: Vec<f64>,
+    }
+    #[derive(Serialize)]
+    struct Pair(f64, f64);
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number { x: f64 },
+        Text { x: &'static str },
+        Large { x: u64 },
+    }
+    let expected = "a number, a boolean, a text, or none";
+    assert_eq!(
+        said([Nested { id: 1, sizes: vec![1.0] }]),
+        format!("frame, row 0, column `sizes`: expected {expected}, found a list")
+    );
+    let fields = "a struct or a map, whose fields are columns";
+    assert_eq!(
+        said([Pair(1.0, 2.0)]),
+        format!("frame, row 0: expected {fields}, found the struct `Pair`, whose fields have no names")
+    );
+    assert_eq!(said([1.0]), format!("frame, row 0: expected {fields}, found a number"));
+    assert_eq!(
+        said([Either::Number { x: 1.0 }, Either::Text { x: "one" }]),
+        "frame, row 1, column `x`: expected a number, as in the rows before, found a text"
+    );
+    let large = said([Either::Large { x: u64::MAX }]);
+    assert!(large.contains("row 0, column `x`: expected a whole number of at most 2⁵³"), "{large}");
+    assert!(said([Either::Number { x: f64::NAN }]).contains("expected a finite number, or none, found NaN"));
+    assert!(said(Vec::<BTreeMap<String, f64>>::new()).contains("found no column"));
 }

@@ -103,7 +103,8 @@ impl Table {
     ///
     /// It is fitted and applied like that of a file. Numbers are read as they are; texts are categories, even if they are
     /// digits or a mark such as `NA`; what is missing is an empty cell. An encoding that was fitted to it reads later tables
-    /// with the columns in any order, and more of them.
+    /// with the columns in any order, and more of them. Rows that are structs become one by `Table::from_rows` (feature
+    /// `serde`).
     ///
     /// ```
     /// use polytask::data::csv::{CsvReader, Table};

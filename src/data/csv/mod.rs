@@ -34,6 +34,8 @@ mod indices;
 mod marks;
 mod notation;
 mod profile;
+#[cfg(feature = "serde")]
+mod rows;
 mod table;
 
 use std::io::Read;
