@@ -316,7 +316,7 @@ fn is_finite(point: &[f64; 2]) -> bool {
 }
 
 /// Text as XML: marks are named, and characters that XML forbids are left out.
-fn escape(words: &str) -> String {
+pub(crate) fn escape(words: &str) -> String {
     let mut text = String::with_capacity(words.len());
     for c in words.chars() {
         match c {

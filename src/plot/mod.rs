@@ -33,6 +33,7 @@ mod ticks;
 mod training;
 
 pub use chart::{Axis, Chart, sheet};
+pub(crate) use drawing::escape;
 pub use drawing::{Anchor, Drawing, Pen};
 pub use predictions::{confusion_matrix, predicted_against_true, reliability};
 pub use training::{gradient_cosines, gradient_diagnostics, learning_curves, task_weights};

@@ -39,9 +39,11 @@
 //! ```
 
 mod contender;
+mod grouping;
 mod jobs;
 #[cfg(feature = "persist")]
 mod kept;
+mod page;
 mod report;
 mod table;
 mod trained;
@@ -52,6 +54,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use grouping::{Proposal, propose_groups};
 pub use jobs::JobReport;
 pub use report::{Answer, Claim, Cost, Failure, MissingJob, TogetherReport};
 

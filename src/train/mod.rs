@@ -7,6 +7,7 @@
 //! take them yourself with [`Run::step`] if something else should happen in between.
 
 mod accumulation;
+mod affinity;
 mod balancing;
 pub mod callback;
 #[cfg(feature = "persist")]
@@ -22,6 +23,7 @@ mod run;
 mod trainer;
 mod workspace;
 
+pub use affinity::Affinity;
 #[cfg(feature = "persist")]
 pub use checkpoint::Checkpoints;
 pub use history::{History, Validation};

@@ -75,6 +75,10 @@ pub struct Run<F: Scalar> {
     seed: u64,
 }
 
+/// What looks at a batch whose gradient has been computed, before the update.
+pub(super) type Between<'a, F> =
+    dyn FnMut(&Run<F>, &Model<F>, &Batch<'_, F>, &mut Workspace<F>) -> Result<()> + 'a;
+
 impl<F: Scalar> Run<F> {
     pub(super) fn new(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<Self> {
         model.check_trainable(data)?;
@@ -152,6 +156,7 @@ impl<F: Scalar> Run<F> {
             rows: Vec::with_capacity(self.sampler.batch_size()),
             state: model.state().to_vec(),
             held: Held::Nothing,
+            probe: None,
         }
     }
 
@@ -288,10 +293,21 @@ impl<F: Scalar> Run<F> {
         data: &Dataset<F>,
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
+        self.step_observed(model, data, workspace, &mut |_, _, _, _| Ok(()))
+    }
+
+    /// [`step`](Self::step) that calls `observe` between its two halves.
+    pub(super) fn step_observed(
+        &mut self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        workspace: &mut Workspace<F>,
+        observe: &mut Between<'_, F>,
+    ) -> Result<()> {
         let mut rows = std::mem::take(&mut workspace.rows);
         rows.clear();
         rows.extend_from_slice(self.sampler.next_batch(data).rows);
-        let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, workspace);
+        let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, workspace, observe);
         workspace.rows = rows;
         stepped
     }
@@ -301,9 +317,11 @@ impl<F: Scalar> Run<F> {
         model: &mut Model<F>,
         batch: &Batch<'_, F>,
         workspace: &mut Workspace<F>,
+        observe: &mut Between<'_, F>,
     ) -> Result<()> {
         let (needs, draw) = (self.balancing.needs(), self.draw());
         self.gradient(model, batch, workspace)?;
+        observe(self, model, batch, workspace)?;
         self.update(model, workspace)?;
         if needs.losses_after_step {
             model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut workspace.trace)?;

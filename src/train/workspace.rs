@@ -35,6 +35,8 @@ pub struct Workspace<F: Scalar> {
     pub(super) state: Vec<F>,
     /// What the trace holds.
     pub(super) held: Held,
+    /// For forwards at other θ than the model's, if there are such: a trace, and that θ.
+    pub(super) probe: Option<(Trace<F>, Vec<F>)>,
 }
 
 /// What of a step is in the memory of a [`Workspace`].

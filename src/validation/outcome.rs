@@ -20,8 +20,12 @@ pub struct Folds {
 impl Folds {
     pub(crate) fn place(&self, at: usize) -> FoldPlace {
         let per_repeat = self.folds.len() / self.repeats;
-        let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
-        FoldPlace { repeat: at / per_repeat, fold: at % per_repeat, seed }
+        FoldPlace { repeat: at / per_repeat, fold: at % per_repeat, seed: self.seed_of(at) }
+    }
+
+    /// The seed of what is fitted in a fold.
+    pub(crate) fn seed_of(&self, at: usize) -> u64 {
+        self.seed.wrapping_mul(1_000_003).wrapping_add(at as u64)
     }
 
     /// The first folds: of as many as `n_folds` whole repeats if there is one, else those at the beginning of the first.

@@ -1,6 +1,7 @@
 //! The promises of the crate, one file each. They are one program, because each test program compiles the crate's
 //! generic code again; what needs a process of its own is in `tests/processes` and `tests/allocation.rs`.
 
+mod affinity;
 mod allocations;
 mod balancers;
 mod batch_ensemble;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`robot_arm`] | state, masses and lengths of a two-link arm | the torques at its two joints |
 //! | [`related_tasks`] | normal | any number of regressions, as similar to each other as you choose |
+//! | [`task_families`] | normal | regressions in families: alike within one, unrelated across |
 //! | [`mixed_tasks`] | normal | a number, a yes or no, one of five classes, a relevance; labels missing at random |
 //! | [`shapes`] | a grey image | which shape it shows, and the box around it |
 //!
@@ -21,7 +22,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
 pub use mixed_tasks::mixed_tasks;
-pub use related_tasks::related_tasks;
+pub use related_tasks::{related_tasks, task_families};
 pub use robot_arm::robot_arm;
 pub use shapes::shapes;
 

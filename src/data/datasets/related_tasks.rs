@@ -1,6 +1,6 @@
 //! Regressions of chosen similarity: the synthetic data of Ma, Zhao, Yi, Chen, Hong and Chi, "Modeling Task
 //! Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts", KDD 2018, section 3.2. There it is
-//! for two tasks, here for any number.
+//! for two tasks, here for any number, and for families of tasks of which only those of one family are alike.
 //!
 //! ```text
 //! x  ~ N(0, I_d)
@@ -12,7 +12,7 @@
 //! has 1 on the diagonal and p elsewhere; with its Cholesky factor L and orthonormal u₁ … u_K, they are wₖ = Σⱼ
 //! Lₖⱼ uⱼ. For two tasks this gives the paper's w₁ = u₁, w₂ = p u₁ + √(1 − p²) u₂.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 
 use super::{Draws, check_noise, check_rows, named};
 use crate::Scalar;
@@ -20,6 +20,8 @@ use crate::data::Dataset;
 
 /// The number of sines in a target.
 const SINES: i32 = 10;
+/// The same in a family.
+const SINES_OF_FAMILIES: i32 = 2;
 
 /// `n_tasks` regressions on `n_features` normal features. Each task has a weight vector, and `cosine` is the
 /// cosine between any two of them: with 1 the tasks are the same up to noise, with 0 they are unrelated.
@@ -54,25 +56,88 @@ pub fn related_tasks<F: Scalar>(
 ) -> Dataset<F> {
     check_rows(n);
     check_noise(noise);
+    check_tasks(n_tasks, n_features);
+    check_cosine(cosine, n_tasks);
+
+    let mut draws = Draws::new(seed);
+    let weights = weights(n_features, n_tasks, cosine, &mut draws);
+    with_weights(n, &weights, SINES, noise, &mut draws)
+}
+
+/// `n_families × per_family` regressions in hidden families: like [`related_tasks`], but `cosine` is between the weight vectors
+/// of tasks of one family, and 0 between those of different families.
+///
+/// ```text
+/// yₖ = zₖ + Σᵢ₌₁² sin(i zₖ + (i − 1)²) + noise · ε          zₖ = wₖᵀ x,  |wₖ| = 1
+/// wⱼᵀ wₖ = cosine in a family, else 0                        task k is of family k mod n_families
+/// ```
+/// There are two sines instead of ten: sines of i z and i z′ have a correlation of about exp(−i² (1 − cosine)), so that at a
+/// cosine of 0.9 those of higher frequency would make strangers of a family.
+///
+/// ```
+/// use polytask::data::datasets;
+///
+/// // Six tasks: 0, 2 and 4 are of one family, 1, 3 and 5 of the other.
+/// let data = datasets::task_families::<f32>(500, 12, 2, 3, 0.9, 0.01, 7);
+/// assert_eq!((data.n_features(), data.n_targets()), (12, 6));
+/// ```
+///
+/// # Panics
+/// If `n`, `n_families` or `per_family` is 0, if there are more tasks than features, if `noise` is negative or not finite, or
+/// if `cosine` is above 1 or below −1 / (per_family − 1).
+#[track_caller]
+pub fn task_families<F: Scalar>(
+    n: usize,
+    n_features: usize,
+    n_families: usize,
+    per_family: usize,
+    cosine: f64,
+    noise: f64,
+    seed: u64,
+) -> Dataset<F> {
+    check_rows(n);
+    check_noise(noise);
+    let n_tasks = n_families * per_family;
+    check_tasks(n_tasks, n_features);
+    check_cosine(cosine, per_family);
+    let mut draws = Draws::new(seed);
+    let weights = family_weights(n_features, n_families, per_family, cosine, &mut draws);
+    with_weights(n, &weights, SINES_OF_FAMILIES, noise, &mut draws)
+}
+
+#[track_caller]
+fn check_tasks(n_tasks: usize, n_features: usize) {
     assert!(
         (1..=n_features).contains(&n_tasks),
         "{n_tasks} tasks on {n_features} features; there must be at least 1 task, and at most one for each feature"
     );
+}
+
+#[track_caller]
+fn check_cosine(cosine: f64, n_tasks: usize) {
     let least = if n_tasks > 1 { -1.0 / (n_tasks - 1) as f64 } else { -1.0 };
     assert!(
         (least..=1.0).contains(&cosine),
         "cosine {cosine}; for {n_tasks} tasks it must be between {least} and 1"
     );
+}
 
-    let mut draws = Draws::new(seed);
-    let weights = weights(n_features, n_tasks, cosine, &mut draws);
+/// The table of tasks with these weights, `tasks × features`.
+fn with_weights<F: Scalar>(
+    n: usize,
+    weights: &Array2<f64>,
+    sines: i32,
+    noise: f64,
+    draws: &mut Draws,
+) -> Dataset<F> {
+    let (n_tasks, n_features) = weights.dim();
     let mut x = Array2::zeros((n, n_features));
     let mut y = Array2::zeros((n, n_tasks));
     for (mut x, mut y) in x.rows_mut().into_iter().zip(y.rows_mut()) {
         let features = Array1::from_shape_simple_fn(n_features, || draws.normal());
         x.assign(&features.map(|&feature| F::from_f64(feature)));
         for (y, z) in y.iter_mut().zip(weights.dot(&features)) {
-            *y = F::from_f64(curve(z) + noise * draws.normal());
+            *y = F::from_f64(curve(z, sines) + noise * draws.normal());
         }
     }
     let features: Vec<_> = (0..n_features).map(|i| format!("x{i}")).collect();
@@ -81,13 +146,31 @@ pub fn related_tasks<F: Scalar>(
 }
 
 /// z + Σᵢ sin(i z + (i − 1)²).
-fn curve(z: f64) -> f64 {
-    z + (1..=SINES).map(|i| (f64::from(i) * z + f64::from((i - 1) * (i - 1))).sin()).sum::<f64>()
+fn curve(z: f64, sines: i32) -> f64 {
+    z + (1..=sines).map(|i| (f64::from(i) * z + f64::from((i - 1) * (i - 1))).sin()).sum::<f64>()
 }
 
 /// `tasks × features`: rows of length 1 with the given cosine between any two.
 fn weights(n_features: usize, n_tasks: usize, cosine: f64, draws: &mut Draws) -> Array2<f64> {
     cholesky(n_tasks, cosine).dot(&orthonormal(n_tasks, n_features, draws))
+}
+
+/// `tasks × features`: as [`weights`] in each family, and families at right angles to each other.
+fn family_weights(
+    n_features: usize,
+    n_families: usize,
+    per_family: usize,
+    cosine: f64,
+    draws: &mut Draws,
+) -> Array2<f64> {
+    let basis = orthonormal(n_families * per_family, n_features, draws);
+    let mut weights = Array2::zeros(basis.dim());
+    for (family, basis) in basis.axis_chunks_iter(Axis(0), per_family).enumerate() {
+        for (i, row) in cholesky(per_family, cosine).dot(&basis).rows().into_iter().enumerate() {
+            weights.row_mut(i * n_families + family).assign(&row);
+        }
+    }
+    weights
 }
 
 /// Rows of length 1 at right angles to each other, in random directions (Gram and Schmidt).
@@ -141,6 +224,26 @@ mod tests {
                 // Square roots of nearly singular pivots keep half of the digits.
                 approx::assert_abs_diff_eq!(found, wanted, epsilon = 1e-7);
             }
+        }
+    }
+
+    #[test]
+    fn families_have_the_cosine_within_and_none_across() {
+        for (features, families, per_family, cosine) in
+            [(12, 2, 3, 0.9), (6, 2, 3, -0.5), (9, 3, 2, 1.0), (4, 1, 4, 0.2), (5, 5, 1, 0.7)]
+        {
+            let w = family_weights(features, families, per_family, cosine, &mut Draws::new(4));
+            for ((i, j), &found) in w.dot(&w.t()).indexed_iter() {
+                let within = if i % families == j % families { cosine } else { 0.0 };
+                let wanted = if i == j { 1.0 } else { within };
+                approx::assert_abs_diff_eq!(found, wanted, epsilon = 1e-7);
+            }
+        }
+        let data = task_families::<f64>(30, 6, 2, 3, 0.4, 0.0, 5);
+        let w = family_weights(6, 2, 3, 0.4, &mut Draws::new(5));
+        for ((row, task), &found) in data.targets().indexed_iter() {
+            let z = w.row(task).dot(&data.features().row(row));
+            approx::assert_abs_diff_eq!(found, z + z.sin() + (2.0 * z + 1.0).sin(), epsilon = 1e-12);
         }
     }
 
