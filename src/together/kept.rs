@@ -96,7 +96,11 @@ impl Kept {
                 return Err(Error::new(ErrorKind::File, "predictions", format!("of {n_tasks} tasks"), found));
             }
             let prediction = |(k, shape): (usize, &[usize; 2])| {
-                let numbers = reader.tensor::<f64>(&format!("predictions.{k}"), shape)?;
+                let name = format!("predictions.{k}");
+                let numbers = reader.tensor::<f64>(&name, shape)?;
+                if let Some(wrong) = numbers.iter().find(|number| !number.is_finite()) {
+                    return Err(Error::new(ErrorKind::File, name, "finite numbers", wrong));
+                }
                 Ok(Array2::from_shape_vec(*shape, numbers).expect("the shape has been checked"))
             };
             Ok(Ok(Trained {

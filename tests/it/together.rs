@@ -355,6 +355,35 @@ fn a_kept_job_is_taken_where_all_is_the_same_and_nowhere_else() {
     assert_eq!(error.kind(), ErrorKind::File);
 }
 
+/// Cut off, with a byte changed, or with numbers that nobody predicts: a kept job is an error or is taken, and panics nowhere.
+#[test]
+fn files_of_jobs_are_not_believed() {
+    let (data, folder) = (table(), Folder::new("together-hostile"));
+    settings().keep_in(&folder.0).run(&data).expect("a table that fits");
+    let path = folder.files().swap_remove(2);
+    let bytes = std::fs::read(&path).expect("a file");
+    let run = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("a file that can be written");
+        settings().keep_in(&folder.0).run(&data).map(|report| report.to_string())
+    };
+    for at in (0..bytes.len()).step_by(bytes.len() / 60) {
+        assert!(run(&bytes[..at]).is_err(), "cut off after {at} bytes");
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x41;
+        let _ = run(&changed);
+    }
+    // The numbers of the last task are at the end.
+    for (wrong, is_refused) in [(f64::NAN, true), (f64::INFINITY, true), (1e300, false), (-0.0, false)] {
+        let mut changed = bytes.clone();
+        let end = changed.len();
+        changed[end - 8..].copy_from_slice(&wrong.to_le_bytes());
+        assert_eq!(run(&changed).is_err(), is_refused, "{wrong}");
+    }
+    assert!(run(&bytes).is_ok());
+    let long = [&bytes[..], &[0; 8]].concat();
+    assert!(run(&long).is_err());
+}
+
 /// What fails in one fold of three is reported and compared with nobody, and the failure is kept like a result.
 #[test]
 fn what_fails_is_reported_and_in_no_mean() {
