@@ -68,6 +68,7 @@ mod standardized_targets;
 mod target_transforms;
 mod thresholds;
 mod together;
+mod together_page;
 mod tutorial;
 mod tutorial_golden;
 mod tutorial_record;
