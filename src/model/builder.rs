@@ -138,7 +138,7 @@ impl ModelBuilder {
     /// members' losses, never the loss of their mean. What is predicted is the mean of the members' predictions in the unit of
     /// the targets, so of probabilities and not of logits. Tasks, sharing forms, balancing and checks stay as they are. A step
     /// multiplies as much as one of a plain network on `members` times as many rows: what is saved is parameters, and time only
-    /// where batches are small (0.5 to 2.1 of the time of 32 separate networks, where that plain network takes 0.2 to 1.5 of it:
+    /// where batches are small (0.6 to 2.4 of the time of 32 separate networks, where that plain network takes 0.2 to 1.5 of it:
     /// `cargo bench --bench ensembles`). Batch normalisation takes its statistics over the rows of all members.
     ///
     /// BatchEnsemble: Y. Wen, D. Tran and J. Ba, ICLR 2020; TabM: Y. Gorishniy, A. Kotelnikov and A. Babenko, ICLR 2025.
