@@ -7,7 +7,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::gemm::Accumulate;
-use super::rowwise::dot;
+use super::rowwise::{begin, dot};
 use super::simd::{SimdLoop, dispatch};
 use crate::Scalar;
 
@@ -107,15 +107,6 @@ pub fn sums_in_turn<F: Scalar>(
             assert!(a.dim() == b.dim(), "products of {:?} and {:?}", a.dim(), b.dim());
             dispatch(Products { a, b, sums });
         }
-    }
-}
-
-/// What sums begin with.
-fn begin<F: Scalar>(start: Accumulate<&[F]>, sums: &mut [F]) {
-    match start {
-        Accumulate::Write => sums.fill(F::ZERO),
-        Accumulate::Bias(bias) => sums.copy_from_slice(bias),
-        Accumulate::Add => {}
     }
 }
 

@@ -34,12 +34,17 @@ pub fn column_products<F: Scalar>(
 ) {
     assert!(a.dim() == b.dim(), "column products of {:?} and {:?}", a.dim(), b.dim());
     assert!(a.ncols() == sums.len(), "column products of {:?} written to {}", a.dim(), sums.len());
+    begin(start, sums);
+    dispatch(ColumnProducts { a, b, sums });
+}
+
+/// What sums begin with.
+pub(super) fn begin<F: Scalar>(start: Accumulate<&[F]>, sums: &mut [F]) {
     match start {
         Accumulate::Write => sums.fill(F::ZERO),
         Accumulate::Bias(bias) => sums.copy_from_slice(bias),
         Accumulate::Add => {}
     }
-    dispatch(ColumnProducts { a, b, sums });
 }
 
 struct ColumnProducts<'a, F> {

@@ -147,8 +147,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
         let (s, bias) = (graph.parameter(self.output_scale), graph.parameter(self.bias));
         let (u, weight) = (graph.node("Mul", &[&x, &r]), graph.parameter(self.weight));
         let v = graph.node("MatMul", &[&u, &weight]);
-        let scaled = graph.node("Mul", &[&v, &s]);
-        let z = graph.node("Add", &[&scaled, &bias]);
+        let z = graph.scale_and_shift(&v, &s, &bias);
         let y = self.activation.export(graph, z);
         graph.set(self.output, y);
         Ok(())

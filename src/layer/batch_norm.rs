@@ -202,13 +202,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltBatchNorm {
     fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
         let x = graph.value(self.input);
         let (mean, variance) = (graph.state(self.running_mean), graph.state(self.running_variance));
-        let (epsilon, centred) = (graph.number(self.epsilon), graph.node("Sub", &[&x, &mean]));
-        let sum = graph.node("Add", &[&variance, &epsilon]);
-        let deviation = graph.node("Sqrt", &[&sum]);
-        let normalized = graph.node("Div", &[&centred, &deviation]);
+        let centred = graph.node("Sub", &[&x, &mean]);
+        let normalized = graph.over_deviation(&centred, &variance, self.epsilon);
         let (scale, bias) = (graph.parameter(self.scale), graph.parameter(self.bias));
-        let scaled = graph.node("Mul", &[&normalized, &scale]);
-        let y = graph.node("Add", &[&scaled, &bias]);
+        let y = graph.scale_and_shift(&normalized, &scale, &bias);
         graph.set(self.output, y);
         Ok(())
     }

@@ -145,13 +145,9 @@ impl<F: Scalar> BuiltLayer<F> for BuiltLayerNorm {
         let centred = graph.node("Sub", &[&x, &mean]);
         let squares = graph.node("Mul", &[&centred, &centred]);
         let variance = graph.node_with("ReduceMean", &[&squares], &over_row);
-        let epsilon = graph.number(self.epsilon);
-        let sum = graph.node("Add", &[&variance, &epsilon]);
-        let deviation = graph.node("Sqrt", &[&sum]);
-        let normalized = graph.node("Div", &[&centred, &deviation]);
+        let normalized = graph.over_deviation(&centred, &variance, self.epsilon);
         let (scale, bias) = (graph.parameter(self.scale), graph.parameter(self.bias));
-        let scaled = graph.node("Mul", &[&normalized, &scale]);
-        let y = graph.node("Add", &[&scaled, &bias]);
+        let y = graph.scale_and_shift(&normalized, &scale, &bias);
         graph.set(self.output, y);
         Ok(())
     }

@@ -119,8 +119,7 @@ impl<F: Scalar> Model<F> {
             let (factors, shifts): (Vec<f64>, Vec<f64>) = (0..width).map(of_column).unzip();
             let (factors, shifts) =
                 (graph.constant(&[1, width], &factors), graph.constant(&[1, width], &shifts));
-            let product = graph.node("Mul", &[&y, &factors]);
-            y = graph.node("Add", &[&product, &shifts]);
+            y = graph.scale_and_shift(&y, &factors, &shifts);
         }
         let transforms = &self.scaling.transforms[task];
         if transforms.is_empty() {

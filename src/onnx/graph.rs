@@ -237,6 +237,20 @@ impl Graph {
         self.node("Reshape", &[value, &shape])
     }
 
+    /// x ∘ factors + shifts, each broadcast as operators do.
+    pub(crate) fn scale_and_shift(&mut self, x: &Value, factors: &Value, shifts: &Value) -> Value {
+        let scaled = self.node("Mul", &[x, factors]);
+        self.node("Add", &[&scaled, shifts])
+    }
+
+    /// x / √(variance + ε).
+    pub(crate) fn over_deviation(&mut self, x: &Value, variance: &Value, epsilon: f64) -> Value {
+        let epsilon = self.number(epsilon);
+        let sum = self.node("Add", &[variance, &epsilon]);
+        let deviation = self.node("Sqrt", &[&sum]);
+        self.node("Div", &[x, &deviation])
+    }
+
     /// e^x.
     pub(crate) fn exp(&mut self, value: &Value) -> Value {
         self.node("Exp", &[value])

@@ -9,6 +9,8 @@
 //! correlation clustering: N. Bansal, A. Blum and S. Chawla, Machine Learning 56, 2004. (C. Fifty et al., NeurIPS 2021, choose
 //! groups that may overlap, under a budget of how many.)
 
+use ndarray::Array2;
+
 use super::{TOGETHER, TogetherOrApart};
 use crate::data::Dataset;
 use crate::kernel::run_jobs;
@@ -16,7 +18,7 @@ use crate::train::Affinity;
 use crate::validation::outcome::Folds;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
-/// Up to so many tasks all partitions are tried: 115 975 of ten.
+/// Up to this many tasks all partitions are tried: 115 975 of ten.
 const EXHAUSTIVE: usize = 10;
 
 /// Every second step is measured.
@@ -196,16 +198,17 @@ impl TogetherOrApart {
         let mut affinity = measured.next().expect("three trainings");
         measured.for_each(|other| affinity.merge(&other));
         let n = self.tasks.len();
-        for (i, j) in (0..n * n).map(|pair| (pair / n, pair % n)) {
-            if affinity.lookahead(i, j).is_none() {
+        let mut lookahead = Array2::zeros((n, n));
+        for ((i, j), to) in lookahead.indexed_iter_mut() {
+            *to = affinity.lookahead(i, j).ok_or_else(|| {
                 let place =
                     format!("affinity of tasks {:?} and {:?}", affinity.tasks()[i], affinity.tasks()[j]);
                 let expected = "a measured batch in which both have labels";
-                return Err(Error::new(ErrorKind::Value, place, expected, "none")
-                    .advise("train for longer, or with larger batches"));
-            }
+                Error::new(ErrorKind::Value, place, expected, "none")
+                    .advise("train for longer, or with larger batches")
+            })?;
         }
-        let groups = propose_groups(n, |i, j| affinity.lookahead(i, j).unwrap_or(0.0));
+        let groups = propose_groups(n, |i, j| lookahead[[i, j]]);
         let named = |group: Vec<usize>| group.into_iter().map(|k| affinity.tasks()[k].clone()).collect();
         Ok(Proposal { groups: groups.into_iter().map(named).collect(), affinity, rest })
     }

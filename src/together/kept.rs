@@ -55,7 +55,7 @@ impl Kept {
         self.folder.join(format!("job-{:016x}.safetensors", number_of(&format!("{} {job}", self.table))))
     }
 
-    /// What became of the job: as it is kept, which is said, or as it is done now, which is kept.
+    /// The job's result, and whether it was in the folder already; if not, it is trained now and kept.
     pub(super) fn read_or(
         &self,
         job: &str,

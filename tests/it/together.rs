@@ -1,4 +1,4 @@
-//! Together or apart: contenders are trained on equal terms and compared, and what fails, is missing or cannot be is said.
+//! Together or apart: contenders are trained on equal terms and compared, and what fails, is missing or cannot be done is reported.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
