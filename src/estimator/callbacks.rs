@@ -48,6 +48,10 @@ impl Callback for Hidden {
         self.0.on(event, at, controls)
     }
 
+    fn begin_several(&mut self) {
+        self.0.begin_several();
+    }
+
     fn reads_report(&self) -> bool {
         self.0.reads_report()
     }

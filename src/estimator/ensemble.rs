@@ -35,6 +35,8 @@ impl Settings {
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
+        let mut around_all = self.callbacks.clone();
+        around_all.iter_mut().for_each(|callback| callback.begin_several());
         let fitted = run_jobs(range.len(), threads, |job| {
             let m = range.start + job;
             let after = AfterEnd::new(m, &first);
@@ -47,6 +49,7 @@ impl Settings {
             }
             Ok(Some(fitted))
         })?;
+        drop(around_all);
         let (mut members, mut stopped) = (Vec::with_capacity(fitted.len()), None);
         // What comes after the first that was ended, or failed, depends on the number of threads.
         for fitted in fitted.into_iter().flatten() {

@@ -113,6 +113,10 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// whenever the callback's own work fails. The training ends with the error.
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>>;
 
+    /// Tells a copy that trainings are about to begin which each have a copy of their own, as the networks of an estimator
+    /// do. It is told nothing else, and dropped when the last of them has ended.
+    fn begin_several(&mut self) {}
+
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
     fn reads_report(&self) -> bool {
         false

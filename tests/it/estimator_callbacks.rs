@@ -1,14 +1,14 @@
 //! A callback that ends a network ends the fit, with the same networks on any number of threads; a flag ends all of them.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use polytask::estimator::{Fitted, Regression, Stopped};
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
 use polytask::train::Progress;
-use polytask::train::callback::{Callback, Controls, EarlyStopping, Event, Interrupt};
+use polytask::train::callback::{AnyModel, Callback, Controls, EarlyStopping, Event, Interrupt};
 use polytask::{Error, ErrorKind, Result, Warning};
 
 fn x() -> Array2<f64> {
@@ -47,7 +47,7 @@ impl Callback for EndsSome {
 
 /// Writes down the loss of the first step of each training.
 #[derive(Clone, Debug, Default)]
-struct FirstLosses(Arc<std::sync::Mutex<Vec<f64>>>);
+struct FirstLosses(Arc<Mutex<Vec<f64>>>);
 
 impl Callback for FirstLosses {
     fn name(&self) -> &'static str {
@@ -122,9 +122,9 @@ fn an_early_stopping_of_ones_own_ends_its_network_alone() -> Result<()> {
     Ok(())
 }
 
-/// Raises a flag at some step of all trainings together.
+/// Raises a flag at some step of all trainings together. They wait for each other, so that none takes a step between.
 #[derive(Clone, Debug)]
-struct Raises(Arc<AtomicBool>, Arc<AtomicUsize>, usize);
+struct Raises(Arc<AtomicBool>, Arc<Mutex<usize>>, usize);
 
 impl Callback for Raises {
     fn name(&self) -> &'static str {
@@ -132,8 +132,12 @@ impl Callback for Raises {
     }
 
     fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
-        if event == Event::Step && self.1.fetch_add(1, Ordering::SeqCst) + 1 == self.2 {
-            self.0.store(true, Ordering::SeqCst);
+        if event == Event::Step {
+            let mut n_steps = self.1.lock().unwrap();
+            *n_steps += 1;
+            if *n_steps == self.2 {
+                self.0.store(true, Ordering::SeqCst);
+            }
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -143,7 +147,7 @@ impl Callback for Raises {
 fn a_flag_ends_all_trainings_under_way_and_is_lowered_by_the_last() -> Result<()> {
     let x = x();
     for threads in [1, 2, 6] {
-        let (flag, n_steps) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (flag, n_steps) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
         let endless = settings().epochs(100_000).threads(threads);
         let model = endless
             .callback(Raises(Arc::clone(&flag), Arc::clone(&n_steps), 40))
@@ -156,10 +160,80 @@ fn a_flag_ends_all_trainings_under_way_and_is_lowered_by_the_last() -> Result<()
         );
         assert_eq!(model.members().len(), 1);
         assert!(model.predict(&x)?.iter().all(|y| y.is_finite()));
-        // None went on, and the next training is not ended.
-        assert!(n_steps.load(Ordering::SeqCst) < 1_000, "{n_steps:?}");
+        // Each of the others took one step more at most, and the next training is not ended.
+        let n_steps = *n_steps.lock().unwrap();
+        assert!((40..=45).contains(&n_steps), "{n_steps} steps");
         assert!(!flag.load(Ordering::SeqCst));
     }
+    Ok(())
+}
+
+/// At the start of a training.
+#[derive(Clone, Debug)]
+enum AtStart {
+    /// Writes down θ.
+    WritesDown(Arc<Mutex<Vec<Vec<f64>>>>),
+    /// If θ is this, waits until another training has ended.
+    Waits(Vec<f64>, Arc<AtomicBool>),
+}
+
+impl Callback for AtStart {
+    fn name(&self) -> &'static str {
+        "at_start"
+    }
+
+    fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
+        let AnyModel::F64(model) = at.model else { unreachable!("the tables are of f64") };
+        match self {
+            Self::WritesDown(all) if event == Event::Start => {
+                all.lock().unwrap().push(model.parameters().to_vec());
+            }
+            Self::Waits(theta, has_ended) if event == Event::Start && model.parameters() == theta => {
+                while !has_ended.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            }
+            _ => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Raises a flag when a training has ended.
+#[derive(Clone, Debug)]
+struct SaysEnded(Arc<AtomicBool>);
+
+impl Callback for SaysEnded {
+    fn name(&self) -> &'static str {
+        "says_ended"
+    }
+
+    fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
+        if event == Event::End {
+            self.0.store(true, Ordering::SeqCst);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[test]
+fn a_flag_ends_a_network_that_begins_when_all_others_have_ended() -> Result<()> {
+    let (x, starts) = (x(), Arc::default());
+    let settings = settings().members(2).threads(2);
+    settings.clone().threads(1).callback(AtStart::WritesDown(Arc::clone(&starts))).fit(&x, &x)?;
+    let first = starts.lock().unwrap()[0].clone();
+    let (flag, n_steps) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let model = settings
+        .epochs(100_000)
+        .callback(AtStart::Waits(first, Arc::clone(&has_ended)))
+        .callback(Raises(Arc::clone(&flag), Arc::clone(&n_steps), 40))
+        .callback(Interrupt::when(Arc::clone(&flag)))
+        .callback(SaysEnded(has_ended))
+        .fit(&x, &x)?;
+    assert_eq!(model.stopped(), Some(&Stopped { by: "interrupt".into(), n_complete: 0, wanted: 2 }));
+    assert_eq!(*n_steps.lock().unwrap(), 41);
+    assert!(!flag.load(Ordering::SeqCst));
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use std::ops::ControlFlow;
 /// Ends a training after the step under way when a flag is raised, with the model so far.
 ///
 /// The flag is lowered when the training has ended, so that the next one is not ended by it too. Trainings that have copies
-/// of one `Interrupt` and run at the same time, as the networks of an estimator do, are all ended: the last one lowers it.
+/// of one `Interrupt` and run at the same time are all ended: the last one lowers it. For the networks of an estimator it
+/// is lowered when all of them have ended, whether they had begun or not.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -134,6 +135,10 @@ fn is_ignored() -> bool {
 impl Callback for Interrupt {
     fn name(&self) -> &'static str {
         "interrupt"
+    }
+
+    fn begin_several(&mut self) {
+        self.begin();
     }
 
     fn resumes(&self) -> bool {
