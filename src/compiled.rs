@@ -13,6 +13,7 @@ use crate::data::csv::{Encoding, Table};
 use crate::data::{Batch, Dataset};
 use crate::gradcheck::{self, CheckedFunction, GradientReport, Settings};
 use crate::layer::Pass;
+use crate::ledger::RowGradients;
 use crate::loss::{Loss, LossFunction};
 use crate::model::Predictions;
 use crate::network::Trace;
@@ -120,6 +121,7 @@ compiled! {
     fn write_model_numbers(model: &Model<Self>, writer: &mut Writer, prefix: &str) -> Result<()>
         = Model::write_numbers_here;
 
+    fn row_gradients(model: &Model<Self>, data: &Dataset<Self>) -> Result<RowGradients> = RowGradients::of_here;
     fn cross_validation(
         settings: &CrossValidation,
         data: &Dataset<Self>,

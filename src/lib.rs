@@ -66,7 +66,8 @@
 //! model with its trainer or an estimator, and learns nothing from the rows that are held out. A
 //! [`Comparison`](validation::Comparison) of several says which is better, in each task and over all, and how sure that is.
 //! [`TogetherOrApart`](together::TogetherOrApart) trains the contenders too: it answers whether tasks should be trained
-//! together.
+//! together. A [`Ledger`](ledger::Ledger) says which rows taught which task what, and
+//! [`SuspectLabels`](ledger::SuspectLabels) which labels to look at.
 //!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
 //! expected, what was found, and what to do about it.
@@ -120,6 +121,7 @@ pub mod estimator;
 pub mod gradcheck;
 pub mod kernel;
 pub mod layer;
+pub mod ledger;
 pub mod loss;
 pub mod metric;
 #[cfg(feature = "onnx")]

@@ -38,6 +38,8 @@
 //! The second way to a weighted sum is for weights that one sweep cannot carry: a task has weight 0 for the
 //! shared parameters only, and its delta passes through parameters of its own into shared ones.
 //!
+//! The lanes alone, for the factors of every row's gradient, are T from all stages but the last two, which have them.
+//!
 //! In a network with products of tasks, a task has no lane of its own, because its delta goes through several
 //! heads. There each task's gradient takes a sweep of its own. The Gramian is computed from these gradients,
 //! and so is a weighted sum whose shared weights differ from the own weights.
@@ -72,6 +74,8 @@ pub(super) enum Wanted<'w> {
     Sum(&'w Weights, Carrier),
     /// The gradient of each task's own parameters, times its weight.
     Own(&'w [f64]),
+    /// Each task's delta in a lane of its own.
+    Lanes,
     /// Each task's gradient with respect to the shared parameters.
     TaskGradients,
     /// The Gramian of these gradients.
@@ -147,6 +151,8 @@ impl Stage {
             }
             (Wanted::Own(_), stage) if stage.has_unweighted_heads() => way([]),
             (Wanted::Own(weights), _) => way([Move::SweepOwn(weights)]),
+            (Wanted::Lanes, PerTask | Compared) => way([]),
+            (Wanted::Lanes, _) => way([Move::Lanes]),
             (Wanted::TaskGradients, _) if apart == Apart::InSweeps => way([Move::TaskSweeps]),
             (Wanted::TaskGradients, PerTask | Compared) => way([Move::TaskGradients]),
             (Wanted::TaskGradients, _) => way([Move::Lanes, Move::TaskGradients]),

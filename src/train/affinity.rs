@@ -113,18 +113,12 @@ impl Affinity {
         data: &Dataset<F>,
         every: u64,
     ) -> Result<(Self, History)> {
-        let setting = |place: &str, expected: &str, found: &str| {
-            Err(Error::new(ErrorKind::Setting, format!("affinity, {place}"), expected, found))
-        };
         if every == 0 {
-            return setting("steps between measurements", "at least 1", "0");
-        }
-        if !trainer.callbacks.is_empty() || trainer.has_folder() {
-            return setting("trainer", "no callbacks and no checkpoints", "some");
+            let place = "affinity, steps between measurements";
+            return Err(Error::new(ErrorKind::Setting, place, "at least 1", 0));
         }
         let mut affinity = Self::new(model);
-        let mut run = trainer.start(model, data)?;
-        model.fit_scaling(data)?;
+        let mut run = trainer.start_bare(model, data, "affinity")?;
         let mut workspace = run.workspace(model, None);
         while !run.is_finished() {
             let is_measured = run.history().n_steps() % every == 0;

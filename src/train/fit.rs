@@ -3,7 +3,7 @@
 use super::trainer::Trainer;
 use super::{History, Run};
 use crate::data::Dataset;
-use crate::{Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 impl Trainer {
     /// Trains `model` on `data` until the last step, or until a callback stops it, and returns the history.
@@ -69,6 +69,22 @@ impl Trainer {
             }
         }
         run.end(model, validation.is_some())
+    }
+
+    /// Starts a run whose steps are taken one by one by `whom`, and fits the model's scaling.
+    pub(crate) fn start_bare<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &Dataset<F>,
+        whom: &str,
+    ) -> Result<Run<F>> {
+        if !self.callbacks.is_empty() || self.has_folder() {
+            let place = format!("{whom}, trainer");
+            return Err(Error::new(ErrorKind::Setting, place, "no callbacks and no checkpoints", "some"));
+        }
+        let run = self.start(model, data)?;
+        model.fit_scaling(data)?;
+        Ok(run)
     }
 
     /// Starts a run, or resumes the one given to [`resume_from`](Self::resume_from).
