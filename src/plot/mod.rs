@@ -1,4 +1,5 @@
-//! Plots, as the text of an SVG file: learning curves, weights, cosines of gradients, predictions.
+//! Plots, as the text of an SVG file: learning curves, weights, cosines of gradients, predictions,
+//! which tasks help each other, which labels look wrong.
 //!
 //! ```
 //! use polytask::plot;
@@ -29,6 +30,7 @@
 mod chart;
 mod drawing;
 mod predictions;
+mod tasks_and_rows;
 mod ticks;
 mod training;
 
@@ -36,4 +38,5 @@ pub use chart::{Axis, Chart, sheet};
 pub(crate) use drawing::escape;
 pub use drawing::{Anchor, Drawing, Pen};
 pub use predictions::{confusion_matrix, predicted_against_true, reliability};
+pub use tasks_and_rows::{affinity_map, suspect_labels, taught_map};
 pub use training::{gradient_cosines, gradient_diagnostics, learning_curves, task_weights};

@@ -4,12 +4,13 @@
 //! others go on; what fails around it (a file that cannot be written) ends the run.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
 use super::contender::{Contender, Planned};
+use super::curve::{Watch, joined};
 #[cfg(feature = "persist")]
 use super::kept::Kept;
 use super::report::TogetherReport;
@@ -153,17 +154,24 @@ impl TogetherOrApart {
                 learnt.split(1.0 - share, seed).map(|(learnt, watched)| (learnt, Some(watched)))?
             }
         };
+        let test = Arc::new(test);
         let begun = Instant::now();
         let mut fitted: Vec<Model<F>> = Vec::with_capacity(models.len());
+        let (mut moments, mut watching) = (Vec::with_capacity(models.len()), Duration::ZERO);
         for planned in models {
             let mut model = planned.builder.build::<F>()?;
+            let watch = Watch::new(&test);
+            let trainer = trainer.clone().callback(watch.clone());
             match &watched {
                 None => trainer.fit(&mut model, &learnt)?,
                 Some(watched) => trainer.fit_validated(&mut model, &learnt, watched)?,
             };
             fitted.push(model);
+            let (of_model, time) = watch.noted();
+            moments.push((planned.tasks.clone(), of_model));
+            watching += time;
         }
-        let fit_time = begun.elapsed();
+        let fit_time = begun.elapsed().saturating_sub(watching);
         let mut prediction_time = Duration::MAX;
         let mut predictions = Vec::new();
         // The first time memory is new: the shortest of three.
@@ -201,6 +209,7 @@ impl TogetherOrApart {
             n_parameters: fitted.iter().map(Model::n_parameters).sum(),
             n_bytes: n_numbers * size_of::<F>(),
             warnings,
+            moments: joined(&moments, self.tasks.len()),
         })
     }
 

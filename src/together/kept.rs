@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! predictions.0, .1, …      for each task held-out rows × prediction width      what the job is, times, counts, warnings
+//! moments                   epochs × (1 + tasks): seconds, held-out losses
 //! ```
 //! What stands on the right is in the text of the header. The name of a file is a number made from what the job is.
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use super::curve::Moment;
 use super::trained::{JobResult, Trained};
 use crate::data::{Dataset, number_of};
 use crate::persist::{Reader, Writer};
@@ -40,6 +42,7 @@ struct About {
     warnings: Vec<String>,
     /// For each task the shape of its predictions.
     shapes: Vec<[usize; 2]>,
+    epochs: usize,
 }
 
 impl Kept {
@@ -110,6 +113,7 @@ impl Kept {
                 n_parameters: about.parameters,
                 n_bytes: about.bytes,
                 warnings: about.warnings,
+                moments: moments(&reader, [about.epochs, 1 + n_tasks])?,
             }))
         };
         let within =
@@ -128,6 +132,7 @@ impl Kept {
             bytes: 0,
             warnings: Vec::new(),
             shapes: Vec::new(),
+            epochs: 0,
         };
         let mut writer = Writer::new()?;
         match result {
@@ -137,6 +142,11 @@ impl Kept {
                 about.seconds_of_prediction = trained.prediction_time.as_secs_f64();
                 (about.parameters, about.bytes) = (trained.n_parameters, trained.n_bytes);
                 about.warnings.clone_from(&trained.warnings);
+                about.epochs = trained.moments.len();
+                let width = 1 + trained.predictions.len();
+                let row = |moment: &Moment| [&[moment.seconds], &moment.losses[..]].concat();
+                let numbers: Vec<f64> = trained.moments.iter().flat_map(row).collect();
+                writer.tensor("moments", &[about.epochs, width], &numbers)?;
                 for (k, of_task) in trained.predictions.iter().enumerate() {
                     let shape = [of_task.nrows(), of_task.ncols()];
                     about.shapes.push(shape);
@@ -148,4 +158,14 @@ impl Kept {
         writer.section(SECTION, &about)?;
         writer.save(&self.path(job))
     }
+}
+
+/// The held-out losses after each epoch; NaN where there was no label.
+fn moments(reader: &Reader<'_>, shape: [usize; 2]) -> Result<Vec<Moment>> {
+    let numbers = reader.tensor::<f64>("moments", &shape)?;
+    let of = |row: &[f64]| match row[0].is_finite() && row[0] >= 0.0 {
+        true => Ok(Moment { seconds: row[0], losses: row[1..].to_vec() }),
+        false => Err(Error::new(ErrorKind::File, "moments", "seconds of at least 0", row[0])),
+    };
+    numbers.chunks_exact(shape[1]).map(of).collect()
 }

@@ -39,6 +39,7 @@
 //! ```
 
 mod contender;
+mod curve;
 mod grouping;
 mod jobs;
 #[cfg(feature = "persist")]
@@ -54,8 +55,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use curve::Curve;
 pub use grouping::{Proposal, propose_groups};
 pub use jobs::JobReport;
+pub use page::Page;
 pub use report::{Answer, Claim, Cost, Failure, MissingJob, TogetherReport};
 
 use crate::balance::{Aggregate, Balance};

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::contender::Contender;
+use super::curve::{Curve, Moment, mean_curve, seconds_to, total};
 use super::trained::{JobResult, Trained};
 use super::{APART, TOGETHER, TogetherOrApart};
 use crate::data::Dataset;
 use crate::validation::outcome::Folds;
 use crate::validation::paired::paired;
 use crate::validation::{ComparisonReport, CrossValidated, Verdict};
-use crate::{Error, ErrorKind, Result, Scalar};
+use crate::{Error, ErrorKind, Result, Scalar, Task};
 
 /// What a [`TogetherOrApart`] found; it prints as tables.
 ///
@@ -49,8 +50,11 @@ pub struct TogetherReport {
     pub failures: Vec<Failure>,
     /// Jobs that were not done because the run was stopped.
     pub missing: Vec<MissingJob>,
+    /// How the held-out losses fell, in the order of the contenders; without those that failed everywhere.
+    pub curves: Vec<Curve>,
     /// What models say of their predictions, each once, with the contender in front.
     pub warnings: Vec<String>,
+    pub(super) tasks: Vec<String>,
     pub(super) results: Vec<(String, CrossValidated)>,
 }
 
@@ -73,6 +77,11 @@ pub struct Cost {
     pub fit_time: Duration,
     /// Time to predict a row with all of them, where all held-out rows are predicted at once.
     pub prediction_time: Duration,
+    /// Time to train until the weighted sum of the held-out losses is as low as that of `apart` is at the end of its training:
+    /// the mean over the folds in which it gets there. `None` if it does in none.
+    pub time_to_apart: Option<Duration>,
+    /// In how many folds it gets there, of those in which `apart` has such a loss.
+    pub n_reached: (usize, usize),
 }
 
 /// One claim of multi-task learning, measured: `together` against `apart`.
@@ -238,7 +247,9 @@ impl TogetherOrApart {
         let missing =
             results.iter().enumerate().filter(|(_, result)| result.is_none()).map(missing).collect();
         let (mut costs, mut failures, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut validated, mut times) = (Vec::new(), Vec::new());
+        let (mut validated, mut times, mut curves) = (Vec::new(), Vec::new(), Vec::new());
+        let weights: Vec<f64> = self.tasks.iter().map(Task::loss_weight).collect();
+        let mut levels: Vec<Option<f64>> = vec![None; cut.folds.len()];
         let mut results = results;
         for (c, contender) in contenders.iter().enumerate() {
             let own: Vec<(usize, JobResult)> =
@@ -252,7 +263,16 @@ impl TogetherOrApart {
                     Err(error) => errors.push(format!("{}: {error}", cut.name(at))),
                 }
             }
-            costs.extend(cost(contender, &trained, cut));
+            if contender.name == APART {
+                for (at, one) in &trained {
+                    levels[*at] = one.moments.last().map(|moment| total(moment, &weights));
+                }
+            }
+            if !trained.is_empty() {
+                costs.push(cost(contender, &trained, cut, &levels, &weights));
+                let folds: Vec<&[Moment]> = trained.iter().map(|(_, one)| &one.moments[..]).collect();
+                curves.push(mean_curve(contender.name, &folds, self.tasks.len()));
+            }
             for warning in trained.iter().flat_map(|(_, one)| &one.warnings) {
                 let warning = format!("{}: {warning}", contender.name);
                 if !warnings.contains(&warning) {
@@ -286,16 +306,41 @@ impl TogetherOrApart {
             training_time(&times, &compared, self.comparison.level),
             memory(&costs, self.has_full_width),
         ];
-        Ok(TogetherReport { comparison, costs, claims, failures, missing, warnings, results: validated })
+        let tasks = self.tasks.iter().map(|task| task.name().to_owned()).collect();
+        Ok(TogetherReport {
+            comparison,
+            costs,
+            claims,
+            failures,
+            missing,
+            curves,
+            warnings,
+            tasks,
+            results: validated,
+        })
     }
 }
 
-fn cost(contender: &Contender<'_>, trained: &[(usize, Trained)], cut: &Folds) -> Option<Cost> {
+/// What a contender costs, as the mean over the folds in which it was trained: at least one.
+fn cost(
+    contender: &Contender<'_>,
+    trained: &[(usize, Trained)],
+    cut: &Folds,
+    levels: &[Option<f64>],
+    weights: &[f64],
+) -> Cost {
     let n = trained.len() as u32;
     let mean =
         |of: fn(&Trained) -> usize| trained.iter().map(|(_, one)| of(one) as f64).sum::<f64>() / f64::from(n);
     let n_rows: usize = trained.iter().map(|(at, _)| cut.folds[*at].test.len()).sum();
-    (n > 0).then(|| Cost {
+    let with_level: Vec<(&Trained, f64)> = trained
+        .iter()
+        .filter_map(|(at, one)| Some((one, levels[*at].filter(|level| level.is_finite())?)))
+        .collect();
+    let reached: Vec<f64> =
+        with_level.iter().filter_map(|(one, level)| seconds_to(&one.moments, weights, *level)).collect();
+    let time_to = || Duration::from_secs_f64(reached.iter().sum::<f64>() / reached.len() as f64);
+    Cost {
         contender: contender.name.to_owned(),
         n_models: contender.n_models(),
         parameters: mean(|one| one.n_parameters),
@@ -306,7 +351,9 @@ fn cost(contender: &Contender<'_>, trained: &[(usize, Trained)], cut: &Folds) ->
             .map(|(_, one)| one.prediction_time)
             .sum::<Duration>()
             .div_f64(n_rows as f64),
-    })
+        time_to_apart: (!reached.is_empty()).then(time_to),
+        n_reached: (reached.len(), with_level.len()),
+    }
 }
 
 fn unknown(claim: &'static str) -> Claim {

@@ -65,7 +65,15 @@ struct Costs<'a>(&'a [Cost]);
 
 impl fmt::Display for Costs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["contender", "models", "parameters", "bytes", "s to train", "µs to predict a row"];
+        let head = [
+            "contender",
+            "models",
+            "parameters",
+            "bytes",
+            "s to train",
+            "s to apart's last loss",
+            "µs to predict a row",
+        ];
         let mut rows = vec![head.map(String::from)];
         rows.extend(self.0.iter().map(|cost| {
             [
@@ -74,6 +82,7 @@ impl fmt::Display for Costs<'_> {
                 format!("{:.0}", cost.parameters),
                 format!("{:.0}", cost.bytes),
                 seconds(cost.fit_time, 1.0),
+                time_to_apart(cost),
                 seconds(cost.prediction_time, 1e6),
             ]
         }));
@@ -92,4 +101,13 @@ impl fmt::Display for Costs<'_> {
 
 fn seconds(time: Duration, unit: f64) -> String {
     number(time.as_secs_f64() * unit)
+}
+
+/// How long it took, and in how many folds, if not in all.
+pub(super) fn time_to_apart(cost: &Cost) -> String {
+    match (cost.time_to_apart, cost.n_reached) {
+        (None, _) => "never".to_owned(),
+        (Some(time), (n, of)) if n == of => seconds(time, 1.0),
+        (Some(time), (n, of)) => format!("{} in {n} of {of}", seconds(time, 1.0)),
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
+use super::curve::Moment;
 use crate::Task;
 use crate::validation::outcome::Outcome;
 
@@ -18,6 +19,8 @@ pub(super) struct Trained {
     pub(super) n_parameters: usize,
     pub(super) n_bytes: usize,
     pub(super) warnings: Vec<String>,
+    /// The held-out losses after each epoch.
+    pub(super) moments: Vec<Moment>,
 }
 
 /// What became of one job: what was trained, or what went wrong.

@@ -69,6 +69,7 @@ mod standardized_targets;
 mod target_transforms;
 mod thresholds;
 mod together;
+mod together_curves;
 mod together_page;
 mod tutorial;
 mod tutorial_golden;
