@@ -47,7 +47,7 @@ pub(super) struct Moment {
 
 /// Notes the held-out losses after each epoch of a training, and leaves the time that this takes out.
 #[derive(Clone, Debug)]
-pub(super) struct Watch<F: Scalar> {
+pub(super) struct HeldOutLosses<F: Scalar> {
     held_out: Arc<Dataset<F>>,
     noted: Arc<Mutex<Noted>>,
 }
@@ -59,7 +59,7 @@ struct Noted {
     moments: Vec<Moment>,
 }
 
-impl<F: Scalar> Watch<F> {
+impl<F: Scalar> HeldOutLosses<F> {
     pub(super) fn new(held_out: &Arc<Dataset<F>>) -> Self {
         let noted = Noted { begun: Instant::now(), watching: Duration::ZERO, moments: Vec::new() };
         Self { held_out: Arc::clone(held_out), noted: Arc::new(Mutex::new(noted)) }
@@ -72,9 +72,9 @@ impl<F: Scalar> Watch<F> {
     }
 }
 
-impl<F: Scalar> Callback for Watch<F> {
+impl<F: Scalar> Callback for HeldOutLosses<F> {
     fn name(&self) -> &'static str {
-        "watch"
+        "held_out_losses"
     }
 
     fn on(&mut self, event: Event, at: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {

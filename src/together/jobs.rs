@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ndarray::Array2;
 
 use super::contender::{Contender, Planned};
-use super::curve::{Watch, joined};
+use super::curve::{HeldOutLosses, joined};
 #[cfg(feature = "persist")]
 use super::kept::Kept;
 use super::report::TogetherReport;
@@ -160,14 +160,14 @@ impl TogetherOrApart {
         let (mut moments, mut watching) = (Vec::with_capacity(models.len()), Duration::ZERO);
         for planned in models {
             let mut model = planned.builder.build::<F>()?;
-            let watch = Watch::new(&test);
-            let trainer = trainer.clone().callback(watch.clone());
+            let noting = HeldOutLosses::new(&test);
+            let trainer = trainer.clone().callback(noting.clone());
             match &watched {
                 None => trainer.fit(&mut model, &learnt)?,
                 Some(watched) => trainer.fit_validated(&mut model, &learnt, watched)?,
             };
             fitted.push(model);
-            let (of_model, time) = watch.noted();
+            let (of_model, time) = noting.noted();
             moments.push((planned.tasks.clone(), of_model));
             watching += time;
         }
