@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 const BATCH: usize = 256;
 
 /// The gradient with respect to θ of what each row of a table adds to the loss of each task, as the model predicts (without
-/// dropout), in factors: see [the module](self).
+/// dropout), in factors: see [the module](crate::ledger).
 ///
 /// What row i adds is wᵢ ℓ(yᵢ, tᵢ), with the weight of the row: the loss before it is divided by the total weight of the batch. So
 /// the sum over rows, divided by that weight, is the gradient of the task's loss. Penalties belong to no row.
