@@ -26,7 +26,7 @@ use crate::together::{Observer, TogetherOrApart, TogetherReport};
 use crate::train::{History, Run, Trainer};
 use crate::validation::outcome::OfFold;
 use crate::validation::{CrossValidated, CrossValidation};
-use crate::{Layout, Model, ModelBuilder, Network, Result, Scalar, Sharing, Task};
+use crate::{Layout, Model, ModelBuilder, Network, Result, Scalar, Sharing, Task, TouchedRows};
 
 macro_rules! compiled {
     ($($calls:tt)*) => {
@@ -82,6 +82,7 @@ compiled! {
         trace: &mut Trace<Self>,
         weights: &Weights,
         gradient: &mut [Self],
+        touched: Option<&mut TouchedRows>,
     ) = Network::backward_here;
 
     fn model(builder: &ModelBuilder) -> Result<Model<Self>> = ModelBuilder::build_here;

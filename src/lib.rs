@@ -146,7 +146,7 @@ pub use model::{GradientChecks, Model, ModelBuilder, ModelCheck, Predictions, Wa
 #[doc(hidden)]
 pub use network::Form;
 pub use network::{GramianScope, Network, Trace};
-pub use params::{Block, Layout};
+pub use params::{Block, Layout, TouchedRows};
 #[cfg(feature = "persist")]
 pub use registry::Registry;
 pub use registry::SavedAs;
@@ -162,6 +162,6 @@ pub mod prelude {
     pub use crate::estimator::{MultiTaskClassifier, MultiTaskRegressor};
     pub use crate::loss::Loss;
     pub use crate::metric::Metric;
-    pub use crate::optim::{Adam, AdamW, Schedule, Sgd};
+    pub use crate::optim::{Adam, AdamW, LazyAdam, Schedule, Sgd};
     pub use crate::{Activation, Init, Layer, Model, Sharing, Task, Trainer};
 }

@@ -69,7 +69,7 @@ use crate::gradcheck::Probe;
 use crate::kernel::Aligned;
 use crate::layer::{Mode, Pass};
 use crate::loss::{Kind, Labels};
-use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, Trace};
+use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, TouchedRows, Trace};
 
 /// A network with its parameters: what is trained, and what predicts.
 ///
@@ -274,15 +274,46 @@ impl<F: Scalar> Model<F> {
     /// If the trace holds no forward, or the gradient or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        self.backward_of_losses(trace, weights, gradient);
-        self.network.add_penalty_gradient(&self.theta, gradient);
+        self.backward_touching(trace, weights, gradient, None);
+    }
+
+    /// The same, in time that does not grow with tables of which the batch reads some rows alone: those are in `touched`
+    /// afterwards. What it has before are the rows in which `gradient` may differ from 0.
+    #[track_caller]
+    pub(crate) fn backward_touching(
+        &self,
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+        mut touched: Option<&mut TouchedRows>,
+    ) {
+        self.backward_of_losses(trace, weights, gradient, touched.as_deref_mut());
+        self.add_penalty_gradient(gradient, touched);
     }
 
     /// The gradient of the weighted sum of losses alone: of a part of a batch, to which nothing is added.
     #[track_caller]
-    pub(crate) fn backward_of_losses(&self, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
+    pub(crate) fn backward_of_losses(
+        &self,
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+        touched: Option<&mut TouchedRows>,
+    ) {
         self.assert_own(trace);
-        self.network.backward(&trace.pass(&self.theta, &self.state), trace, weights, gradient);
+        let pass = trace.pass(&self.theta, &self.state);
+        self.network.backward_touching(&pass, trace, weights, gradient, touched);
+    }
+
+    /// Adds the gradient of the penalties, and to `touched` the rows that have one.
+    pub(crate) fn add_penalty_gradient(&self, gradient: &mut [F], touched: Option<&mut TouchedRows>) {
+        if self.network.penalties().is_empty() {
+            return;
+        }
+        self.network.add_penalty_gradient(&self.theta, gradient);
+        if let Some(touched) = touched {
+            touched.add_nonzero(gradient);
+        }
     }
 
     /// The terms of the objective that depend on the parameters alone, summed: those of the settings

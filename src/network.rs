@@ -44,6 +44,7 @@ mod scope;
 mod sketch;
 mod stage;
 mod sweep;
+mod tables;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ use product::Product;
 pub(crate) use row_factors::RowFactors;
 pub use scope::GramianScope;
 use stage::Stage;
+use tables::Tables;
 pub use trace::Trace;
 use trace::TraceShape;
 use trace::rows_mut;
@@ -141,6 +143,7 @@ pub struct Network<F: Scalar> {
     cuts: Vec<Range<usize>>,
     /// The affine maps of the shared layers.
     affine: Vec<Affine>,
+    tables: Tables,
     penalties: Vec<Box<dyn PenaltyFunction<F>>>,
     /// The representation, if there is one that all heads read and that depends on the whole sharing form.
     common: Option<ActivationBlock>,
@@ -227,6 +230,7 @@ impl<F: Scalar> Network<F> {
             );
         }
         let (affine, penalties) = (sharing.affine(), sharing.penalties());
+        let tables = Tables::of(&*sharing, &heads, &pieces);
         let reads = heads.first().map(|head| head.reads).filter(|reads| {
             let all_shared = sharing.pieces().iter().all(|piece| piece.owner.is_none());
             reads.is_shared && all_shared && heads.iter().all(|head| head.reads == *reads)
@@ -249,6 +253,7 @@ impl<F: Scalar> Network<F> {
             pieces,
             cuts,
             affine,
+            tables,
             penalties,
             common,
         })

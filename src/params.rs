@@ -17,6 +17,11 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::{Error, ErrorKind, Result, kernel};
 
+mod touched;
+
+pub(crate) use touched::MOST_IN_RANGE;
+pub use touched::TouchedRows;
+
 /// The address of one matrix inside θ: `rows × cols`, row-major, without padding.
 ///
 /// A bias is a block of one row. Only a [`Layout`] makes blocks, so an offset cannot be wrong.

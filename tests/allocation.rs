@@ -8,7 +8,7 @@ use ndarray::Array2;
 use polytask::GramianScope;
 use polytask::balance::{Balance, CaGrad, Famo, GradDrop, PcGrad, UpGrad};
 use polytask::layer::{Embedding, PiecewiseLinear};
-use polytask::optim::{ParameterGroups, Sgd};
+use polytask::optim::{LazyAdam, ParameterGroups, Sgd};
 use polytask::prelude::*;
 use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::train::callback::{Budget, Log, TaskSchedule, each_step};
@@ -142,10 +142,19 @@ fn steady_steps_allocate_nothing() {
     let first = Embedding::new(indexed.index_columns(), 6).numbers(numbers);
     let builder = Model::builder(12).trunk([first.into(), Layer::dense(48, Activation::Relu)]);
     let builder = builder.task(Task::regression("y0")).task(Task::regression("y1"));
-    for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
+    let adam = || Trainer::new(Adam::new(1e-3)).batch_size(200);
+    let lazy = || Trainer::new(LazyAdam::new(1e-3)).batch_size(200);
+    for trainer in [
+        adam(),
+        adam().balance(UpGrad::new()),
+        lazy().clip_norm(1.0),
+        lazy().balance(UpGrad::new()),
+        lazy().aggregate(GradDrop::new(1)),
+        lazy().batch_size(50).accumulate(4),
+    ] {
         let mut model = builder.build::<f32>().expect("valid settings");
         model.fit_scaling(&indexed).expect("a table that fits");
-        let trainer = trainer.batch_size(200).steps(100).threads(2);
+        let trainer = trainer.steps(100).threads(2);
         assert_no_allocations("embeddings", &trainer, &mut model, &indexed);
     }
     for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {

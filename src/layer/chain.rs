@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Layer, Pass, Propagation};
+use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Layer, Lookup, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Result, Scalar};
 
@@ -12,7 +12,9 @@ use crate::{Result, Scalar};
 /// use std::ops::Range;
 ///
 /// use polytask::arena::{ActivationBlock, Arena, Chunk};
-/// use polytask::layer::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Mode, Pass, Propagation};
+/// use polytask::layer::{
+///     Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Lookup, Mode, Pass, Propagation,
+/// };
 /// use polytask::prelude::*;
 /// use polytask::{Result, Scalar};
 ///
@@ -44,6 +46,7 @@ use crate::{Result, Scalar};
 ///         self.0.gradient(chunks, lane, piece, gradient).expect("a piece of its own");
 ///     }
 ///     fn affine(&self) -> Vec<Affine> { self.0.affine().collect() }
+///     fn lookups(&self) -> Vec<Lookup> { self.0.lookups().collect() }
 ///     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
 ///         self.0.update_state(chunks, state);
 ///     }
@@ -138,6 +141,11 @@ impl<F: Scalar> Chain<F> {
     /// The affine maps of the layers.
     pub fn affine(&self) -> impl Iterator<Item = Affine> {
         self.layers.iter().flat_map(|layer| layer.affine())
+    }
+
+    /// The tables that the layers look up.
+    pub fn lookups(&self) -> impl Iterator<Item = Lookup> {
+        self.layers.iter().flat_map(|layer| layer.lookups())
     }
 
     /// The last layer, if there is any.

@@ -15,10 +15,10 @@
 
 use std::ops::Range;
 
-use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Layer, Pass, Propagation};
+use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Layer, Lookup, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::Accumulate;
-use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
+use crate::{Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of embeddings of category columns: each index is replaced by a learnt vector of its category.
 ///
@@ -204,36 +204,12 @@ impl<F: Scalar> BuildLayer<F> for Embedding {
             context.begin_with_zeros(rows.range().end.saturating_sub(width)..rows.range().end);
             let columns = end..end.saturating_add(width);
             end = columns.end;
-            tables.push(Table { at, rows, columns });
+            tables.push((rows, at, columns));
         }
-        Ok(Box::new(BuiltEmbedding {
-            others,
-            numbers,
-            inside,
-            tables,
-            input,
-            output: context.activations(end),
-        }))
-    }
-}
-
-/// The vectors of one column.
-#[derive(Debug)]
-struct Table {
-    /// Where its index stands in what the layer reads.
-    at: usize,
-    rows: Block,
-    /// Where its vector stands in what the layer writes.
-    columns: Range<usize>,
-}
-
-impl Table {
-    /// The entries of the table, counted from its first, that hold the vector of an index.
-    #[track_caller]
-    fn vector<F: Scalar>(&self, index: F) -> Range<usize> {
-        let ((n, width), found) = (self.rows.shape(), index.to_f64());
-        assert!(found >= 0.0 && found < n as f64, "index {found} of a table of {n} rows");
-        found as usize * width..(found as usize + 1) * width
+        let output = context.activations(end);
+        let tables =
+            tables.into_iter().map(|(table, index, columns)| Lookup { table, input, index, output, columns });
+        Ok(Box::new(BuiltEmbedding { others, numbers, inside, tables: tables.collect(), input, output }))
     }
 }
 
@@ -245,7 +221,7 @@ struct BuiltEmbedding<F> {
     numbers: ActivationBlock,
     /// Their layers.
     inside: Chain<F>,
-    tables: Vec<Table>,
+    tables: Vec<Lookup>,
     input: ActivationBlock,
     output: ActivationBlock,
 }
@@ -267,8 +243,8 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEmbedding<F> {
             let y = y.into_slice().expect("row-major");
             y.iter_mut().zip(numbers).for_each(|(y, &number)| *y = number);
             for table in &self.tables {
-                let rows = &pass.theta[table.rows.range()];
-                y[table.columns.clone()].copy_from_slice(&rows[table.vector(x[table.at])]);
+                let vectors = &pass.theta[table.table.range()];
+                y[table.columns.clone()].copy_from_slice(&vectors[table.vector(x[table.index])]);
             }
         }
     }
@@ -284,9 +260,9 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEmbedding<F> {
             parts.push(graph.value(self.inside.output()));
         }
         for table in &self.tables {
-            let column = graph.columns(&x, table.at..table.at + 1);
+            let column = graph.columns(&x, table.index..table.index + 1);
             let index = graph.cast_to_integers(&column);
-            let rows = graph.parameter(table.rows);
+            let rows = graph.parameter(table.table);
             let vectors = graph.node_with("Gather", &[&rows, &index], &[("axis", &[0])]);
             parts.push(graph.reshape_rows(&vectors, &[table.columns.len()]));
         }
@@ -311,28 +287,21 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEmbedding<F> {
             for (&from, &at) in from.iter().zip(&self.others) {
                 dx[at] = if adds { dx[at] + from } else { from };
             }
-            self.tables.iter().for_each(|table| dx[table.at] = F::NAN);
+            self.tables.iter().for_each(|table| dx[table.index] = F::NAN);
         }
     }
 
     fn pieces(&self) -> Vec<Range<usize>> {
-        self.inside.pieces().chain(self.tables.iter().map(|table| table.rows.range())).collect()
+        self.inside.pieces().chain(self.tables.iter().map(|table| table.table.range())).collect()
     }
 
     fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
-        let Some(table) = self.tables.iter().find(|table| table.rows.range() == piece) else {
+        let Some(table) = self.tables.iter().find(|table| table.table.range() == piece) else {
             let inside = self.inside.gradient(chunks, lane, piece, gradient);
             return inside.expect("the piece is of a layer inside");
         };
         gradient.fill(F::ZERO);
-        for chunk in chunks {
-            let (x, dy) = (chunk.values.get(self.input), chunk.deltas.lanes_of(self.output, lane..lane + 1));
-            for (x, dy) in x.rows().into_iter().zip(dy.rows()) {
-                let dy = &dy.to_slice().expect("row-major")[table.columns.clone()];
-                let vector = &mut gradient[table.vector(x[table.at])];
-                vector.iter_mut().zip(dy).for_each(|(to, &dy)| *to += dy);
-            }
-        }
+        table.add_gradient(chunks, lane, gradient);
     }
 
     fn update_state(&self, chunks: &[Chunk<F>], state: &mut [F]) {
@@ -341,6 +310,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEmbedding<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.inside.affine().collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.inside.lookups().chain(self.tables.iter().cloned()).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

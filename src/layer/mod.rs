@@ -92,6 +92,7 @@ mod embedding;
 mod feature_maps;
 mod gated;
 mod layer_norm;
+mod lookup;
 mod parametric;
 mod pass;
 mod periodic;
@@ -115,6 +116,7 @@ pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use gated::Gated;
 pub use layer_norm::LayerNorm;
+pub use lookup::Lookup;
 pub use parametric::ParametricActivation;
 pub use pass::{Draw, Mode, Pass};
 pub use periodic::Periodic;
@@ -371,6 +373,13 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     /// The [`Affine`] maps whose parameters are the layer's: one for a dense layer, several for a layer made of others.
     /// This is optional: with it, the Gramian of the tasks' gradients is cheaper to compute.
     fn affine(&self) -> Vec<Affine> {
+        Vec::new()
+    }
+
+    /// The tables whose rows the layer looks up by an index in its input. This is optional: with it, a step of
+    /// [`LazyAdam`](crate::optim::LazyAdam) does not touch the other rows, and the Gramian of the tasks' gradients is
+    /// cheaper to compute.
+    fn lookups(&self) -> Vec<Lookup> {
         Vec::new()
     }
 

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Layer, Pass, Propagation};
+use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Layer, Lookup, Pass, Propagation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Error, ErrorKind, Result, Scalar};
 
@@ -131,6 +131,10 @@ impl<F: Scalar> BuiltLayer<F> for BuiltResidual<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.inside.affine().collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.inside.lookups().collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

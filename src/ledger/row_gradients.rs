@@ -286,7 +286,7 @@ impl Rest {
             for k in (0..n_tasks).filter(|&k| has_label[[row, k]]) {
                 let only: Vec<f64> = (0..n_tasks).map(|l| if l == k { 1.0 } else { 0.0 }).collect();
                 let weights = Weights { shared: only.clone(), own: only };
-                model.backward_of_losses(&mut trace, &weights, &mut gradient);
+                model.backward_of_losses(&mut trace, &weights, &mut gradient, None);
                 let total = model.network().loss(k).total(&trace.labels(k));
                 let numbers = ranges.iter().flat_map(|range| &gradient[range.clone()]);
                 of_tasks[k].row_mut(row).iter_mut().zip(numbers).for_each(|(to, g)| *to = total * g.to_f64());

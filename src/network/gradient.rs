@@ -13,6 +13,7 @@ use crate::arena::Chunk;
 use crate::balance::Weights;
 use crate::kernel;
 use crate::layer::Pass;
+use crate::params::TouchedRows;
 use crate::sharing::Piece;
 
 impl<F: Scalar> Network<F> {
@@ -23,7 +24,21 @@ impl<F: Scalar> Network<F> {
     /// pass, or if a slice or the weights have the wrong length.
     #[track_caller]
     pub fn backward(&self, pass: &Pass<'_, F>, trace: &mut Trace<F>, weights: &Weights, gradient: &mut [F]) {
-        F::backward(self, pass, trace, weights, gradient);
+        F::backward(self, pass, trace, weights, gradient, None);
+    }
+
+    /// The same, in time that does not grow with tables of which the batch reads some rows alone. `gradient` and `touched`
+    /// are those of an earlier batch, or `touched` has every row; afterwards it has the rows of this batch.
+    #[track_caller]
+    pub(crate) fn backward_touching(
+        &self,
+        pass: &Pass<'_, F>,
+        trace: &mut Trace<F>,
+        weights: &Weights,
+        gradient: &mut [F],
+        touched: Option<&mut TouchedRows>,
+    ) {
+        F::backward(self, pass, trace, weights, gradient, touched);
     }
 
     #[track_caller]
@@ -33,11 +48,17 @@ impl<F: Scalar> Network<F> {
         trace: &mut Trace<F>,
         weights: &Weights,
         gradient: &mut [F],
+        touched: Option<&mut TouchedRows>,
     ) {
         let from = self.combine(pass, trace, weights);
+        let touched = touched.map(|touched| {
+            touched.zero_rows(gradient);
+            self.list_rows(trace, touched);
+            &*touched
+        });
         let (known, pool) = trace.known();
         pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
-            self.gradient(i, &from, &known, part);
+            self.gradient(i, &from, &known, touched, part);
         });
     }
 
@@ -97,7 +118,7 @@ impl<F: Scalar> Network<F> {
         trace.pool.for_each_part(&self.cuts, [gradient], |i, [part]| {
             let piece = &self.pieces[i];
             match piece.owner {
-                Some(head) => self.own_gradient(piece, head, chunks, factor, part),
+                Some(head) => self.own_gradient(i, head, chunks, factor, None, part),
                 None => {
                     let direction = &direction[piece.range.clone()];
                     part.iter_mut().zip(direction).for_each(|(to, &d)| *to = F::from_f64(d));
@@ -146,15 +167,26 @@ impl<F: Scalar> Network<F> {
         &self.pieces[..self.pieces.partition_point(|piece| piece.owner.is_none())]
     }
 
-    /// Computes one piece of the gradient of a weighted sum.
-    fn gradient(&self, i: usize, from: &SumSources<'_>, trace: &Known<'_, F>, gradient: &mut [F]) {
+    /// Computes one piece of the gradient of a weighted sum. Rows that are not `touched` are 0 already.
+    fn gradient(
+        &self,
+        i: usize,
+        from: &SumSources<'_>,
+        trace: &Known<'_, F>,
+        touched: Option<&TouchedRows>,
+        gradient: &mut [F],
+    ) {
         let (piece, chunks, weights) = (&self.pieces[i], trace.chunks, from.weights);
         let Some(head) = piece.owner else {
+            let of_lane = |lane: usize, gradient: &mut [F]| match self.tables.of_piece(i) {
+                Some(lookup) if touched.is_some() => lookup.add_gradient(chunks, lane, gradient),
+                _ => self.sharing.gradient(chunks, lane, piece, gradient),
+            };
             return match from.shared {
-                Shared::Sum => self.sharing.gradient(chunks, 0, piece, gradient),
+                Shared::Sum => of_lane(0, gradient),
                 Shared::Lanes => match trace.comparison.kept(i) {
                     Some(rows) => kernel::weighted_sum(rows, &weights.shared, gradient),
-                    None => self.sharing.gradient(chunks, self.n_tasks(), piece, gradient),
+                    None => of_lane(self.n_tasks(), gradient),
                 },
                 Shared::TaskGradients => {
                     gradient.fill(F::ZERO);
@@ -172,19 +204,21 @@ impl<F: Scalar> Network<F> {
             (Own::PerShared, 0.0) => 1.0,
             (Own::PerShared, shared) => weights.own[task] / shared,
         };
-        self.own_gradient(piece, head, chunks, factor, gradient);
+        self.own_gradient(i, head, chunks, factor, touched, gradient);
     }
 
     /// Computes one piece of the gradient of the parameters of a task, or of fused heads, times each task's
-    /// factor.
+    /// factor. Rows that are not `touched` are 0 already.
     fn own_gradient(
         &self,
-        piece: &Piece,
+        i: usize,
         head: usize,
         chunks: &[Chunk<F>],
         factor: impl Fn(usize) -> f64,
+        touched: Option<&TouchedRows>,
         gradient: &mut [F],
     ) {
+        let piece = &self.pieces[i];
         let scale = |gradient: &mut [F], head: &Head<F>| {
             let factor = F::from_f64(factor(head.task));
             if factor != F::ONE {
@@ -196,6 +230,15 @@ impl<F: Scalar> Network<F> {
             let heads = &self.heads[fused.heads.clone()];
             let parts = gradient.chunks_exact_mut(piece.range.len() / heads.len());
             return parts.zip(heads).for_each(|(part, head)| scale(part, head));
+        }
+        if let (Some(touched), Some(table)) = (touched, self.tables.of_pieces[i]) {
+            let lookup = &self.tables.lookups[table];
+            lookup.add_gradient(chunks, 0, gradient);
+            let (rows, width) = (touched.rows(table), lookup.table.shape().1);
+            let rows = rows.expect("the rows that the batch reads are listed");
+            return rows
+                .iter()
+                .for_each(|row| scale(&mut gradient[row * width..(row + 1) * width], &self.heads[head]));
         }
         match self.heads[head].layers.gradient(chunks, 0, piece.range.clone(), gradient) {
             Some(()) => {}

@@ -22,6 +22,8 @@
 //!
 //! So the two published forms differ in one constant of the step, and one loop serves both, and AdamW.
 
+use std::ops::Range;
+
 use super::{
     Magnitudes, RuleSettings, Step, UpdateRule, check_epsilon, check_learning_rate, check_memory,
     check_weight_decay, flush,
@@ -214,12 +216,32 @@ pub(super) fn bound(
 
 impl<F: Scalar> UpdateRule<F> for Adam {
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], [m, v]: [&mut [F]; 2]) {
+        dispatch(Sweep { constants: self.constants(step), theta, gradient, m, v });
+    }
+
+    fn update_parts(
+        &self,
+        step: &Step,
+        parts: &[Range<usize>],
+        theta: &mut [F],
+        gradient: &[F],
+        [m, v]: [&mut [F]; 2],
+    ) {
+        dispatch(SweepOfParts {
+            parts,
+            all: Sweep { constants: self.constants(step), theta, gradient, m, v },
+        });
+    }
+}
+
+impl Adam {
+    fn constants<F: Scalar>(&self, step: &Step) -> Constants<F> {
         let mut constants = Constants::new(step, self.beta1, self.beta2, self.epsilon);
         if self.epsilon_hat {
             constants.epsilon = F::from_f64(self.epsilon);
         }
         constants.coupled_decay = F::from_f64(step.decay_scale * self.weight_decay);
-        dispatch(Sweep { constants, theta, gradient, m, v });
+        constants
     }
 }
 
@@ -292,6 +314,25 @@ impl<F: Scalar> SimdLoop for Sweep<'_, F> {
             *m = flush(c.beta1 * *m + c.one_minus_beta1 * g);
             *v = c.beta2 * *v + c.one_minus_beta2 * g * g;
             *theta = c.shrink * *theta - c.rate * *m / (v.sqrt() + c.epsilon);
+        }
+    }
+}
+
+/// A pass over some parts.
+struct SweepOfParts<'a, F> {
+    parts: &'a [Range<usize>],
+    all: Sweep<'a, F>,
+}
+
+impl<F: Scalar> SimdLoop for SweepOfParts<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Sweep { constants, theta, gradient, m, v } = self.all;
+        for part in self.parts {
+            let gradient = &gradient[part.clone()];
+            let (theta, m, v) = (&mut theta[part.clone()], &mut m[part.clone()], &mut v[part.clone()]);
+            Sweep { constants, theta, gradient, m, v }.run();
         }
     }
 }

@@ -10,6 +10,8 @@
 //!
 //! TensorFlow's `clip_by_global_norm` is the same; PyTorch's `clip_grad_norm_` adds 1e-6 to the norm first.
 
+use std::ops::Range;
+
 use crate::Scalar;
 use crate::kernel::{SimdLoop, dispatch};
 
@@ -27,16 +29,21 @@ use crate::kernel::{SimdLoop, dispatch};
 /// assert!((long / 5e200 - 1.0).abs() < 1e-14);
 /// ```
 pub fn global_norm<F: Scalar>(gradient: &[F]) -> f64 {
-    let sum = sum_of_squares(gradient);
+    norm_of_parts(gradient, std::slice::from_ref(&(0..gradient.len())))
+}
+
+/// The norm of a gradient that is 0 outside of some parts, summed in their order.
+pub(super) fn norm_of_parts<F: Scalar>(gradient: &[F], parts: &[Range<usize>]) -> f64 {
+    let sum = dispatch(SumOfSquares { gradient, parts });
     if sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
         return sum.sqrt();
     }
     // Squares leave the range of f64 long before the numbers do, at 1e154 and 1e-162.
-    let largest = largest_of([gradient])[0];
+    let largest = largest_of_parts([gradient], parts)[0];
     if largest == 0.0 || largest.is_nan() {
         return sum.sqrt();
     }
-    let relative = gradient.iter().map(|g| g.to_f64() / largest);
+    let relative = parts.iter().flat_map(|part| &gradient[part.clone()]).map(|g| g.to_f64() / largest);
     largest * relative.map(|share| share * share).sum::<f64>().sqrt()
 }
 
@@ -54,30 +61,40 @@ const LEAST_SUM: f64 = 1e-280;
 /// assert_eq!(sum_of_squares(&[1.0_f32, 2.0]) + sum_of_squares(&[3.0_f32]), 14.0);
 /// ```
 pub fn sum_of_squares<F: Scalar>(gradient: &[F]) -> f64 {
-    dispatch(SumOfSquares { gradient })
+    dispatch(SumOfSquares { gradient, parts: std::slice::from_ref(&(0..gradient.len())) })
 }
 
 struct SumOfSquares<'a, F> {
     gradient: &'a [F],
+    parts: &'a [Range<usize>],
 }
 
 impl<F: Scalar> SimdLoop for SumOfSquares<'_, F> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
-        let Self { gradient } = self;
-        // Sixteen running sums fill the vector units; a single one would wait for each addition.
-        const LANES: usize = 16;
-        let (rows, rest) = gradient.as_chunks::<LANES>();
-        let mut sums = [0.0; LANES];
-        for row in rows {
-            for (sum, &g) in sums.iter_mut().zip(row) {
-                *sum += g.to_f64() * g.to_f64();
-            }
+        let mut sum = 0.0;
+        for part in self.parts {
+            sum += squares(&self.gradient[part.clone()]);
         }
-        let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
-        sums.iter().sum::<f64>() + tail
+        sum
     }
+}
+
+/// Always inlined, or it would miss the instructions of the loop that it is part of.
+#[inline(always)]
+fn squares<F: Scalar>(gradient: &[F]) -> f64 {
+    // Sixteen running sums fill the vector units; a single one would wait for each addition.
+    const LANES: usize = 16;
+    let (rows, rest) = gradient.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for row in rows {
+        for (sum, &g) in sums.iter_mut().zip(row) {
+            *sum += g.to_f64() * g.to_f64();
+        }
+    }
+    let tail: f64 = rest.iter().map(|&g| g.to_f64() * g.to_f64()).sum();
+    sums.iter().sum::<f64>() + tail
 }
 
 /// Whether no number of a gradient is infinite or NaN. A step along any other spoils θ for good, which the loss
@@ -108,36 +125,36 @@ impl<F: Scalar> SimdLoop for AllFinite<'_, F> {
 
 /// The largest magnitude in each of several slices of one length; NaN where a number is not finite.
 pub(super) fn largest_of<F: Scalar, const N: usize>(slices: [&[F]; N]) -> [f64; N] {
-    dispatch(LargestOf { slices })
+    slices.map(|numbers| dispatch(Largest { numbers, parts: std::slice::from_ref(&(0..numbers.len())) }))
 }
 
-struct LargestOf<'a, F, const N: usize> {
-    slices: [&'a [F]; N],
+/// The same in some parts of each.
+pub(super) fn largest_of_parts<F: Scalar, const N: usize>(
+    slices: [&[F]; N],
+    parts: &[Range<usize>],
+) -> [f64; N] {
+    slices.map(|numbers| dispatch(Largest { numbers, parts }))
 }
 
-impl<F: Scalar, const N: usize> SimdLoop for LargestOf<'_, F, N> {
-    type Output = [f64; N];
+struct Largest<'a, F> {
+    numbers: &'a [F],
+    parts: &'a [Range<usize>],
+}
+
+impl<F: Scalar> SimdLoop for Largest<'_, F> {
+    type Output = f64;
     #[inline(always)]
-    fn run(self) -> [f64; N] {
-        let mut found = [0.0; N];
-        for (found, numbers) in found.iter_mut().zip(self.slices) {
-            *found = largest(numbers);
+    fn run(self) -> f64 {
+        // Integers, because what is not finite is above all that is, and comparing them is one instruction.
+        let mut bits = F::MagnitudeBits::default();
+        for part in self.parts {
+            for x in &self.numbers[part.clone()] {
+                bits = bits.max(x.magnitude_bits());
+            }
         }
-        found
+        let largest = F::from_magnitude_bits(bits);
+        if largest.is_finite() { largest.to_f64() } else { f64::NAN }
     }
-}
-
-/// The largest magnitude; NaN where a number is not finite. Always inlined, or it would miss the instructions of the loop
-/// that it is part of.
-#[inline(always)]
-fn largest<F: Scalar>(numbers: &[F]) -> f64 {
-    // Integers, because what is not finite is above all that is, and comparing them is one instruction.
-    let mut bits = F::MagnitudeBits::default();
-    for x in numbers {
-        bits = bits.max(x.magnitude_bits());
-    }
-    let largest = F::from_magnitude_bits(bits);
-    if largest.is_finite() { largest.to_f64() } else { f64::NAN }
 }
 
 /// What a gradient of this norm is multiplied by.

@@ -3,7 +3,7 @@
 //! Parameters, gradient and moments are slices laid out alike, so an optimiser is one loop and knows
 //! nothing of layers. Three nouns:
 //!
-//! - a rule ([`Adam`], [`AdamW`], [`Sgd`]) is settings and one formula for one number of θ;
+//! - a rule ([`Adam`], [`AdamW`], [`LazyAdam`], [`Sgd`]) is settings and one formula for one number of θ;
 //! - an [`Optimizer`] owns what the rule remembers, the count of steps, the clipping and the [`Schedule`];
 //! - a [`Step`] is what is the same for every number of θ in one step, so that pieces of θ may be updated in
 //!   any order, and on several threads, with the same bits.
@@ -48,14 +48,17 @@
 
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Result, Scalar};
 
 mod adam;
 mod adamw;
+mod checked;
 mod clip;
 mod groups;
+mod lazy_adam;
 mod optimizer;
 mod plateau;
 mod schedule;
@@ -65,6 +68,7 @@ pub use adam::Adam;
 pub use adamw::AdamW;
 pub use clip::{all_finite, global_norm, sum_of_squares};
 pub use groups::ParameterGroups;
+pub use lazy_adam::LazyAdam;
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauState};
 pub use schedule::Schedule;
@@ -89,6 +93,12 @@ pub trait RuleSettings: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Setting`] names the first that is not.
     fn check(&self) -> Result<()>;
+
+    /// Whether the rule leaves rows of tables that a batch does not touch as they are, with their moments
+    /// ([`TouchedRows`](crate::TouchedRows)). By default it moves everything.
+    fn is_lazy(&self) -> bool {
+        false
+    }
 
     /// The least value that a number of a moment can have; a state that holds less is refused. Of a mean of squares it
     /// is 0.
@@ -135,6 +145,23 @@ pub trait UpdateRule<F: Scalar>: RuleSettings {
     /// empty. The update of one number depends on nothing but `step` and the numbers at the same place, so
     /// that θ may be cut into pieces anywhere.
     fn update(&self, step: &Step, theta: &mut [F], gradient: &[F], moments: [&mut [F]; 2]);
+
+    /// Updates some parts of θ, in rising order: here the slices are all of it. By default it is one
+    /// [`update`](Self::update) for each.
+    fn update_parts(
+        &self,
+        step: &Step,
+        parts: &[Range<usize>],
+        theta: &mut [F],
+        gradient: &[F],
+        mut moments: [&mut [F]; 2],
+    ) {
+        for part in parts {
+            // A moment that the rule does not have is empty, and so is every part of it.
+            let moments = moments.each_mut().map(|m| m.get_mut(part.clone()).unwrap_or_default());
+            self.update(step, &mut theta[part.clone()], &gradient[part.clone()], moments);
+        }
+    }
 }
 
 /// What is the same for every number of θ in one step.

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::clip::{clip_scale, largest_of};
+use super::clip::{clip_scale, largest_of, norm_of_parts};
 use super::groups::Factors;
-use super::{Magnitudes, ParameterGroups, Rule, Schedule, Step, UpdateRule, global_norm, require};
+use super::{ParameterGroups, Rule, Schedule, Step, UpdateRule, global_norm, require};
 use crate::kernel::{Aligned, ThreadPool};
-use crate::params::Layout;
+use crate::params::{Layout, MOST_IN_RANGE, TouchedRows};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// A rule at work on one θ: its moments, the count of its steps, its clipping and its schedule.
@@ -43,22 +43,22 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Optimizer<F: Scalar> {
-    rule: Arc<dyn UpdateRule<F>>,
-    n_parameters: usize,
-    moments: [Aligned<F>; 2],
-    count: u64,
-    max_norm: Option<f64>,
+    pub(super) rule: Arc<dyn UpdateRule<F>>,
+    pub(super) n_parameters: usize,
+    pub(super) moments: [Aligned<F>; 2],
+    pub(super) count: u64,
+    pub(super) max_norm: Option<f64>,
     schedule: Schedule,
     rate_scale: f64,
     /// Bounds of the magnitudes in the moments.
-    largest_moments: [f64; 2],
+    pub(super) largest_moments: [f64; 2],
     /// Where a step is tried: θ and the moments from before it.
-    spare: Vec<F>,
+    pub(super) spare: Vec<F>,
     /// Pieces of θ that threads may update, and for each what its rate and decay are multiplied by.
     pieces: Vec<Range<usize>>,
     factors: Vec<Factors>,
     /// The different factors; none if all are 1.
-    kinds: Vec<Factors>,
+    pub(super) kinds: Vec<Factors>,
 }
 
 impl<F: Scalar> Optimizer<F> {
@@ -234,140 +234,99 @@ impl<F: Scalar> Optimizer<F> {
         self.update(&step, 0..self.n_parameters, theta, gradient);
     }
 
-    /// Like [`step`](Self::step), with the same bits, but moves nothing where the gradient, its norm if it is clipped, or
-    /// what would come of the step is not finite: θ, moments and count are then as they were.
+    /// One step along a gradient that is 0 in all rows of tables that are not `touched`: a rule that is
+    /// [lazy](super::RuleSettings::is_lazy) leaves those rows and their moments as they are, and does not look at them.
+    /// For any other rule it is [`step`](Self::step).
     ///
     /// ```
-    /// use polytask::optim::{Adam, Optimizer};
+    /// use polytask::optim::{Adam, LazyAdam, Optimizer};
+    /// use polytask::{Layout, TouchedRows};
     ///
-    /// let mut adam = Optimizer::new(Adam::new(0.1), 2)?;
-    /// let mut theta = [1.0_f32, 1.0];
-    /// adam.checked_step(&mut theta, &[0.5, 0.5])?;
-    /// let (before, moments) = (theta, adam.moments().map(<[f32]>::to_vec));
-    /// assert!(adam.checked_step(&mut theta, &[0.5, f32::NAN]).is_err());
-    /// assert!(adam.checked_step(&mut theta, &[0.5, 1e22]).is_err());  // its moment is beyond f32
-    /// assert_eq!((theta, adam.moments().map(<[f32]>::to_vec), adam.count()), (before, moments, 1));
+    /// let mut layout = Layout::new();
+    /// let mut touched = TouchedRows::new(4, [layout.push("table", 2, 2)], 2);
+    /// let mut lazy = Optimizer::new(LazyAdam::new(0.1), 4)?;
+    /// let mut adam = Optimizer::new(Adam::new(0.1), 4)?;
+    /// let [mut theta, mut of_adam] = [[0.0_f64; 4]; 2];
+    /// for (row, gradient) in [(0, [1.0, 2.0, 0.0, 0.0]), (1, [0.0, 0.0, 1.0, 2.0])] {
+    ///     touched.set([[row]]);
+    ///     lazy.step_rows(&mut theta, &gradient, &touched);
+    ///     adam.step(&mut of_adam, &gradient);
+    /// }
+    /// assert_eq!(theta[2..], of_adam[2..]);
+    /// assert!((theta[0] + 0.1).abs() < 1e-6 && (of_adam[0] + 0.167).abs() < 1e-3); // Adam's row has gone on
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
-    /// # Errors
-    /// [`ErrorKind::Value`] says which of these it was.
-    ///
     /// # Panics
-    /// If `theta` or `gradient` does not have the length the optimiser was made for.
+    /// If `theta`, `gradient` or the list are of another length than the optimiser was made for.
     #[track_caller]
-    pub fn checked_step(&mut self, theta: &mut [F], gradient: &[F]) -> Result<()> {
-        self.checked_step_on(None, theta, gradient)
-    }
-
-    /// The same on several threads.
-    #[track_caller]
-    pub(crate) fn checked_step_on(
-        &mut self,
-        pool: Option<&mut ThreadPool>,
-        theta: &mut [F],
-        gradient: &[F],
-    ) -> Result<()> {
+    pub fn step_rows(&mut self, theta: &mut [F], gradient: &[F], touched: &TouchedRows) {
         let n = self.n_parameters;
         assert!(theta.len() == n && gradient.len() == n, "θ and gradient of {n} numbers");
-        let [largest, of_gradient] = largest_of([theta, gradient]);
-        if of_gradient.is_nan() {
-            return Err(self.not_finite("gradient", GRADIENT_ADVICE));
-        }
-        let norm = self.max_norm.map(|_| global_norm(gradient));
-        if norm.is_some_and(|norm| !norm.is_finite()) {
-            return Err(self.not_finite("norm of the gradient", GRADIENT_ADVICE));
-        }
-        let step = self.next(norm);
-        let before = Magnitudes { theta: largest, gradient: of_gradient, moments: self.largest_moments };
-        match self.bound(&step, &before) {
-            Some(bound) => {
-                self.move_all(pool, &step, theta, gradient);
-                self.largest_moments = bound.moments;
-            }
-            None => self.try_step(pool, &step, theta, gradient)?,
-        }
-        self.count = step.count;
-        Ok(())
+        let parts = self.parts(Some(touched));
+        let norm = self.max_norm.map(|_| self.norm(gradient, parts));
+        let step = self.begin(norm);
+        self.move_all(None, &step, parts, theta, gradient);
+        self.largest_moments = [f64::INFINITY; 2];
     }
 
-    /// Bounds of the magnitudes after a step, if they are numbers of `F`.
-    fn bound(&self, step: &Step, before: &Magnitudes) -> Option<Magnitudes> {
-        // A quarter leaves room for rounding.
-        let is_safe = |bound: &Magnitudes| bound.are_within(largest_number::<F>() / 4.0);
-        let bound = |step: &Step| self.rule.bound(step, before).filter(is_safe);
-        let Some((first, others)) = self.kinds.split_first() else { return bound(step) };
-        others.iter().try_fold(bound(&first.of(step))?, |all, factors| {
-            let one = bound(&factors.of(step))?;
-            let moments = [0, 1].map(|k| all.moments[k].max(one.moments[k]));
-            Some(Magnitudes {
-                theta: all.theta.max(one.theta),
-                gradient: all.gradient.max(one.gradient),
-                moments,
-            })
-        })
+    /// The parts of θ that the rule moves, if it leaves the others alone.
+    #[track_caller]
+    pub(super) fn parts<'t>(&self, touched: Option<&'t TouchedRows>) -> Option<&'t [Range<usize>]> {
+        let (touched, n) = (touched.filter(|_| self.rule.is_lazy())?, self.n_parameters);
+        assert_eq!(touched.n_parameters(), n, "touched rows of a θ of {n} numbers");
+        Some(touched.ranges())
     }
 
-    /// Takes a step that may overflow, and takes it back if it does.
-    fn try_step(
+    pub(super) fn norm(&self, gradient: &[F], parts: Option<&[Range<usize>]>) -> f64 {
+        parts.map_or_else(|| global_norm(gradient), |parts| norm_of_parts(gradient, parts))
+    }
+
+    /// Updates all of θ, or these parts of it, piece by piece if there are threads for it: the bits are the same.
+    pub(super) fn move_all(
         &mut self,
         pool: Option<&mut ThreadPool>,
         step: &Step,
+        parts: Option<&[Range<usize>]>,
         theta: &mut [F],
         gradient: &[F],
-    ) -> Result<()> {
-        let mut spare = std::mem::take(&mut self.spare);
-        spare.clear();
-        spare.extend_from_slice(theta);
-        self.moments.iter().for_each(|moment| spare.extend_from_slice(moment));
-        self.move_all(pool, step, theta, gradient);
-        let [of_theta] = largest_of([theta]);
-        let moments = self.moments.each_ref().map(|moment| largest_of([&**moment])[0]);
-        let is_finite = [of_theta, moments[0], moments[1]].iter().all(|largest| !largest.is_nan());
-        if is_finite {
-            self.largest_moments = moments;
-        } else {
-            let (old, mut rest) = spare.split_at(theta.len());
-            theta.copy_from_slice(old);
-            for moment in &mut self.moments {
-                let (old, after) = rest.split_at(moment.len());
-                moment.copy_from_slice(old);
-                rest = after;
+    ) {
+        let pays = match parts {
+            None => self.pieces.len() > 1,
+            // Many short parts would cost the threads more than they save.
+            Some(parts) => {
+                let numbers = parts.iter().map(Range::len).sum::<usize>();
+                numbers > MOST_IN_RANGE && numbers > LEAST_OF_A_PART * parts.len()
             }
-        }
-        self.spare = spare;
-        match is_finite {
-            true => Ok(()),
-            false => {
-                Err(self.not_finite("result of the step", "lower the learning rate, or clip the gradient"))
-            }
-        }
-    }
-
-    fn not_finite(&self, what: &str, advice: &str) -> Error {
-        let place = format!("{what} at step {}", self.count + 1);
-        Error::new(ErrorKind::Value, place, "finite numbers", "one that is not").advise(advice)
-    }
-
-    /// Updates all of θ, piece by piece if there are threads for it: the bits are the same.
-    fn move_all(&mut self, pool: Option<&mut ThreadPool>, step: &Step, theta: &mut [F], gradient: &[F]) {
-        let Some(pool) = pool.filter(|pool| pool.n_threads() > 1 && self.pieces.len() > 1) else {
-            return self.move_range(step, 0..self.n_parameters, theta, gradient);
         };
-        let (rule, pieces, factors) = (&*self.rule, &self.pieces[..], &self.factors[..]);
+        let Some(pool) = pool.filter(|pool| pool.n_threads() > 1 && pays) else {
+            let all = 0..self.n_parameters;
+            let parts = parts.unwrap_or(std::slice::from_ref(&all));
+            if self.kinds.is_empty() {
+                let moments = self.moments.each_mut().map(|moment| &mut **moment);
+                return self.rule.update_parts(step, parts, theta, gradient, moments);
+            }
+            for part in parts {
+                self.move_range(step, part.clone(), &mut theta[part.clone()], &gradient[part.clone()]);
+            }
+            return;
+        };
+        let cuts = parts.unwrap_or(&self.pieces);
+        let groups = Groups { pieces: &self.pieces, factors: &self.factors };
+        let update = |i: usize, theta: &mut [F], moments: [&mut [F]; 2]| {
+            groups.update(&*self.rule, step, cuts[i].clone(), theta, &gradient[cuts[i].clone()], moments);
+        };
         let [first, second] = self.moments.each_mut().map(|moment| &mut **moment);
-        let of = |piece: usize| &gradient[pieces[piece].clone()];
-        let step = |piece: usize| factors[piece].of(step);
         match (first.is_empty(), second.is_empty()) {
-            (true, _) => pool.for_each_part(pieces, [theta], |i, [theta]| {
-                rule.update(&step(i), theta, of(i), [&mut [], &mut []]);
+            (true, _) => pool.for_each_part(cuts, [theta], |i, [theta]| {
+                update(i, theta, [&mut [], &mut []]);
             }),
-            (false, true) => pool.for_each_part(pieces, [theta, first], |i, [theta, first]| {
-                rule.update(&step(i), theta, of(i), [first, &mut []]);
+            (false, true) => pool.for_each_part(cuts, [theta, first], |i, [theta, first]| {
+                update(i, theta, [first, &mut []]);
             }),
             (false, false) => {
-                pool.for_each_part(pieces, [theta, first, second], |i, [theta, first, second]| {
-                    rule.update(&step(i), theta, of(i), [first, second]);
+                pool.for_each_part(cuts, [theta, first, second], |i, [theta, first, second]| {
+                    update(i, theta, [first, second]);
                 });
             }
         }
@@ -377,19 +336,12 @@ impl<F: Scalar> Optimizer<F> {
     /// have rates of their own.
     fn move_range(&mut self, step: &Step, range: Range<usize>, theta: &mut [F], gradient: &[F]) {
         // A moment that the rule does not have is empty, and so is every piece of it.
+        let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
         if self.kinds.is_empty() {
-            let moments = self.moments.each_mut().map(|m| m.get_mut(range.clone()).unwrap_or_default());
             return self.rule.update(step, theta, gradient, moments);
         }
-        for (piece, factors) in self.pieces.iter().zip(&self.factors) {
-            let part = piece.start.max(range.start)..piece.end.min(range.end);
-            if part.is_empty() {
-                continue;
-            }
-            let moments = self.moments.each_mut().map(|m| m.get_mut(part.clone()).unwrap_or_default());
-            let own = part.start - range.start..part.end - range.start;
-            self.rule.update(&factors.of(step), &mut theta[own.clone()], &gradient[own], moments);
-        }
+        let groups = Groups { pieces: &self.pieces, factors: &self.factors };
+        groups.update(&*self.rule, step, range, theta, gradient, moments);
     }
 
     /// Begins the next step: advances the count, asks the schedule, and finds the clipping scale from the
@@ -405,7 +357,7 @@ impl<F: Scalar> Optimizer<F> {
     }
 
     #[track_caller]
-    fn next(&self, gradient_norm: Option<f64>) -> Step {
+    pub(super) fn next(&self, gradient_norm: Option<f64>) -> Step {
         let gradient_scale = self.max_norm.map_or(1.0, |max| {
             clip_scale(gradient_norm.expect("clipping needs the norm of the gradient"), max)
         });
@@ -521,54 +473,46 @@ impl<F: Scalar> Optimizer<F> {
     }
 }
 
-const GRADIENT_ADVICE: &str =
-    "standardise features and targets: products of such large numbers do not fit into the scalar type";
+/// The pieces of θ, each with what its rate and decay are multiplied by.
+struct Groups<'a> {
+    pieces: &'a [Range<usize>],
+    factors: &'a [Factors],
+}
 
-/// How many numbers of θ a thread updates at a time, at most.
-const PIECE: usize = 1 << 14;
+impl Groups<'_> {
+    /// Updates the numbers of θ in `range`, which all the slices are.
+    fn update<F: Scalar>(
+        &self,
+        rule: &dyn UpdateRule<F>,
+        step: &Step,
+        range: Range<usize>,
+        theta: &mut [F],
+        gradient: &[F],
+        mut moments: [&mut [F]; 2],
+    ) {
+        let first = self.pieces.partition_point(|piece| piece.end <= range.start);
+        for (piece, factors) in self.pieces[first..].iter().zip(&self.factors[first..]) {
+            if piece.start >= range.end {
+                break;
+            }
+            let own = piece.start.max(range.start) - range.start..piece.end.min(range.end) - range.start;
+            let moments = moments.each_mut().map(|m| m.get_mut(own.clone()).unwrap_or_default());
+            rule.update(&factors.of(step), &mut theta[own.clone()], &gradient[own], moments);
+        }
+    }
+}
 
-/// The parts of θ cut into pieces.
+/// How many numbers parts of θ must have on average to be shared among threads.
+const LEAST_OF_A_PART: usize = 1 << 10;
+
+/// The parts of θ cut into pieces of what a thread updates at a time, at most.
 fn pieces(parts: impl IntoIterator<Item = (Range<usize>, Factors)>) -> (Vec<Range<usize>>, Vec<Factors>) {
     let cut = |(part, factors): (Range<usize>, Factors)| {
-        let starts = part.clone().step_by(PIECE);
-        starts.map(move |start| (start..(start + PIECE).min(part.end), factors))
+        let starts = part.clone().step_by(MOST_IN_RANGE);
+        starts.map(move |start| (start..(start + MOST_IN_RANGE).min(part.end), factors))
     };
     parts.into_iter().flat_map(cut).unzip()
 }
 
-/// The largest finite number of a scalar type.
-fn largest_number<F: Scalar>() -> f64 {
-    if F::NAME == "f32" { f64::from(f32::MAX) } else { f64::MAX }
-}
-
 /// Counts up to here are exact in `f64`; no training gets near.
 const MOST_STEPS: u64 = 1 << 53;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::optim::{Adam, Sgd};
-
-    #[test]
-    fn checked_steps_on_threads_are_steps_bit_for_bit() {
-        const N: usize = 2 * PIECE + 3;
-        let gradient: Vec<f32> = (0..N).map(|i| (i as f32 - 50.0) * 0.37).collect();
-        let mut pool = ThreadPool::new(3);
-        let rules: [&dyn Rule; 3] = [&Adam::new(0.1), &Sgd::new(0.1), &Sgd::new(0.1).momentum(0.9)];
-        for rule in rules {
-            let mut whole = Optimizer::<f32>::from_rule(rule, N).unwrap();
-            let (mut cut, mut tried) = (whole.clone(), whole.clone());
-            let (mut theta, mut theta_cut, mut theta_tried) = (vec![1.0; N], vec![1.0; N], vec![1.0; N]);
-            for _ in 0..5 {
-                whole.step(&mut theta, &gradient);
-                cut.checked_step_on(Some(&mut pool), &mut theta_cut, &gradient).unwrap();
-                // Of which nothing is known: so it is tried.
-                tried.largest_moments = [f64::INFINITY; 2];
-                tried.checked_step_on(Some(&mut pool), &mut theta_tried, &gradient).unwrap();
-            }
-            assert_eq!((&theta, whole.moments()), (&theta_tried, tried.moments()), "{rule:?}");
-            assert_eq!(theta, theta_cut, "{rule:?}");
-            assert_eq!(whole.moments(), cut.moments(), "{rule:?}");
-        }
-    }
-}

@@ -27,7 +27,7 @@ use super::mixture_of_experts::{build_gate, check_experts};
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{ActivationBlock, Arena, Chunk, ChunkNumbers};
 use crate::kernel;
-use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Lookup, Pass, Propagation};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of AdaTT: levels of experts for each task, mixed for each task by a gate over the experts of all tasks, with a
@@ -360,6 +360,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltAdaTt<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.experts().chain(self.shared_gates()).flat_map(Chain::affine).collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.chains().flat_map(Chain::lookups).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

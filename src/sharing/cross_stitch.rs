@@ -21,7 +21,7 @@ use std::ops::Range;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{ActivationBlock, Arena, Chunk, ChunkNumbers};
 use crate::kernel;
-use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Lookup, Pass, Propagation};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of a cross-stitch network: a network of these layers for each task, and after every layer a learnt mixture of
@@ -286,6 +286,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltCrossStitch<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.chains().flat_map(Chain::affine).collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.chains().flat_map(Chain::lookups).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

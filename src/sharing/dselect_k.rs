@@ -22,7 +22,7 @@ use super::selector::{Selector, Undecided};
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk, ChunkNumbers};
 use crate::kernel::{self, Accumulate};
-use crate::layer::{Affine, BuildContext, Chain, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, Chain, Layer, Lookup, Pass, Propagation};
 use crate::penalty::{PenaltyFunction, check_strength};
 use crate::{Error, ErrorKind, Init, Result, Scalar};
 
@@ -255,6 +255,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltDSelectK<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.experts.iter().flat_map(Chain::affine).collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.experts.iter().flat_map(Chain::lookups).collect()
     }
 
     fn penalties(&self) -> Vec<Box<dyn PenaltyFunction<F>>> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::tie::Tie;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
-use crate::layer::{BuildContext, Chain, Layer, Pass, Propagation};
+use crate::layer::{BuildContext, Chain, Layer, Lookup, Pass, Propagation};
 use crate::penalty::PenaltyFunction;
 use crate::{Result, Scalar};
 
@@ -87,6 +87,10 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
         for trunk in &self.trunks {
             trunk.update_state(chunks, state);
         }
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.trunks.iter().flat_map(Chain::lookups).collect()
     }
 
     fn penalties(&self) -> Vec<Box<dyn PenaltyFunction<F>>> {

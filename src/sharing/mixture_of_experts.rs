@@ -20,7 +20,7 @@ use super::gate::{self, SoftmaxGate};
 use super::mixture::Mixture;
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
-use crate::layer::{Activation, Affine, BuildContext, Chain, Layer, Pass, Propagation};
+use crate::layer::{Activation, Affine, BuildContext, Chain, Layer, Lookup, Pass, Propagation};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Settings of a mixture of experts: every task reads a mean of the experts' outputs, weighted row by row by a softmax gate.
@@ -246,6 +246,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
     fn affine(&self) -> Vec<Affine> {
         let gates = self.gates.iter().filter(|_| self.has_one_gate).map(|(gate, _)| gate);
         self.experts.iter().chain(gates).flat_map(Chain::affine).collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.chains().flat_map(Chain::lookups).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

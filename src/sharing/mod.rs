@@ -37,7 +37,7 @@ pub use progressive::ProgressiveExtraction;
 pub use soft_sharing::SoftSharing;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
-use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Lookup, Pass, Propagation};
 use crate::penalty::PenaltyFunction;
 use crate::{Result, SavedAs, Scalar};
 
@@ -285,6 +285,11 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// The affine maps whose parameters all tasks share and whose deltas `propagate` leaves in lanes. This is optional:
     /// it saves work where the tasks' gradients are compared.
     fn affine(&self) -> Vec<Affine> {
+        Vec::new()
+    }
+
+    /// The tables that layers of the form look up, of all tasks and of each: see [`BuiltLayer::lookups`]. This is optional.
+    fn lookups(&self) -> Vec<Lookup> {
         Vec::new()
     }
 

@@ -35,7 +35,7 @@ use super::mixture::Mixture;
 use super::mixture_of_experts::{build_gate, check_experts};
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{ActivationBlock, Arena, Chunk};
-use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, Chain, InputDelta, Layer, Lookup, Pass, Propagation};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Settings of progressive layered extraction (PLE): levels of shared experts and experts of each task, mixed by gates. One
@@ -414,6 +414,10 @@ impl<F: Scalar> BuiltSharing<F> for BuiltExtraction<F> {
     fn affine(&self) -> Vec<Affine> {
         let shared = self.parts.0.iter().filter(|(_, owner)| owner.is_none());
         shared.flat_map(|(chain, _)| chain.affine()).collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.parts.0.iter().flat_map(|(chain, _)| chain.lookups()).collect()
     }
 
     fn branches(&self, pass: &Pass<'_, F>, values: &Arena<F>, record: &mut dyn FnMut(i64, f64)) {

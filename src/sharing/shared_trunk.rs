@@ -8,7 +8,7 @@
 
 use super::{BuiltSharing, Piece, Representation};
 use crate::arena::{Arena, Chunk};
-use crate::layer::{Affine, BuildContext, BuiltLayer, Chain, Layer, Pass, Propagation};
+use crate::layer::{Affine, BuildContext, BuiltLayer, Chain, Layer, Lookup, Pass, Propagation};
 use crate::{Result, Scalar};
 
 #[derive(Debug)]
@@ -59,6 +59,10 @@ impl<F: Scalar> BuiltSharing<F> for SharedTrunk<F> {
 
     fn affine(&self) -> Vec<Affine> {
         self.trunk.affine().collect()
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        self.trunk.lookups().collect()
     }
 
     fn last_layer(&self) -> Option<&dyn BuiltLayer<F>> {

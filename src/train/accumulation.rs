@@ -14,13 +14,15 @@ use super::trainer::{Method, Trainer};
 use crate::balance::Weights;
 use crate::data::{Batch, Dataset, Sampler};
 use crate::layer::{Draw, Mode};
+use crate::params::TouchedRows;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
 /// The memory to add up the gradients of the parts of a batch in.
 #[derive(Debug)]
 pub(super) struct Accumulation<F> {
-    /// The gradient of one part.
+    /// The gradient of one part, and the rows that it touches where they are listed.
     part: Vec<F>,
+    touched: Option<TouchedRows>,
     /// Nₖ, and N_bk of one part.
     totals: Vec<f64>,
     of_part: Vec<f64>,
@@ -32,6 +34,7 @@ impl<F: Scalar> Accumulation<F> {
         let n_tasks = model.tasks().len();
         Self {
             part: vec![F::ZERO; model.n_parameters()],
+            touched: None,
             totals: vec![0.0; n_tasks],
             of_part: vec![0.0; n_tasks],
             weights: Weights::ones(n_tasks),
@@ -49,6 +52,7 @@ impl<F: Scalar> Accumulation<F> {
         weights: &Weights,
         trace: &mut Trace<F>,
         gradient: &mut [F],
+        mut touched: Option<&mut TouchedRows>,
         losses: &mut [f64],
         state: &mut [F],
         history: &History,
@@ -60,7 +64,20 @@ impl<F: Scalar> Accumulation<F> {
             self.totals.iter_mut().zip(&self.of_part).for_each(|(total, part)| *total += part);
         }
         losses.fill(0.0);
-        gradient.fill(F::ZERO);
+        let network = model.network();
+        match &mut touched {
+            None => {
+                gradient.fill(F::ZERO);
+                self.touched = None;
+            }
+            Some(touched) => {
+                // What the tables' last batch has left, and all that is in no table.
+                touched.ranges().iter().for_each(|range| gradient[range.clone()].fill(F::ZERO));
+                touched.clear();
+                touched.finish();
+                self.touched.get_or_insert_with(|| network.touched_rows(rows_at_once));
+            }
+        }
         let mut first_row = 0;
         for part in parts(batch, rows_at_once, keeps_groups) {
             model.label_totals(&part, trace, &mut self.of_part)?;
@@ -75,11 +92,20 @@ impl<F: Scalar> Accumulation<F> {
                 self.weights.shared[k] = share * weights.shared[k];
                 self.weights.own[k] = share * weights.own[k];
             }
-            model.backward_of_losses(trace, &self.weights, &mut self.part);
-            gradient.iter_mut().zip(&self.part).for_each(|(sum, &part)| *sum += part);
+            model.backward_of_losses(trace, &self.weights, &mut self.part, self.touched.as_mut());
+            let add =
+                |sum: &mut [F], part: &[F]| sum.iter_mut().zip(part).for_each(|(sum, &part)| *sum += part);
+            match (&mut touched, &self.touched) {
+                (Some(touched), Some(of_part)) => {
+                    let ranges = of_part.ranges().iter().cloned();
+                    ranges.for_each(|range| add(&mut gradient[range.clone()], &self.part[range]));
+                    touched.add(of_part);
+                }
+                _ => add(gradient, &self.part),
+            }
             model.network().update_state(trace, state);
         }
-        model.network().add_penalty_gradient(model.parameters(), gradient);
+        model.add_penalty_gradient(gradient, touched);
         let without = losses.iter_mut().zip(&self.totals).filter(|(_, total)| **total == 0.0);
         without.for_each(|(loss, _)| *loss = f64::NAN);
         Ok(())

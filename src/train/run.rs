@@ -151,6 +151,8 @@ impl<F: Scalar> Run<F> {
         Workspace {
             trace: model.trace(rows).threads(threads),
             gradient: Aligned::zeros(model.n_parameters()),
+            touched: None,
+            is_edited: false,
             validation: validation.map(|data| model.trace(model.evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
             rows: Vec::with_capacity(self.sampler.batch_size()),
@@ -364,7 +366,9 @@ impl<F: Scalar> Run<F> {
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
         workspace.held = Held::Nothing;
-        let Workspace { trace, gradient, accumulation, state, held, .. } = workspace;
+        workspace.keep_list(model, self.optimizer.rule().is_lazy());
+        let Workspace { trace, gradient, touched, accumulation, state, held, .. } = workspace;
+        let mut touched = touched.as_mut();
         let (rows, draw) = (self.rows_at_once, self.draw());
         state.copy_from_slice(model.state());
         let penalty = (!model.network().penalties().is_empty()).then(|| model.penalty());
@@ -373,8 +377,9 @@ impl<F: Scalar> Run<F> {
         if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
             let (weights, history) = (self.balancing.fixed(), &self.history);
             let losses = &mut self.last;
-            accumulation
-                .add_up(model, draw, batch, rows, weights, trace, gradient, losses, state, history)?;
+            accumulation.add_up(
+                model, draw, batch, rows, weights, trace, gradient, touched, losses, state, history,
+            )?;
             self.last_weights.copy_from_slice(&weights.shared);
             self.history.record(&self.last, &self.last_weights, penalty, None);
             *held = Held::Part;
@@ -389,8 +394,14 @@ impl<F: Scalar> Run<F> {
         self.last_weights.copy_from_slice(decision.weights());
         self.history.record(&self.last, &self.last_weights, penalty, trace.gramian());
         match decision {
-            Decision::Sum(weights) => model.backward(trace, weights, gradient),
-            Decision::Along { direction, own } => model.backward_along(trace, direction, own, gradient),
+            Decision::Sum(weights) => model.backward_touching(trace, weights, gradient, touched),
+            Decision::Along { direction, own } => {
+                model.backward_along(trace, direction, own, gradient);
+                if let Some(touched) = &mut touched {
+                    model.network().list_rows(trace, touched);
+                    touched.add_nonzero(gradient);
+                }
+            }
         }
         model.network().update_state(trace, state);
         *held = Held::Batch;
@@ -451,11 +462,13 @@ impl<F: Scalar> Run<F> {
     /// θ, running state and moments are then as they were.
     pub fn update(&mut self, model: &mut Model<F>, workspace: &mut Workspace<F>) -> Result<()> {
         check_rate(self.optimizer.learning_rate(), &self.history)?;
-        self.optimizer.checked_step_on(
-            Some(&mut workspace.trace.pool),
-            model.parameters_mut(),
-            &workspace.gradient,
-        )?;
+        let Workspace { trace, gradient, touched, is_edited, .. } = workspace;
+        if let Some(touched) = touched.as_mut().filter(|_| *is_edited) {
+            touched.add_nonzero(gradient);
+            *is_edited = false;
+        }
+        let (pool, theta) = (Some(&mut trace.pool), model.parameters_mut());
+        self.optimizer.checked_step_on(pool, theta, gradient, touched.as_ref())?;
         workspace.held = Held::Nothing;
         model.state_mut().copy_from_slice(&workspace.state);
         Ok(())

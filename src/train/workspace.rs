@@ -2,7 +2,8 @@
 
 use super::accumulation::Accumulation;
 use crate::kernel::Aligned;
-use crate::{Scalar, Trace};
+use crate::params::TouchedRows;
+use crate::{Model, Scalar, Trace};
 
 /// The memory that a run's steps work in: nothing in it outlives a step.
 ///
@@ -27,6 +28,10 @@ use crate::{Scalar, Trace};
 pub struct Workspace<F: Scalar> {
     pub(super) trace: Trace<F>,
     pub(super) gradient: Aligned<F>,
+    /// Where the gradient may differ from 0, for an optimiser that leaves other rows of tables alone.
+    pub(super) touched: Option<TouchedRows>,
+    /// Whether the gradient may have been written to since backward wrote it.
+    pub(super) is_edited: bool,
     pub(super) validation: Option<Trace<F>>,
     pub(super) accumulation: Option<Accumulation<F>>,
     /// The rows of the batch.
@@ -56,8 +61,20 @@ impl<F: Scalar> Workspace<F> {
         &self.gradient
     }
 
+    /// Takes up the list of touched rows for a run with an optimiser that is lazy or not.
+    pub(super) fn keep_list(&mut self, model: &Model<F>, is_lazy: bool) {
+        match (&mut self.touched, is_lazy && model.network().has_tables()) {
+            (touched, false) => *touched = None,
+            (Some(touched), true) if self.is_edited => touched.set_all(),
+            (Some(_), true) => {}
+            (touched, true) => *touched = Some(model.network().touched_rows(self.trace.capacity())),
+        }
+        self.is_edited = false;
+    }
+
     /// The gradient that [`Run::update`](super::Run::update) will move θ along.
     pub fn gradient_mut(&mut self) -> &mut [F] {
+        self.is_edited = true;
         &mut self.gradient
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use polytask::ndarray::{Array2, s};
-use polytask::optim::{ParameterGroups, Plateau, Rule};
+use polytask::optim::{LazyAdam, ParameterGroups, Plateau, Rule};
 use polytask::prelude::*;
 use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau, TaskSchedule, each_step};
 use polytask::train::{Checkpoints, History};
@@ -74,6 +74,7 @@ fn every_optimiser_goes_on_bit_for_bit() -> Result<()> {
         trainer(Adam::new(0.01)),
         trainer(Adam::new(0.01).epsilon_hat()),
         trainer(AdamW::new(0.01).weight_decay(0.1)),
+        trainer(LazyAdam::new(0.01).weight_decay(0.1)),
         trainer(Sgd::new(0.05)),
         trainer(Sgd::new(0.05).momentum(0.9)),
         trainer(Sgd::new(0.05).nesterov(0.9)),

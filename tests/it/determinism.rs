@@ -4,6 +4,7 @@ use polytask::Scalar;
 use polytask::balance::UpGrad;
 use polytask::layer::{Embedding, PiecewiseLinear};
 use polytask::ndarray::Array2;
+use polytask::optim::LazyAdam;
 use polytask::prelude::*;
 use polytask::sharing::{AdaTt, ProgressiveExtraction};
 
@@ -76,10 +77,14 @@ fn threads_change_no_bit_of_embeddings() {
     let first = Embedding::new(data.index_columns(), 9).numbers([Layer::piecewise_linear(24, 16)]);
     let layers = [first.into(), Layer::dense(128, Activation::Relu)];
     let builder = Model::builder(40).trunk(layers).task(Task::regression("y0")).task(Task::regression("y1"));
-    for balanced in [false, true] {
+    for (balanced, lazy) in [(false, false), (true, false), (false, true), (true, true)] {
         let train = |threads: usize| {
             let mut model = builder.build::<f32>().expect("valid settings");
-            let trainer = Trainer::new(Adam::new(0.003)).batch_size(300).steps(6).threads(threads);
+            let trainer = match lazy {
+                true => Trainer::new(LazyAdam::new(0.003)).clip_norm(0.5),
+                false => Trainer::new(Adam::new(0.003)),
+            };
+            let trainer = trainer.batch_size(300).steps(6).threads(threads);
             let trainer = if balanced { trainer.balance(UpGrad::new()) } else { trainer };
             trainer.fit(&mut model, &data).expect("a training");
             (model.parameters().to_vec(), model.state().to_vec())

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use polytask::balance::GradDrop;
 use polytask::loss::Loss;
 use polytask::ndarray::Array2;
-use polytask::optim::{Optimizer, Rule, RuleSettings, Step, UpdateRule, global_norm};
+use polytask::optim::{LazyAdam, Optimizer, Rule, RuleSettings, Step, UpdateRule, global_norm};
 use polytask::prelude::*;
 use polytask::train::Checkpoints;
 use polytask::train::callback::{Budget, EarlyStopping, Interrupt, each_step};
@@ -53,8 +53,12 @@ fn a_gradient_that_is_not_finite_moves_nothing_on_any_number_of_threads() {
 fn a_step_out_of_the_range_of_numbers_is_an_error() {
     let data = datasets::robot_arm::<f32>(64, 0.05, 1);
     let build = || Model::builder(10).task(Task::regression("elbow")).build::<f32>().unwrap();
-    let rules: [Trainer; 3] =
-        [Trainer::new(Sgd::new(1e39)), Trainer::new(Adam::new(1e39)), Trainer::new(AdamW::new(1e39))];
+    let rules: [Trainer; 4] = [
+        Trainer::new(Sgd::new(1e39)),
+        Trainer::new(Adam::new(1e39)),
+        Trainer::new(AdamW::new(1e39)),
+        Trainer::new(LazyAdam::new(1e39)),
+    ];
     for trainer in rules {
         let mut model = build();
         let before = model.parameters().to_vec();

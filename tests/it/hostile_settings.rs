@@ -4,7 +4,7 @@
 use ndarray::{Array2, array};
 use polytask::balance::Uncertainty;
 use polytask::layer::{Dense, LayerNorm, Periodic, PiecewiseLinear, Scale};
-use polytask::optim::{Adam, AdamW, Schedule, Sgd};
+use polytask::optim::{Adam, AdamW, LazyAdam, Schedule, Sgd};
 use polytask::prelude::*;
 use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::train::Checkpoints;
@@ -195,6 +195,7 @@ fn a_training_that_cannot_start_says_why() {
     }
     for rate in [f64::NAN, 0.0, -0.1, f64::INFINITY] {
         refused(fit(Trainer::new(Adam::new(rate))), Setting, &["learning rate"]);
+        refused(fit(Trainer::new(LazyAdam::new(rate))), Setting, &["learning rate"]);
         refused(fit(Trainer::new(AdamW::new(rate))), Setting, &["learning rate"]);
         refused(fit(Trainer::new(Sgd::new(rate))), Setting, &["learning rate"]);
     }

@@ -40,6 +40,7 @@ mod hostile_labels;
 mod hostile_settings;
 mod label_weights;
 mod layers;
+mod lazy_adam;
 mod ledger;
 mod losses;
 mod masking;

@@ -1,6 +1,6 @@
 //! Rates and decay by the names of blocks: as an optimiser for each block would take its steps, to the bit.
 
-use polytask::optim::{Optimizer, ParameterGroups, Rule, global_norm};
+use polytask::optim::{LazyAdam, Optimizer, ParameterGroups, Rule, global_norm};
 use polytask::prelude::*;
 use polytask::{ErrorKind, Layout, ModelBuilder};
 
@@ -24,8 +24,9 @@ const FACTORS: [(f64, f64); 4] = [(0.1, 0.5), (3.0, 0.0), (1.0, 0.5), (3.0, 0.0)
 /// A rule by its rate and its decay.
 type Settings = fn(f64, f64) -> Box<dyn Rule>;
 
-const RULES: [Settings; 5] = [
+const RULES: [Settings; 6] = [
     |rate, decay| Box::new(Adam::new(rate).weight_decay(decay)),
+    |rate, decay| Box::new(LazyAdam::new(rate).weight_decay(decay)),
     |rate, decay| Box::new(AdamW::new(rate).weight_decay(decay)),
     |rate, decay| Box::new(Sgd::new(rate).weight_decay(decay)),
     |rate, decay| Box::new(Sgd::new(rate).momentum(0.9).weight_decay(decay)),

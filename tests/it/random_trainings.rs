@@ -12,7 +12,7 @@ use polytask::balance::{
 use polytask::data::TargetTransform;
 use polytask::layer::{BatchNorm, PiecewiseLinear};
 use polytask::ndarray::{Array1, Array2};
-use polytask::optim::{ParameterGroups, Plateau};
+use polytask::optim::{LazyAdam, ParameterGroups, Plateau};
 use polytask::prelude::*;
 use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::train::callback::{Budget, EarlyStopping, FreezeConverged, ReduceOnPlateau};
@@ -146,8 +146,9 @@ fn method(rng: &mut Rng, trainer: Trainer) -> Trainer {
 
 fn trainer(rng: &mut Rng, is_validated: bool) -> Trainer {
     let rate = between(rng, 1e-4, 3.0);
-    let trainer = match rng.random_range(0..4) {
+    let trainer = match rng.random_range(0..5) {
         0 => Trainer::new(AdamW::new(rate)),
+        4 => Trainer::new(LazyAdam::new(rate)),
         1 => Trainer::new(Sgd::new(rate)),
         2 => Trainer::new(Sgd::new(rate).momentum(0.9)),
         _ => Trainer::new(Adam::new(rate)),
