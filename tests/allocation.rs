@@ -133,11 +133,13 @@ fn steady_steps_allocate_nothing() {
         PiecewiseLinear::with_edges([-0.5, 0.0, 0.1, 1.0], 1).into(),
         Layer::residual(inside),
     ];
-    // Layers that read features.
+    // Layers that read features. One table of vectors is larger than a batch, so its Gramian is had without gradients.
     let mut indexed = table(600, 12).features().to_owned();
     indexed.column_mut(3).iter_mut().enumerate().for_each(|(i, x)| *x = (i % 50) as f32);
+    indexed.column_mut(5).iter_mut().enumerate().for_each(|(i, x)| *x = (i * 31 % 2000) as f32);
     let indexed = Dataset::new(indexed, table(600, 12).targets().to_owned());
-    let indexed = indexed.and_then(|data| data.with_index_columns([("x3", 49)])).expect("a table");
+    let indexed =
+        indexed.and_then(|data| data.with_index_columns([("x3", 49), ("x5", 2000)])).expect("a table");
     let numbers = [Layer::piecewise_linear(8, 4), Layer::dropout(0.1)];
     let first = Embedding::new(indexed.index_columns(), 6).numbers(numbers);
     let builder = Model::builder(12).trunk([first.into(), Layer::dense(48, Activation::Relu)]);

@@ -103,7 +103,7 @@ pub(super) struct Share<F> {
     pub(super) gramian: Vec<f64>,
     /// In a direct share: the K gradients with respect to its piece of θ, one after the other.
     pub(super) scratch: Vec<F>,
-    /// In a sketch: the random sums of the inputs of its layer.
+    /// In a sketch: the random sums of the inputs of its layer. Of a table: the rows that the batch reads.
     pub(super) order: Vec<usize>,
 }
 
@@ -123,6 +123,9 @@ pub(super) enum Work {
     Products { layer: usize, chunk: usize },
     /// All weights of an affine layer, from some of the random sums of its inputs.
     Sketch { layer: usize, sums: Sums },
+    /// A table of vectors, from the sums of the deltas of each index in the batch. `is_first` tells whether no share before
+    /// it is about the same output of a layer.
+    Table { table: usize, is_first: bool },
     /// The rows of a chunk, from the deltas at the representation. They are compared as soon as they are
     /// computed.
     Deltas,

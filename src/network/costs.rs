@@ -8,6 +8,13 @@
 //! Gram      B² I + K B² O + B I O      + c (K(K+1)/2 + K) B O
 //! sketch    a B I + K B m O + B I O    + c K(K+1)/2 m O
 //! ```
+//! A table of N vectors of d numbers has at most U = min(B, N) of its rows read by a batch. With s the cost of finding the
+//! sum that a row of the batch belongs to:
+//!
+//! ```text
+//! direct    K (B + N) d                + c (K(K+1)/2 + K) N d
+//! sums      K B d + s B + K B d + (B + N) d    + c K(K+1)/2 U d
+//! ```
 //! c is the cost of a multiplication in an inner product, whose numbers are converted to f64, and a is the cost
 //! of adding an input to its sum. So the Gram form is cheaper for batches of fewer than about (K − 1) I O / (I
 //! + K O) rows.
@@ -17,6 +24,9 @@ const INNER_PRODUCT: f64 = 8.0;
 
 /// a: the number of multiplications in a matrix product that take as long as adding one input to its sum.
 const ADDING: f64 = 16.0;
+
+/// s: the number of multiplications in a matrix product that take as long as finding the sum of a row.
+const FINDING: f64 = 100.0;
 
 /// The shapes that the costs depend on.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +62,17 @@ pub(super) fn sketch_is_cheaper(shapes: Shapes, sums: usize) -> bool {
     sums < inputs && sketch < direct.min(gram)
 }
 
+/// Whether the Gramian of a table of vectors, whose shapes are its numbers of rows and columns, costs less from the sums of
+/// the indices in a batch than from the gradients of the table.
+pub(super) fn sums_are_cheaper(table: Shapes) -> bool {
+    let [n, rows, vectors, width] = table.numbers();
+    let pairs = n * (n + 1.0) / 2.0;
+    let direct = n * (rows + vectors) * width + INNER_PRODUCT * (pairs + n) * vectors * width;
+    let inner_products = INNER_PRODUCT * pairs * rows.min(vectors) * width;
+    let sums = 2.0 * n * rows * width + FINDING * rows + (rows + vectors) * width + inner_products;
+    sums < direct
+}
+
 impl Shapes {
     fn numbers(self) -> [f64; 4] {
         [self.n_tasks, self.rows, self.inputs, self.outputs].map(|count| count as f64)
@@ -73,6 +94,13 @@ mod tests {
             gram_is_cheaper(Shapes { rows: 350, ..WIDE }) && !gram_is_cheaper(Shapes { rows: 450, ..WIDE })
         );
         assert!(!gram_is_cheaper(Shapes { n_tasks: 1, rows: 512, ..WIDE }), "one task has nothing to share");
+    }
+
+    #[test]
+    fn tables_with_more_vectors_than_a_batch_has_rows_take_the_sums() {
+        let table = Shapes { n_tasks: 2, rows: 256, inputs: 100_000, outputs: 16 };
+        assert!(sums_are_cheaper(table) && sums_are_cheaper(Shapes { inputs: 1000, ..table }));
+        assert!(!sums_are_cheaper(Shapes { inputs: 20, ..table }));
     }
 
     #[test]

@@ -12,8 +12,18 @@
 //!           G[k, l] += ⟨Mₗ, Dₖ⟩                because ⟨Xᵀ Dₖ, Xᵀ Dₗ⟩ = tr(Dₖᵀ X Xᵀ Dₗ)
 //!           then with the weights:  Xᵀ Σₖ wₖ Dₖ   one product
 //! ```
-//! Neither needs a second sweep once the weights are known. [`costs`] tells which is cheaper. A layer without
-//! an affine map takes the direct way. G is accumulated in f64; its error is that of the gradients, or of M, in
+//! For a table of vectors E (N × d) that a layer looks up by the indices i, `Y = E[i]`, and C, the indices in the batch:
+//!
+//! ```text
+//! direct    Jₖ[c] = Σ of Dₖ[b] over the b with i[b] = c, 0 for all other c; then as above
+//!
+//! sums      Sₖ[c] as Jₖ[c], for the c in C alone         K × |C| × d, however large N is
+//!           G[k, l] += ⟨Sₖ, Sₗ⟩                           because pairs of rows with one index are all that meet:
+//!                                                        ⟨Jₖ, Jₗ⟩ = Σ of ⟨Dₖ[a], Dₗ[b]⟩ over the a, b with i[a] = i[b]
+//!           then with the weights:  Σ over b of Σₖ wₖ Dₖ[b], added to row i[b]
+//! ```
+//! None needs a second sweep once the weights are known. [`costs`] tells which is cheaper. A layer with neither an
+//! affine map nor a table takes the direct way. G is accumulated in f64; its error is that of the gradients, or of M, in
 //! the scalar type. A third way, in [`sketch`], is cheaper and random.
 
 use ndarray::ArrayView2;
@@ -26,7 +36,7 @@ use super::{Network, sketch};
 use crate::GramianScope;
 use crate::arena::Chunk;
 use crate::kernel::{self, Accumulate};
-use crate::layer::{Affine, Pass};
+use crate::layer::{Affine, Lookup, Pass};
 use crate::{Error, ErrorKind, Result, Scalar};
 
 impl<F: Scalar> Network<F> {
@@ -182,7 +192,31 @@ impl<F: Scalar> Network<F> {
             } else {
                 continue;
             }
-            chosen.push(&layer.range);
+            chosen.push(layer.range.clone());
+        }
+        // Tables of which the batch's own rows are enough.
+        let mut before = None;
+        for (i, lookup) in self.tables.lookups.iter().enumerate() {
+            let (range, (vectors, width)) = (lookup.table.range(), lookup.table.shape());
+            let is_chosen = match trace.comparison.form {
+                Some(form) => form == Form::Gram,
+                None => costs::sums_are_cheaper(Shapes {
+                    n_tasks: n,
+                    rows: trace.capacity(),
+                    inputs: vectors,
+                    outputs: width,
+                }),
+            };
+            if !is_chosen || !is_within(&range) {
+                continue;
+            }
+            let is_first = before != Some(lookup.output);
+            let mut share =
+                Share::new(Work::Table { table: i, is_first }, n, n * trace.capacity().min(vectors) * width);
+            share.order.reserve(2 * trace.capacity() * self.members());
+            apart.push(share);
+            before = Some(lookup.output);
+            chosen.push(range);
         }
         let covered = |range: &std::ops::Range<usize>| {
             chosen.iter().any(|layer| layer.start <= range.start && range.end <= layer.end)
@@ -219,9 +253,46 @@ impl<F: Scalar> Network<F> {
                 };
                 sketch::add_sketch(&self.affine[layer], n, chunks, sums, sketch::draws(seed, layer), share);
             }
+            Work::Table { table, .. } => add_sums(&self.tables.lookups[table], n, chunks, share),
             Work::Deltas => unreachable!("the deltas of a chunk are compared when they are there"),
         }
     }
+}
+
+/// The Gramian of a table from each task's sums of the deltas of each index that is in the batch. A sum has the additions of
+/// the table's gradient, in the same order.
+fn add_sums<F: Scalar>(lookup: &Lookup, n: usize, chunks: &[Chunk<F>], share: &mut Share<F>) {
+    let Share { gramian, scratch, order, .. } = share;
+    // The rows of the table in the order of the batch, and behind them each once, in rising order.
+    order.clear();
+    lookup.for_each_row(chunks, |row| order.push(row));
+    let rows = order.len();
+    order.extend_from_within(..);
+    order[rows..].sort_unstable();
+    let mut end = rows;
+    for at in rows..order.len() {
+        if end == rows || order[at] != order[end - 1] {
+            order[end] = order[at];
+            end += 1;
+        }
+    }
+    let (of_batch, names) = order.split_at_mut(rows);
+    let names = &names[..end - rows];
+    for row in &mut *of_batch {
+        *row = names.binary_search(row).expect("it is one of them");
+    }
+    let (width, size) = (lookup.table.shape().1, names.len() * lookup.table.shape().1);
+    let sums = &mut scratch[..n * size];
+    sums.fill(F::ZERO);
+    for (k, sums) in sums.chunks_exact_mut(size.max(1)).enumerate() {
+        let mut places = of_batch.iter();
+        lookup.for_each_delta(chunks, k, |_, delta| {
+            let place = places.next().expect("one for each row of the batch");
+            let sum = &mut sums[place * width..(place + 1) * width];
+            sum.iter_mut().zip(delta).for_each(|(sum, &delta)| *sum += delta);
+        });
+    }
+    kernel::add_gramian(sums, n, gramian);
 }
 
 /// The Gram form for the rows of one chunk: `⟨(X Xᵀ + 1 1ᵀ) Dₗ, Dₖ⟩`, where the first X and Dₖ have the rows of

@@ -230,11 +230,13 @@ impl<F: Scalar> Network<F> {
         let (n, shares) = (self.n_tasks(), &trace.comparison.shares);
         trace.pool.for_each_mut(trace.chunks.in_use_mut(), |_, chunk| {
             for share in shares {
-                if let Work::Products { layer, chunk: 0 }
-                | Work::Sketch { layer, sums: Sums { first: 0, .. } } = share.work
-                {
-                    sum_lanes_of(self.affine[layer].output, n, weights, chunk);
-                }
+                let output = match share.work {
+                    Work::Products { layer, chunk: 0 }
+                    | Work::Sketch { layer, sums: Sums { first: 0, .. } } => self.affine[layer].output,
+                    Work::Table { table, is_first: true } => self.tables.lookups[table].output,
+                    _ => continue,
+                };
+                sum_lanes_of(output, n, weights, chunk);
             }
         });
     }

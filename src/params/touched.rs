@@ -202,10 +202,16 @@ impl TouchedRows {
             return add(0..*n_parameters);
         }
         let mut end = 0;
-        for Table { block, rows, .. } in tables {
+        for Table { block, rows, is_touched } in tables {
             let (range, width) = (block.range(), block.shape().1);
             add(end..range.start);
-            rows.sort_unstable();
+            if rows.len() > is_touched.len() / 16 {
+                // Looking through the marks takes less time than sorting.
+                rows.clear();
+                rows.extend((0..is_touched.len()).filter(|row| is_touched[*row]));
+            } else {
+                rows.sort_unstable();
+            }
             for run in rows.chunk_by(|row, next| row + 1 == *next) {
                 add(range.start + run[0] * width..range.start + (run[0] + run.len()) * width);
             }

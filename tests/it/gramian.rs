@@ -5,7 +5,7 @@ use ndarray::{Array2, s};
 use polytask::GramianScope;
 use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::balance::{Evidence, Weights};
-use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, Pass, Propagation};
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, Embedding, Pass, Propagation};
 use polytask::prelude::*;
 use polytask::{Form, Result, Scalar, Trace};
 
@@ -137,6 +137,50 @@ fn agrees(model: &Model<f64>, data: &Dataset<f64>, case: &str) {
             let off = distance(&gradient, &expected);
             assert!(off < TOLERANCE, "{case}, {form}: the gradient is off by {off:e}");
         }
+    }
+}
+
+/// Two tables of vectors beside three numbers; the indices of a batch of 64 repeat in one, and hardly in the other.
+fn indexed(rows: usize, tasks: usize, categories: [usize; 2]) -> Dataset<f64> {
+    let plain = table::<f64>(rows, tasks, true);
+    let mut x = plain.features().to_owned();
+    for (i, mut row) in x.rows_mut().into_iter().enumerate() {
+        row[1] = (i * 7 % categories[0]) as f64;
+        row[4] = (i * 61 % categories[1]) as f64;
+    }
+    let data = Dataset::new(x, plain.targets().to_owned());
+    data.and_then(|data| data.with_index_columns([("x1", categories[0]), ("x4", categories[1])]))
+        .expect("a table")
+}
+
+#[test]
+fn tables_of_vectors_agree_from_the_sums_of_each_index() {
+    for categories in [[3, 500], [1, 2], [40, 41]] {
+        for tasks in [1, 2, 3, 8] {
+            for rows in [1, 2, 7, 64, 150, 300] {
+                let data = indexed(rows, tasks, categories);
+                let columns = data.index_columns().to_vec();
+                let first = Embedding::new(columns, 3).width_of(4, 5).numbers([dense(4, Activation::Tanh)]);
+                for trunk in [vec![first.clone().into()], vec![first.into(), dense(6, Activation::Tanh)]] {
+                    let case = format!("{categories:?}, {tasks} tasks, {rows} rows, {} layers", trunk.len());
+                    agrees(&model::<f64>(&trunk, tasks), &data, &case);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_just_before_the_heads_is_the_last_shared_layer() {
+    let data = indexed(64, 2, [30, 500]);
+    let trunk = [Embedding::new(data.index_columns().to_vec(), 3).into()];
+    let model = model::<f64>(&trunk, 2);
+    for form in [Form::Direct, Form::Gram] {
+        let mut trace = model.trace(64).gramian_form(form);
+        model.forward(&data.all(), &mut trace).expect("a batch that fits");
+        let last = model.evidence(&mut trace).over(GramianScope::LastSharedLayer).gramian().to_owned();
+        let all = model.evidence(&mut trace).gramian().to_owned();
+        assert!(distance(&last, &all) < TOLERANCE && all[[0, 0]] > 0.0, "{form:?}: {last} for {all}");
     }
 }
 
