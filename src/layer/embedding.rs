@@ -28,6 +28,9 @@ use crate::{Error, ErrorKind, Init, Result, Scalar};
 /// and then the vectors in the order of the columns; with [`numbers`](Self::numbers), the other features go through layers of
 /// their own first. What it sends back for an index is NaN, as there is no such derivative.
 ///
+/// A step of Adam costs what the tables hold, however few rows of them a batch reads; one of
+/// [`LazyAdam`](crate::optim::LazyAdam), which is another method, costs what the batch reads.
+///
 /// The parameters are `table.<feature>` (n + 1 × width) for each column, `<feature>` being its position; the row of what is
 /// none of the categories is 0 at first, and the others are normal. Guo and Berkhahn, 2016.
 ///

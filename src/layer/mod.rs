@@ -378,7 +378,8 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
 
     /// The tables whose rows the layer looks up by an index in its input. This is optional: with it, a step of
     /// [`LazyAdam`](crate::optim::LazyAdam) does not touch the other rows, and the Gramian of the tasks' gradients is
-    /// cheaper to compute.
+    /// cheaper to compute. The gradient of a table must be what its [`Lookup`] says and nothing else: if a table is looked up
+    /// in two places, or is not one of the [`pieces`](Self::pieces), building the network panics.
     fn lookups(&self) -> Vec<Lookup> {
         Vec::new()
     }

@@ -1,10 +1,13 @@
 //! LazyAdam: what a batch reads moves as with TensorFlow Addons and PyTorch, whatever else stays to the bit, and the gradient
 //! with a list of touched rows is the one without.
 
+use std::ops::Range;
+
 use ndarray::Array2;
+use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::balance::{Fixed, GradDrop, MoCo, UpGrad};
 use polytask::data::Batch;
-use polytask::layer::Embedding;
+use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Embedding, Lookup, Pass, Propagation};
 use polytask::optim::{LazyAdam, Optimizer, ParameterGroups, Rule, global_norm};
 use polytask::penalty::Penalty;
 use polytask::prelude::*;
@@ -282,6 +285,74 @@ fn rows_that_a_person_writes_to_are_touched() {
     assert!(error.starts_with("gradient at step 3: expected finite numbers"), "{error}");
 }
 
+/// An embedding that tells its tables as often as it says, and does what it tells.
+#[derive(Debug)]
+struct Telling(usize);
+
+#[derive(Debug)]
+struct BuiltTelling<F: Scalar> {
+    inside: Box<dyn BuiltLayer<F>>,
+    times: usize,
+}
+
+impl<F: Scalar> BuildLayer<F> for Telling {
+    fn build(&self, context: &mut BuildContext<'_>) -> polytask::Result<Box<dyn BuiltLayer<F>>> {
+        let embedding = Embedding::new([(1, 300), (2, 5)], 3);
+        Ok(Box::new(BuiltTelling::<F> { inside: embedding.build(context)?, times: self.0 }))
+    }
+}
+
+impl<F: Scalar> BuiltLayer<F> for BuiltTelling<F> {
+    fn output(&self) -> ActivationBlock {
+        self.inside.output()
+    }
+
+    fn forward(&self, pass: &Pass<'_, F>, values: &mut Arena<F>) {
+        self.inside.forward(pass, values);
+    }
+
+    fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
+        self.inside.propagate(pass, values, deltas, to);
+    }
+
+    fn pieces(&self) -> Vec<Range<usize>> {
+        self.inside.pieces()
+    }
+
+    fn gradient(&self, chunks: &[Chunk<F>], lane: usize, piece: Range<usize>, gradient: &mut [F]) {
+        self.inside.gradient(chunks, lane, piece, gradient);
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        (0..self.times).flat_map(|_| self.inside.lookups()).collect()
+    }
+}
+
+fn telling(times: usize) -> ModelBuilder {
+    let builder = Model::builder(4).trunk([Layer::custom(Telling(times))]).task(Task::regression("a"));
+    builder.task(Task::regression("b")).seed(2)
+}
+
+#[test]
+fn tables_that_a_layer_does_not_tell_are_touched_whole() {
+    let data = table::<f64>(60);
+    let trained = |times: usize, rule: Trainer| {
+        let mut model = telling(times).build::<f64>().expect("valid settings");
+        rule.batch_size(12).steps(5).fit(&mut model, &data).expect("a training");
+        model.parameters().to_vec()
+    };
+    let of_adam = trained(0, Trainer::new(Adam::new(0.01)));
+    assert_eq!(trained(0, Trainer::new(LazyAdam::new(0.01))), of_adam);
+    assert_eq!(trained(1, Trainer::new(Adam::new(0.01))), of_adam);
+    assert_ne!(trained(1, Trainer::new(LazyAdam::new(0.01))), of_adam);
+}
+
+#[test]
+#[should_panic(expected = "each table that is looked up must be one of the pieces, and looked up once")]
+fn a_table_that_is_looked_up_twice_panics() {
+    let _ = telling(2).build::<f64>();
+}
+
 #[test]
 fn runs_of_both_kinds_take_turns_at_one_workspace() {
     let data = table::<f32>(60);
@@ -304,6 +375,30 @@ fn runs_of_both_kinds_take_turns_at_one_workspace() {
     let lazy = || Trainer::new(LazyAdam::new(0.01));
     assert_eq!(trained(&lazy, 0), trained(&lazy, 1));
     assert_ne!(trained(&lazy, 0), trained(&|| Trainer::new(Adam::new(0.01)), 1));
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let data = table::<f32>(300);
+    // Layers so large that threads share them, behind tables of which only some rows are touched.
+    let [first, _] = layers();
+    let wide = || Layer::dense(330, Activation::Tanh);
+    let builder = Model::builder(4).trunk([first, wide(), wide()]).task(Task::regression("a"));
+    let builder = builder.task(Task::regression("b")).seed(5);
+    let groups = || ParameterGroups::new().no_decay_of_biases().rate("trunk.1.*", 0.5).rate("*.table.1", 2.0);
+    for grouped in [false, true] {
+        let trained = |threads: usize| {
+            let mut model = builder.build::<f32>().expect("valid settings");
+            let trainer = Trainer::new(LazyAdam::new(0.01).weight_decay(0.1)).clip_norm(0.5);
+            let trainer = if grouped { trainer.parameter_groups(groups()) } else { trainer };
+            trainer.batch_size(64).steps(6).threads(threads).fit(&mut model, &data).expect("a training");
+            model.parameters().to_vec()
+        };
+        let alone = trained(1);
+        for threads in [2, 3, 4] {
+            assert!(trained(threads) == alone, "{threads} threads");
+        }
+    }
 }
 
 #[test]
