@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ndarray::Array2;
 use polytask::arena::{ActivationBlock, Arena, Chunk};
-use polytask::balance::{Fixed, GradDrop, MoCo, UpGrad};
+use polytask::balance::{Balance, Fixed, GradDrop, MoCo, UpGrad};
 use polytask::data::Batch;
 use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Embedding, Lookup, Pass, Propagation};
 use polytask::optim::{LazyAdam, Optimizer, ParameterGroups, Rule, global_norm};
@@ -188,12 +188,15 @@ impl Obvious {
 /// Ways to train, each with any rule.
 type Way = fn(Trainer) -> Trainer;
 
-const WAYS: [(&str, Way); 7] = [
+const WAYS: [(&str, Way); 9] = [
     ("plain", |trainer| trainer),
     ("weights", |trainer| trainer.balance(Fixed::new(&[0.25, 3.0]))),
     ("clipped", |trainer| trainer.clip_norm(0.05)),
     ("accumulated", |trainer| trainer.batch_size(4).accumulate(3)),
     ("balanced", |trainer| trainer.balance(UpGrad::new())),
+    // Weights of the tasks' own parameters that are not those of the shared ones.
+    ("heads apart", |trainer| trainer.balance(UpGrad::new().scale_heads(true))),
+    ("heads left", |trainer| trainer.balance(Fixed::new(&[0.25, 3.0]).scale_heads(false))),
     ("aggregated", |trainer| trainer.aggregate(GradDrop::new(3))),
     ("with memory", |trainer| trainer.aggregate(MoCo::new())),
 ];
@@ -204,7 +207,7 @@ fn gradients_are_those_without_a_list_and_rows_that_are_not_read_stay() {
     for (form, builder) in forms() {
         for (way, set) in WAYS {
             let nothing_shared = ["a trunk for each", "soft sharing", "the heads"].contains(&form);
-            if nothing_shared && ["balanced", "aggregated", "with memory"].contains(&way) {
+            if nothing_shared && ["balanced", "heads apart", "aggregated", "with memory"].contains(&way) {
                 continue;
             }
             let case = format!("{form}, {way}");
