@@ -78,11 +78,15 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `arrow` | takes Arrow record batches: [`data::csv::Table::from_arrow`] |
 //! | `csv` | reads CSV files, text columns included: [`data::csv`] |
 //! | `npz` | reads NumPy archives: [`data::npz`] |
+//! | `onnx` | writes models for other runtimes: [`Model::save_onnx`], [`onnx`] |
+//! | `parquet` | reads Parquet files: [`data::csv::Table::read_parquet`] |
 //! | `persist` | saves models, estimators, checkpoints: [`Model::save`], [`train::Checkpoints`] |
 //! | `progress` | a progress bar: [`train::callback::ProgressBar`] |
 //! | `ctrlc` | Ctrl-C ends training cleanly: [`train::callback::Interrupt::on_ctrl_c`] |
+//! | `serde` | takes rows that are structs: [`data::csv::Table::from_rows`] |
 //!
 //! # Where next
 //!
@@ -98,6 +102,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "arrow")]
+pub use arrow_array;
 pub use ndarray;
 
 mod compiled;

@@ -6,7 +6,7 @@ use polytask::{ErrorKind, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-const FILE: &str = "\
+pub const FILE: &str = "\
 area,rooms,roof,sold,heating,kind
 514.5,3,flat,true,15.25,house
 ,4,pitched,false,,barn
@@ -14,7 +14,7 @@ area,rooms,roof,sold,heating,kind
 1e21,-7,flat,false,24,shed
 ";
 
-fn columns() -> Vec<(&'static str, Values)> {
+pub fn columns() -> Vec<(&'static str, Values)> {
     let texts =
         |texts: [&str; 4]| Values::from(texts.map(|text| (!text.is_empty()).then_some(text)).to_vec());
     vec![
@@ -27,7 +27,7 @@ fn columns() -> Vec<(&'static str, Values)> {
     ]
 }
 
-fn reader() -> CsvReader {
+pub fn reader() -> CsvReader {
     CsvReader::new().targets(["heating"]).class_targets(["kind"])
 }
 

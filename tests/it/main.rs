@@ -14,6 +14,8 @@ mod column_names;
 mod comparisons;
 mod data;
 mod data_allocation;
+#[cfg(feature = "parquet")]
+mod data_arrow;
 mod data_columns;
 mod data_csv;
 mod data_npy;

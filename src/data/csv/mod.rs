@@ -24,6 +24,8 @@
 //! that matters, fit them to the training rows only, with [`CsvReader::fit_rows`], or to a separate training
 //! file.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod cells;
 mod column;
 mod columns;
@@ -33,6 +35,8 @@ mod fit;
 mod indices;
 mod marks;
 mod notation;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod profile;
 #[cfg(feature = "serde")]
 mod rows;
