@@ -18,6 +18,7 @@ use super::trained::Trained;
 use super::{Observer, TOGETHER, TogetherOrApart};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
+use crate::train::callback::Interrupt;
 use crate::validation::in_f64;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trainer};
 
@@ -76,6 +77,7 @@ impl TogetherOrApart {
         let n_jobs = contenders.len() * cut.folds.len();
         let (is_stopped, n_done) = (AtomicBool::new(false), AtomicUsize::new(0));
         let observe = Mutex::new(observe);
+        let around_all = self.trainer.begin_several();
         let results = run_jobs(n_jobs, cut.threads, |job| {
             if is_stopped.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -84,17 +86,23 @@ impl TogetherOrApart {
             let place = cut.place(at);
             let (models, trainer) = contender.of_fold(place.seed)?;
             let fold = &cut.folds[at];
-            let train =
-                || self.train(&models, &trainer, data, fold, place.seed).map_err(|error| error.to_string());
+            let train = || match self.train(&models, &trainer, data, fold, place.seed) {
+                Ok(trained) => trained.map(Ok),
+                Err(error) => Some(Err(error.to_string())),
+            };
             #[cfg(not(feature = "persist"))]
-            let (result, was_kept) = (train(), false);
+            let done = train().map(|result| (result, false));
             #[cfg(feature = "persist")]
-            let (result, was_kept) = match &kept {
-                None => (train(), false),
+            let done = match &kept {
+                None => train().map(|result| (result, false)),
                 Some(kept) => {
                     let job = self.identity::<F>(contender.name, &models, &trainer, fold);
                     kept.read_or(&job, self.tasks.len(), train)?
                 }
+            };
+            let Some((result, was_kept)) = done else {
+                is_stopped.store(true, Ordering::Relaxed);
+                return Ok(None);
             };
             let mut observe = observe.lock().unwrap_or_else(PoisonError::into_inner);
             let report = JobReport {
@@ -112,6 +120,7 @@ impl TogetherOrApart {
             }
             Ok(Some(result))
         })?;
+        drop(around_all);
         self.report(data, &cut, &contenders, results)
     }
 
@@ -138,7 +147,8 @@ impl TogetherOrApart {
         Ok(())
     }
 
-    /// Trains the models of one contender on the training rows of a fold and predicts the rows held out.
+    /// Trains the models of one contender on the training rows of a fold and predicts the rows held out; `None` if a training
+    /// was interrupted, whose model is not what its settings say.
     fn train<F: Scalar>(
         &self,
         models: &[Planned],
@@ -146,7 +156,7 @@ impl TogetherOrApart {
         data: &Dataset<F>,
         fold: &Fold,
         seed: u64,
-    ) -> Result<Trained> {
+    ) -> Result<Option<Trained>> {
         let (learnt, test) = (data.select(&fold.train), data.select(&fold.test));
         let (learnt, watched) = match self.validation_share {
             None => (learnt, None),
@@ -162,10 +172,13 @@ impl TogetherOrApart {
             let mut model = planned.builder.build::<F>()?;
             let noting = HeldOutLosses::new(&test);
             let trainer = trainer.clone().callback(noting.clone());
-            match &watched {
+            let history = match &watched {
                 None => trainer.fit(&mut model, &learnt)?,
                 Some(watched) => trainer.fit_validated(&mut model, &learnt, watched)?,
             };
+            if history.stopped_by() == Some(Interrupt::NAME) {
+                return Ok(None);
+            }
             fitted.push(model);
             let (of_model, time) = noting.noted();
             moments.push((planned.tasks.clone(), of_model));
@@ -202,7 +215,7 @@ impl TogetherOrApart {
         }
         let n_numbers: usize =
             fitted.iter().map(|model| model.parameters().len() + model.state().len()).sum();
-        Ok(Trained {
+        Ok(Some(Trained {
             predictions: of_tasks,
             fit_time,
             prediction_time,
@@ -210,7 +223,7 @@ impl TogetherOrApart {
             n_bytes: n_numbers * size_of::<F>(),
             warnings,
             moments: joined(&moments, self.tasks.len()),
-        })
+        }))
     }
 
     /// All that the result of a job depends on, but for the table.

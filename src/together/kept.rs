@@ -58,19 +58,20 @@ impl Kept {
         self.folder.join(format!("job-{:016x}.safetensors", number_of(&format!("{} {job}", self.table))))
     }
 
-    /// The job's result, and whether it was in the folder already; if not, it is trained now and kept.
+    /// The job's result, and whether it was in the folder already; if not, it is trained now and kept, unless it is ended
+    /// before its end.
     pub(super) fn read_or(
         &self,
         job: &str,
         n_tasks: usize,
-        train: impl FnOnce() -> JobResult,
-    ) -> Result<(JobResult, bool)> {
+        train: impl FnOnce() -> Option<JobResult>,
+    ) -> Result<Option<(JobResult, bool)>> {
         if let Some(before) = self.read(job, n_tasks)? {
-            return Ok((before, true));
+            return Ok(Some((before, true)));
         }
-        let result = train();
+        let Some(result) = train() else { return Ok(None) };
         self.write(job, &result)?;
-        Ok((result, false))
+        Ok(Some((result, false)))
     }
 
     fn read(&self, job: &str, n_tasks: usize) -> Result<Option<JobResult>> {

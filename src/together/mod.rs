@@ -160,6 +160,10 @@ impl TogetherOrApart {
 
     /// How each model is trained. Its seed and its number of threads are replaced, by the fold's seed and one thread:
     /// several jobs are trained at a time instead ([`CrossValidation::threads`]).
+    ///
+    /// A callback ends each training by itself, as early stopping should. An
+    /// [`Interrupt`](crate::train::callback::Interrupt), such as Ctrl-C, ends the run: trainings under way are dropped, and the
+    /// report is of the jobs that were done.
     pub fn trainer(mut self, trainer: Trainer) -> Self {
         self.trainer = trainer;
         self

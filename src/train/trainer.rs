@@ -292,6 +292,13 @@ impl Trainer {
         self
     }
 
+    /// Copies of the callbacks to keep while several trainings with these settings are under way.
+    pub(crate) fn begin_several(&self) -> Vec<Box<dyn Callback>> {
+        let mut around_all = self.callbacks.clone();
+        around_all.iter_mut().for_each(|callback| callback.begin_several());
+        around_all
+    }
+
     /// Whether the training saves itself, or takes one up: two trainings cannot have one folder.
     pub(crate) fn has_folder(&self) -> bool {
         #[cfg(feature = "persist")]

@@ -73,6 +73,7 @@ mod target_transforms;
 mod thresholds;
 mod together;
 mod together_curves;
+mod together_interrupt;
 mod together_page;
 mod tutorial;
 mod tutorial_golden;

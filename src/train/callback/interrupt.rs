@@ -55,6 +55,8 @@ impl Drop for Interrupt {
 }
 
 impl Interrupt {
+    pub(crate) const NAME: &'static str = "interrupt";
+
     /// Ends the training when `flag` is true.
     pub fn when(flag: Arc<AtomicBool>) -> Self {
         Self { flag, n_running: Arc::default(), is_running: false }
@@ -134,7 +136,7 @@ fn is_ignored() -> bool {
 
 impl Callback for Interrupt {
     fn name(&self) -> &'static str {
-        "interrupt"
+        Self::NAME
     }
 
     fn begin_several(&mut self) {
