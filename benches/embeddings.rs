@@ -5,14 +5,17 @@
 //! sample by sample, so that what slows the machine down slows both; the ratio that is printed is the median of the samples'
 //! ratios.
 
-use std::time::{Duration, Instant};
+mod turns;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
 use polytask::balance::{Evidence, Weights};
 use polytask::data::Batch;
 use polytask::ndarray::Array2;
 use polytask::prelude::*;
 use polytask::{Form, Trace};
+use turns::in_turns;
 
 const BATCH: usize = 256;
 
@@ -50,37 +53,12 @@ fn compare(
     group: &str,
     name: &str,
     names: [&str; 2],
-    (mut own, mut other): (impl FnMut(), impl FnMut()),
+    (own, other): (impl FnMut(), impl FnMut()),
 ) {
-    let (mut ratios, mut times) = (Vec::new(), Vec::new());
     let mut benchmarks = criterion.benchmark_group(group);
-    benchmarks.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-        bencher.iter_custom(|n| {
-            let mut took = [Duration::ZERO; 2];
-            // In short turns: what slows the machine down lasts longer.
-            let turn = n.div_ceil(8).max(1);
-            let mut left = n;
-            while left > 0 {
-                let turn = turn.min(left);
-                left -= turn;
-                let timed = |step: &mut dyn FnMut()| {
-                    let start = Instant::now();
-                    (0..turn).for_each(|_| step());
-                    start.elapsed()
-                };
-                took[0] += timed(&mut own);
-                took[1] += timed(&mut other);
-            }
-            ratios.push(took[1].as_secs_f64() / took[0].as_secs_f64());
-            times.push(took[0].as_secs_f64() / n as f64);
-            took[0]
-        });
-    });
+    let measured = in_turns(&mut benchmarks, name, own, other);
     benchmarks.finish();
-    for list in [&mut ratios, &mut times] {
-        list.sort_by(f64::total_cmp);
-    }
-    if let (Some(ratio), Some(time)) = (ratios.get(ratios.len() / 2), times.get(times.len() / 2)) {
+    if let Some((ratio, [time, _])) = measured {
         let [own, other] = names;
         println!("{group}/{name}: {other} takes {ratio:.2} times as long as {own}, {:.1} µs\n", 1e6 * time);
     }

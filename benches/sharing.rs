@@ -4,14 +4,17 @@
 //! The trunk is one layer, of the width that comes nearest to the form's parameters. Both take turns, sample by sample, so
 //! that what slows the machine down slows both; the ratio that is printed is the median of the samples' ratios.
 
-use std::time::{Duration, Instant};
+mod turns;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
 use polytask::balance::Weights;
 use polytask::ndarray::Array2;
 use polytask::optim::Optimizer;
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
+use turns::in_turns;
 
 const TASKS: [&str; 2] = ["task 0", "task 1"];
 
@@ -76,34 +79,9 @@ fn compare(criterion: &mut Criterion) {
             let own = model(inputs, sharing);
             let shared = trunk(inputs, own.n_parameters());
             let sizes = [own.n_parameters(), shared.n_parameters()];
-            let (mut own, mut shared) = (step(own, batch), step(shared, batch));
-            let (mut ratios, mut times) = (Vec::new(), Vec::new());
-            group.bench_function(BenchmarkId::from_parameter(form), |bencher| {
-                bencher.iter_custom(|n| {
-                    let mut took = [Duration::ZERO; 2];
-                    // In short turns: what slows the machine down lasts longer.
-                    let turn = n.div_ceil(8).max(1);
-                    let mut left = n;
-                    while left > 0 {
-                        let turn = turn.min(left);
-                        left -= turn;
-                        let timed = |step: &mut dyn FnMut()| {
-                            let start = Instant::now();
-                            (0..turn).for_each(|_| step());
-                            start.elapsed()
-                        };
-                        took[0] += timed(&mut own);
-                        took[1] += timed(&mut shared);
-                    }
-                    ratios.push(took[0].as_secs_f64() / took[1].as_secs_f64());
-                    times.push(took[1].as_secs_f64() / n as f64);
-                    took[0]
-                });
-            });
-            for list in [&mut ratios, &mut times] {
-                list.sort_by(f64::total_cmp);
-            }
-            if let (Some(ratio), Some(time)) = (ratios.get(ratios.len() / 2), times.get(times.len() / 2)) {
+            let measured = in_turns(&mut group, form, step(own, batch), step(shared, batch));
+            if let Some((ratio, [_, time])) = measured {
+                let ratio = 1.0 / ratio;
                 println!(
                     "sharing/{name}/{form}: {ratio:.2} times a trunk of {} parameters ({} here), which takes {:.1} µs\n",
                     sizes[1],

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
-use crate::train::callback::EarlyStopping;
+use crate::train::callback::{EarlyStopping, around_several};
 use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
 
 /// What ends a network as it should.
@@ -35,8 +35,7 @@ impl Settings {
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
-        let mut around_all = self.callbacks.clone();
-        around_all.iter_mut().for_each(|callback| callback.begin_several());
+        let around_all = around_several(&self.callbacks);
         let fitted = run_jobs(range.len(), threads, |job| {
             let m = range.start + job;
             let after = AfterEnd::new(m, &first);

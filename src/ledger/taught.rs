@@ -177,6 +177,15 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// The first rows of [`ranked`](Self::ranked), and the last ones from the end: `n` each, or as many as there are.
+    pub(crate) fn extremes(&self, from: usize, to: usize, n: usize) -> [Vec<(usize, f64)>; 2] {
+        let ranked = self.ranked(from, to);
+        let least = ranked.iter().rev().take(n).copied().collect();
+        [ranked.into_iter().take(n).collect(), least]
+    }
+}
+
 /// The numbers that are not NaN with their places, the largest first.
 pub(super) fn in_falling_order(values: Vec<f64>) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> =
@@ -209,20 +218,13 @@ impl fmt::Display for Ledger {
             row.iter().try_for_each(|&taught| write!(f, "  {:>width$}", number(taught)))?;
         }
         for (k, name) in names.iter().enumerate() {
-            let ranked = self.ranked(k, k);
+            let [most, least] = self.extremes(k, k, PRINTED);
             let rows = |rows: &[(usize, f64)]| -> String {
                 let words: Vec<String> =
                     rows.iter().map(|&(row, taught)| format!("{row} ({})", number(taught))).collect();
                 words.join(", ")
             };
-            let n = PRINTED.min(ranked.len());
-            let last: Vec<(usize, f64)> = ranked[ranked.len() - n..].iter().rev().copied().collect();
-            write!(
-                f,
-                "\n{name}: rows that taught the most {}; the least {}",
-                rows(&ranked[..n]),
-                rows(&last)
-            )?;
+            write!(f, "\n{name}: rows that taught the most {}; the least {}", rows(&most), rows(&least))?;
         }
         Ok(())
     }

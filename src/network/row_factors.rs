@@ -11,10 +11,11 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::Network;
 use super::stage::Wanted;
 use super::trace::Trace;
-use super::{Network, Scalar};
-use crate::arena::{ActivationBlock, Arena, Chunk};
+use crate::Scalar;
+use crate::arena::Chunk;
 use crate::layer::{Affine, Pass};
 
 /// The factors of one affine map, for the rows of a batch.
@@ -51,7 +52,7 @@ impl<F: Scalar> Network<F> {
                 range: map.range.clone(),
                 has_bias: map.has_bias,
                 inputs: stacked(
-                    chunks.iter().map(|chunk| of_rows(&chunk.values, map.input)),
+                    chunks.iter().map(|chunk| in_f64(chunk.values.get(map.input))),
                     map.input.width(),
                 ),
                 deltas: (0..n).map(deltas_of).collect(),
@@ -64,10 +65,6 @@ impl<F: Scalar> Network<F> {
         });
         shared.chain(own.map(|(map, of_head)| factors(&map, &of_head))).collect()
     }
-}
-
-fn of_rows<F: Scalar>(arena: &Arena<F>, block: ActivationBlock) -> Array2<f64> {
-    in_f64(arena.get(block))
 }
 
 fn in_f64<F: Scalar>(matrix: ArrayView2<'_, F>) -> Array2<f64> {

@@ -18,7 +18,7 @@ use super::trained::Trained;
 use super::{Observer, TOGETHER, TogetherOrApart};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
-use crate::train::callback::Interrupt;
+use crate::train::callback::{Interrupt, around_several};
 use crate::validation::in_f64;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trainer};
 
@@ -77,7 +77,7 @@ impl TogetherOrApart {
         let n_jobs = contenders.len() * cut.folds.len();
         let (is_stopped, n_done) = (AtomicBool::new(false), AtomicUsize::new(0));
         let observe = Mutex::new(observe);
-        let around_all = self.trainer.begin_several();
+        let around_all = around_several(self.trainer.callbacks());
         let results = run_jobs(n_jobs, cut.threads, |job| {
             if is_stopped.load(Ordering::Relaxed) {
                 return Ok(None);

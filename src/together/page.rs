@@ -165,13 +165,9 @@ impl<'a> Page<'a> {
                  <tr><th>task</th><th>rows whose labels taught it the most</th><th>the least</th></tr>"
             );
             for (k, task) in ledger.tasks().iter().enumerate() {
-                let ranked = ledger.ranked(k, k);
-                let n = EXTREMES.min(ranked.len());
-                let rows = |ranked: &[(usize, f64)]| -> String {
+                let [most, least] = ledger.extremes(k, k, EXTREMES).map(|ranked| {
                     ranked.iter().map(|(row, _)| row.to_string()).collect::<Vec<_>>().join(", ")
-                };
-                let last: Vec<(usize, f64)> = ranked[ranked.len() - n..].iter().rev().copied().collect();
-                let (most, least) = (rows(&ranked[..n]), rows(&last));
+                });
                 let task = escape(task);
                 let _ = writeln!(part, "<tr><td>{task}</td><td>{most}</td><td>{least}</td></tr>");
             }

@@ -136,6 +136,13 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     }
 }
 
+/// Copies to keep while several trainings with these callbacks are under way: see [`Callback::begin_several`].
+pub(crate) fn around_several(callbacks: &[Box<dyn Callback>]) -> Vec<Box<dyn Callback>> {
+    let mut copies = callbacks.to_vec();
+    copies.iter_mut().for_each(|callback| callback.begin_several());
+    copies
+}
+
 /// What has happened.
 ///
 /// ```

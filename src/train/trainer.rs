@@ -292,11 +292,8 @@ impl Trainer {
         self
     }
 
-    /// Copies of the callbacks to keep while several trainings with these settings are under way.
-    pub(crate) fn begin_several(&self) -> Vec<Box<dyn Callback>> {
-        let mut around_all = self.callbacks.clone();
-        around_all.iter_mut().for_each(|callback| callback.begin_several());
-        around_all
+    pub(crate) fn callbacks(&self) -> &[Box<dyn Callback>] {
+        &self.callbacks
     }
 
     /// Whether the training saves itself, or takes one up: two trainings cannot have one folder.

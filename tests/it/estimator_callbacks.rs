@@ -124,7 +124,7 @@ fn an_early_stopping_of_ones_own_ends_its_network_alone() -> Result<()> {
 
 /// Raises a flag at some step of all trainings together. They wait for each other, so that none takes a step between.
 #[derive(Clone, Debug)]
-struct Raises(Arc<AtomicBool>, Arc<Mutex<usize>>, usize);
+pub struct Raises(pub Arc<AtomicBool>, pub Arc<Mutex<usize>>, pub usize);
 
 impl Callback for Raises {
     fn name(&self) -> &'static str {

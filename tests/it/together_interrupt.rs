@@ -1,36 +1,16 @@
 //! A flag that ends trainings ends the comparison: no half-trained model is compared or kept.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use polytask::Result;
+
+use super::estimator_callbacks::Raises;
 use polytask::prelude::*;
 use polytask::together::TogetherOrApart;
-use polytask::train::Progress;
-use polytask::train::callback::{Callback, Controls, Event, Interrupt};
+use polytask::train::callback::Interrupt;
 use polytask::validation::CrossValidation;
-
-/// Raises a flag at some step of all trainings together.
-#[derive(Clone, Debug)]
-struct Raises(Arc<AtomicBool>, Arc<Mutex<usize>>, usize);
-
-impl Callback for Raises {
-    fn name(&self) -> &'static str {
-        "raises"
-    }
-
-    fn on(&mut self, event: Event, _: &Progress<'_>, _: &mut Controls) -> Result<ControlFlow<()>> {
-        if event == Event::Step {
-            let mut n_steps = self.1.lock().unwrap();
-            *n_steps += 1;
-            if *n_steps == self.2 {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-}
 
 fn settings(callbacks: bool, flag: &Arc<AtomicBool>, threads: usize) -> TogetherOrApart {
     // Five steps for each model, of which a job of `apart` has two.
