@@ -29,6 +29,7 @@ pages! {
     "gradient-surgery.md" => GradientSurgery,
     "what-makes-it-fast.md" => WhatMakesItFast,
     "saving-and-serving.md" => SavingAndServing,
+    "larger-than-memory.md" => LargerThanMemory,
     "numbers.md" => Numbers,
     "honest-evaluation.md" => HonestEvaluation,
     "../../../README.md" => Readme,

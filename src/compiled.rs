@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use crate::balance::Weights;
 #[cfg(feature = "csv")]
 use crate::data::csv::{Encoding, Table};
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Dataset, Source};
 use crate::gradcheck::{self, CheckedFunction, GradientReport, Settings};
 use crate::layer::Pass;
 use crate::ledger::RowGradients;
@@ -113,6 +113,8 @@ compiled! {
         predictions: &mut Predictions<Self>,
     ) -> Result<()> = Model::predict_reusing_here;
     fn evaluate(model: &Model<Self>, data: &Dataset<Self>) -> Result<Report> = Model::evaluate_here;
+    fn evaluate_source(model: &Model<Self>, source: &mut dyn Source<Self>) -> Result<Report>
+        = Model::evaluate_source_here;
 
     #[cfg(feature = "persist")]
     fn read_model(reader: &Reader<'_>, registry: &Registry) -> Result<Model<Self>> = Model::read_here;
@@ -148,6 +150,12 @@ compiled! {
         data: &Dataset<Self>,
         validation: Option<&Dataset<Self>>,
     ) -> Result<History> = Trainer::run;
+    fn fit_source(
+        trainer: &Trainer,
+        model: &mut Model<Self>,
+        source: &mut dyn Source<Self>,
+        validation: Option<&Dataset<Self>>,
+    ) -> Result<History> = Trainer::run_source;
     fn start(trainer: &Trainer, model: &Model<Self>, data: &Dataset<Self>) -> Result<Run<Self>>
         = Trainer::start_here;
 
@@ -158,4 +166,6 @@ compiled! {
         = Dataset::split_here;
     #[cfg(feature = "csv")]
     fn encoded(encoding: &Encoding, table: &Table) -> Result<Dataset<Self>> = Encoding::apply_here;
+    #[cfg(feature = "csv")]
+    fn encoded_part(encoding: &Encoding, table: &Table) -> Result<Dataset<Self>> = Encoding::apply_part_here;
 }

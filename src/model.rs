@@ -43,6 +43,7 @@ mod persist;
 mod predict;
 mod predictions;
 mod scaling;
+mod scaling_from;
 mod summary;
 mod warning;
 

@@ -1,12 +1,13 @@
 //! Evaluating a model: the loss and the metrics of each task on a data set.
 
+mod source;
 mod table;
 
 pub(crate) use table::{cut, number};
 
 use std::ops::Index;
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use crate::data::{Dataset, Sampler};
 use crate::layer::Mode;
@@ -239,22 +240,52 @@ impl<F: Scalar> Model<F> {
                 rows.iter().zip(of_batch.rows()).for_each(|(&row, from)| all.row_mut(row).assign(&from));
             }
         })?;
-
         let columns = self.columns(data)?;
+        let of_task = |(columns, predictions): (&Vec<usize>, Array2<F>)| {
+            let predictions = predictions.mapv(Scalar::to_f64);
+            let (targets, weights) = self.judged_labels(data, columns)?;
+            Ok(Judged { predictions, targets, weights })
+        };
+        let judged = columns.iter().zip(predictions).map(of_task).collect::<Result<Vec<_>>>()?;
+        Ok(self.report(&judged, &losses, data.groups(), self.warnings_on(data)?))
+    }
+
+    /// The labels of a task, NaN where they are missing, and their weights, if they have any.
+    fn judged_labels(
+        &self,
+        data: &Dataset<F>,
+        columns: &[usize],
+    ) -> Result<(Array2<f64>, Option<Array1<f64>>)> {
+        let weights = data.task_weights(columns)?.map(|weights| weights.mapv(Scalar::to_f64));
+        Ok((data.targets().select(Axis(1), columns).mapv(Scalar::to_f64), weights))
+    }
+
+    /// The report on the predictions for all rows.
+    fn report(
+        &self,
+        judged: &[Judged],
+        losses: &[Option<MeanLoss>],
+        groups: Option<&[u64]>,
+        warnings: Vec<Warning>,
+    ) -> Report {
+        let n_rows = judged[0].predictions.nrows();
         let mut tasks = Vec::with_capacity(losses.len());
-        for (k, task) in self.tasks().iter().enumerate() {
-            let targets = match columns[k].as_slice() {
-                [] => Array2::from_elem((data.n_rows(), task.columns_list().len()), f64::NAN),
-                columns => data.targets().select(Axis(1), columns).mapv(Scalar::to_f64),
+        for (k, (task, judged)) in self.tasks().iter().zip(judged).enumerate() {
+            let Judged { predictions, targets, weights } = judged;
+            let unlabelled;
+            let targets = match targets.ncols() {
+                0 => {
+                    unlabelled = Array2::from_elem((n_rows, task.columns_list().len()), f64::NAN);
+                    &unlabelled
+                }
+                _ => targets,
             };
-            let weights = data.task_weights(&columns[k])?.map(|weights| weights.mapv(Scalar::to_f64));
             let weights = weights.as_ref().map(|weights| weights.view());
-            let labels = Labels { targets: targets.view(), weights, groups: data.groups() };
-            let predictions = predictions[k].mapv(Scalar::to_f64);
+            let labels = Labels { targets: targets.view(), weights, groups };
             let kind = self.network().loss(k).kind();
             let thresholds = self.thresholds(task.name()).unwrap_or_default().to_vec();
             let decisions = (!thresholds.is_empty()).then(|| decided(predictions.view(), &thresholds));
-            let decisions = decisions.as_ref().unwrap_or(&predictions);
+            let decisions = decisions.as_ref().unwrap_or(predictions);
             let scores = judge(task, kind, predictions.view(), decisions.view(), &labels);
             tasks.push(TaskReport {
                 name: task.name().to_owned(),
@@ -275,8 +306,7 @@ impl<F: Scalar> Model<F> {
         let with_labels =
             losses.iter().zip(self.tasks()).filter(|(loss, task)| loss.is_some() && counts(task));
         let n_in_total = (with_labels.count(), n_counting);
-        let (total, warnings) = (total.unwrap_or(f64::NAN), self.warnings_on(data)?);
-        Ok(Report { tasks, n_rows: data.n_rows(), total, n_in_total, warnings })
+        Report { tasks, n_rows, total: total.unwrap_or(f64::NAN), n_in_total, warnings }
     }
 
     /// How many rows are evaluated at once: enough that no group is divided whose rows are compared.
@@ -293,8 +323,7 @@ impl<F: Scalar> Model<F> {
         trace: &mut Trace<F>,
         mut visit: impl FnMut(&[usize], &Trace<F>),
     ) -> Result<Vec<Option<MeanLoss>>> {
-        let n_tasks = self.tasks().len();
-        let (mut sums, mut totals) = (vec![0.0; n_tasks], vec![0.0; n_tasks]);
+        let mut sums = LossSums::new(self.tasks().len());
         let sampler = match self.compares_rows() {
             true => Sampler::in_order(data, trace.capacity()),
             false => Sampler::rows_in_order(data, trace.capacity()),
@@ -302,19 +331,51 @@ impl<F: Scalar> Model<F> {
         let mut batches = data.pass(sampler);
         while let Some(batch) = batches.next_batch()? {
             self.forward_at(&self.pass(Mode::Predict), &batch, trace)?;
-            for (k, _) in self.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
-                let total = self.network().loss(k).total(&trace.labels(k));
-                // 0 times NaN would be NaN.
-                if total > 0.0 {
-                    sums[k] += total * trace.losses()[k];
-                    totals[k] += total;
-                }
-            }
+            sums.add(self, trace);
             visit(batch.rows, trace);
         }
-        let mean = |sum: f64, label_weight| MeanLoss { mean: sum / label_weight, label_weight };
-        Ok(sums.iter().zip(totals).map(|(&sum, total)| (total > 0.0).then(|| mean(sum, total))).collect())
+        Ok(sums.means())
     }
+}
+
+/// What the means of the tasks' losses over several batches are computed from.
+struct LossSums {
+    sums: Vec<f64>,
+    /// The weight of the labels.
+    totals: Vec<f64>,
+}
+
+impl LossSums {
+    fn new(n_tasks: usize) -> Self {
+        Self { sums: vec![0.0; n_tasks], totals: vec![0.0; n_tasks] }
+    }
+
+    /// Adds the losses of the batch in the trace.
+    fn add<F: Scalar>(&mut self, model: &Model<F>, trace: &Trace<F>) {
+        for (k, _) in model.tasks().iter().enumerate().filter(|(_, task)| task.has_loss()) {
+            let total = model.network().loss(k).total(&trace.labels(k));
+            // 0 times NaN would be NaN.
+            if total > 0.0 {
+                self.sums[k] += total * trace.losses()[k];
+                self.totals[k] += total;
+            }
+        }
+    }
+
+    /// For each task; `None` without labels.
+    fn means(&self) -> Vec<Option<MeanLoss>> {
+        let mean = |sum: f64, label_weight| MeanLoss { mean: sum / label_weight, label_weight };
+        let pairs = self.sums.iter().zip(&self.totals);
+        pairs.map(|(&sum, &total)| (total > 0.0).then(|| mean(sum, total))).collect()
+    }
+}
+
+/// The predictions of a task for all rows, and the labels to judge them by.
+struct Judged {
+    predictions: Array2<f64>,
+    /// Without columns if there are no labels.
+    targets: Array2<f64>,
+    weights: Option<Array1<f64>>,
 }
 
 /// The loss of a task over a data set that has labels for it.

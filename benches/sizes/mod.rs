@@ -49,6 +49,7 @@ impl Size {
         builder.build()
     }
 
+    #[allow(dead_code)]
     /// A table of `rows` rows whose numbers lie between −1 and 1 and look random.
     pub fn table<F: Scalar>(&self, rows: usize) -> Result<Dataset<F>> {
         let number = |row: usize, column: usize| F::from_f64(((row * 613 + column * 7919 + 1) as f64).sin());

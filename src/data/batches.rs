@@ -34,6 +34,28 @@ impl<F> Batch<'_, F> {
     }
 }
 
+/// In which batches a source hands out its rows.
+///
+/// ```
+/// use polytask::data::{Dataset, Order, Source};
+///
+/// let data = Dataset::<f64>::from_slices(&[0.0, 1.0, 2.0], 1, &[], 0)?;
+/// let mut source = data.source();
+/// source.begin(Order { batch_size: 2, seed: None, keeps_groups: false })?;
+/// source.advance()?;
+/// assert_eq!(source.batch().rows, [0, 1]); // in the order of the table, since there is no seed
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The most rows of a batch.
+    pub batch_size: usize,
+    /// What the order of the rows is drawn from, anew in every epoch; `None` for their own order.
+    pub seed: Option<u64>,
+    /// Whether the rows of a group stay in one batch.
+    pub keeps_groups: bool,
+}
+
 /// An endless source of batches: epoch after epoch, with every row once per epoch.
 ///
 /// Each epoch has its own order, which depends on (seed, epoch) alone. A checkpoint therefore needs only the seed, the
@@ -163,6 +185,15 @@ impl Sampler {
     /// [`ErrorKind::Setting`] if the batch size is 0.
     pub fn rows_in_order<F: Scalar>(dataset: &Dataset<F>, batch_size: usize) -> Result<Self> {
         Self::new(Units::Rows(dataset.n_rows()), batch_size, None)
+    }
+
+    /// The batches of an order.
+    pub(crate) fn of<F: Scalar>(dataset: &Dataset<F>, order: Order) -> Result<Self> {
+        let units = match order.keeps_groups {
+            true => Units::groups_of(dataset),
+            false => Units::Rows(dataset.n_rows()),
+        };
+        Self::new(units, order.batch_size, order.seed)
     }
 
     fn new(units: Units, batch_size: usize, seed: Option<u64>) -> Result<Self> {

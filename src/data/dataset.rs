@@ -30,15 +30,15 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub struct Dataset<F> {
     /// Another number for every table that may hold other rows or columns.
     pub(super) id: u64,
-    names: Arc<Names>,
-    features: Array2<F>,
-    targets: Array2<F>,
+    pub(super) names: Arc<Names>,
+    pub(super) features: Array2<F>,
+    pub(super) targets: Array2<F>,
     pub(super) weights: Option<Array1<F>>,
     /// The weights of labels, for each target column that has some; empty if none has.
     pub(super) target_weights: Vec<Option<Array1<F>>>,
-    groups: Option<Vec<u64>>,
+    pub(super) groups: Option<Vec<u64>>,
     /// 0, 1, 2 …, made when a batch of all rows is first asked for.
-    all_rows: OnceLock<Vec<usize>>,
+    pub(super) all_rows: OnceLock<Vec<usize>>,
 }
 
 impl<F: Scalar> Dataset<F> {

@@ -11,6 +11,8 @@
 //! finds them by name. It takes about ten nanoseconds a number, once a training.
 
 use super::Dataset;
+#[cfg(feature = "persist")]
+use super::Names;
 use crate::Scalar;
 
 /// The parts of a table, by which it is recognised.
@@ -35,6 +37,23 @@ impl Fingerprint {
         Some(Self { parts: parts.try_into().ok()? })
     }
 
+    /// That of rows that are not in memory, by their names and a number for all they hold.
+    #[cfg(feature = "persist")]
+    pub(crate) fn of_source(names: &Names, rows: u64) -> Self {
+        let mut hash = Hash(0);
+        names.features.iter().for_each(|name| hash.text(name));
+        hash.word(u64::MAX);
+        names.targets.iter().for_each(|name| hash.text(name));
+        Self { parts: [hash.0, rows, rows, 0, 0] }
+    }
+
+    /// One number for all parts.
+    pub(crate) fn in_one(&self) -> u64 {
+        let mut hash = Hash(0);
+        self.parts.iter().for_each(|&part| hash.word(part));
+        hash.0
+    }
+
     /// The parts in which the two tables differ; with other names, nothing else is told, since columns are taken in their
     /// order.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
@@ -46,10 +65,11 @@ impl Fingerprint {
 }
 
 /// A number that every word changes.
-struct Hash(u64);
+#[derive(Clone, Debug)]
+pub(super) struct Hash(pub(super) u64);
 
 impl Hash {
-    fn word(&mut self, word: u64) {
+    pub(super) fn word(&mut self, word: u64) {
         // 2⁶⁴ divided by the golden ratio, odd.
         let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
@@ -60,10 +80,17 @@ impl Hash {
     }
 
     fn text(&mut self, text: &str) {
-        self.word(text.len() as u64);
-        for bytes in text.as_bytes().chunks(8) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Some bytes, and how many there are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.word(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|&word| self.word(u64::from_le_bytes(word)));
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
+            word[..rest.len()].copy_from_slice(rest);
             self.word(u64::from_le_bytes(word));
         }
     }

@@ -15,7 +15,7 @@ use ndarray::ArrayView1;
 use crate::{Error, ErrorKind, Result, Scalar};
 
 /// The largest share of a column's deviation that rounding may take.
-const MOST: f64 = 1e-3;
+pub(super) const MOST: f64 = 1e-3;
 
 /// Whether rounding to `F` takes more of the deviation of `numbers` than it may. NaN is passed over.
 pub(super) fn is_coarse<F: Scalar>(numbers: &[f64]) -> bool {
@@ -48,14 +48,19 @@ pub(super) fn check<F: Scalar>(place: impl std::fmt::Display, numbers: &[f64]) -
     match is_coarse::<F>(numbers) {
         false => Ok(()),
         true => {
-            let expected = format!("numbers that {} can tell apart", F::NAME);
             let smallest = numbers.iter().copied().fold(f64::INFINITY, f64::min);
             let largest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let found = format!("numbers from {smallest} to {largest}, which lie too close together");
-            Err(Error::new(ErrorKind::Value, place, expected, found)
-                .advise("use f64, or subtract a base: the smallest of them, say"))
+            Err(too_close(F::NAME, place, smallest, largest))
         }
     }
+}
+
+/// The error of numbers that a scalar type cannot tell apart.
+pub(super) fn too_close(scalar: &str, place: impl std::fmt::Display, smallest: f64, largest: f64) -> Error {
+    let expected = format!("numbers that {scalar} can tell apart");
+    let found = format!("numbers from {smallest} to {largest}, which lie too close together");
+    Error::new(ErrorKind::Value, place, expected, found)
+        .advise("use f64, or subtract a base: the smallest of them, say")
 }
 
 /// Whether a column looks as if it had been rounded to `F` from numbers that `F` cannot tell apart.

@@ -79,12 +79,7 @@ impl<F: Scalar> Standardizer<F> {
 
     /// As [`of_targets`](Self::of_targets), of some target columns.
     pub(crate) fn of_labels(dataset: &Dataset<F>, columns: &[usize]) -> Result<Self> {
-        let of_column = |&column: &usize| {
-            let weights = dataset.label_weights(column);
-            moments(dataset.targets().column(column), weights.as_ref().map(|weights| weights.view()))
-        };
-        let (mean, std) = columns.iter().map(of_column).unzip();
-        Self::from_moments(mean, std)
+        Self::of_all(&Moments::of_labels(dataset, columns))
     }
 
     /// Fitted on `matrix` (`rows × columns`), in which NaN marks a missing number; without `weights` all rows
@@ -114,7 +109,12 @@ impl<F: Scalar> Standardizer<F> {
         if let Some(weights) = weights {
             assert_eq!(weights.len(), matrix.nrows(), "weights, and rows of the matrix");
         }
-        let (mean, std) = matrix.columns().into_iter().map(|column| moments(column, weights)).unzip();
+        Self::of_all(&Moments::of_columns(matrix, weights))
+    }
+
+    /// Columns of these moments.
+    pub(crate) fn of_all(moments: &[Moments]) -> Result<Self> {
+        let (mean, std) = moments.iter().map(|of| (F::from_f64(of.mean), F::from_f64(of.std))).unzip();
         Self::from_moments(mean, std)
     }
 
@@ -336,24 +336,69 @@ impl<F: Scalar> Standardizer<F> {
     }
 }
 
-/// The mean and the standard deviation of the numbers of a column that are present and count.
-fn moments<F: Scalar>(column: ArrayView1<'_, F>, weights: Option<ArrayView1<'_, F>>) -> (F, F) {
-    let present = || {
-        column.iter().enumerate().filter_map(|(row, x)| {
-            let weight = weights.map_or(1.0, |weights| weights[row].to_f64());
-            (!x.is_nan() && weight > 0.0).then(|| (x.to_f64(), weight))
-        })
-    };
-    let Some((first, _)) = present().next() else { return (F::ZERO, F::ZERO) };
-    // Rounding would give equal numbers a tiny spread, and dividing by it would blow up the first that differs.
-    if present().all(|(x, _)| x == first) {
-        return (F::from_f64(first), F::ZERO);
+/// Mean and deviation of the numbers of a column, and their weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Moments {
+    /// 0 if there are no numbers.
+    weight: f64,
+    mean: f64,
+    std: f64,
+}
+
+impl Moments {
+    /// Those of the numbers that are present and have a weight above 0.
+    pub(crate) fn of<F: Scalar>(column: ArrayView1<'_, F>, weights: Option<ArrayView1<'_, F>>) -> Self {
+        let present = || {
+            column.iter().enumerate().filter_map(|(row, x)| {
+                let weight = weights.map_or(1.0, |weights| weights[row].to_f64());
+                (!x.is_nan() && weight > 0.0).then(|| (x.to_f64(), weight))
+            })
+        };
+        let Some((first, _)) = present().next() else { return Self::default() };
+        let weight: f64 = present().map(|(_, weight)| weight).sum();
+        // Rounding would give equal numbers a tiny spread, and dividing by it would blow up the first that differs.
+        if present().all(|(x, _)| x == first) {
+            return Self { weight, mean: first, std: 0.0 };
+        }
+        let mean = present().map(|(x, weight)| weight * x).sum::<f64>() / weight;
+        let largest = present().map(|(x, _)| (x - mean).abs()).fold(0.0, f64::max);
+        // Squares of numbers up to 1: neither overflow nor vanish, whatever the unit of the column.
+        let square = |x: f64| ((x - mean) / largest) * ((x - mean) / largest);
+        let variance = present().map(|(x, weight)| weight * square(x)).sum::<f64>() / weight;
+        Self { weight, mean, std: largest * variance.sqrt() }
     }
-    let total: f64 = present().map(|(_, weight)| weight).sum();
-    let mean = present().map(|(x, weight)| weight * x).sum::<f64>() / total;
-    let largest = present().map(|(x, _)| (x - mean).abs()).fold(0.0, f64::max);
-    // Squares of numbers up to 1: neither overflow nor vanish, whatever the unit of the column.
-    let square = |x: f64| ((x - mean) / largest) * ((x - mean) / largest);
-    let variance = present().map(|(x, weight)| weight * square(x)).sum::<f64>() / total;
-    (F::from_f64(mean), F::from_f64(largest * variance.sqrt()))
+
+    /// Those of each column of a matrix.
+    pub(crate) fn of_columns<F: Scalar>(
+        matrix: ArrayView2<'_, F>,
+        weights: Option<ArrayView1<'_, F>>,
+    ) -> Vec<Self> {
+        matrix.columns().into_iter().map(|column| Self::of(column, weights)).collect()
+    }
+
+    /// Those of the labels of some target columns, each with its own weights.
+    pub(crate) fn of_labels<F: Scalar>(dataset: &Dataset<F>, columns: &[usize]) -> Vec<Self> {
+        let of_column = |&column: &usize| {
+            let weights = dataset.label_weights(column);
+            Self::of(dataset.targets().column(column), weights.as_ref().map(|weights| weights.view()))
+        };
+        columns.iter().map(of_column).collect()
+    }
+
+    /// Those of the numbers of both, by T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for
+    /// computing sample variances", 1979.
+    ///
+    /// ```text
+    /// p = w₂ / (w₁ + w₂)     mean = m₁ + p (m₂ − m₁)     std² = (1 − p) s₁² + p s₂² + p (1 − p) (m₂ − m₁)²
+    /// ```
+    #[must_use]
+    pub(crate) fn merged(self, other: Self) -> Self {
+        if self.weight == 0.0 || other.weight == 0.0 {
+            return if self.weight == 0.0 { other } else { self };
+        }
+        let weight = self.weight + other.weight;
+        let (p, apart) = (other.weight / weight, other.mean - self.mean);
+        let within = (self.std * (1.0 - p).sqrt()).hypot(other.std * p.sqrt());
+        Self { weight, mean: self.mean + p * apart, std: within.hypot(apart * (p * (1.0 - p)).sqrt()) }
+    }
 }

@@ -31,7 +31,14 @@ impl<F: Scalar> Dataset<F> {
     /// [`ErrorKind::Shape`] if there is not one weight per row, [`ErrorKind::Value`] if a weight is negative
     /// or not finite, all are 0, or the product with a [weight of a target](Self::with_target_weights) is beyond the
     /// range of `F`.
-    pub fn with_weights(mut self, weights: Array1<F>) -> Result<Self> {
+    pub fn with_weights(self, weights: Array1<F>) -> Result<Self> {
+        let data = self.with_part_weights(weights)?;
+        data.check_weights()?;
+        Ok(data)
+    }
+
+    /// As [`with_weights`](Self::with_weights), for rows that are a part of a table: all of them may have weight 0.
+    pub(super) fn with_part_weights(mut self, weights: Array1<F>) -> Result<Self> {
         self.check_length("weights", weights.len())?;
         check("weights", &weights)?;
         self.weights = Some(Array1::from_vec(weights.to_vec()));
@@ -66,7 +73,14 @@ impl<F: Scalar> Dataset<F> {
     ///
     /// # Errors
     /// As [`with_weights`](Self::with_weights); [`ErrorKind::Name`] if there is no such target column.
-    pub fn with_target_weights(mut self, target: &str, weights: Array1<F>) -> Result<Self> {
+    pub fn with_target_weights(self, target: &str, weights: Array1<F>) -> Result<Self> {
+        let data = self.with_part_target_weights(target, weights)?;
+        data.check_weights()?;
+        Ok(data)
+    }
+
+    /// As [`with_target_weights`](Self::with_target_weights), for rows that are a part of a table.
+    pub(super) fn with_part_target_weights(mut self, target: &str, weights: Array1<F>) -> Result<Self> {
         let column = self.names().target(target)?;
         let place = format!("weights of target `{target}`");
         self.check_length(&place, weights.len())?;
@@ -76,6 +90,19 @@ impl<F: Scalar> Dataset<F> {
         self.check_products(column)?;
         self.id = next_id();
         Ok(self)
+    }
+
+    /// Fails if weights are 0 in all rows.
+    pub(super) fn check_weights(&self) -> Result<()> {
+        let own = self.target_weights.iter().zip(self.target_names());
+        let own =
+            own.filter_map(|(own, target)| Some((own.as_ref()?, format!("weights of target `{target}`"))));
+        let rows = self.weights.as_ref().map(|weights| (weights, "weights".to_owned()));
+        match rows.into_iter().chain(own).find(|(weights, _)| weights.iter().all(|&weight| weight == F::ZERO))
+        {
+            None => Ok(()),
+            Some((_, place)) => Err(Error::new(ErrorKind::Value, place, "at least one above 0", "only 0")),
+        }
     }
 
     /// The weight of each row, if rows have weights.
@@ -181,8 +208,5 @@ fn check<F: Scalar>(place: &str, weights: &Array1<F>) -> Result<()> {
         let place = format!("{place}[{row}]");
         return Err(Error::new(ErrorKind::Value, place, "a finite number, at least 0", weight));
     }
-    match weights.iter().all(|&weight| weight == F::ZERO) {
-        true => Err(Error::new(ErrorKind::Value, place, "at least one above 0", "only 0")),
-        false => Ok(()),
-    }
+    Ok(())
 }

@@ -114,6 +114,12 @@ impl<F: Scalar> Model<F> {
         }
     }
 
+    /// Checks that a table has the model's columns, each of its kind; of its rows, nothing.
+    pub(crate) fn check_columns(&self, data: &Dataset<F>) -> Result<()> {
+        let _ = self.columns(data)?;
+        (0..self.tasks().len()).try_for_each(|k| self.check_order(k, data))
+    }
+
     /// Where each of the model's features is found in `data`: `None` if they stand in the model's own order, which is
     /// also assumed where the model or the table has no names for them.
     pub(super) fn feature_order(&self, data: &Dataset<F>) -> Result<Option<Vec<usize>>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::Axis;
 
 use super::Model;
-use crate::data::{Dataset, FittedTransform, Standardizer};
+use crate::data::{Dataset, FittedTransform, Moments, Standardizer};
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
 /// How features and targets are brought to mean 0 and deviation 1 before the network sees them.
@@ -19,6 +19,25 @@ pub(super) struct Scaling<F> {
     pub(super) transforms: Vec<Vec<FittedTransform>>,
     /// Whether features that were constant become 0; models of files saved by earlier versions only centre them.
     pub(super) ignores_constants: bool,
+}
+
+/// What a model standardises by.
+#[derive(Clone, Debug)]
+pub(super) struct ModelMoments {
+    features: Vec<Moments>,
+    /// One per task.
+    targets: Vec<Option<Vec<Moments>>>,
+}
+
+impl ModelMoments {
+    /// Those of the rows of both.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let labels = self.targets.iter_mut().zip(&other.targets);
+        let of_labels = labels.filter_map(|(own, other)| Some((own.as_mut()?, other.as_ref()?)));
+        for (own, other) in std::iter::once((&mut self.features, &other.features)).chain(of_labels) {
+            own.iter_mut().zip(other).for_each(|(own, &other)| *own = own.merged(other));
+        }
+    }
 }
 
 impl<F> Scaling<F> {
@@ -83,20 +102,43 @@ impl<F: Scalar> Model<F> {
         order: Option<&[usize]>,
         columns: &[Vec<usize>],
     ) -> Result<()> {
-        let targets = columns.iter().enumerate().map(|(k, columns)| {
+        self.take_moments(&self.moments(data, order, columns)?)?;
+        self.note_coarse_features(data);
+        Ok(())
+    }
+
+    /// Those of the features of a table in the model's own order, and of each task's labels as it learns them; none for a
+    /// task that learns them as they are.
+    pub(super) fn moments(
+        &self,
+        data: &Dataset<F>,
+        order: Option<&[usize]>,
+        columns: &[Vec<usize>],
+    ) -> Result<ModelMoments> {
+        let of_task = |(k, columns): (usize, &Vec<usize>)| {
             let takes_scaling = self.spec.tasks[k].loss().standardizes() && !columns.is_empty();
-            takes_scaling.then(|| self.fit_targets(k, columns, data)).transpose()
-        });
-        let targets = targets.collect::<Result<_>>()?;
-        let features = Standardizer::of_features(data)?;
-        let features = match order {
-            None => features,
-            Some(order) => features.select(order),
+            takes_scaling.then(|| self.moments_of_labels(k, columns, data)).transpose()
         };
+        let all = Moments::of_columns(data.features(), data.weights());
+        Ok(ModelMoments {
+            features: match order {
+                None => all,
+                Some(order) => order.iter().map(|&column| all[column]).collect(),
+            },
+            targets: columns.iter().enumerate().map(of_task).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Standardises by these moments.
+    pub(super) fn take_moments(&mut self, moments: &ModelMoments) -> Result<()> {
+        let of_task = |moments: &Option<Vec<Moments>>| {
+            moments.as_ref().map(|moments| Standardizer::of_all(moments)).transpose()
+        };
+        let targets = moments.targets.iter().map(of_task).collect::<Result<_>>()?;
+        let features = Standardizer::of_all(&moments.features)?.ignoring_constants();
         let features = features.leaving(self.network.index_columns().keys().copied());
         let transforms = std::mem::take(&mut self.scaling.transforms);
         self.scaling = Scaling { features: Some(features), targets, transforms, ignores_constants: true };
-        self.note_coarse_features(data);
         Ok(())
     }
 
@@ -145,18 +187,18 @@ impl<F: Scalar> Model<F> {
         columns.iter().enumerate().map(of_task).collect()
     }
 
-    /// The means and deviations of a task's labels, transformed as the network is to learn them.
-    fn fit_targets(&self, task: usize, columns: &[usize], data: &Dataset<F>) -> Result<Standardizer<F>> {
+    /// The moments of a task's labels, transformed as the network is to learn them.
+    fn moments_of_labels(&self, task: usize, columns: &[usize], data: &Dataset<F>) -> Result<Vec<Moments>> {
         let transforms = &self.scaling.transforms[task];
         if transforms.is_empty() {
-            return Standardizer::of_labels(data, columns);
+            return Ok(Moments::of_labels(data, columns));
         }
         let mut targets = data.targets().select(Axis(1), columns);
         for (transform, mut column) in transforms.iter().zip(targets.columns_mut()) {
             column.mapv_inplace(|x| F::from_f64(transform.apply(x.to_f64())));
         }
         let weights = data.task_weights(columns)?;
-        Standardizer::fit(targets.view(), weights.as_ref().map(|weights| weights.view()))
+        Ok(Moments::of_columns(targets.view(), weights.as_ref().map(|weights| weights.view())))
     }
 
     /// Takes the edges of bins between quantiles of features, as the network sees them, unless they are known.

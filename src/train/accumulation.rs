@@ -114,14 +114,25 @@ impl<F: Scalar> Accumulation<F> {
 
 impl Trainer {
     /// Whether accumulation is possible with the other settings and the table's groups, if they are to stay whole.
-    pub(super) fn check_accumulation<F: Scalar>(&self, keeps_groups: bool, data: &Dataset<F>) -> Result<()> {
+    pub(super) fn check_accumulation<F: Scalar>(
+        &self,
+        keeps_groups: bool,
+        data: Option<&Dataset<F>>,
+    ) -> Result<()> {
         let place = "batches to accumulate";
         match (self.accumulation, &self.method) {
             (0, _) => Err(Error::new(ErrorKind::Setting, place, "at least 1", 0)),
             (1, _) => Ok(()),
             // A part must have room for the largest group.
             (_, Method::Fixed) if !keeps_groups => Ok(()),
-            (_, Method::Fixed) => Sampler::in_order(data, self.batch_size).map(drop),
+            (found, Method::Fixed) => match data {
+                Some(data) => Sampler::in_order(data, self.batch_size).map(drop),
+                None => {
+                    let expected = "1 for a source whose groups stay in one batch";
+                    Err(Error::new(ErrorKind::Setting, place, expected, found)
+                        .advise("make the batch larger instead"))
+                }
+            },
             (found, _) => {
                 let expected = "1 with a balancing method, which is shown the whole batch at once";
                 Err(Error::new(ErrorKind::Setting, place, expected, found)
@@ -131,13 +142,13 @@ impl Trainer {
     }
 }
 
-/// Whether every batch, and every part of one, has the rows that the model's layers need. Groups that stay whole make
-/// batches uneven; those are looked at step by step.
+/// Whether every batch, and every part of one, has the rows that the model's layers need. Groups that stay whole, and
+/// sources, make batches uneven; those are looked at step by step.
 pub(super) fn check_row_counts<F: Scalar>(
     model: &Model<F>,
-    data: &Dataset<F>,
+    n_rows: usize,
     (batch_size, accumulation): (usize, usize),
-    keeps_groups: bool,
+    is_uneven: bool,
 ) -> Result<()> {
     let (network, place) = (model.network(), "rows of a batch in training");
     if accumulation > 1 && network.needs_whole_batches() {
@@ -145,13 +156,13 @@ pub(super) fn check_row_counts<F: Scalar>(
         return Err(Error::new(ErrorKind::Setting, "batches to accumulate", expected, accumulation)
             .advise("ask for statistics of each part with BatchNorm::per_part, or use layer normalisation"));
     }
-    let (rows, least) = (data.n_rows(), network.least_rows());
+    let (rows, least) = (n_rows, network.least_rows());
     let rest = match rows % batch_size {
         _ if rows < batch_size => rows,
         0 => batch_size,
         rest => rest.min(batch_size),
     };
-    if least == 1 || rest >= least || keeps_groups && data.groups().is_some() {
+    if least == 1 || rest >= least || is_uneven {
         return Ok(());
     }
     let found = format!("{rest}, the last of {rows} rows in batches of {batch_size}");

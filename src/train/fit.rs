@@ -1,8 +1,9 @@
 //! Training from start to end with a trainer's settings, and starting a run to take the steps yourself.
 
+use super::data::Data;
 use super::trainer::Trainer;
 use super::{History, Run};
-use crate::data::Dataset;
+use crate::data::{Dataset, Source};
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 impl Trainer {
@@ -44,10 +45,56 @@ impl Trainer {
         F::fit(self, model, data, Some(validation))
     }
 
+    /// Trains `model` on batches of any [`Source`], such as a file that is larger than memory, until the last step, or until
+    /// a callback stops it, and returns the history. If there is `validation`, its losses are evaluated after every epoch.
+    ///
+    /// What [`Model::fit_scaling_from`] fits is fitted first. The steps are those of [`fit`](Self::fit), in the order of the
+    /// source; checkpoints know the place in it.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let (train, held_out) = datasets::robot_arm::<f32>(200, 0.05, 1).split(0.8, 1)?;
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).standardize().build::<f32>()?;
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(3);
+    /// let history = trainer.fit_source(&mut model, &mut train.source(), Some(&held_out))?;
+    /// assert_eq!((history.n_steps(), history.validations().len()), (24, 3));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and those of the source. What a batch holds is checked when it comes.
+    pub fn fit_source<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        source: &mut dyn Source<F>,
+        validation: Option<&Dataset<F>>,
+    ) -> Result<History> {
+        F::fit_source(self, model, source, validation)
+    }
+
     pub(crate) fn run<F: Scalar>(
         &self,
         model: &mut Model<F>,
         data: &Dataset<F>,
+        validation: Option<&Dataset<F>>,
+    ) -> Result<History> {
+        self.run_on(model, &mut Data::Table(data), validation)
+    }
+
+    pub(crate) fn run_source<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        source: &mut dyn Source<F>,
+        validation: Option<&Dataset<F>>,
+    ) -> Result<History> {
+        self.run_on(model, &mut Data::Source(source), validation)
+    }
+
+    fn run_on<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &mut Data<'_, F>,
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
         #[cfg(feature = "persist")]
@@ -59,10 +106,10 @@ impl Trainer {
             None => None,
         };
         let mut run = self.begin(model, data)?;
-        model.fit_scaling(data)?;
+        data.fit_scaling(model, &run)?;
         let mut workspace = run.workspace(model, validation);
         while !run.is_finished() {
-            run.advance(model, data, validation, &mut workspace)?;
+            data.advance(&mut run, model, validation, &mut workspace)?;
             #[cfg(feature = "persist")]
             if let Some(checkpoints) = &self.checkpoints {
                 run.keep(model, checkpoints)?;
@@ -88,12 +135,12 @@ impl Trainer {
     }
 
     /// Starts a run, or resumes the one given to [`resume_from`](Self::resume_from).
-    fn begin<F: Scalar>(&self, model: &mut Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
+    fn begin<F: Scalar>(&self, model: &mut Model<F>, data: &mut Data<'_, F>) -> Result<Run<F>> {
         #[cfg(feature = "persist")]
         if let Some(run) = self.newest(model, data)? {
             return Ok(run);
         }
-        self.start(model, data)
+        data.start(self, model)
     }
 
     /// Checks the settings and begins a run, without taking a step.
@@ -107,7 +154,30 @@ impl Trainer {
     }
 
     pub(crate) fn start_here<F: Scalar>(&self, model: &Model<F>, data: &Dataset<F>) -> Result<Run<F>> {
-        self.check()?;
-        Run::new(self, model, data)
+        Data::Table(data).start(self, model)
+    }
+
+    /// As [`start`](Self::start), for steps on a [`Source`], which is put to its beginning: [`Run::step_from`] takes them.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(100, 0.05, 1);
+    /// let mut model = Model::builder(10).task(Task::regression("elbow")).build::<f32>()?;
+    /// let mut source = data.source();
+    /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(20).epochs(1).start_source(&model, &mut source)?;
+    /// let mut workspace = run.workspace(&model, None);
+    /// while !run.is_finished() {
+    ///     run.step_from(&mut model, &mut source, &mut workspace)?;
+    /// }
+    /// assert_eq!(run.history().n_steps(), 5);
+    /// assert!(run.step(&mut model, &data, &mut workspace).is_err()); // it was started on a source
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there, and those of the source.
+    pub fn start_source<F: Scalar>(&self, model: &Model<F>, source: &mut dyn Source<F>) -> Result<Run<F>> {
+        Data::Source(source).start(self, model)
     }
 }

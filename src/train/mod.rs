@@ -13,7 +13,10 @@ pub mod callback;
 #[cfg(feature = "persist")]
 mod checkpoint;
 mod checks;
+mod data;
+mod feed;
 mod fit;
+mod gramian;
 mod history;
 mod history_files;
 mod progress;

@@ -24,10 +24,12 @@ use std::path::Path;
 
 use super::callback::CallbacksState;
 use super::checkpoint::{Checkpoints, steps_in};
+use super::data::Data;
+use super::feed::{GROUPS, ROWS};
 use super::run::Run;
 use super::trainer::{Allowed, Trainer};
 use crate::balance::State;
-use crate::data::{Dataset, Fingerprint};
+use crate::data::{Dataset, Fingerprint, Source};
 use crate::persist::{Reader, Writer};
 use crate::{Error, ErrorKind, Model, Result, Scalar, file};
 
@@ -52,7 +54,24 @@ impl Trainer {
         let path = path.as_ref();
         let bytes = file::read(path)?;
         Reader::new(&bytes)
-            .and_then(|reader| self.resume_at(model, data, &reader))
+            .and_then(|reader| self.resume_at(model, &mut Data::Table(data), &reader))
+            .map_err(|error| error.within(path.display()))
+    }
+
+    /// As [`resume`](Self::resume), for a training on a [`Source`], which goes on where it was.
+    ///
+    /// # Errors
+    /// As there, and those of [`Source::seek`]. The source may have been moved then.
+    pub fn resume_source<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        source: &mut dyn Source<F>,
+        path: impl AsRef<Path>,
+    ) -> Result<Run<F>> {
+        let path = path.as_ref();
+        let bytes = file::read(path)?;
+        Reader::new(&bytes)
+            .and_then(|reader| self.resume_at(model, &mut Data::Source(source), &reader))
             .map_err(|error| error.within(path.display()))
     }
 
@@ -60,7 +79,7 @@ impl Trainer {
     pub(super) fn newest<F: Scalar>(
         &self,
         model: &mut Model<F>,
-        data: &Dataset<F>,
+        data: &mut Data<'_, F>,
     ) -> Result<Option<Run<F>>> {
         let Some(folder) = &self.resume_from else { return Ok(None) };
         let mut fault = None;
@@ -79,7 +98,7 @@ impl Trainer {
     fn resume_at<F: Scalar>(
         &self,
         model: &mut Model<F>,
-        data: &Dataset<F>,
+        data: &mut Data<'_, F>,
         reader: &Reader<'_>,
     ) -> Result<Run<F>> {
         if !reader.has_section("run") {
@@ -87,14 +106,15 @@ impl Trainer {
                 .advise("load the model and fit it"));
         }
         model.check_described_in(reader)?;
-        let mut run = self.start(model, data)?;
+        let mut run = data.start(self, model)?;
         run.read(model.n_parameters() + model.state().len(), self.allowed, reader)?;
+        data.seek(&run)?;
         model.read_weights(reader)?;
         Ok(run)
     }
 
     /// The settings that change what a step does, by name.
-    pub(super) fn settings_to_keep(&self, n_rows: usize, divides_groups: bool) -> BTreeMap<String, String> {
+    pub(super) fn settings_to_keep(&self, of_data: Vec<(String, String)>) -> BTreeMap<String, String> {
         let rule = self.rule.settings().into_iter();
         let rule = rule.map(|(name, value)| (format!("{}, {name}", self.rule.name()), format!("{value:?}")));
         let others = [
@@ -107,14 +127,10 @@ impl Trainer {
             ("batches in a step", self.accumulation.to_string()),
             ("seed", self.seed.to_string()),
             ("shuffles", self.shuffles.to_string()),
-            (ROWS, n_rows.to_string()),
         ];
-        // Earlier versions kept all groups together, and so had another order of rows.
-        let groups = divides_groups.then(|| (GROUPS, "in any batch, since no task ranks".to_owned()));
         let blocks = (!self.groups.is_empty()).then(|| (BLOCKS, format!("{:?}", self.groups)));
-        let others =
-            others.into_iter().chain(groups).chain(blocks).map(|(name, value)| (name.to_owned(), value));
-        rule.chain(others).collect()
+        let others = others.into_iter().chain(blocks).map(|(name, value)| (name.to_owned(), value));
+        rule.chain(others).chain(of_data).collect()
     }
 }
 
@@ -232,8 +248,8 @@ impl<F: Scalar> Run<F> {
                 settings: self.settings.clone(),
                 optimizer_steps: self.optimizer.count(),
                 learning_rate_scale: self.optimizer.learning_rate_scale(),
-                epoch: self.sampler.epoch(),
-                position: self.sampler.position(),
+                epoch: self.feed.epoch(),
+                position: self.feed.position(),
                 balance: names(&state),
                 callbacks: called
                     .callbacks
@@ -314,11 +330,11 @@ impl<F: Scalar> Run<F> {
         }
         let is_same = |setting: &str| self.settings.get(setting) == counts.settings.get(setting);
         match differs.is_empty() && is_same(ROWS) && is_same(GROUPS) {
-            true => self.sampler.seek(counts.epoch, counts.position)?,
+            true => self.feed.seek(counts.epoch, counts.position)?,
             false => {
                 let had_ended = counts.settings.get(ROWS) == Some(&counts.position.to_string());
-                let position = if had_ended { self.sampler.n_rows() } else { 0 };
-                self.sampler.seek(counts.epoch, position)?;
+                let position = if had_ended { self.feed.n_rows().unwrap_or(0) } else { 0 };
+                self.feed.seek(counts.epoch, position)?;
             }
         }
         self.last = reader.tensor("run.last", &[self.last.len()])?;
@@ -385,10 +401,6 @@ impl<F: Scalar> Run<F> {
 /// Settings that concern the optimiser alone, besides those of its rule.
 const RATES: [&str; 3] = ["schedule", "largest norm", BLOCKS];
 const BLOCKS: &str = "parameter groups";
-
-/// The number of rows of the table, and whether it has groups that batches may divide.
-const ROWS: &str = "rows of the data";
-const GROUPS: &str = "groups";
 
 const OTHER_RATES: &str =
     "`Trainer::allow_other_rates` goes on with the new one; to begin anew with it, load the model and fit it";

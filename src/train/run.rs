@@ -1,22 +1,21 @@
 //! A training under way.
 
-use ndarray::ArrayView2;
-
 use super::History;
-use super::accumulation::{Accumulation, check_row_counts};
-use super::balancing::{Balancing, Decision, check_over};
+use super::accumulation::Accumulation;
+use super::balancing::{Balancing, Decision};
 use super::callback::{Callbacks, Event};
 use super::checks::{check_losses, check_penalty, check_rate};
+use super::feed::{Feed, Learnt};
 use super::progress::{AnyModel, Progress};
 use super::trainer::{Length, Trainer};
 use super::workspace::{Held, Workspace};
-use crate::balance::{Balancer, Evidence};
-use crate::data::{Batch, Dataset, Sampler};
+use crate::balance::Balancer;
+use crate::data::{Batch, Dataset};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::Optimizer;
 use crate::report::{Report, TaskReport};
-use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
+use crate::{GramianScope, Model, Result, Scalar};
 
 /// All that a training changes from step to step besides the model: the optimiser's moments, the balance of
 /// the tasks, the position in the data, the history.
@@ -45,7 +44,7 @@ use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar};
 pub struct Run<F: Scalar> {
     pub(super) optimizer: Optimizer<F>,
     pub(super) balancing: Balancing,
-    pub(super) sampler: Sampler,
+    pub(super) feed: Feed,
     pub(super) history: History,
     pub(super) last: Vec<f64>,
     pub(super) last_weights: Vec<f64>,
@@ -64,7 +63,7 @@ pub struct Run<F: Scalar> {
     #[cfg(feature = "persist")]
     pub(super) table: crate::data::Fingerprint,
     /// What a Gramian is computed over.
-    over: GramianScope,
+    pub(super) over: GramianScope,
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
     rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
@@ -80,8 +79,8 @@ pub(super) type Between<'a, F> =
     dyn FnMut(&Run<F>, &Model<F>, &Batch<'_, F>, &mut Workspace<F>) -> Result<()> + 'a;
 
 impl<F: Scalar> Run<F> {
-    pub(super) fn new(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<Self> {
-        model.check_trainable(data)?;
+    /// A run on what `learnt` tells of.
+    pub(super) fn new(trainer: &Trainer, model: &Model<F>, learnt: Learnt) -> Result<Self> {
         let mut optimizer = Optimizer::from_rule(&*trainer.rule, model.n_parameters())?;
         if let Some(schedule) = &trainer.schedule {
             optimizer = optimizer.schedule(schedule.clone())?;
@@ -90,17 +89,9 @@ impl<F: Scalar> Run<F> {
             optimizer = optimizer.clip_norm(max_norm)?;
         }
         optimizer = optimizer.groups(model.network().layout(), &trainer.groups)?;
-        let keeps_groups = model.compares_rows();
-        trainer.check_accumulation(keeps_groups, data)?;
-        let rows = trainer.batch_size.saturating_mul(trainer.accumulation);
-        let sampler = match (trainer.shuffles, keeps_groups) {
-            (true, true) => Sampler::shuffled(data, rows, trainer.seed)?,
-            (true, false) => Sampler::shuffled_rows(data, rows, trainer.seed)?,
-            (false, true) => Sampler::in_order(data, rows)?,
-            (false, false) => Sampler::rows_in_order(data, rows)?,
-        };
-        check_row_counts(model, data, (trainer.batch_size, trainer.accumulation), keeps_groups)?;
-        let per_epoch = data.n_rows().div_ceil(sampler.batch_size()) as u64;
+        let Learnt { feed, .. } = learnt;
+        // Of rows that nobody has counted, an epoch is at least one step.
+        let per_epoch = feed.n_rows().map_or(1, |rows| rows.div_ceil(feed.batch_size()) as u64);
         let n_steps = match trainer.length {
             Length::Steps(steps) => steps,
             Length::Epochs(epochs) => epochs.saturating_mul(per_epoch),
@@ -117,7 +108,7 @@ impl<F: Scalar> Run<F> {
             is_validated: None,
             seed: trainer.seed,
             over: trainer.over,
-            rows_at_once: trainer.batch_size.min(sampler.batch_size()),
+            rows_at_once: trainer.batch_size.min(feed.batch_size()),
             history: History::new(
                 names,
                 n_steps,
@@ -125,23 +116,23 @@ impl<F: Scalar> Run<F> {
                 !model.network().penalties().is_empty(),
             ),
             balancing,
-            sampler,
+            feed,
             n_steps,
             length: trainer.length,
             threads: trainer.threads,
             #[cfg(feature = "persist")]
             best: trainer.checkpoints.as_ref().and_then(super::checkpoint::Checkpoints::best),
             #[cfg(feature = "persist")]
-            table: data.fingerprint(),
+            table: learnt.fingerprint,
             #[cfg(feature = "persist")]
-            settings: trainer.settings_to_keep(data.n_rows(), data.groups().is_some() && !keeps_groups),
+            settings: trainer.settings_to_keep(learnt.settings),
         })
     }
 
     /// Takes the memory that the run's steps need.
     pub fn workspace(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Workspace<F> {
         let rows = self.rows_at_once;
-        let accumulates = rows < self.sampler.batch_size();
+        let accumulates = rows < self.feed.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
             false => 1,
             true => {
@@ -155,7 +146,7 @@ impl<F: Scalar> Run<F> {
             is_edited: false,
             validation: validation.map(|data| model.trace(model.evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
-            rows: Vec::with_capacity(self.sampler.batch_size()),
+            rows: Vec::with_capacity(self.feed.batch_size()),
             state: model.state().to_vec(),
             held: Held::Nothing,
             probe: None,
@@ -190,15 +181,31 @@ impl<F: Scalar> Run<F> {
         validation: Option<&Dataset<F>>,
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
-        let is_validated = validation.is_some();
-        if self.is_validated.is_none() {
-            self.is_validated = Some(is_validated);
-            self.notify(Event::Start, model, is_validated, None)?;
-            if self.is_finished() {
-                return Ok(());
-            }
+        if self.ends_at_start(model, validation.is_some())? {
+            return Ok(());
         }
         self.step(model, data, workspace)?;
+        self.after_step(model, validation, workspace)
+    }
+
+    /// Tells the callbacks of the start, if that is still to be done, and whether one of them ends the training there.
+    pub(super) fn ends_at_start(&mut self, model: &Model<F>, is_validated: bool) -> Result<bool> {
+        if self.is_validated.is_some() {
+            return Ok(false);
+        }
+        self.is_validated = Some(is_validated);
+        self.notify(Event::Start, model, is_validated, None)?;
+        Ok(self.is_finished())
+    }
+
+    /// What belongs to a step that was taken: callbacks, and validation at the end of an epoch.
+    pub(super) fn after_step(
+        &mut self,
+        model: &Model<F>,
+        validation: Option<&Dataset<F>>,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
+        let is_validated = validation.is_some();
         self.notify(Event::Step, model, is_validated, None)?;
         if self.ends_epoch() {
             if let Some(validation) = validation {
@@ -255,7 +262,7 @@ impl<F: Scalar> Run<F> {
         let progress = Progress {
             step: self.history.n_steps(),
             n_steps: self.n_steps,
-            epoch: self.sampler.epoch() + u64::from(self.sampler.epoch_finished()),
+            epoch: self.feed.epoch() + u64::from(self.feed.epoch_finished()),
             tasks: self.history.tasks(),
             losses: &self.last,
             weights: &self.last_weights,
@@ -308,13 +315,13 @@ impl<F: Scalar> Run<F> {
     ) -> Result<()> {
         let mut rows = std::mem::take(&mut workspace.rows);
         rows.clear();
-        rows.extend_from_slice(self.sampler.next_batch(data).rows);
+        rows.extend_from_slice(self.feed.sampler()?.next_batch(data).rows);
         let stepped = self.step_on(model, &Batch { dataset: data, rows: &rows }, workspace, observe);
         workspace.rows = rows;
         stepped
     }
 
-    fn step_on(
+    pub(super) fn step_on(
         &mut self,
         model: &mut Model<F>,
         batch: &Batch<'_, F>,
@@ -329,7 +336,7 @@ impl<F: Scalar> Run<F> {
             model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut workspace.trace)?;
             self.balancing.after_step(self.history.n_steps(), model, &workspace.trace)?;
         }
-        if self.sampler.epoch_finished() {
+        if self.feed.epoch_finished() {
             self.balancing.end_epoch();
         }
         Ok(())
@@ -408,52 +415,6 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// The K × K Gramian of the tasks' gradients of the batch whose [gradient](Self::gradient) is in the workspace,
-    /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`: of the unweighted losses, over what [`Trainer::balance_over`] says. The gradient in the
-    /// workspace stays as it is. Where the balancing method has asked for the Gramian it costs nothing more.
-    ///
-    /// ```
-    /// use polytask::prelude::*;
-    ///
-    /// let data = datasets::robot_arm::<f64>(64, 0.05, 1);
-    /// let builder = Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]);
-    /// let builder = builder.task(Task::regression("shoulder")).task(Task::regression("elbow"));
-    /// let mut model = builder.build::<f64>()?;
-    /// let mut run = Trainer::new(Adam::new(0.01)).batch_size(64).steps(5).start(&model, &data)?;
-    /// let mut workspace = run.workspace(&model, None);
-    /// while !run.is_finished() {
-    ///     run.gradient(&model, &data.all(), &mut workspace)?;
-    ///     let g = run.gramian(&model, &mut workspace)?;
-    ///     let cosine = g[[0, 1]] / (g[[0, 0]] * g[[1, 1]]).sqrt();
-    ///     assert!(cosine.abs() <= 1.0);                                // do the tasks agree on this batch?
-    ///     run.update(&mut model, &mut workspace)?;
-    /// }
-    /// assert!(run.gramian(&model, &mut workspace).is_err());           // θ has moved: it would be of neither θ
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Setting`] if no gradient has been computed since the last update, if it was summed over the parts of
-    /// a larger batch, or if the network has no such Gramian ([`Network::check_over`](crate::Network::check_over)).
-    pub fn gramian<'w>(
-        &self,
-        model: &Model<F>,
-        workspace: &'w mut Workspace<F>,
-    ) -> Result<ArrayView2<'w, f64>> {
-        let fault = |found: &str, advice: &str| {
-            let expected = "the gradient of one batch, at the θ of the model";
-            Err(Error::new(ErrorKind::Setting, "Gramian of a step", expected, found).advise(advice))
-        };
-        match workspace.held {
-            Held::Batch => check_over(self.over, model)?,
-            Held::Part => return fault("the sum over parts of a batch", "make the batch larger instead"),
-            Held::Nothing => return fault("none", "call Run::gradient before it, and Run::update after it"),
-        }
-        let mut evidence = model.evidence(&mut workspace.trace).over(self.over);
-        evidence.gramian();
-        Ok(workspace.trace.gramian().expect("it was computed"))
-    }
-
     /// The second half of a step: moves θ along the gradient in the [`Workspace`], by the optimiser's rule.
     ///
     /// # Errors
@@ -530,13 +491,13 @@ impl<F: Scalar> Run<F> {
         match self.length {
             Length::Steps(steps) => self.history.n_steps() >= steps,
             Length::Epochs(0) => true,
-            Length::Epochs(epochs) => self.sampler.epoch() + 1 == epochs && self.sampler.epoch_finished(),
+            Length::Epochs(epochs) => self.feed.epoch() + 1 == epochs && self.feed.epoch_finished(),
         }
     }
 
     /// Whether the last step was the last of its epoch.
     pub fn ends_epoch(&self) -> bool {
-        self.sampler.epoch_finished()
+        self.feed.epoch_finished()
     }
 
     /// The optimiser, with its moments.

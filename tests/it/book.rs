@@ -24,6 +24,8 @@ mod layers;
 mod mixtures;
 #[path = "../../docs/examples/figures/pictures.rs"]
 mod pictures;
+#[path = "../../docs/examples/figures/streams.rs"]
+mod streams;
 
 use checks::{Check, Outcome, outcome};
 

@@ -69,6 +69,7 @@ mod serving;
 mod shapes;
 mod silent_faults;
 mod standardized_targets;
+mod stream;
 mod target_transforms;
 mod thresholds;
 mod together;

@@ -19,7 +19,7 @@ macro_rules! checks_of {
         checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
-            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, paired_difference,
+            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, merged_moments, paired_difference,
             layer_norm_backward, bin_encoding, gate_backward)
     };
     ($answers:ident: $($name:ident),*) => {
@@ -351,6 +351,22 @@ pub fn tensor_bytes(answer: TensorBytes) {
         lies[..8].copy_from_slice(&huge.to_le_bytes());
         assert_eq!(answer(&lies, [0, 1]), None, "a header of {huge} bytes");
     }
+}
+
+type Moments = (f64, f64, f64);
+
+pub fn merged_moments(answer: fn(Moments, Moments) -> (f64, f64)) {
+    let (mean, std) = answer((2.0, 2.0, 1.0), (2.0, 7.0, 2.0));
+    assert_close("mean of 1, 3, 5, 9", mean, 4.5, 1e-12);
+    assert_close("deviation of 1, 3, 5, 9", std, 8.75_f64.sqrt(), 1e-12);
+    let (mean, std) = answer((3.0, 1.0, 0.0), (1.0, 5.0, 0.0));
+    assert_close("mean of 1, 1, 1, 5", mean, 2.0, 1e-12);
+    assert_close("deviation of 1, 1, 1, 5", std, 3.0_f64.sqrt(), 1e-12);
+    assert_eq!(answer((5.0, 0.1, 0.0), (7.0, 0.1, 0.0)), (0.1, 0.0), "a constant");
+    assert_eq!(answer((0.0, 0.0, 0.0), (2.0, 7.0, 2.0)), (7.0, 2.0), "nothing, and a part");
+    assert_eq!(answer((2.0, 7.0, 2.0), (0.0, 0.0, 0.0)), (7.0, 2.0), "a part, and nothing");
+    let years = answer((1e9, 1.7e9, 10.0), (1e9, 1.7e9 + 1.0, 10.0));
+    assert_close("deviation of seconds since 1970", years.1, 100.25_f64.sqrt(), 1e-9);
 }
 
 pub fn paired_difference(answer: fn(&[f64], &[f64]) -> (f64, f64)) {

@@ -219,6 +219,16 @@ pub fn tensor_bytes(file: &[u8], offsets: [u64; 2]) -> Option<&[u8]> {
     file.get(at(offsets[0])?..at(offsets[1])?)
 }
 
+pub fn merged_moments(one: (f64, f64, f64), other: (f64, f64, f64)) -> (f64, f64) {
+    let ((n1, m1, s1), (n2, m2, s2)) = (one, other);
+    if n1 == 0.0 || n2 == 0.0 {
+        return if n1 == 0.0 { (m2, s2) } else { (m1, s1) };
+    }
+    let (p, apart) = (n2 / (n1 + n2), m2 - m1);
+    let variance = (1.0 - p) * s1 * s1 + p * s2 * s2 + p * (1.0 - p) * apart * apart;
+    (m1 + p * apart, variance.sqrt())
+}
+
 pub fn paired_difference(a: &[f64], b: &[f64]) -> (f64, f64) {
     let n = a.len() as f64;
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();

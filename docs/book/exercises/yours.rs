@@ -115,6 +115,12 @@ pub fn tensor_bytes(file: &[u8], offsets: [u64; 2]) -> Option<&[u8]> {
     todo!()
 }
 
+/// Mean and standard deviation of two parts together, from (how many, mean, deviation) of each. Exact where both are the same
+/// constant; a part may have no numbers.
+pub fn merged_moments(one: (f64, f64, f64), other: (f64, f64, f64)) -> (f64, f64) {
+    todo!()
+}
+
 /// Mean and standard error of the differences a − b.
 pub fn paired_difference(a: &[f64], b: &[f64]) -> (f64, f64) {
     todo!()

@@ -1,7 +1,7 @@
 //! Draws the figures of the book and computes its longer tables.
 //!
 //! ```text
-//! cargo run --release --example figures
+//! cargo run --release --example figures              # or one of them: -- shuffling.svg
 //! ```
 //! The files go to `docs/book/src/figures`; a test compares them with what this program draws.
 
@@ -11,6 +11,7 @@ mod growth;
 mod layers;
 mod mixtures;
 mod pictures;
+mod streams;
 
 // Parts of these are for the other programs that have them.
 #[allow(dead_code)]
@@ -26,7 +27,8 @@ mod two_scales;
 fn main() -> std::io::Result<()> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/src/figures");
     std::fs::create_dir_all(&folder)?;
-    for (name, draw) in pictures::ALL {
+    let one = std::env::args().nth(1);
+    for (name, draw) in pictures::ALL.iter().filter(|(name, _)| one.as_ref().is_none_or(|one| one == name)) {
         std::fs::write(folder.join(name), draw())?;
         println!("{name}");
     }

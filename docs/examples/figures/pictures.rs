@@ -8,13 +8,13 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::plot::{self, Anchor, Axis, Chart, Drawing, Pen};
 
-use super::{basics, experiments, growth, layers, mixtures, toy, two_scales};
+use super::{basics, experiments, growth, layers, mixtures, streams, toy, two_scales};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 27] = [
+pub const ALL: [(&str, Draw); 28] = [
     ("neuron.svg", basics::neuron),
     ("products.svg", basics::products),
     ("losses.svg", basics::losses),
@@ -40,6 +40,7 @@ pub const ALL: [(&str, Draw); 27] = [
     ("growth.svg", growth::growth),
     ("embeddings.svg", layers::embeddings),
     ("normalisation.svg", layers::normalisation),
+    ("shuffling.svg", streams::shuffling),
     ("mixtures.svg", mixtures::picture),
     ("mixtures.txt", mixtures::table),
 ];

@@ -172,7 +172,25 @@ impl Encoding {
         F::encoded(self, table)
     }
 
+    /// As [`apply`](Self::apply), for a table that is a part of a larger one: what must hold of all rows of a column need not
+    /// hold of these.
+    pub(super) fn apply_part<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
+        F::encoded_part(self, table)
+    }
+
     pub(crate) fn apply_here<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
+        let data = self.apply_part_here::<F>(table)?;
+        for column in self.columns.iter().filter(|column| matches!(column.content, Content::Target { .. })) {
+            let cells = Cells::new(table, column, &self.reader)?;
+            let number = |row| cells.get(row).map_or(Ok(f64::NAN), |_| cells.number::<f64>(row));
+            let numbers = (0..cells.n_rows()).map(number).collect::<Result<Vec<_>>>()?;
+            resolution::check::<F>(cells.column_place(), &numbers)?;
+        }
+        data.check_weights().map_err(|error| error.within(table.source()))?;
+        Ok(data)
+    }
+
+    pub(crate) fn apply_part_here<F: Scalar>(&self, table: &Table) -> Result<Dataset<F>> {
         let features = self.features(table)?;
         let mut targets = Array2::zeros((table.n_rows(), self.reader.targets.len()));
         for (Target { name, .. }, labels) in self.reader.targets.iter().zip(targets.columns_mut()) {
@@ -203,10 +221,10 @@ impl Encoding {
                     let weights = weights(&Cells::new(table, column, &self.reader)?)?;
                     let place = |error: Error| error.within(table.source());
                     for target in self.reader.weighted_by(&column.name) {
-                        data = data.with_target_weights(target, weights.clone()).map_err(place)?;
+                        data = data.with_part_target_weights(target, weights.clone()).map_err(place)?;
                     }
                     if self.reader.weights.as_ref() == Some(&column.name) {
-                        data = data.with_weights(weights).map_err(place)?;
+                        data = data.with_part_weights(weights).map_err(place)?;
                     }
                 }
                 Content::Groups => {
@@ -385,11 +403,6 @@ impl Encoding {
                 },
                 (_, Some(_)) => cells.number(row)?,
             };
-        }
-        if let Content::Target { .. } = content {
-            let number = |row| cells.get(row).map_or(Ok(f64::NAN), |_| cells.number::<f64>(row));
-            let numbers = (0..cells.n_rows()).map(number).collect::<Result<Vec<_>>>()?;
-            resolution::check::<F>(cells.column_place(), &numbers)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Finds out what each column of a file holds.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -304,9 +305,15 @@ fn quantity(
 /// The classes in the order that a person gave, if no label is another one.
 fn in_order(texts: &Cells<'_>, rows: &[usize], order: &[String]) -> Result<Vec<String>> {
     let (present, labels) = filled(texts, rows);
-    match present.iter().zip(labels).find(|(_, text)| index_of(order, text).is_none()) {
-        None => Ok(order.to_vec()),
-        Some((&row, text)) => {
+    present.iter().zip(labels).try_for_each(|(&row, text)| check_in_order(texts, row, text, order))?;
+    Ok(order.to_vec())
+}
+
+/// Fails if a label is none of the classes that a person put in order.
+pub(super) fn check_in_order(texts: &Cells<'_>, row: usize, text: &str, order: &[String]) -> Result<()> {
+    match index_of(order, text) {
+        Some(_) => Ok(()),
+        None => {
             let expected = format!("one of {}", listed(order));
             Err(Error::new(ErrorKind::Value, texts.place(row), expected, format!("`{text}`")).advise(
                 "`CsvReader::classes_in_order` names all classes; `CsvReader::missing` names marks of gaps",
@@ -316,15 +323,26 @@ fn in_order(texts: &Cells<'_>, rows: &[usize], order: &[String]) -> Result<Vec<S
 }
 
 fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Result<Content> {
-    let mut categories = different(texts, rows);
+    let counts = counted(texts, rows);
+    let (categories, other) = limited(reader, different(texts, rows), &counts, || texts.column_place())?;
+    Ok(Content::Texts { categories, other, missing })
+}
+
+/// The categories that have a feature each, and whether others share one.
+pub(super) fn limited(
+    reader: &CsvReader,
+    mut categories: Vec<String>,
+    counts: &Counts<'_>,
+    place: impl Fn() -> String,
+) -> Result<(Vec<String>, bool)> {
     if let Some(most) = reader.frequent_categories.filter(|&most| categories.len() > most) {
-        keep_frequent(&mut categories, most, texts, rows);
-        return Ok(Content::Texts { categories, other: true, missing });
+        keep_frequent(&mut categories, most, counts);
+        return Ok((categories, true));
     }
     if categories.len() > reader.max_categories {
         return Err(Error::new(
             ErrorKind::Value,
-            texts.column_place(),
+            place(),
             format!("numbers, or at most {} different texts", reader.max_categories),
             format!("{} different texts", categories.len()),
         )
@@ -333,22 +351,34 @@ fn categories(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: us
              raise `CsvReader::max_categories`",
         ));
     }
-    Ok(Content::Texts { categories, other: false, missing })
+    Ok((categories, false))
 }
 
 /// The texts that have an index of their own, however many.
 fn indices(reader: &CsvReader, texts: &Cells<'_>, rows: &[usize], missing: usize) -> Content {
-    let mut categories = different(texts, rows);
-    if let Some(most) = reader.frequent_categories.filter(|&most| categories.len() > most) {
-        keep_frequent(&mut categories, most, texts, rows);
-    }
+    let categories = indexed(reader, different(texts, rows), &counted(texts, rows));
     Content::Indices { categories, missing }
 }
 
-/// Keeps the `most` most frequent of the sorted categories; of equally frequent ones the first.
-fn keep_frequent(categories: &mut Vec<String>, most: usize, texts: &Cells<'_>, rows: &[usize]) {
+/// The categories that have an index of their own.
+pub(super) fn indexed(reader: &CsvReader, mut categories: Vec<String>, counts: &Counts<'_>) -> Vec<String> {
+    if let Some(most) = reader.frequent_categories.filter(|&most| categories.len() > most) {
+        keep_frequent(&mut categories, most, counts);
+    }
+    categories
+}
+
+/// How often each text is there, by what its spellings have in common.
+pub(super) type Counts<'a> = HashMap<Cow<'a, str>, u64>;
+
+fn counted<'a>(texts: &Cells<'a>, rows: &[usize]) -> Counts<'a> {
     let mut counts = HashMap::new();
     filled(texts, rows).1.into_iter().for_each(|text| *counts.entry(spelling(text)).or_insert(0) += 1);
+    counts
+}
+
+/// Keeps the `most` most frequent of the sorted categories; of equally frequent ones the first.
+fn keep_frequent(categories: &mut Vec<String>, most: usize, counts: &Counts<'_>) {
     let mut order: Vec<usize> = (0..categories.len()).collect();
     order.sort_by_key(|&category| Reverse(counts[&spelling(&categories[category])]));
     let kept: HashSet<usize> = order[..most].iter().copied().collect();
@@ -396,10 +426,14 @@ fn check_mixture(numbers: &Cells<'_>, texts: &Cells<'_>, rows: &[usize]) -> Resu
         ))
 }
 
-/// The different texts of the filled cells, sorted; if all of them are numbers, sorted as numbers. Of spellings of one
-/// text the first is kept.
+/// The different texts of the filled cells, in the order of categories.
 fn different(cells: &Cells<'_>, rows: &[usize]) -> Vec<String> {
-    let mut texts = filled(cells, rows).1;
+    in_order_of_categories(filled(cells, rows).1)
+}
+
+/// The different ones among some texts, sorted; if all of them are numbers, sorted as numbers. Of spellings of one text the
+/// first is kept.
+pub(super) fn in_order_of_categories(mut texts: Vec<&str>) -> Vec<String> {
     texts.sort_unstable();
     texts.dedup();
     let numbers: Result<Vec<f64>, _> = texts.iter().map(|text| text.parse()).collect();

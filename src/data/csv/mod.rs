@@ -40,6 +40,7 @@ mod parquet;
 mod profile;
 #[cfg(feature = "serde")]
 mod rows;
+mod stream;
 mod table;
 
 use std::io::Read;
@@ -50,6 +51,7 @@ pub use columns::Values;
 pub use encoding::Encoding;
 pub use notation::{DateOrder, Notation};
 pub use profile::{ColumnProfile, Profile};
+pub use stream::Stream;
 pub use table::Table;
 
 use self::dialect::Dialect;

@@ -129,41 +129,40 @@ impl Table {
 
     /// The lines of a file and their cells, the delimiter, and what to say about it.
     fn cut(bytes: &[u8], name: &str, dialect: Dialect) -> Result<(Lines, u8, Vec<String>)> {
-        let mut notes = Vec::new();
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let told_by_file = separator_line(text).filter(|_| dialect.skip_lines == 0);
-        let mut n_skipped = dialect.skip_lines + usize::from(told_by_file.is_some());
-        let told = dialect.delimiter.or(told_by_file);
-        let mut body = &text[after_lines(text, n_skipped)..];
-        let n_marked = if dialect.comment.is_none() { n_marked_lines(body) } else { 0 };
-        let rest = &body[after_lines(body, n_marked)..];
-        let delimiter = match told {
-            Some(told) => told,
-            None => find_delimiter(rest, dialect.comment, name)?.unwrap_or(b','),
-        };
-        if n_marked > 0 && are_comments(&body[..body.len() - rest.len()], rest, delimiter) {
-            notes.push(format!("{n_marked} lines above the table are left out: they begin with `#`"));
-            n_skipped += n_marked;
-            body = rest;
-        }
-        let bytes = prepared(body, delimiter);
+        let Preamble { begin, n_lines, delimiter, note } = Preamble::of(bytes, name, dialect)?;
+        let bytes = prepared(&bytes[begin..], delimiter);
         let mut numbering =
-            LineNumbering { bytes: &bytes, comment: dialect.comment, offset: 0, line: 1 + n_skipped };
+            LineNumbering { bytes: &bytes, comment: dialect.comment, offset: 0, line: 1 + n_lines };
         let mut names: Vec<String> = Vec::new();
         let mut lines: Lines = Vec::new();
         for record in records(&bytes, delimiter, dialect.comment).byte_records() {
             let record = record.map_err(|cause| unreadable(name, cause))?;
             let line = numbering.line_of(&record);
             let row = utf8(cells(record, delimiter), name, line, &names)?;
-            if row.is_empty() || names.len() > 1 && row.len() == 1 && row[0].is_empty() {
-                continue; // A line of spaces.
+            if is_blank(&row, names.len()) {
+                continue;
             }
             if lines.is_empty() && dialect.header != Some(false) {
                 names = row.iter().map(String::from).collect();
             }
             lines.push((line, row));
         }
-        Ok((lines, delimiter, notes))
+        Ok((lines, delimiter, note.into_iter().collect()))
+    }
+
+    /// The rows of a part of a file.
+    pub(super) fn of_rows(cut: &Cut, rows: Vec<Row>) -> Self {
+        let (lines, rows) = rows.into_iter().map(|row| (row.line, row.cells)).unzip();
+        Self {
+            source: cut.source.clone(),
+            names: cut.names.clone(),
+            rows,
+            lines,
+            kinds: Vec::new(),
+            delimiter: cut.delimiter,
+            header: cut.header,
+            notes: Vec::new(),
+        }
     }
 
     /// The names of the columns, in the order of the file.
@@ -227,6 +226,109 @@ impl Table {
     pub(super) fn source(&self) -> &str {
         &self.source
     }
+}
+
+/// What comes before the lines of a table, and how they are cut.
+pub(super) struct Preamble {
+    /// Where the first of them begins, and how many lines come before it.
+    pub(super) begin: usize,
+    pub(super) n_lines: usize,
+    pub(super) delimiter: u8,
+    note: Option<String>,
+}
+
+impl Preamble {
+    pub(super) fn of(bytes: &[u8], name: &str, dialect: Dialect) -> Result<Self> {
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let told_by_file = separator_line(text).filter(|_| dialect.skip_lines == 0);
+        let mut n_lines = dialect.skip_lines + usize::from(told_by_file.is_some());
+        let told = dialect.delimiter.or(told_by_file);
+        let mut body = &text[after_lines(text, n_lines)..];
+        let n_marked = if dialect.comment.is_none() { n_marked_lines(body) } else { 0 };
+        let rest = &body[after_lines(body, n_marked)..];
+        let delimiter = match told {
+            Some(told) => told,
+            None => find_delimiter(rest, dialect.comment, name)?.unwrap_or(b','),
+        };
+        let mut note = None;
+        if n_marked > 0 && are_comments(&body[..body.len() - rest.len()], rest, delimiter) {
+            note = Some(format!("{n_marked} lines above the table are left out: they begin with `#`"));
+            n_lines += n_marked;
+            body = rest;
+        }
+        Ok(Self { begin: bytes.len() - body.len(), n_lines, delimiter, note })
+    }
+
+    /// Whether all of these is a note about what comes before the table.
+    pub(super) fn explains(&self, notes: &[String]) -> bool {
+        notes.iter().all(|note| self.note.as_ref() == Some(note))
+    }
+}
+
+/// How a file is cut into cells that belong to columns, once that has been found.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    pub(super) source: String,
+    pub(super) names: Vec<String>,
+    pub(super) delimiter: u8,
+    pub(super) comment: Option<u8>,
+    pub(super) header: Option<usize>,
+}
+
+/// A row of a part of a file: on which line it is, and where the one before it ended.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) line: usize,
+    pub(super) begin: usize,
+    pub(super) cells: StringRecord,
+}
+
+/// The rows of a part of a file, which begins on `line`.
+pub(super) fn rows_of(bytes: &[u8], line: usize, cut: &Cut) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    cut_rows(bytes, line, cut, false, &mut rows)?;
+    Ok(rows)
+}
+
+/// The rows of a part of a file but for the last one, which may go on behind it, and where that begins.
+pub(super) fn complete_rows_of(bytes: &[u8], line: usize, cut: &Cut) -> Result<(Vec<Row>, usize)> {
+    let mut rows = Vec::new();
+    let end = cut_rows(bytes, line, cut, true, &mut rows)?;
+    Ok((rows, end))
+}
+
+fn cut_rows(bytes: &[u8], line: usize, cut: &Cut, leaves_last: bool, rows: &mut Vec<Row>) -> Result<usize> {
+    let Cut { source, names, delimiter, comment, header } = cut;
+    let mut numbering = LineNumbering { bytes, comment: *comment, offset: 0, line };
+    let begin_of = |record: &ByteRecord| record.position().map_or(0, |position| position.byte() as usize);
+    let mut add = |record: ByteRecord| {
+        let (begin, line) = (begin_of(&record), numbering.line_of(&record));
+        let cells = utf8(record, source, line, names)?;
+        if is_blank(&cells, names.len()) {
+            return Ok(());
+        }
+        if cells.len() != names.len() {
+            let as_where = header.map_or(String::new(), |line| format!(", as in line {line}"));
+            return Err(uneven(&format!("{source}, line {line}"), names.len(), &as_where, cells.len()));
+        }
+        rows.push(Row { line, begin, cells });
+        Ok(())
+    };
+    let mut held: Option<ByteRecord> = None;
+    for record in records(bytes, *delimiter, *comment).byte_records() {
+        let record = record.map_err(|cause| unreadable(source, cause))?;
+        held.replace(record).map_or(Ok(()), &mut add)?;
+    }
+    match held {
+        Some(last) if leaves_last => Ok(begin_of(&last)),
+        Some(last) => add(last).map(|()| bytes.len()),
+        None => Ok(bytes.len()),
+    }
+}
+
+/// Whether a line holds nothing but spaces.
+fn is_blank(row: &StringRecord, n_columns: usize) -> bool {
+    row.is_empty() || n_columns > 1 && row.len() == 1 && row[0].is_empty()
 }
 
 /// Rows of cells, and the line on which each begins.
@@ -299,19 +401,20 @@ fn check_widths(rows: &Lines, source: &str) -> Result<()> {
     let (line, width) = (rows[0].0, rows[0].1.len());
     match rows.iter().find(|(_, row)| row.len() != width) {
         None => Ok(()),
-        Some((at, row)) => Err(Error::new(
-            ErrorKind::File,
-            format!("{source}, line {at}"),
-            format!("{width} cells, as in line {line}"),
-            row.len(),
-        )
-        .advise(
-            "put a text that contains a separator or a line break in double quotes; if the cells are separated by \
-             something else, set `CsvReader::delimiter`; if there are lines above the table or comments, set \
-             `CsvReader::skip_lines` or `CsvReader::comment`; if the first cell of each row is its name, give it a \
-             name in the header",
-        )),
+        Some((at, row)) => {
+            Err(uneven(&format!("{source}, line {at}"), width, &format!(", as in line {line}"), row.len()))
+        }
     }
+}
+
+/// The error of a row that has more cells than others, or fewer.
+fn uneven(place: &str, expected: usize, as_where: &str, found: usize) -> Error {
+    Error::new(ErrorKind::File, place, format!("{expected} cells{as_where}"), found).advise(
+        "put a text that contains a separator or a line break in double quotes; if the cells are separated by \
+         something else, set `CsvReader::delimiter`; if there are lines above the table or comments, set \
+         `CsvReader::skip_lines` or `CsvReader::comment`; if the first cell of each row is its name, give it a \
+         name in the header",
+    )
 }
 
 fn find_header(rows: &Lines, source: &str) -> Result<bool> {
@@ -396,6 +499,6 @@ fn decoded(bytes: &[u8], source: &str) -> Result<Option<Vec<u8>>> {
     }
 }
 
-fn unreadable(source: &str, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn unreadable(source: &str, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::File, source, "a file that can be read", &cause).caused_by(cause)
 }

@@ -1,0 +1,107 @@
+//! Blocks in which every cell that counts is a plain number: decoded as they are parsed, without a table of texts between.
+//!
+//! Where a single cell is anything else, the block is read as any other is, which gives the same numbers and says what is
+//! wrong where something is.
+
+use std::sync::Arc;
+
+use ::csv::{ByteRecord, ReaderBuilder};
+use ndarray::Array2;
+
+use super::super::table::Cut;
+use super::super::{Content, Encoding};
+use crate::Scalar;
+use crate::data::{Dataset, Names};
+
+/// What becomes of the cell of each column.
+#[derive(Clone, Debug)]
+pub(super) struct Plain {
+    cells: Vec<Cell>,
+    n_features: usize,
+    n_targets: usize,
+    delimiter: u8,
+    comment: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Cell {
+    Feature { at: usize, base: f64 },
+    Target { at: usize },
+    Unused,
+}
+
+impl Plain {
+    /// `None` if some column is not one of numbers in their plain notation.
+    pub(super) fn of(encoding: &Encoding, cut: &Cut) -> Option<Self> {
+        let reader = &encoding.reader;
+        if !(reader.missing.is_empty() && reader.missing_in.is_empty()) {
+            return None;
+        }
+        let mut cells = vec![Cell::Unused; cut.names.len()];
+        let mut n_features = 0;
+        for column in &encoding.columns {
+            let file_column = cut.names.iter().position(|name| *name == column.name);
+            let cell = match &column.content {
+                _ if !column.notation.is_plain() => return None,
+                Content::Numbers { base, .. } => Cell::Feature { at: n_features, base: *base },
+                Content::Target { .. } => {
+                    let at = reader.targets.iter().position(|target| target.name == column.name)?;
+                    Cell::Target { at }
+                }
+                Content::Ignored => Cell::Unused,
+                _ => return None,
+            };
+            n_features += column.features().len();
+            match (file_column, cell) {
+                (Some(at), _) => cells[at] = cell,
+                (None, Cell::Unused) => {}
+                (None, _) => return None,
+            }
+        }
+        let (n_targets, delimiter, comment) = (reader.targets.len(), cut.delimiter, cut.comment);
+        Some(Self { cells, n_features, n_targets, delimiter, comment })
+    }
+
+    /// The rows of a block, if all of its cells are plain numbers.
+    pub(super) fn read<F: Scalar>(
+        &self,
+        bytes: &[u8],
+        n_rows: usize,
+        names: &Arc<Names>,
+    ) -> Option<Dataset<F>> {
+        let mut features = vec![F::ZERO; n_rows * self.n_features];
+        let mut targets = vec![F::ZERO; n_rows * self.n_targets];
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .comment(self.comment)
+            .from_reader(bytes);
+        let (mut record, mut row) = (ByteRecord::new(), 0);
+        while reader.read_byte_record(&mut record).ok()? {
+            if row == n_rows || record.len() != self.cells.len() {
+                return None;
+            }
+            let features = &mut features[row * self.n_features..(row + 1) * self.n_features];
+            let targets = &mut targets[row * self.n_targets..(row + 1) * self.n_targets];
+            for (text, cell) in record.iter().zip(&self.cells) {
+                match *cell {
+                    Cell::Feature { at, base } => features[at] = number(text, base)?,
+                    Cell::Target { at } => targets[at] = number(text, 0.0)?,
+                    Cell::Unused => {}
+                }
+            }
+            row += 1;
+        }
+        let matrix = |numbers, width| Array2::from_shape_vec((n_rows, width), numbers).ok();
+        (row == n_rows).then_some(())?;
+        Some(Dataset::of_checked(matrix(features, self.n_features)?, matrix(targets, self.n_targets)?, names))
+    }
+}
+
+fn number<F: Scalar>(text: &[u8], base: f64) -> Option<F> {
+    let x: f64 = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
+    // Subtracting nothing would make 0 of -0.
+    let x = F::from_f64(if base == 0.0 { x } else { x - base });
+    x.is_finite().then_some(x)
+}
