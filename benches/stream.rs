@@ -7,6 +7,7 @@
 //! cargo bench --bench stream                         # 200 MB for each network
 //! cargo bench --bench stream -- 5000 S               # 5 GB, and the most memory that the process had
 //! cargo bench --bench stream -- file S rows.csv      # a file of yours: 10 features x0 to x9, the targets 0 and 1
+//! cargo bench --features parquet --bench stream -- file S rows.parquet
 //! ```
 //! Other libraries on the same file: `benches/peers/stream_peers.py`.
 
@@ -88,8 +89,13 @@ impl Drop for Written {
     }
 }
 
-fn reader(size: &Size) -> CsvReader {
-    CsvReader::new().targets((0..size.tasks * size.outputs).map(|column| column.to_string()))
+fn open(size: &Size, path: &Path) -> polytask::Result<Stream<f32>> {
+    let reader = CsvReader::new().targets((0..size.tasks * size.outputs).map(|column| column.to_string()));
+    #[cfg(feature = "parquet")]
+    if path.extension().is_some_and(|extension| extension == "parquet") {
+        return reader.stream_parquet(path);
+    }
+    reader.stream(path)
 }
 
 /// Seconds in which every cell is parsed as a number.
@@ -123,7 +129,7 @@ fn epoch(size: &Size, source: &mut dyn Source<f32>) -> polytask::Result<f64> {
 
 /// Three turns of each; the medians, and the medians of the ratios.
 fn beside(size: &Size, path: &Path) -> polytask::Result<()> {
-    let mut stream: Stream<f32> = reader(size).stream(path)?;
+    let mut stream = open(size, path)?;
     let data = stream.read()?;
     let median = |mut list: Vec<f64>| {
         list.sort_by(f64::total_cmp);
@@ -147,7 +153,7 @@ fn beside(size: &Size, path: &Path) -> polytask::Result<()> {
 /// The most memory of a process that opens a file and learns from all of it once, by the kernel's account.
 fn most_memory(size: &Size, path: &Path) -> polytask::Result<()> {
     let begin = Instant::now();
-    let mut stream: Stream<f32> = reader(size).stream(path)?;
+    let mut stream = open(size, path)?;
     let opened = begin.elapsed().as_secs_f64();
     let seconds = epoch(size, &mut stream)?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

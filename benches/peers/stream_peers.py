@@ -1,6 +1,6 @@
 """An epoch on a CSV file that is read while a network learns from it, by other libraries.
 
-    python3 benches/peers/stream_peers.py write rows.csv 100     # 100 MB: 10 features, 2 targets
+    python3 benches/peers/stream_peers.py write rows.csv 100     # 100 MB: 10 features, 2 targets; or rows.parquet
     cargo bench --bench stream -- file S rows.csv
     python3 benches/peers/stream_peers.py sklearn rows.csv
     python3 benches/peers/stream_peers.py keras rows.csv
@@ -23,6 +23,17 @@ def write(path, megabytes):
     import numpy as np
 
     rng = np.random.default_rng(1)
+    if path.endswith(".parquet"):
+        import pyarrow
+        import pyarrow.parquet
+
+        # Eight bytes for each number, in groups of a million rows.
+        schema = pyarrow.schema([(name, pyarrow.float64()) for name in FEATURES + TARGETS])
+        with pyarrow.parquet.ParquetWriter(path, schema, use_dictionary=False) as file:
+            for _ in range(int(megabytes / 96) or 1):
+                columns = [pyarrow.array(rng.uniform(-1, 1, 1_000_000)) for _ in schema]
+                file.write_table(pyarrow.table(columns, schema=schema))
+        return
     with open(path, "w") as file:
         file.write(",".join(FEATURES + TARGETS) + "\n")
         while file.tell() < megabytes * 1e6:
@@ -33,7 +44,7 @@ def sklearn(path):
     import pandas
     from sklearn.neural_network import MLPRegressor
 
-    network = MLPRegressor((10,), solver="adam", batch_size=32, learning_rate_init=1e-3)
+    network = MLPRegressor(hidden_layer_sizes=(10,), solver="adam", batch_size=32, learning_rate_init=1e-3)
     begin = time.perf_counter()
     rows = 0
     for chunk in pandas.read_csv(path, chunksize=65_536, dtype="float32"):
@@ -63,13 +74,10 @@ def keras(path):
         return x, tuple(row[name] for name in TARGETS)
 
     data = data.map(split)
+    rows = sum(1 for _ in open(path)) - 1
     begin = time.perf_counter()
-    steps = 0
-    train = network.make_train_function()
-    for batch in data:
-        train(iter([batch]))
-        steps += 1
-    return steps * 32, time.perf_counter() - begin
+    network.fit(data, epochs=1, verbose=0)
+    return rows, time.perf_counter() - begin
 
 
 if __name__ == "__main__":

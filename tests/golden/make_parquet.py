@@ -56,6 +56,19 @@ def main():
     numbers = pyarrow.array([decimal.Decimal("12.30"), None, decimal.Decimal("-0.07")], pyarrow.decimal128(9, 2))
     write(pyarrow.table({"price": numbers}), FOLDER / "decimal.parquet")
 
+    # Longer than a block, in row groups that end elsewhere: what is new at the end is in no other row.
+    n = 60_000
+    rows = {
+        "query": [f"q{i // 7}" for i in range(n)],
+        "id": list(range(n)),
+        "area": [(i * 37 % 977) / 4 for i in range(n)],
+        "age": [None if i > n - 50 and i % 5 == 0 else float(i * 61 % 90) for i in range(n)],
+        "roof": ["thatched" if i > n - 50 and i % 3 == 0 else ["flat", "pitched"][i * i % 2] for i in range(n)],
+        "price": [None if i % 11 == 3 else i * 13 % 1000 for i in range(n)],
+    }
+    write(pyarrow.table(rows), FOLDER / "long.parquet", row_group_size=25_000, compression="zstd",
+          use_dictionary=["query", "area", "age", "roof", "price"], column_encoding={"id": "DELTA_BINARY_PACKED"})
+
 
 if __name__ == "__main__":
     main()

@@ -435,3 +435,84 @@ fn plain_numbers_are_read_as_all_others() {
     let error = reader.stream::<f64>(file("plain-infinite", infinite)).unwrap_err().to_string();
     assert!(error.contains("line 50002, column `y`: expected a finite number, found `1e999`"), "{error}");
 }
+
+#[cfg(feature = "parquet")]
+mod parquet {
+    use polytask::data::csv::Table;
+
+    use super::*;
+
+    fn path() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet/long.parquet")
+    }
+
+    fn same(a: &f64, b: &f64) -> bool {
+        a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs()
+    }
+
+    #[test]
+    fn columns_and_rows_are_those_of_the_whole_file() {
+        // With texts and gaps; and numbers alone, which take the short way.
+        for reader in [
+            CsvReader::new().targets(["price"]).ignore(["query"]),
+            CsvReader::new().targets(["area"]).ignore(["query", "roof", "price", "age"]),
+        ] {
+            let table = Table::read_parquet(path()).expect("a table");
+            let encoding = reader.fit(&table).expect("an encoding");
+            let whole: Dataset<f64> = encoding.apply(&table).expect("a table of numbers");
+            let mut stream = reader.stream_parquet::<f64>(path()).expect("a stream").window(5_000);
+            assert_same_encoding(stream.encoding(), &encoding);
+            let read = stream.read().expect("all rows");
+            assert_eq!((read.names(), read.n_rows()), (whole.names(), 60_000));
+            assert!(read.features().iter().zip(whole.features()).all(|(a, b)| same(a, b)));
+            assert!(read.targets().iter().zip(whole.targets()).all(|(a, b)| same(a, b)));
+
+            stream.begin(order(64, Some(1))).expect("batches");
+            let epoch = ids(&mut stream);
+            let mut all = epoch.concat();
+            all.sort_unstable();
+            assert!(all.iter().copied().eq(0..60_000));
+            let known = encoding.stream_parquet::<f64>(path()).expect("a stream").read().expect("all rows");
+            assert_eq!(known.features(), whole.features());
+        }
+    }
+
+    #[test]
+    fn groups_stay_whole() {
+        let reader = CsvReader::new().targets(["price"]).group_column("query").ignore(["roof", "age"]);
+        let mut stream = reader.stream_parquet::<f64>(path()).expect("a stream").window(10_000);
+        stream.begin(Order { batch_size: 50, seed: Some(1), keeps_groups: true }).expect("batches");
+        let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
+        loop {
+            stream.advance().expect("a batch");
+            let batch = stream.batch();
+            let groups = batch.dataset.groups().expect("groups");
+            batch.rows.iter().for_each(|&row| {
+                assert_eq!(groups[row], batch.dataset.feature_row(row)[0] as u64 / 7);
+                *sizes.entry(groups[row]).or_default() += 1;
+            });
+            if stream.epoch_finished() {
+                break;
+            }
+        }
+        assert!(sizes.len() == 60_000_usize.div_ceil(7) && sizes.values().rev().skip(1).all(|&n| n == 7));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_row() {
+        let reader = CsvReader::new().targets(["price"]).ignore(["query"]);
+        let encoding = reader.stream_parquet::<f64>(path()).expect("a stream").encoding().clone();
+        // Fitted to the first rows alone: a text, and a gap, that they do not have.
+        let table = Table::read_parquet(path()).expect("a table");
+        let first = reader.fit_rows(&table, &(0..1000).collect::<Vec<_>>()).expect("an encoding");
+        let error = first.stream_parquet::<f64>(path()).expect("a stream").read().unwrap_err().to_string();
+        assert!(error.contains("row 59955, column `age`: expected a filled cell"), "{error}");
+        assert!(encoding.stream_parquet::<f64>(path()).expect("a stream").read().is_ok());
+        let bytes = fs::read(path()).expect("a file");
+        for length in [0, 3, 100, bytes.len() / 2, bytes.len() - 1] {
+            assert!(reader.stream_parquet::<f64>(file("parquet-cut", &bytes[..length])).is_err(), "{length}");
+        }
+        let error = reader.stream_parquet::<f64>(Folder::new("no-parquet").join("none")).unwrap_err();
+        assert_eq!(error.kind(), polytask::ErrorKind::File);
+    }
+}

@@ -58,16 +58,28 @@ impl Table {
 
 /// The columns of the batches so far.
 #[derive(Debug)]
-pub(super) struct Columns<'s> {
-    source: &'s str,
+pub(super) struct Columns {
+    source: String,
     columns: Vec<(String, DataType, Values)>,
     n_batches: usize,
     n_rows: usize,
+    first: usize,
 }
 
-impl<'s> Columns<'s> {
-    pub(super) fn new(source: &'s str) -> Self {
-        Self { source, columns: Vec::new(), n_batches: 0, n_rows: 0 }
+impl Columns {
+    pub(super) fn new(source: &str) -> Self {
+        Self::from_row(source, 0)
+    }
+
+    /// Those of a part of a table that begins with the row `first`.
+    pub(super) fn from_row(source: &str, first: usize) -> Self {
+        Self { source: source.to_owned(), columns: Vec::new(), n_batches: 0, n_rows: 0, first }
+    }
+
+    /// The values of each column.
+    #[cfg(feature = "parquet")]
+    pub(super) fn values(&self) -> impl Iterator<Item = (&str, &Values)> {
+        self.columns.iter().map(|(name, _, values)| (name.as_str(), values))
     }
 
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -101,7 +113,7 @@ impl<'s> Columns<'s> {
             let name = name.clone();
             match read {
                 Ok(more) => extend(values, more),
-                Err(fault) => return Err(self.error(&name, Some(self.n_rows), fault)),
+                Err(fault) => return Err(self.error(&name, Some(self.first + self.n_rows), fault)),
             }
         }
         (self.n_batches, self.n_rows) = (self.n_batches + 1, self.n_rows + batch.num_rows());
@@ -109,7 +121,11 @@ impl<'s> Columns<'s> {
     }
 
     pub(super) fn into_table(self) -> Result<Table> {
-        Table::from_columns(self.source, self.columns.into_iter().map(|(name, _, values)| (name, values)))
+        Table::of_part(
+            &self.source,
+            self.columns.into_iter().map(|(name, _, values)| (name, values)),
+            self.first,
+        )
     }
 
     fn error(&self, name: &str, first_row: Option<usize>, fault: Fault) -> Error {

@@ -32,6 +32,9 @@ pub enum Values {
     Texts(Vec<Option<String>>),
 }
 
+/// Up to here `f64` holds every whole number.
+pub(super) const LARGEST_INTEGER: u64 = 1 << 53;
+
 impl Values {
     /// How many rows there are.
     pub fn len(&self) -> usize {
@@ -50,8 +53,6 @@ impl Values {
 
     /// How a value is written in a file; empty if it is missing.
     fn cell(&self, row: usize) -> std::result::Result<String, (&'static str, String)> {
-        /// The largest number up to which `f64` holds every whole number.
-        const LARGEST: u64 = 1 << 53;
         match self {
             Self::Numbers(values) => match values[row] {
                 // The shortest text that gives back the number.
@@ -60,7 +61,7 @@ impl Values {
                 None => Ok(String::new()),
             },
             Self::Integers(values) => match values[row] {
-                Some(n) if n.unsigned_abs() <= LARGEST => Ok(n.to_string()),
+                Some(n) if n.unsigned_abs() <= LARGEST_INTEGER => Ok(n.to_string()),
                 Some(n) => Err(("a whole number of at most 2⁵³, which f64 holds exactly", n.to_string())),
                 None => Ok(String::new()),
             },
@@ -138,6 +139,15 @@ impl Table {
         source: &str,
         columns: impl IntoIterator<Item = (N, Values)>,
     ) -> Result<Self> {
+        Self::of_part(source, columns, 0)
+    }
+
+    /// As [`from_columns`](Self::from_columns), for a part of a table that begins with the row `first`.
+    pub(super) fn of_part<N: Into<String>>(
+        source: &str,
+        columns: impl IntoIterator<Item = (N, Values)>,
+        first: usize,
+    ) -> Result<Self> {
         let (names, columns): (Vec<String>, Vec<Values>) =
             columns.into_iter().map(|(name, values)| (name.into(), values)).unzip();
         names::check(&format!("{source}, column names"), &names, names.len())?;
@@ -154,7 +164,7 @@ impl Table {
         let row = |row: usize| {
             let cells = names.iter().zip(&columns).map(|(name, values)| {
                 values.cell(row).map_err(|(expected, found)| {
-                    let place = format!("{source}, row {row}, column `{name}`");
+                    let place = format!("{source}, row {}, column `{name}`", first + row);
                     Error::new(ErrorKind::Value, place, expected, found)
                 })
             });
@@ -165,6 +175,6 @@ impl Table {
             Values::Numbers(_) | Values::Integers(_) => Kind::Numbers,
             Values::Booleans(_) | Values::Texts(_) => Kind::Texts,
         });
-        Ok(Self::of_typed_columns(source, names, kinds.collect(), rows))
+        Ok(Self::of_typed_columns(source, names, kinds.collect(), rows, first))
     }
 }

@@ -13,7 +13,7 @@ use super::Table;
 use super::arrow::Columns;
 use crate::{Error, ErrorKind, Result};
 
-const WHOLE: &str = "a Parquet file, whole and not encrypted";
+pub(super) const WHOLE: &str = "a Parquet file, whole and not encrypted";
 
 impl Table {
     /// Reads a Parquet file, uncompressed or compressed by Snappy or Zstandard; its columns are read as those of
@@ -49,8 +49,12 @@ impl Table {
 }
 
 fn read(reader: impl ChunkReader + 'static, source: &str) -> Result<Table> {
-    // The Parquet crate panics on some damaged files.
-    std::panic::catch_unwind(AssertUnwindSafe(|| read_whole(reader, source))).unwrap_or_else(|_| {
+    caught(source, || read_whole(reader, source))
+}
+
+/// What `read` says, or an error where it panics, as the Parquet crate does on some damaged files.
+pub(super) fn caught<T>(source: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::File, source, WHOLE, "one whose parts contradict each other"))
     })
 }
@@ -67,6 +71,10 @@ fn read_whole(reader: impl ChunkReader + 'static, source: &str) -> Result<Table>
     columns.into_table()
 }
 
-fn unreadable<E: std::error::Error + Send + Sync + 'static>(source: &str, expected: &str, cause: E) -> Error {
+pub(super) fn unreadable<E: std::error::Error + Send + Sync + 'static>(
+    source: &str,
+    expected: &str,
+    cause: E,
+) -> Error {
     Error::new(ErrorKind::File, source, expected, &cause).caused_by(cause)
 }

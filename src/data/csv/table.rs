@@ -33,6 +33,8 @@ pub struct Table {
     rows: Vec<StringRecord>,
     /// The line of the file on which each row begins; of a table in memory, none.
     lines: Vec<usize>,
+    /// The number of the first row, in a table that is a part of a larger one.
+    first_row: usize,
     /// Of a table in memory, what each column holds; of a file, nothing.
     kinds: Vec<Kind>,
     delimiter: u8,
@@ -98,7 +100,8 @@ impl Table {
         })?;
         let (lines, rows) = rows.into_iter().unzip();
         let (source, header) = (name.into(), header.then_some(line));
-        Ok(Self { source, names, rows, lines, kinds: Vec::new(), delimiter, header, notes })
+        let (kinds, first_row) = (Vec::new(), 0);
+        Ok(Self { source, names, rows, lines, first_row, kinds, delimiter, header, notes })
     }
 
     /// A table that is in memory already, whose columns are of these kinds.
@@ -107,6 +110,7 @@ impl Table {
         names: Vec<String>,
         kinds: Vec<Kind>,
         rows: Vec<StringRecord>,
+        first_row: usize,
     ) -> Self {
         // A file that is read with its encoding has names as well.
         let (delimiter, header) = (b',', Some(1));
@@ -115,6 +119,7 @@ impl Table {
             names,
             rows,
             lines: Vec::new(),
+            first_row,
             kinds,
             delimiter,
             header,
@@ -150,6 +155,13 @@ impl Table {
         Ok((lines, delimiter, note.into_iter().collect()))
     }
 
+    /// Leaves out all rows but the first `n`.
+    #[cfg(feature = "parquet")]
+    pub(super) fn truncate(&mut self, n: usize) {
+        self.rows.truncate(n);
+        self.lines.truncate(n);
+    }
+
     /// The rows of a part of a file.
     pub(super) fn of_rows(cut: &Cut, rows: Vec<Row>) -> Self {
         let (lines, rows) = rows.into_iter().map(|row| (row.line, row.cells)).unzip();
@@ -158,6 +170,7 @@ impl Table {
             names: cut.names.clone(),
             rows,
             lines,
+            first_row: 0,
             kinds: Vec::new(),
             delimiter: cut.delimiter,
             header: cut.header,
@@ -214,7 +227,10 @@ impl Table {
 
     /// The place of a cell, for error messages.
     pub(super) fn place(&self, row: usize, column: usize) -> String {
-        let at = self.lines.get(row).map_or_else(|| format!("row {row}"), |line| format!("line {line}"));
+        let at = self
+            .lines
+            .get(row)
+            .map_or_else(|| format!("row {}", self.first_row + row), |line| format!("line {line}"));
         format!("{}, {at}, column `{}`", self.source, self.names[column])
     }
 

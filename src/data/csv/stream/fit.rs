@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::super::dialect::{Dialect, line_ends, records};
 use super::super::table::{Cut, Preamble, Table, unreadable};
-use super::super::{Content, CsvReader, Encoding};
-use super::blocks::{Blocks, Cutter, Stamp};
-use super::tally::Tally;
+use super::super::{CsvReader, Encoding};
+use super::blocks::{Blocks, Format, Stamp};
+use super::cutter::Cutter;
+use super::tallied::{Next, Tallied};
 use crate::{Error, ErrorKind, Result};
 
 /// How many bytes show how a file is written.
@@ -85,44 +86,23 @@ impl Opened {
         Ok(Self { file, stamp, cut, head, is_whole, begin })
     }
 
-    /// Cuts the file into blocks, the cells of which are tallied.
+    /// The blocks of the file, as `tally` finds them.
     fn blocks(
         self,
         path: &Path,
-        mut encoding: Encoding,
-        mut tallies: Vec<Tally>,
-        fits: bool,
+        group: Option<&String>,
+        tally: impl FnOnce(Next<'_>, &str) -> Result<Tallied>,
     ) -> Result<Blocks> {
-        let reader = encoding.reader.clone();
-        let group = reader.group.as_ref().map(|name| self.head.column(name)).transpose()?;
+        let group = group.map(|name| self.head.column(name)).transpose()?;
         let mut cutter = Cutter::new(self.file, self.begin, &self.cut, group)?;
-        let (mut blocks, mut ends_empty) = (Vec::new(), false);
-        while let Some((block, table)) = cutter.next()? {
-            for (tally, column) in tallies.iter_mut().zip(&encoding.columns) {
-                tally.add(&table, column, &reader)?;
-            }
-            let last = table.n_rows() - 1;
-            ends_empty = self.cut.names.len() > 1
-                && (0..self.cut.names.len()).all(|at| table.cell(last, at).is_empty());
-            blocks.push(block);
-        }
-        if ends_empty {
+        let tallied = tally(&mut || cutter.next(), &self.cut.source)?;
+        if cutter.ends_empty {
             let expected = "a last row with a filled cell";
             return Err(
                 Error::new(ErrorKind::File, &self.cut.source, expected, "empty cells").advise(AS_A_WHOLE)
             );
         }
-        let mut coarse = None;
-        for (tally, column) in tallies.iter().zip(&mut encoding.columns) {
-            let place = format!("{}, column `{}`", self.cut.source, column.name);
-            if matches!(column.content, Content::Target { .. }) {
-                coarse = coarse.or_else(|| tally.coarse_labels(&place));
-            }
-            if fits {
-                column.content = tally.content(column, &reader, || place.clone())?;
-            }
-        }
-        Ok(Blocks::new(path, self.cut, encoding, blocks, self.stamp, coarse))
+        Ok(Blocks::new(path, Format::Csv(self.cut), self.stamp, tallied))
     }
 }
 
@@ -130,19 +110,24 @@ impl Opened {
 pub(super) fn fit(reader: &CsvReader, path: &Path) -> Result<Blocks> {
     let opened = Opened::new(path, reader.dialect(), &reader.names())?;
     let encoding = reader.fit(&opened.head)?;
-    let tallies = encoding.columns.iter().map(|column| Tally::of(&column.content, opened.is_whole)).collect();
     // What was fitted to the head was fitted to all rows, if there are no others.
-    let fits = !opened.is_whole;
-    opened.blocks(path, encoding, tallies, fits)
+    let is_whole = opened.is_whole;
+    opened.blocks(path, reader.group.as_ref(), |next, source| match is_whole {
+        true => Tallied::known(encoding, source, next),
+        false => Tallied::fitted(encoding, source, next),
+    })
 }
 
 /// The blocks of a file with the columns of the one that an encoding was fitted to.
 pub(super) fn index(encoding: &Encoding, path: &Path) -> Result<Blocks> {
     let reader = &encoding.reader;
     let opened = Opened::new(path, reader.dialect(), &reader.names())?;
-    for name in encoding.columns.iter().filter(|column| !column.features().is_empty()) {
-        opened.head.column(&name.name)?;
-    }
-    let tallies = encoding.columns.iter().map(|column| Tally::of(&column.content, true)).collect();
-    opened.blocks(path, encoding.clone(), tallies, false)
+    check_features(encoding, &opened.head)?;
+    opened.blocks(path, reader.group.as_ref(), |next, source| Tallied::known(encoding.clone(), source, next))
+}
+
+/// Fails if a table lacks a column that features come from.
+pub(super) fn check_features(encoding: &Encoding, table: &Table) -> Result<()> {
+    let mut with_features = encoding.columns.iter().filter(|column| !column.features().is_empty());
+    with_features.try_for_each(|column| table.column(&column.name).map(drop))
 }

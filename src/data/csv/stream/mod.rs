@@ -10,9 +10,13 @@
 //! long the file is. A position is an epoch and a number of rows: what comes next follows from the seed and these.
 
 mod blocks;
+mod cutter;
 mod epoch;
 mod fit;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plain;
+mod tallied;
 mod tally;
 mod window;
 
@@ -31,7 +35,7 @@ use window::{Reading, Window};
 const WINDOW: usize = 65_536;
 const NUMBERS: usize = 1 << 23;
 
-/// A CSV file that is read block by block while a model learns from it, made by [`CsvReader::stream`].
+/// A file that is read block by block while a model learns from it, made by [`CsvReader::stream`].
 ///
 /// ```
 /// use polytask::data::csv::CsvReader;
@@ -89,8 +93,30 @@ impl CsvReader {
     /// As [`read`](Self::read); [`ErrorKind::File`] names the line where the file stops being a table, and what of it needs to
     /// be read as a whole.
     pub fn stream<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
-        let blocks = fit::fit(self, path.as_ref())?;
-        Stream::of(blocks)
+        Stream::of(fit::fit(self, path.as_ref())?)
+    }
+
+    /// Opens a Parquet file that need not fit in memory, as [`stream`](Self::stream) opens a CSV file; its types say what the
+    /// columns hold (feature `parquet`).
+    ///
+    /// ```no_run
+    /// use polytask::data::csv::CsvReader;
+    /// use polytask::prelude::*;
+    ///
+    /// let stream = CsvReader::new().targets(["price"]).stream_parquet::<f32>("houses.parquet")?;
+    /// let (mut train, mut held_out) = stream.split(0.9, 1)?;
+    /// let builder = Model::builder(train.encoding().feature_names().len()).standardize();
+    /// let mut model = builder.task(Task::regression("price")).build::<f32>()?;
+    /// Trainer::new(Adam::new(0.01)).batch_size(256).epochs(3).fit_source(&mut model, &mut train, None)?;
+    /// println!("{}", model.evaluate_source(&mut held_out)?);
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`stream`](Self::stream) and [`Table::read_parquet`](super::Table::read_parquet).
+    #[cfg(feature = "parquet")]
+    pub fn stream_parquet<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
+        Stream::of(parquet::fit(self, path.as_ref())?)
     }
 }
 
@@ -117,6 +143,15 @@ impl Encoding {
     /// found when it is read.
     pub fn stream<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
         Stream::of(fit::index(self, path.as_ref())?)
+    }
+
+    /// As [`stream`](Self::stream), for a Parquet file (feature `parquet`).
+    ///
+    /// # Errors
+    /// As there, and those of [`Table::read_parquet`](super::Table::read_parquet).
+    #[cfg(feature = "parquet")]
+    pub fn stream_parquet<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
+        Stream::of(parquet::index(self, path.as_ref())?)
     }
 }
 

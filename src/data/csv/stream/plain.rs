@@ -8,6 +8,12 @@ use std::sync::Arc;
 use ::csv::{ByteRecord, ReaderBuilder};
 use ndarray::Array2;
 
+#[cfg(feature = "parquet")]
+use super::super::Values;
+#[cfg(feature = "parquet")]
+use super::super::arrow::Columns;
+#[cfg(feature = "parquet")]
+use super::super::columns::LARGEST_INTEGER;
 use super::super::table::Cut;
 use super::super::{Content, Encoding};
 use crate::Scalar;
@@ -19,8 +25,6 @@ pub(super) struct Plain {
     cells: Vec<Cell>,
     n_features: usize,
     n_targets: usize,
-    delimiter: u8,
-    comment: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +36,15 @@ enum Cell {
 
 impl Plain {
     /// `None` if some column is not one of numbers in their plain notation.
-    pub(super) fn of(encoding: &Encoding, cut: &Cut) -> Option<Self> {
+    pub(super) fn of(encoding: &Encoding, columns: &[String]) -> Option<Self> {
         let reader = &encoding.reader;
         if !(reader.missing.is_empty() && reader.missing_in.is_empty()) {
             return None;
         }
-        let mut cells = vec![Cell::Unused; cut.names.len()];
+        let mut cells = vec![Cell::Unused; columns.len()];
         let mut n_features = 0;
         for column in &encoding.columns {
-            let file_column = cut.names.iter().position(|name| *name == column.name);
+            let file_column = columns.iter().position(|name| *name == column.name);
             let cell = match &column.content {
                 _ if !column.notation.is_plain() => return None,
                 Content::Numbers { base, .. } => Cell::Feature { at: n_features, base: *base },
@@ -58,15 +62,15 @@ impl Plain {
                 (None, _) => return None,
             }
         }
-        let (n_targets, delimiter, comment) = (reader.targets.len(), cut.delimiter, cut.comment);
-        Some(Self { cells, n_features, n_targets, delimiter, comment })
+        Some(Self { cells, n_features, n_targets: reader.targets.len() })
     }
 
-    /// The rows of a block, if all of its cells are plain numbers.
-    pub(super) fn read<F: Scalar>(
+    /// The rows of a block of text, if all of its cells are plain numbers.
+    pub(super) fn parse<F: Scalar>(
         &self,
         bytes: &[u8],
         n_rows: usize,
+        cut: &Cut,
         names: &Arc<Names>,
     ) -> Option<Dataset<F>> {
         let mut features = vec![F::ZERO; n_rows * self.n_features];
@@ -74,8 +78,8 @@ impl Plain {
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .delimiter(self.delimiter)
-            .comment(self.comment)
+            .delimiter(cut.delimiter)
+            .comment(cut.comment)
             .from_reader(bytes);
         let (mut record, mut row) = (ByteRecord::new(), 0);
         while reader.read_byte_record(&mut record).ok()? {
@@ -93,14 +97,61 @@ impl Plain {
             }
             row += 1;
         }
-        let matrix = |numbers, width| Array2::from_shape_vec((n_rows, width), numbers).ok();
-        (row == n_rows).then_some(())?;
-        Some(Dataset::of_checked(matrix(features, self.n_features)?, matrix(targets, self.n_targets)?, names))
+        (row == n_rows).then(|| self.table(features, targets, names))
+    }
+
+    /// The rows of a block of columns, if all of its cells are numbers.
+    #[cfg(feature = "parquet")]
+    pub(super) fn take<F: Scalar>(
+        &self,
+        columns: &Columns,
+        n_rows: usize,
+        names: &Arc<Names>,
+    ) -> Option<Dataset<F>> {
+        let mut features = vec![F::ZERO; n_rows * self.n_features];
+        let mut targets = vec![F::ZERO; n_rows * self.n_targets];
+        for ((_, values), cell) in columns.values().zip(&self.cells) {
+            let (numbers, width, at, base) = match *cell {
+                Cell::Feature { at, base } => (&mut features, self.n_features, at, base),
+                Cell::Target { at } => (&mut targets, self.n_targets, at, 0.0),
+                Cell::Unused => continue,
+            };
+            if values.len() != n_rows {
+                return None;
+            }
+            let cells = numbers[at..].iter_mut().step_by(width);
+            match values {
+                Values::Numbers(values) => {
+                    cells.zip(values).try_for_each(|(to, x)| put(to, (*x)?, base))?;
+                }
+                Values::Integers(values) => cells.zip(values).try_for_each(|(to, n)| {
+                    put(to, n.filter(|n| n.unsigned_abs() <= LARGEST_INTEGER)? as f64, base)
+                })?,
+                Values::Booleans(_) | Values::Texts(_) => return None,
+            }
+        }
+        Some(self.table(features, targets, names))
+    }
+
+    fn table<F: Scalar>(&self, features: Vec<F>, targets: Vec<F>, names: &Arc<Names>) -> Dataset<F> {
+        let n_rows = features.len() / self.n_features;
+        let matrix = |numbers, width| Array2::from_shape_vec((n_rows, width), numbers).expect("whole rows");
+        Dataset::of_checked(matrix(features, self.n_features), matrix(targets, self.n_targets), names)
     }
 }
 
+#[cfg(feature = "parquet")]
+fn put<F: Scalar>(to: &mut F, x: f64, base: f64) -> Option<()> {
+    *to = above(x, base)?;
+    Some(())
+}
+
 fn number<F: Scalar>(text: &[u8], base: f64) -> Option<F> {
-    let x: f64 = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
+    above(std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?, base)
+}
+
+/// What is left of a number when its base is subtracted.
+fn above<F: Scalar>(x: f64, base: f64) -> Option<F> {
     // Subtracting nothing would make 0 of -0.
     let x = F::from_f64(if base == 0.0 { x } else { x - base });
     x.is_finite().then_some(x)

@@ -7,7 +7,11 @@
 
 use std::collections::HashMap;
 
+#[cfg(feature = "parquet")]
+use super::super::Values;
 use super::super::cells::{Cells, spelling};
+#[cfg(feature = "parquet")]
+use super::super::columns::LARGEST_INTEGER;
 use super::super::fit::{Counts, check_in_order, in_order_of_categories, indexed, limited};
 use super::super::{Column, Content, CsvReader, Table};
 use crate::data::resolution;
@@ -112,6 +116,35 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`add_numbers`](Self::add_numbers) would count these values as [`add`](Self::add) does.
+    #[cfg(feature = "parquet")]
+    pub(super) fn takes(&self, column: &Column, values: &Values) -> bool {
+        match (self, values) {
+            (Self::Nothing, _) => true,
+            (Self::Numbers(_), _) if !column.notation.is_plain() => false,
+            (Self::Numbers(_), Values::Numbers(values)) => values.iter().flatten().all(|x| x.is_finite()),
+            (Self::Numbers(_), Values::Integers(values)) => {
+                values.iter().flatten().all(|n| n.unsigned_abs() <= LARGEST_INTEGER)
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds the numbers and gaps of a block.
+    #[cfg(feature = "parquet")]
+    pub(super) fn add_numbers(&mut self, values: &Values) {
+        let Self::Numbers(numbers) = self else { return };
+        let mut add = |x: Option<f64>| match x {
+            Some(x) => numbers.push(x),
+            None => numbers.missing += 1,
+        };
+        match values {
+            Values::Numbers(values) => values.iter().for_each(|&x| add(x)),
+            Values::Integers(values) => values.iter().for_each(|n| add(n.map(|n| n as f64))),
+            Values::Booleans(_) | Values::Texts(_) => {}
+        }
     }
 
     /// What the column holds, all rows taken together.
