@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use super::super::Encoding;
 use super::super::table::{Cut, Table, rows_of, unreadable};
+use super::block::{Block, Place, Stamp};
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetRows;
 use super::plain::Plain;
@@ -15,26 +15,6 @@ use super::tallied::Tallied;
 use crate::data::fingerprint::Hash;
 use crate::data::{Dataset, Names};
 use crate::{Error, ErrorKind, Result, Scalar};
-
-/// A block of rows.
-#[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub(super) place: Place,
-    pub(super) n_rows: usize,
-    pub(super) hash: u64,
-    /// How many groups of rows come before it.
-    pub(super) groups_before: u64,
-}
-
-/// Where a block lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    /// Some bytes of a text, the first of which are on `line`.
-    Text { offset: u64, length: usize, line: usize },
-    /// The rows from one on.
-    #[cfg(feature = "parquet")]
-    Rows { first: usize },
-}
 
 /// What the rows of a block are read from.
 #[derive(Debug)]
@@ -58,20 +38,6 @@ pub(super) struct Blocks {
     names: OnceLock<Arc<Names>>,
     /// What is wrong with the targets for a scalar type with 24 bits.
     pub(super) coarse: Option<Error>,
-}
-
-/// What a file has as long as it is not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    pub(super) fn of(file: &File, source: &str) -> Result<Self> {
-        let metadata = file.metadata().map_err(|cause| unreadable(source, cause))?;
-        Ok(Self { length: metadata.len(), modified: metadata.modified().ok() })
-    }
 }
 
 impl Blocks {

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::super::dialect::{line_ends, prepared};
 use super::super::table::{Cut, Row, Table, complete_rows_of, rows_of, unreadable};
-use super::blocks::{Block, Place};
+use super::block::{Block, Place};
 use super::tallied::Rows;
 use crate::data::fingerprint::Hash;
 use crate::{Error, ErrorKind, Result};

@@ -9,10 +9,13 @@
 //! So rows that lie far apart in the file meet in a batch even where the file is sorted, and memory holds a few windows, however
 //! long the file is. A position is an epoch and a number of rows: what comes next follows from the seed and these.
 
+mod block;
 mod blocks;
 mod cutter;
 mod epoch;
 mod fit;
+#[cfg(feature = "parquet")]
+mod fit_parquet;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod plain;
@@ -116,7 +119,7 @@ impl CsvReader {
     /// As [`stream`](Self::stream) and [`Table::read_parquet`](super::Table::read_parquet).
     #[cfg(feature = "parquet")]
     pub fn stream_parquet<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
-        Stream::of(parquet::fit(self, path.as_ref())?)
+        Stream::of(fit_parquet::fit(self, path.as_ref())?)
     }
 }
 
@@ -151,7 +154,7 @@ impl Encoding {
     /// As there, and those of [`Table::read_parquet`](super::Table::read_parquet).
     #[cfg(feature = "parquet")]
     pub fn stream_parquet<F: Scalar>(&self, path: impl AsRef<Path>) -> Result<Stream<F>> {
-        Stream::of(parquet::index(self, path.as_ref())?)
+        Stream::of(fit_parquet::index(self, path.as_ref())?)
     }
 }
 

@@ -10,10 +10,9 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 
 use super::super::arrow::Columns;
 use super::super::parquet::{WHOLE, caught, unreadable};
-use super::super::{CsvReader, Encoding, Table, Values};
-use super::blocks::{Block, Blocks, Format, Place, Stamp};
-use super::fit::check_features;
-use super::tallied::{Next, Rows, Tallied};
+use super::super::{Table, Values};
+use super::block::{Block, Place};
+use super::tallied::Rows;
 use crate::data::fingerprint::Hash;
 use crate::{Error, ErrorKind, Result};
 
@@ -34,7 +33,7 @@ pub(super) struct ParquetRows {
 }
 
 impl ParquetRows {
-    fn new(file: &File, source: &str) -> Result<Self> {
+    pub(super) fn new(file: &File, source: &str) -> Result<Self> {
         let metadata = caught(source, || {
             ArrowReaderMetadata::load(file, ArrowReaderOptions::new())
                 .map_err(|cause| unreadable(source, WHOLE, cause))
@@ -78,7 +77,7 @@ impl ParquetRows {
 }
 
 /// Cuts a file into blocks of whole groups, if there are groups.
-struct Cutter<'a> {
+pub(super) struct Cutter<'a> {
     path: &'a Path,
     rows: &'a ParquetRows,
     group: Option<&'a String>,
@@ -86,7 +85,12 @@ struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    fn next(&mut self) -> Result<Option<(Block, Rows)>> {
+    /// Begins at the first row.
+    pub(super) fn new(path: &'a Path, rows: &'a ParquetRows, group: Option<&'a String>) -> Self {
+        Self { path, rows, group, first: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<(Block, Rows)>> {
         let left = self.rows.n_rows() - self.first;
         if left == 0 {
             return Ok(None);
@@ -166,41 +170,6 @@ fn hash_of_texts(table: &Table) -> u64 {
     hash.0
 }
 
-fn open(path: &Path, source: &str) -> Result<File> {
+pub(super) fn open(path: &Path, source: &str) -> Result<File> {
     File::open(path).map_err(|cause| unreadable(source, "a file that can be read", cause))
-}
-
-fn blocks(
-    path: &Path,
-    group: Option<&String>,
-    tally: impl FnOnce(&Table, Next<'_>, &str) -> Result<Tallied>,
-) -> Result<Blocks> {
-    let source = path.display().to_string();
-    let file = open(path, &source)?;
-    let stamp = Stamp::of(&file, &source)?;
-    let rows = ParquetRows::new(&file, &source)?;
-    let mut cutter = Cutter { path, rows: &rows, group, first: 0 };
-    let Some((_, head)) = cutter.next()? else {
-        return Err(Error::new(ErrorKind::File, &source, "at least one row", "none"));
-    };
-    let head = match head {
-        Rows::Texts(table) => table,
-        Rows::Columns(columns) => columns.into_table()?,
-    };
-    cutter.first = 0;
-    let tallied = tally(&head, &mut || cutter.next(), &source)?;
-    Ok(Blocks::new(path, Format::Parquet(rows), stamp, tallied))
-}
-
-/// The blocks of a file, and the encoding that is fitted to all of its rows.
-pub(super) fn fit(reader: &CsvReader, path: &Path) -> Result<Blocks> {
-    blocks(path, reader.group.as_ref(), |head, next, source| Tallied::fitted(reader.fit(head)?, source, next))
-}
-
-/// The blocks of a file with the columns of the one that an encoding was fitted to.
-pub(super) fn index(encoding: &Encoding, path: &Path) -> Result<Blocks> {
-    blocks(path, encoding.reader.group.as_ref(), |head, next, source| {
-        check_features(encoding, head)?;
-        Tallied::known(encoding.clone(), source, next)
-    })
 }

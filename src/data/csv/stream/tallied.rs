@@ -8,7 +8,7 @@ use super::super::arrow::Columns;
 #[cfg(feature = "parquet")]
 use super::super::{Column, Values};
 use super::super::{Content, Encoding, Table};
-use super::blocks::Block;
+use super::block::Block;
 use super::tally::Tally;
 use crate::{Error, ErrorKind, Result};
 
