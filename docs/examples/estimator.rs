@@ -5,16 +5,18 @@
 //! ```
 //! Each argument is a CSV file and the names of its target columns. One line for each table: the relative root mean
 //! squared error, averaged over the targets (aRRMSE: 1 is what predicting the training mean would reach), of one
-//! network and of the estimator, that of each target, and the time of one fit. An error is of all folds together,
-//! each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
+//! network, of the mean of ten networks alike, and of the estimator; the mean difference of the last two in a fold, with its
+//! standard error over the folds; the time of one fit of each of the two; and the estimator's error of each target. An error is
+//! of all folds together, each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
 //! target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
 //! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; in each, categories and the means
 //! that fill gaps are those of its training part. What was found in each table is printed first; `--help` lists the
 //! options for what was not found rightly.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
-use polytask::estimator::{Fitted, Regression};
+use polytask::estimator::{Fitted, MemberKind, Regression};
 use polytask::ndarray::{Array2, Axis, concatenate};
 use polytask::prelude::*;
 use polytask::validation::{CrossValidated, CrossValidation, Predictor, TrainingPart};
@@ -43,18 +45,23 @@ fn main() -> polytask::Result<()> {
     let seed = std::env::var("POLYTASK_FOLDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("folds of seed {seed}");
     println!(
-        "{:<12}{:>6}{:>12}{:>11}{:>8}  of each target",
-        "table", "rows", "one network", "estimator", "s/fit"
+        "{:<12}{:>6}{:>12}{:>10}{:>11}{:>20}{:>12}{:>11}  of each target",
+        "table", "rows", "one network", "ten alike", "estimator", "difference", "s/fit alike", "s/fit"
     );
     for table in tables {
         let (file, targets) = table.split_once('=').unwrap_or((table, ""));
         let (reader, table, report) = options.table(file, targets, "")?;
         eprintln!("{report}");
         let name = std::path::Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-        let begin = Instant::now();
-        let result = ten_folds(seed).run_csv(&reader, &table, |part| Both::fit(&settings, part))?;
+        let seconds = Mutex::new([0.0; 2]);
+        let result = ten_folds(seed).run_csv(&reader, &table, |part| {
+            let both = Both::fit(&settings, part)?;
+            let mut sums = seconds.lock().expect("no panic");
+            sums.iter_mut().zip(both.seconds).for_each(|(sum, of_fold)| *sum += of_fold / FOLDS as f64);
+            Ok(both)
+        })?;
         result.warnings().iter().for_each(|warning| eprintln!("{name}: {warning}"));
-        let seconds = begin.elapsed().as_secs_f64() / FOLDS as f64;
+        let seconds = *seconds.lock().expect("no panic");
         println!("{}", line(&name, table.n_rows(), &result, seconds));
     }
     Ok(())
@@ -70,21 +77,30 @@ pub fn ten_folds(seed: u64) -> CrossValidation {
     CrossValidation::new(FOLDS).seed(seed)
 }
 
-/// The estimator and the first of its networks, as twice as many tasks: first those of the estimator.
+/// The estimator, ten networks alike and the first of them, as three times as many tasks, in this order.
 #[derive(Debug)]
 pub struct Both {
     tasks: Vec<Task>,
     fitted: Fitted<Regression, f32>,
+    alike: Fitted<Regression, f32>,
+    /// How long it took to fit the ten, and the estimator.
+    pub seconds: [f64; 2],
 }
 
 impl Both {
-    /// Fits the estimator of one fold.
+    /// Fits the two of one fold.
     pub fn fit(settings: &MultiTaskRegressor, part: &TrainingPart<'_, f32>) -> polytask::Result<Self> {
+        let begin = Instant::now();
         let fitted = settings.fit_table(part.data)?;
+        let of_estimator = begin.elapsed().as_secs_f64();
+        let alike = settings.clone().kinds([MemberKind::Plain]).members(10).fit_table(part.data)?;
+        let seconds = [begin.elapsed().as_secs_f64() - of_estimator, of_estimator];
         let mut tasks: Vec<Task> = part.data.target_names().iter().map(Task::regression).collect();
-        let of_one = |target| Task::regression(format!("{target} by one network")).columns([target]);
-        tasks.extend(part.data.target_names().iter().map(of_one));
-        Ok(Self { tasks, fitted })
+        for by in ["ten networks", "one network"] {
+            let of_them = |target| Task::regression(format!("{target} by {by}")).columns([target]);
+            tasks.extend(part.data.target_names().iter().map(of_them));
+        }
+        Ok(Self { tasks, fitted, alike, seconds })
     }
 }
 
@@ -94,15 +110,15 @@ impl Predictor<f32> for Both {
     }
 
     fn predict_tasks(&self, data: &Dataset<f32>) -> polytask::Result<Vec<Array2<f32>>> {
-        let of_one: Vec<Array2<f32>> = self.fitted.members()[0]
+        let of_one: Vec<Array2<f32>> = self.alike.members()[0]
             .predict_table(data)?
             .iter()
             .map(|(_, values)| values.to_owned())
             .collect();
         let one: Vec<_> = of_one.iter().map(|values| values.view()).collect();
         let one = concatenate(Axis(1), &one).expect("as many rows each");
-        let all = self.fitted.predict_table(data)?;
-        let columns = all.columns().into_iter().chain(one.columns());
+        let (all, alike) = (self.fitted.predict_table(data)?, self.alike.predict_table(data)?);
+        let columns = all.columns().into_iter().chain(alike.columns()).chain(one.columns());
         Ok(columns.map(|column| column.to_owned().insert_axis(Axis(1))).collect())
     }
 
@@ -111,11 +127,11 @@ impl Predictor<f32> for Both {
     }
 }
 
-/// The line of one table.
-pub fn line(name: &str, n_rows: usize, result: &CrossValidated, seconds: f64) -> String {
+/// The line of one table; the seconds are those of ten networks alike and of the estimator.
+pub fn line(name: &str, n_rows: usize, result: &CrossValidated, seconds: [f64; 2]) -> String {
     let errors: Vec<Option<f64>> =
         result.tasks().iter().map(|task| task.score("rrmse").and_then(|score| score.mean_pooled())).collect();
-    let (of_all, of_one) = errors.split_at(errors.len() / 2);
+    let n_targets = errors.len() / 3;
     let average = |errors: &[Option<f64>]| {
         let defined: Vec<f64> = errors.iter().flatten().copied().collect();
         (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
@@ -123,7 +139,30 @@ pub fn line(name: &str, n_rows: usize, result: &CrossValidated, seconds: f64) ->
     let number = |error: Option<f64>, decimals: usize| {
         error.map_or_else(|| "undefined".to_owned(), |error| format!("{error:.decimals$}"))
     };
-    let [one, all] = [of_one, of_all].map(|errors| number(average(errors), 4));
-    let each: Vec<String> = of_all.iter().map(|&error| number(error, 3)).collect();
-    format!("{name:<12}{n_rows:>6}{one:>12}{all:>11}{seconds:>8.1}  {}", each.join(" "))
+    let [all, alike, one] = [0, 1, 2].map(|i| number(average(&errors[i * n_targets..][..n_targets]), 4));
+    let each: Vec<String> = errors[..n_targets].iter().map(|&error| number(error, 3)).collect();
+    let difference = difference(result, n_targets);
+    let [of_alike, of_all] = seconds;
+    format!(
+        "{name:<12}{n_rows:>6}{one:>12}{alike:>10}{all:>11}{difference:>20}{of_alike:>12.2}{of_all:>11.2}  {}",
+        each.join(" ")
+    )
+}
+
+/// By how much the estimator's error is above that of ten networks alike: the mean over the folds, and its standard error.
+fn difference(result: &CrossValidated, n_targets: usize) -> String {
+    let of_fold = |task: usize, fold: usize| result.tasks()[task].score("rrmse")?.folds[fold];
+    let in_fold = |fold: usize| {
+        let of_target = |k: usize| Some(of_fold(k, fold)? - of_fold(n_targets + k, fold)?);
+        let defined: Vec<f64> = (0..n_targets).filter_map(of_target).collect();
+        (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
+    };
+    let differences: Vec<f64> = (0..result.folds().len()).filter_map(in_fold).collect();
+    let n = differences.len() as f64;
+    if n < 2.0 {
+        return "undefined".into();
+    }
+    let mean = differences.iter().sum::<f64>() / n;
+    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
+    format!("{mean:+.4} ± {:.4}", (squares / (n - 1.0) / n).sqrt())
 }

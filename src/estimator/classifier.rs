@@ -1,15 +1,17 @@
 //! Classes: one task of cross-entropy for each target column.
 
-use ndarray::{Array1, Array2, ArrayRef2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayRef2, ArrayView1, ArrayView2};
 
-use super::ensemble::{check_labels, mean_predictions};
 use super::kind::sealed::Sealed;
+use super::labels::check_labels;
 use super::settings::Settings;
+use super::stack::{Weighed, least_log_loss};
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
 
-/// Predicts several classes at once, from the mean of the probabilities that several networks with a shared trunk give.
+/// Predicts several classes at once, from the weighted mean of the probabilities that several networks with a shared trunk
+/// give.
 ///
 /// A label is the index of a class: 0, 1, 2 …; a target has as many classes as its largest label says, at least two.
 ///
@@ -120,6 +122,16 @@ impl EstimatorKind for Classification {}
 
 impl Sealed for Classification {
     const NAME: &'static str = "classifier";
+    const STACKED_BY: &'static str = "log loss";
+    const MIXES_THE_MEAN: bool = false;
+
+    fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, label: f64) -> f64 {
+        predicted[label as usize].to_f64()
+    }
+
+    fn weigh(judged: ArrayView2<'_, f64>, labels: &[f64], weights: &[f64], _: f64) -> Option<Weighed> {
+        least_log_loss(judged, labels, weights)
+    }
 
     fn tasks<F: Scalar>(_: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
         let columns = data.targets();
@@ -167,7 +179,7 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// [`ErrorKind::Shape`] if `x` has not as many features as there were, [`ErrorKind::Value`] if one is not
     /// finite.
     pub fn predict_proba(&self, x: &ArrayRef2<F>) -> Result<Vec<Array2<F>>> {
-        mean_predictions(&self.members, x.view())
+        self.mixed(x.view())
     }
 
     /// The index of the likeliest class, `rows × targets`; of equally likely ones the first.

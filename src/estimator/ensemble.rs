@@ -1,4 +1,4 @@
-//! Fitting several networks, each with rows of its own to stop early on.
+//! Fitting several networks, each with rows of its own to stop early on, and mixing what they predict.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, ArrayView2};
 
-use super::Stopped;
 use super::callbacks::{AfterEnd, Hidden};
+use super::held_out::HeldOut;
+use super::kind::sealed::Sealed;
+use super::labels::has_label;
+use super::member_kind::MemberKind;
 use super::settings::Settings;
+use super::{Fitted, Stopped};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
@@ -22,16 +26,40 @@ const EARLY_STOPPING: &str = "early_stopping";
 const STEPS: u64 = 20_000;
 const EPOCHS: (u64, u64) = (10, 300);
 
+/// Some networks of an estimator, in the order of their numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Networks<F: Scalar> {
+    pub(super) members: Vec<Model<F>>,
+    pub(super) kinds: Vec<MemberKind>,
+    /// What each held out; empty if the estimator has one kind of network.
+    pub(super) held_out: Vec<HeldOut>,
+}
+
+/// What a network is, and the rows that it learns from and is judged on.
+struct Assignment {
+    kind: MemberKind,
+    part: Fold,
+}
+
+struct FittedNetwork<'a, F: Scalar> {
+    model: Model<F>,
+    /// What ended its training, if it was not early stopping.
+    ended_by: Option<String>,
+    /// The rows that it has not learnt from.
+    held_out: Option<&'a [usize]>,
+}
+
 impl Settings {
-    /// The networks of these members, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
+    /// The networks of these numbers, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
     /// A network is the same whichever others are fitted with it.
-    pub(super) fn fit_members<F: Scalar>(
+    pub(super) fn fit_networks<K: Sealed, F: Scalar>(
         &self,
         data: &Dataset<F>,
         tasks: &[Task],
         range: Range<usize>,
-    ) -> Result<(Vec<Model<F>>, Option<Stopped>)> {
-        let parts = self.parts(data)?;
+    ) -> Result<(Networks<F>, Option<Stopped>)> {
+        let assignments = self.assignments(data)?;
+        let is_stacked = assignments.iter().any(|assignment| assignment.kind != assignments[0].kind);
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
@@ -42,33 +70,45 @@ impl Settings {
             if after.is_so() {
                 return Ok(None);
             }
-            let fitted = self.fit_member(m, data, &parts[m], tasks, after);
-            if !matches!(fitted, Ok((_, None))) {
+            let fitted = self.fit_member(m, data, &assignments[m], tasks, after).and_then(|fitted| {
+                let rows = fitted.held_out.filter(|_| is_stacked).unwrap_or_default();
+                let held_out = HeldOut::of::<K, F>(&fitted.model, data, rows)?;
+                Ok((fitted.model, fitted.ended_by, held_out))
+            });
+            if !matches!(fitted, Ok((_, None, _))) {
                 first.fetch_min(m, Ordering::Relaxed);
             }
             Ok(Some(fitted))
         })?;
         drop(around_all);
-        let (mut members, mut stopped) = (Vec::with_capacity(fitted.len()), None);
+        let kinds = assignments[range.clone()].iter().map(|assignment| assignment.kind);
+        let (mut members, mut held_out, mut stopped) = (Vec::with_capacity(fitted.len()), Vec::new(), None);
         // What comes after the first that was ended, or failed, depends on the number of threads.
         for fitted in fitted.into_iter().flatten() {
-            let (model, ended_by) = fitted?;
-            let Some(by) = ended_by else {
-                members.push(model);
-                continue;
-            };
-            stopped = Some(Stopped { by, n_complete: members.len(), wanted: range.len() });
-            if members.is_empty() {
-                members.push(model);
+            let (model, ended_by, of_member) = fitted?;
+            let is_ended = ended_by.is_some();
+            if let Some(by) = ended_by {
+                stopped = Some(Stopped { by, n_complete: members.len(), wanted: range.len() });
             }
-            break;
+            if is_ended && !members.is_empty() {
+                break;
+            }
+            members.push(model);
+            held_out.push(of_member);
+            if is_ended {
+                break;
+            }
         }
-        Ok((members, stopped))
+        let kinds = kinds.take(members.len()).collect();
+        if !is_stacked {
+            held_out.clear();
+        }
+        Ok((Networks { members, kinds, held_out }, stopped))
     }
 
-    /// The rows that each member learns from and is judged on: of folds cut at random those in which the most targets
-    /// have labels to judge by.
-    fn parts<F: Scalar>(&self, data: &Dataset<F>) -> Result<Vec<Fold>> {
+    /// What each network is. Cuts of the rows into folds are dealt to the kinds in turn; kinds whose first cut has not enough
+    /// networks are left out.
+    fn assignments<F: Scalar>(&self, data: &Dataset<F>) -> Result<Vec<Assignment>> {
         let units = match data.groups() {
             None => data.n_rows(),
             Some(groups) => groups.iter().collect::<std::collections::HashSet<_>>().len(),
@@ -78,36 +118,41 @@ impl Settings {
             return Err(Error::new(ErrorKind::Shape, "table of an estimator", expected, units));
         }
         let folds = self.folds.min(units);
-        let mut parts = Vec::with_capacity(self.members + folds);
-        for round in 0.. {
-            if parts.len() >= self.members {
+        let mut kinds = self.kinds_for(data.n_features());
+        let mut cuts = vec![cut(data, folds, self.seed)?];
+        kinds.truncate((self.members / cuts[0].len()).max(1));
+        let mut assignments = Vec::with_capacity(self.members + folds);
+        for turn in 0.. {
+            if assignments.len() >= self.members {
                 break;
             }
-            let cut = data.fold_rows(folds, self.seed.wrapping_add(round))?;
-            let labelled =
-                |fold: &Fold| (0..data.n_targets()).filter(|&k| has_label(data, k, &fold.test)).count();
-            let most = cut.iter().map(labelled).max();
-            parts.extend(cut.into_iter().filter(|fold| Some(labelled(fold)) == most));
+            let (number, kind) = (turn / kinds.len(), kinds[turn % kinds.len()]);
+            if number == cuts.len() {
+                cuts.push(cut(data, folds, self.seed.wrapping_add(number as u64))?);
+            }
+            assignments.extend(cuts[number].iter().map(|part| Assignment { kind, part: part.clone() }));
         }
-        parts.truncate(self.members);
-        Ok(parts)
+        assignments.truncate(self.members);
+        Ok(assignments)
     }
 
-    fn fit_member<F: Scalar>(
+    fn fit_member<'a, F: Scalar>(
         &self,
         member: usize,
         data: &Dataset<F>,
-        part: &Fold,
+        Assignment { kind, part }: &'a Assignment,
         tasks: &[Task],
         after: AfterEnd,
-    ) -> Result<(Model<F>, Option<String>)> {
+    ) -> Result<FittedNetwork<'a, F>> {
         let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
         // All labels of a rare target may be in the part that is held out: better seen twice than never.
-        if (0..data.n_targets()).any(|k| !has_label(data, k, &part.train)) {
+        let is_held_out = (0..data.n_targets()).all(|k| has_label(data, k, &part.train));
+        if !is_held_out {
             learnt = data.select(&(0..data.n_rows()).collect::<Vec<_>>());
         }
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64);
-        let mut builder = Model::builder(data.n_features()).sharing(self.sharing()).standardize().seed(seed);
+        let mut builder =
+            Model::builder(data.n_features()).sharing(self.sharing_of(*kind)).standardize().seed(seed);
         for task in tasks {
             builder = builder.task(task.clone());
         }
@@ -116,7 +161,7 @@ impl Settings {
         let per_epoch = learnt.n_rows().div_ceil(self.batch_size) as u64;
         let epochs = self.epochs.unwrap_or((STEPS / per_epoch).clamp(EPOCHS.0, EPOCHS.1));
         let patience = self.patience.unwrap_or((epochs / 3).max(1));
-        let mut trainer = Trainer::new(self.rule())
+        let mut trainer = Trainer::new(self.rule_of(*kind))
             .schedule(Schedule::cosine(epochs.saturating_mul(per_epoch), 0.0))
             .batch_size(self.batch_size)
             .epochs(epochs)
@@ -129,17 +174,55 @@ impl Settings {
         }
         let history = trainer.fit_validated(&mut model, &learnt, &held_out)?;
         let ended_by = history.stopped_by().filter(|by| *by != EARLY_STOPPING).map(str::to_owned);
-        Ok((model, ended_by))
+        Ok(FittedNetwork { model, ended_by, held_out: is_held_out.then_some(&part.test[..]) })
     }
 }
 
-/// The mean of what the members predict, a matrix for each task: `rows × prediction width`.
-pub(super) fn mean_predictions<F: Scalar>(
-    members: &[Model<F>],
+/// The parts of the rows in a cut into folds: those in which the most targets have labels to judge by.
+fn cut<F: Scalar>(data: &Dataset<F>, folds: usize, seed: u64) -> Result<Vec<Fold>> {
+    let cut = data.fold_rows(folds, seed)?;
+    let labelled = |fold: &Fold| (0..data.n_targets()).filter(|&k| has_label(data, k, &fold.test)).count();
+    let most = cut.iter().map(labelled).max();
+    Ok(cut.into_iter().filter(|fold| Some(labelled(fold)) == most).collect())
+}
+
+impl<Kind, F: Scalar> Fitted<Kind, F> {
+    /// The mean of what the networks predict, weighted by kind and target if the kinds have weights: a matrix for each task,
+    /// `rows × prediction width`.
+    pub(super) fn mixed(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {
+        let Some(stack) = &self.stack else { return mean_predictions(self.members.iter(), x) };
+        let mut mixed: Vec<Array2<F>> = Vec::new();
+        for (k, target) in stack.targets.iter().enumerate() {
+            let shape = (x.nrows(), self.members[0].prediction_width(k));
+            mixed.push(Array2::from_elem(shape, F::from_f64(target.part_of_mean())));
+        }
+        for (j, kind) in stack.kinds.iter().enumerate() {
+            // What is not finite has no weight, and 0 times it is no number.
+            // (The first kind is asked all the same, so that what is wrong with x is an error.)
+            if j > 0 && stack.targets.iter().all(|target| target.weights[j] == 0.0) {
+                continue;
+            }
+            let of_kind = self.members.iter().zip(&self.kinds).filter(|&(_, other)| other == kind);
+            let means = mean_predictions(of_kind.map(|(member, _)| member), x)?;
+            for ((mixed, mean), target) in mixed.iter_mut().zip(&means).zip(&stack.targets) {
+                if target.weights[j] > 0.0 {
+                    let weight = F::from_f64(target.weights[j]);
+                    mixed.zip_mut_with(mean, |mixed, &y| *mixed += weight * y);
+                }
+            }
+        }
+        Ok(mixed)
+    }
+}
+
+/// The mean of what some members, at least one, predict.
+fn mean_predictions<'a, F: Scalar>(
+    members: impl Iterator<Item = &'a Model<F>>,
     x: ArrayView2<'_, F>,
 ) -> Result<Vec<Array2<F>>> {
-    let mut sums: Vec<Array2<F>> = Vec::new();
+    let (mut sums, mut n): (Vec<Array2<F>>, f64) = (Vec::new(), 0.0);
     for member in members {
+        n += 1.0;
         let predictions = member.predict(x)?;
         if sums.is_empty() {
             sums = predictions.iter().map(|(_, of_task)| of_task.to_owned()).collect();
@@ -149,50 +232,7 @@ pub(super) fn mean_predictions<F: Scalar>(
             sum.zip_mut_with(&of_task, |sum, &y| *sum += y);
         }
     }
-    let n = F::from_f64(members.len() as f64);
+    let n = F::from_f64(n);
     sums.iter_mut().for_each(|sum| sum.mapv_inplace(|y| y / n));
     Ok(sums)
-}
-
-/// Checks that labels to judge predictions by have their shape.
-pub(super) fn check_labels<F>(y: ArrayView2<'_, F>, n_rows: usize, n_tasks: usize) -> Result<()> {
-    match y.dim() == (n_rows, n_tasks) {
-        true => Ok(()),
-        false => {
-            let (expected, found) =
-                (format!("{n_rows} × {n_tasks}"), format!("{} × {}", y.nrows(), y.ncols()));
-            Err(Error::new(ErrorKind::Shape, "labels of an estimator", expected, found))
-        }
-    }
-}
-
-/// Whether a target has a label with a weight above 0 among some rows.
-fn has_label<F: Scalar>(data: &Dataset<F>, target: usize, rows: &[usize]) -> bool {
-    rows.iter().any(|&row| counts(data, row, target))
-}
-
-/// Whether there is a label, with a weight above 0.
-pub(super) fn counts<F: Scalar>(data: &Dataset<F>, row: usize, target: usize) -> bool {
-    !data.targets()[[row, target]].is_nan() && data.label_weight(row, target) > F::ZERO
-}
-
-/// Checks that there is something to learn: at least one target, each with at least one label that counts.
-pub(super) fn check_targets<F: Scalar>(data: &Dataset<F>) -> Result<()> {
-    if data.n_targets() == 0 {
-        return Err(Error::new(ErrorKind::Shape, "targets of an estimator", "at least 1 column", 0));
-    }
-    let rows: Vec<usize> = (0..data.n_rows()).collect();
-    for (k, name) in data.target_names().iter().enumerate() {
-        if !has_label(data, k, &rows) {
-            let found = format!("none in {} rows", data.n_rows());
-            let place = format!("target {name:?}");
-            return Err(Error::new(
-                ErrorKind::Value,
-                place,
-                "at least one label with a weight above 0",
-                found,
-            ));
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,9 @@
 //! What the two kinds of estimator have in common.
 
+use ndarray::{ArrayView1, ArrayView2};
+
 use super::settings::Settings;
+use super::stack::Weighed;
 use crate::data::Dataset;
 use crate::{Result, Scalar, Task};
 
@@ -31,6 +34,19 @@ pub(super) mod sealed {
     /// What an estimator's fit and its files ask of its kind.
     pub trait Sealed: Clone + PartialEq + Sized {
         const NAME: &'static str;
+
+        /// What the errors of held-out predictions are called.
+        const STACKED_BY: &'static str;
+
+        /// Whether the mean of the labels is one of the predictions that are weighed.
+        const MIXES_THE_MEAN: bool;
+
+        /// What of a prediction for one row, `prediction width` numbers, is judged against its label.
+        fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, label: f64) -> f64;
+
+        /// The weights of kinds of networks from what of their predictions is judged, `rows × kinds`; `None` if nothing has
+        /// a finite error.
+        fn weigh(judged: ArrayView2<'_, f64>, labels: &[f64], weights: &[f64], mean: f64) -> Option<Weighed>;
 
         /// A task for each target of a table.
         fn tasks<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Result<Vec<Task>>;

@@ -6,14 +6,18 @@
 //! fit_members(data, 4..7) ──▶ FittedMembers ──┼── Fitted::merge ──▶ Fitted, as fit_table gives it, to the bit
 //! fit_members(data, 7..10) ─▶ FittedMembers ──┘
 //! ```
-//! A network's folds, initial parameters and order of rows depend on the seed and on its number alone.
+//! A network's kind, folds, initial parameters and order of rows depend on the settings and on its number alone. Networks of
+//! several kinds bring along what they predict for the rows that they held out, so that a merge finds the weights of the kinds.
 
 use std::ops::Range;
 
-use super::ensemble::check_targets;
+use super::ensemble::Networks;
+use super::held_out::{self, HeldOut, LabelTable};
+use super::labels::check_targets;
+use super::member_kind::MemberKind;
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::{Dataset, Fingerprint};
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Task};
 
 /// Some of the networks of an estimator, made by [`Estimator::fit_members`].
 ///
@@ -36,6 +40,9 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 #[derive(Clone, Debug)]
 pub struct FittedMembers<Kind, F: Scalar> {
     pub(super) members: Vec<Model<F>>,
+    pub(super) kinds: Vec<MemberKind>,
+    /// What each held out, and the labels; if the estimator has several kinds of networks.
+    pub(super) held_out: Option<(Vec<HeldOut>, LabelTable)>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
 }
@@ -50,6 +57,9 @@ pub(super) struct Provenance {
     /// How many the estimator has.
     pub(super) of: usize,
     settings: String,
+    /// The hidden layers, which networks of different kinds cannot show; empty in files of earlier versions.
+    #[cfg_attr(feature = "persist", serde(default))]
+    hidden: String,
     /// The fingerprint of the table.
     table: String,
 }
@@ -127,7 +137,7 @@ impl<K: EstimatorKind> Checked<K> {
         }
         check_targets(data)?;
         let tasks = K::tasks(&self.settings, data)?;
-        let (members, stopped) = self.settings.fit_members(data, &tasks, numbers.clone())?;
+        let (networks, stopped) = self.settings.fit_networks::<K, F>(data, &tasks, numbers.clone())?;
         if let Some(stopped) = stopped.filter(|stopped| stopped.n_complete == 0) {
             let found = format!("none: `{}` ended the fit", stopped.by);
             let place = format!("networks {numbers:?}");
@@ -137,17 +147,24 @@ impl<K: EstimatorKind> Checked<K> {
             first: numbers.start,
             of,
             settings: self.settings.in_words(),
+            hidden: self.settings.hidden_in_words(),
             table: data.fingerprint().to_text(),
         };
-        Ok(FittedMembers { members, kind: K::learnt_from(&self.settings, data), provenance })
+        let Networks { members, kinds, held_out } = networks;
+        let held_out = (!held_out.is_empty()).then(|| (held_out, LabelTable::of(data)));
+        Ok(FittedMembers { members, kinds, held_out, kind: K::learnt_from(&self.settings, data), provenance })
     }
 
     /// All networks at once.
     pub(super) fn fit_all<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<K, F>> {
         check_targets(data)?;
         let tasks = K::tasks(&self.settings, data)?;
-        let (members, stopped) = self.settings.fit_members(data, &tasks, 0..self.settings.members)?;
-        Ok(Fitted { members, kind: K::learnt_from(&self.settings, data), stopped })
+        let range = 0..self.settings.members;
+        let (Networks { members, kinds, held_out }, stopped) =
+            self.settings.fit_networks::<K, F>(data, &tasks, range)?;
+        let names = tasks.iter().map(Task::name);
+        let stack = held_out::stack::<K>(&kinds, &held_out, &LabelTable::of(data), names);
+        Ok(Fitted { members, kinds, stack, kind: K::learnt_from(&self.settings, data), stopped })
     }
 }
 
@@ -160,6 +177,11 @@ impl<K, F: Scalar> FittedMembers<K, F> {
     /// The networks.
     pub fn members(&self) -> &[Model<F>] {
         &self.members
+    }
+
+    /// The kind of each.
+    pub fn member_kinds(&self) -> &[MemberKind] {
+        &self.kinds
     }
 }
 
@@ -187,9 +209,12 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
         let wrong = |place: String, expected: &str, found: &str| {
             Err(Error::new(ErrorKind::Setting, place, expected, found))
         };
-        let Some(FittedMembers { kind, provenance, members }) = parts.first().cloned() else {
+        let Some(first) = parts.first().cloned() else {
             return wrong("networks to merge".into(), "at least one part", "none");
         };
+        let FittedMembers { kind, provenance, .. } = &first;
+        // The first network of each kind.
+        let mut of_kinds: Vec<(MemberKind, &Model<F>)> = Vec::new();
         let mut end = 0;
         for part in &parts {
             let (range, of_part) = (part.range(), &part.provenance);
@@ -201,11 +226,19 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             if of_part.settings != provenance.settings {
                 return wrong(place(), &provenance.settings, &of_part.settings);
             }
-            if of_part.table != provenance.table || part.kind != kind {
+            if of_part.table != provenance.table || part.kind != *kind {
                 let expected = "networks that were fitted to the same table as the others";
-                return wrong(place(), expected, &of_part.other_table(&provenance));
+                return wrong(place(), expected, &of_part.other_table(provenance));
             }
-            if !part.members[0].is_built_like(&members[0]) {
+            let mut is_like_others = of_part.hidden == provenance.hidden;
+            for (&kind, model) in part.kinds.iter().zip(&part.members) {
+                match of_kinds.iter().find(|(other, _)| *other == kind) {
+                    Some((_, other)) => is_like_others &= model.is_built_like(other),
+                    None => of_kinds.push((kind, model)),
+                }
+                is_like_others &= model.reads_like(&first.members[0]);
+            }
+            if !is_like_others || part.held_out.is_some() != first.held_out.is_some() {
                 return wrong(place(), "the architecture of the others", "another one");
             }
             if range.start < end {
@@ -216,7 +249,14 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             end = range.end;
         }
         check_complete(end..provenance.of)?;
-        Ok(Self { members: parts.into_iter().flat_map(|part| part.members).collect(), kind, stopped: None })
+        let FittedMembers { kind, held_out, .. } = first;
+        let kinds: Vec<MemberKind> = parts.iter().flat_map(|part| part.kinds.iter().copied()).collect();
+        let of_parts = parts.iter_mut().filter_map(|part| part.held_out.take());
+        let held_out_by: Vec<HeldOut> = of_parts.flat_map(|(of_members, _)| of_members).collect();
+        let members: Vec<Model<F>> = parts.into_iter().flat_map(|part| part.members).collect();
+        let names = members[0].tasks().iter().map(Task::name);
+        let stack = held_out.and_then(|(_, table)| held_out::stack::<K>(&kinds, &held_out_by, &table, names));
+        Ok(Self { members, kinds, stack, kind, stopped: None })
     }
 }
 

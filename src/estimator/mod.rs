@@ -16,12 +16,15 @@
 //! in; [`check`](Estimator::check) makes [`Checked`] of them, which are in their ranges; its `fit` makes [`Fitted`],
 //! which predicts. [`MultiTaskRegressor`] and [`MultiTaskClassifier`] are estimators of quantities and of classes.
 //!
-//! What is fitted is an ensemble, the mean of several networks, each of which stops early on rows of its own:
+//! What is fitted is an ensemble of several networks, each of which stops early on rows of its own. They are of several
+//! [kinds](Estimator::kinds), and what each predicts for the rows that it has not learnt from says how much weight its kind
+//! gets, for each target anew:
 //!
 //! ```text
 //! rows ── folds ──▶ member m learns from all folds but one, and is judged on that one after every epoch;
 //!                   it keeps the θ that was best there
-//! prediction = mean over the members
+//! held-out predictions of all members ──▶ weights w of the kinds (stack.rs): least squares, or log loss
+//! prediction = Σ over kinds of w · mean over the members of the kind
 //! ```
 //! L. Breiman, "Stacked regressions", 1996, and A. Krogh and J. Vedelsby, "Neural network ensembles, cross validation, and
 //! active learning", NeurIPS 1995: members that have not seen the same rows err in different places.
@@ -50,7 +53,10 @@ mod classifier;
 #[cfg(feature = "csv")]
 mod columns;
 mod ensemble;
+mod held_out;
 mod kind;
+mod labels;
+mod member_kind;
 mod members;
 #[cfg(feature = "onnx")]
 mod onnx;
@@ -58,6 +64,8 @@ mod onnx;
 mod persist;
 mod regressor;
 mod settings;
+mod stack;
+mod stacked;
 
 use std::marker::PhantomData;
 
@@ -66,9 +74,11 @@ use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 pub use callbacks::Stopped;
 pub use classifier::{Classification, MultiTaskClassifier};
 pub use kind::EstimatorKind;
+pub use member_kind::MemberKind;
 pub use members::FittedMembers;
 pub use regressor::{MultiTaskRegressor, Regression};
 use settings::Settings;
+pub use stacked::{Stack, StackedTarget};
 
 use crate::data::Dataset;
 use crate::train::callback::Callback;
@@ -132,6 +142,8 @@ pub struct Checked<Kind> {
 #[derive(Clone, Debug)]
 pub struct Fitted<Kind, F: Scalar> {
     members: Vec<Model<F>>,
+    kinds: Vec<MemberKind>,
+    stack: Option<Stack>,
     kind: Kind,
     stopped: Option<Stopped>,
 }
@@ -181,15 +193,48 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The number of networks, at least 1 (default: 10): time and memory grow with it.
+    /// The number of networks of all kinds, at least 1 (default: 15): time and memory grow with it. As many as there are
+    /// [`folds`](Self::folds) are of one [kind](Self::kinds), the next as many of the next kind, and so on, in turn. So with the
+    /// defaults fewer than 10 are all plain, from 10 on there are binned ones, and from 15 on linear ones.
     #[must_use]
     pub fn members(mut self, members: usize) -> Self {
         self.settings.members = members;
         self
     }
 
+    /// Which kinds of networks there are, in turn: see [`MemberKind`] and [`members`](Self::members). Each target is predicted by
+    /// a weighted mean of the kinds, by the weights that are best for the rows that networks have not learnt from
+    /// ([`Fitted::stack`]). With one kind it is the plain mean of the networks.
+    ///
+    /// Default: plain, binned and linear ones. There are no binned ones for more than 48 features, and none but plain ones if
+    /// [`hidden`](Self::hidden) has no layer or [`sharing`](Self::sharing) is set. Hidden layers and weight decay that are set
+    /// hold for all kinds, but that linear networks have no hidden layer, and decayed ones five times the decay.
+    ///
+    /// ```
+    /// # use polytask::ndarray::Array2;
+    /// use polytask::estimator::MemberKind;
+    /// use polytask::prelude::*;
+    ///
+    /// # let x = Array2::from_shape_fn((40, 2), |(i, j)| ((i * (j + 3)) % 17) as f64 / 17.0);
+    /// # let y = Array2::from_shape_fn((40, 2), |(i, k)| x[[i, k]] - x[[i, 0]] * x[[i, 1]]);
+    /// let settings = MultiTaskRegressor::new().hidden([8]).epochs(2).folds(2).members(4);
+    /// assert_eq!(settings.fit(&x, &y)?.member_kinds()[2..], [MemberKind::Binned; 2]);
+    /// let mean = settings.clone().kinds([MemberKind::Plain]).fit(&x, &y)?; // of four networks alike
+    /// assert!(mean.member_kinds() == [MemberKind::Plain; 4] && mean.stack().is_none());
+    /// assert!(settings.kinds([]).check().is_err());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
+    /// [`check`](Self::check) refuses a list that is empty or names a kind twice, and linear or binned networks beside a
+    /// sharing form of one's own.
+    #[must_use]
+    pub fn kinds(mut self, kinds: impl IntoIterator<Item = MemberKind>) -> Self {
+        self.settings.kinds = Some(kinds.into_iter().collect());
+        self
+    }
+
     /// The number of folds, at least 2 (default: 5): each network stops early on one fold of the rows and learns from
-    /// the others. With more members than folds, the rows are split into folds again for each further round of members.
+    /// the others. Where a kind has more members than folds, the rows are split into folds again for each further round of them.
     /// A table with fewer rows, or groups, has one fold for each of them.
     ///
     /// ```
@@ -378,9 +423,40 @@ impl<Kind> Estimator<Kind> {
 }
 
 impl<Kind, F: Scalar> Fitted<Kind, F> {
-    /// The networks, whose mean is what is predicted.
+    /// The networks, whose mean is what is predicted: weighted by [`stack`](Self::stack), if they are of several kinds.
     pub fn members(&self) -> &[Model<F>] {
         &self.members
+    }
+
+    /// The kind of each network.
+    pub fn member_kinds(&self) -> &[MemberKind] {
+        &self.kinds
+    }
+
+    /// The weights of the kinds of networks for each target, and their errors on rows that they have not learnt from; `None`
+    /// if there is one kind, so that all networks count alike.
+    ///
+    /// For quantities the weights are at least 0 with a sum of at most 1, and have the least squared error on the held-out
+    /// rows; what they leave is the weight of the labels' mean. For classes their sum is 1, and the log loss is the least.
+    /// Labels count by their weights. A target with fewer than 10 such labels is predicted by the first kind alone, and
+    /// [`warnings`](Self::warnings) names it. The error of the stack is that of the rows to which the weights were fitted, and
+    /// the networks stopped early on the same rows: it is slightly better than that of new rows.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    ///
+    /// let data = datasets::robot_arm::<f32>(100, 0.05, 42);
+    /// let model = MultiTaskRegressor::new().hidden([16]).epochs(40).fit_table(&data)?;
+    /// let stack = model.stack().expect("plain, binned and linear networks");
+    /// println!("{stack}");
+    /// let elbow = &stack.targets[1];
+    /// assert!(elbow.weights.iter().all(|&w| w >= 0.0) && elbow.weights.iter().sum::<f64>() < 1.0 + 1e-9);
+    /// assert!(elbow.error < elbow.of_constant); // better than predicting the mean
+    /// assert!(stack.to_string().lines().nth(2).expect("a line for each").starts_with("elbow"));
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    pub fn stack(&self) -> Option<&Stack> {
+        self.stack.as_ref()
     }
 
     /// What ended the fit before all networks were trained, if something did.
@@ -398,6 +474,21 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
         self.stopped.as_ref().map(warning).into_iter()
     }
 
+    fn of_stack(&self) -> impl Iterator<Item = Warning> {
+        let names = |stack: &Stack| -> Vec<String> {
+            let alone = stack.targets.iter().filter(|target| !target.is_stacked);
+            alone.map(|target| target.target.clone()).collect()
+        };
+        let warning =
+            |stack: &Stack| Warning::NotStacked { targets: names(stack), kind: stack.kinds[0].name().into() };
+        self.stack
+            .iter()
+            .filter(|stack| !names(stack).is_empty())
+            .map(warning)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
     /// The names of the targets.
     pub fn target_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.members[0].tasks().iter().map(|task| task.name())
@@ -406,7 +497,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each
     /// once.
     pub fn warnings(&self) -> Vec<Warning> {
-        each_once(self.of_stop().chain(self.members.iter().flat_map(Model::warnings)))
+        each_once(self.of_stop().chain(self.of_stack()).chain(self.members.iter().flat_map(Model::warnings)))
     }
 
     /// [`warnings`](Self::warnings), and what there is to say of predictions for `data`, each once.
@@ -430,7 +521,8 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// As [`Model::warnings_on`].
     pub fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         let of_members = self.members.iter().map(|member| member.warnings_on(data));
-        Ok(each_once(self.of_stop().chain(of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten())))
+        let of_members = of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten();
+        Ok(each_once(self.of_stop().chain(self.of_stack()).chain(of_members)))
     }
 
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.

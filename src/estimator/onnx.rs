@@ -1,12 +1,26 @@
-//! An estimator as an ONNX file: all its networks, their mean, and the range that predictions are kept in.
+//! An estimator as an ONNX file: its networks, their weighted mean, and the range that predictions are kept in.
 
 use std::path::Path;
 
+use super::member_kind::MemberKind;
 use super::{EstimatorKind, Fitted};
 use crate::onnx::Graph;
 use crate::{Result, Scalar, file};
 
 impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
+    /// The weight of each network in the prediction of task `k`.
+    fn shares(&self, k: usize) -> Vec<f64> {
+        let Some(stack) = &self.stack else {
+            return vec![1.0 / self.members.len() as f64; self.members.len()];
+        };
+        let of_network = |kind: &MemberKind| {
+            let n_alike = self.kinds.iter().filter(|other| *other == kind).count();
+            let place = stack.kinds.iter().position(|other| other == kind);
+            place.map_or(0.0, |place| stack.targets[k].weights[place] / n_alike as f64)
+        };
+        self.kinds.iter().map(of_network).collect()
+    }
+
     /// The estimator as the bytes of an ONNX file: see [`save_onnx`](Self::save_onnx).
     ///
     /// # Errors
@@ -15,12 +29,25 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
         let mut graph = Graph::new(size_of::<F>() == size_of::<f64>());
         let first = &self.members[0];
         let features = first.begin_export(&mut graph);
-        let members = self.members.iter().map(|member| member.export(&mut graph, &features));
-        let members = members.collect::<Result<Vec<_>>>()?;
+        let shares: Vec<Vec<f64>> = (0..first.tasks().len()).map(|k| self.shares(k)).collect();
+        let mut members = Vec::with_capacity(self.members.len());
+        for (m, member) in self.members.iter().enumerate() {
+            let is_used = shares.iter().any(|of_task| of_task[m] > 0.0);
+            members.push(if is_used { member.export(&mut graph, &features)? } else { Vec::new() });
+        }
         for (k, task) in first.tasks().iter().enumerate() {
-            let share = 1.0 / members.len() as f64;
-            let terms: Vec<_> = members.iter().map(|predictions| (predictions[k].clone(), share)).collect();
+            let terms = members.iter().zip(&shares[k]).filter(|&(_, &share)| share > 0.0);
+            let mut terms: Vec<_> =
+                terms.map(|(predictions, &share)| (predictions[k].clone(), share)).collect();
+            if terms.is_empty() {
+                // 0 for each row, to which the labels' mean is added.
+                terms.push((graph.columns(&features, 0..1), 0.0));
+            }
             let mut mean = graph.weighted_sum(&terms);
+            if let Some(stack) = &self.stack {
+                let of_mean = graph.number(stack.targets[k].part_of_mean());
+                mean = graph.node("Add", &[&mean, &of_mean]);
+            }
             if let Some(&(low, high)) = self.kind.ranges().and_then(|ranges| ranges.get(k)) {
                 let (low, high) = (graph.number(low), graph.number(high));
                 mean = graph.node("Max", &[&mean, &low]);

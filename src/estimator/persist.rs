@@ -5,25 +5,40 @@
 //! member.1.trunk.0.weight …      those of network 1                                                   the same for all
 //! labels.smallest, .largest      between which a regressor predicts, unless it extrapolates           kind and members
 //! ```
-//! What stands on the right is in the text of the header.
+//! What stands on the right is in the text of the header. If there are several kinds of networks, it also has the kind of each
+//! network, the architectures of the other kinds, and the weights of the kinds. Networks that are to be merged with others
+//! bring what the weights are found by:
+//!
+//! ```text
+//! held_out.labels, .weights      the table's labels and their weights, rows × targets; NaN where there is none
+//! held_out.0.rows, .judged …     the rows that network 0 has not learnt from, and what it predicts for them, rows × targets
+//! ```
 
 use std::path::Path;
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::held_out::{HeldOut, LabelTable, each_once};
 use super::kind::sealed::Sealed;
 use super::members::Provenance;
 use super::settings::MOST_MEMBERS;
-use super::{Estimator, EstimatorKind, Fitted, FittedMembers, Stopped};
+use super::{Estimator, EstimatorKind, Fitted, FittedMembers, MemberKind, Stack, Stopped};
 use crate::model::ESTIMATOR;
 use crate::persist::{Reader, Writer};
 use crate::{Error, ErrorKind, Model, Registry, Result, Scalar, file};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct About {
     kind: String,
     members: usize,
+    /// That of each network; empty if all are plain, as in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kinds: Vec<MemberKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stack: Option<Stack>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped: Option<Stopped>,
     /// If they are some of an estimator's networks, of which.
@@ -71,16 +86,22 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
     }
 
     fn written(&self) -> Result<Writer> {
-        write(&self.members, &self.kind, self.stopped.clone(), None)
+        let stopped = self.stopped.clone();
+        write(
+            &self.members,
+            &self.kinds,
+            &self.kind,
+            About { stack: self.stack.clone(), stopped, ..About::default() },
+        )
     }
 }
 
-/// The file of an estimator, or of some of its networks.
+/// The file of an estimator, or of some of its networks; of the text, what they do not say.
 fn write<K: Sealed, F: Scalar>(
     members: &[Model<F>],
+    kinds: &[MemberKind],
     kind: &K,
-    stopped: Option<Stopped>,
-    provenance: Option<Provenance>,
+    about: About,
 ) -> Result<Writer> {
     if let Some(own) = members[0].own_parts() {
         let expected = "layers and sharing forms of the crate";
@@ -88,9 +109,22 @@ fn write<K: Sealed, F: Scalar>(
             .advise("save its members one by one"));
     }
     let mut writer = Writer::new()?;
-    writer
-        .section(ESTIMATOR, &About { kind: K::NAME.into(), members: members.len(), stopped, provenance })?;
+    let is_plain = kinds.iter().all(|kind| *kind == MemberKind::Plain);
+    let kinds = if is_plain { &[] } else { kinds };
+    let about = About { kind: K::NAME.into(), members: members.len(), kinds: kinds.to_vec(), ..about };
+    writer.section(ESTIMATOR, &about)?;
     members[0].write_text(&mut writer)?;
+    let mut others: Vec<Box<RawValue>> = Vec::new();
+    for kind in each_once(kinds).into_iter().skip(1) {
+        let mut of_kind = Writer::new()?;
+        if let Some(first) = kinds.iter().position(|other| *other == kind) {
+            members[first].write_text(&mut of_kind)?;
+        }
+        others.extend(of_kind.raw_section(ARCHITECTURE).map(RawValue::to_owned));
+    }
+    if !others.is_empty() {
+        writer.section(OTHER_ARCHITECTURES, &others)?;
+    }
     for (m, member) in members.iter().enumerate() {
         let within = |error: Error| error.within(format!("member {m}"));
         member.write_numbers(&mut writer, &format!("member.{m}.")).map_err(within)?;
@@ -103,8 +137,17 @@ fn write<K: Sealed, F: Scalar>(
     Ok(writer)
 }
 
-/// Reads what [`write`] wrote: the description, the networks, and what is kept beside them.
-fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<(About, Vec<Model<F>>, K)> {
+/// An estimator, or some of its networks, as [`write`] wrote it.
+struct Read<K, F: Scalar> {
+    about: About,
+    members: Vec<Model<F>>,
+    kinds: Vec<MemberKind>,
+    held_out: Option<(Vec<HeldOut>, LabelTable)>,
+    kind: K,
+}
+
+/// Reads what [`write`] wrote.
+fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<Read<K, F>> {
     if !reader.has_section(ESTIMATOR) {
         let expected = format!("a {} saved by polytask", K::NAME);
         return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
@@ -114,47 +157,190 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
     if about.kind != K::NAME {
         return Err(Error::new(ErrorKind::File, "kind of estimator", K::NAME, about.kind));
     }
-    let members = about.members;
-    if members == 0 {
+    let n_members = about.members;
+    if n_members == 0 {
         return Err(Error::new(ErrorKind::File, "members", "at least 1", 0));
     }
     if let Some(Provenance { first, of, .. }) = &about.provenance
-        && (*of > MOST_MEMBERS || first.checked_add(members).is_none_or(|last| last > *of))
+        && (*of > MOST_MEMBERS || first.checked_add(n_members).is_none_or(|last| last > *of))
     {
         let expected = format!("networks within the {of} of the estimator, at most {MOST_MEMBERS}");
-        let found = format!("{members} from number {first} on");
+        let found = format!("{n_members} from number {first} on");
         return Err(Error::new(ErrorKind::File, "networks of an estimator", expected, found));
     }
-    let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
-    let first = Model::<F>::read(&reader.part("member.0."), registry).map_err(within(0))?;
-    let mut all = vec![first];
-    // Each is in the file, or that is the end of it: no number says how much memory is taken.
-    for m in 1..members {
-        all.push(all[0].twin(&reader.part(&format!("member.{m}."))).map_err(within(m))?);
-    }
-    for (k, task) in all[0].tasks().iter().enumerate() {
-        let (kind, width) = (all[0].network().loss(k).kind(), all[0].prediction_width(k));
+    let members = read_members(reader, registry, &about)?;
+    let kinds = if about.kinds.is_empty() { vec![MemberKind::Plain; n_members] } else { about.kinds.clone() };
+    for (k, task) in members[0].tasks().iter().enumerate() {
+        let (kind, width) = (members[0].network().loss(k).kind(), members[0].prediction_width(k));
         if !K::makes(kind, width) {
             let found = format!("{kind:?}, predictions of width {width}");
             let place = format!("task {:?}", task.name());
             return Err(Error::new(ErrorKind::File, place, format!("a task of a {}", K::NAME), found));
         }
     }
-    let kind = K::with_ranges(read_ranges(reader, all[0].tasks().len())?);
+    let n_targets = members[0].tasks().len();
+    check_stack::<K, F>(&about, &kinds, &members[0])?;
+    let held_out = read_held_out(reader, n_members, n_targets)?;
+    let kind = K::with_ranges(read_ranges(reader, n_targets)?);
     let has_ranges = kind.ranges().is_some();
+    // `01` is a number, but no name of a member.
+    let is_member = |text: &str| text.parse().is_ok_and(|m: usize| m < n_members && m.to_string() == text);
     let is_known = |name: &str| {
-        let number = name.strip_prefix("member.").and_then(|rest| Some(rest.split_once('.')?.0));
-        // `01` is a number, but no name of a member.
-        let is_member = |text: &str| text.parse().is_ok_and(|m: usize| m < members && m.to_string() == text);
-        number.is_some_and(is_member) || has_ranges && [SMALLEST, LARGEST].contains(&name)
+        let number = |first: &str| name.strip_prefix(first).and_then(|rest| rest.split_once('.'));
+        let of_held_out = |(m, rest): (&str, &str)| is_member(m) && [ROWS, JUDGED].contains(&rest);
+        number("member.").is_some_and(|(m, _)| is_member(m))
+            || has_ranges && [SMALLEST, LARGEST].contains(&name)
+            || held_out.is_some()
+                && ([LABELS, WEIGHTS].contains(&name) || number(HELD_OUT).is_some_and(of_held_out))
     };
     match reader.names().find(|name| !is_known(name)) {
-        None => Ok((about, all, kind)),
+        None => Ok(Read { about, members, kinds, held_out, kind }),
         Some(extra) => {
-            let expected = format!("those of a {} of {members} members", K::NAME);
+            let expected = format!("those of a {} of {n_members} members", K::NAME);
             Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))
         }
     }
+}
+
+/// The networks. Each is in the file, or that is the end of it: no number says how much memory is taken.
+fn read_members<F: Scalar>(reader: &Reader<'_>, registry: &Registry, about: &About) -> Result<Vec<Model<F>>> {
+    let wrong = |place: &str, expected: String, found: String| {
+        Err(Error::new(ErrorKind::File, place, expected, found))
+    };
+    let kinds = &about.kinds;
+    if !kinds.is_empty() && kinds.len() != about.members {
+        let found = kinds.len().to_string();
+        return wrong("kinds of networks", format!("one for each of {} networks", about.members), found);
+    }
+    let names = each_once(kinds);
+    let others: Vec<Box<RawValue>> = match reader.has_section(OTHER_ARCHITECTURES) {
+        true => reader.section(OTHER_ARCHITECTURES)?,
+        false => Vec::new(),
+    };
+    if others.len() != names.len().saturating_sub(1) {
+        let expected = format!("one for each of {} kinds of networks but the first", names.len());
+        return wrong(OTHER_ARCHITECTURES, expected, others.len().to_string());
+    }
+    let within = |m: usize| move |error: Error| error.within(format!("member {m}"));
+    let mut members: Vec<Model<F>> = Vec::new();
+    for m in 0..about.members {
+        let first =
+            if kinds.is_empty() { 0 } else { kinds.iter().position(|kind| *kind == kinds[m]).unwrap_or(m) };
+        let part = reader.part(&format!("member.{m}."));
+        if first < m {
+            members.push(members[first].twin(&part).map_err(within(m))?);
+            continue;
+        }
+        let place = kinds.get(m).and_then(|kind| names.iter().position(|name| name == kind)).unwrap_or(0);
+        let part = match place.checked_sub(1) {
+            None => part,
+            Some(other) => part.with_section(ARCHITECTURE, others[other].clone()),
+        };
+        let member = Model::<F>::read(&part, registry).map_err(within(m))?;
+        if let Some(first) = members.first().filter(|first| !member.reads_like(first)) {
+            let tasks: Vec<&str> = first.tasks().iter().map(|task| task.name()).collect();
+            let expected = format!("the features and tasks of the first network: {}", tasks.join(", "));
+            return wrong("networks of another kind", expected, "others".into()).map_err(within(m));
+        }
+        members.push(member);
+    }
+    Ok(members)
+}
+
+/// Checks that the weights are those of the kinds for each target.
+fn check_stack<K: Sealed, F: Scalar>(about: &About, kinds: &[MemberKind], first: &Model<F>) -> Result<()> {
+    let wrong = |expected: &str, found: String| {
+        Err(Error::new(ErrorKind::File, "weights of kinds of networks", expected, found))
+    };
+    let kinds = each_once(kinds);
+    let Some(stack) = &about.stack else {
+        return match kinds.len() > 1 && about.provenance.is_none() {
+            true => wrong("weights of several kinds", "none".into()),
+            false => Ok(()),
+        };
+    };
+    if stack.kinds != kinds || kinds.len() < 2 || about.provenance.is_some() {
+        return wrong("those of the kinds of the networks, which are several", format!("{:?}", stack.kinds));
+    }
+    let targets = stack.targets.iter().map(|target| target.target.as_str());
+    if !targets.eq(first.tasks().iter().map(|task| task.name())) {
+        return wrong("those of the targets, in their order", "others".into());
+    }
+    for target in &stack.targets {
+        let sum: f64 = target.weights.iter().sum();
+        let are_weights = target.weights.iter().all(|w| *w >= 0.0) && sum <= 1.0 + 1e-9;
+        let has_mean = target.mean.is_some_and(f64::is_finite) == K::MIXES_THE_MEAN;
+        let are_as_many = target.weights.len() == kinds.len() && target.errors.len() == kinds.len();
+        if !(are_weights && has_mean && are_as_many) {
+            let expected =
+                "one for each kind, at least 0, with a sum of at most 1, and the mean of quantities";
+            return wrong(expected, format!("{:?}", target.weights))
+                .map_err(|error| error.within(&target.target));
+        }
+    }
+    Ok(())
+}
+
+const ARCHITECTURE: &str = "architecture";
+const OTHER_ARCHITECTURES: &str = "other_architectures";
+const HELD_OUT: &str = "held_out.";
+const LABELS: &str = "held_out.labels";
+const WEIGHTS: &str = "held_out.weights";
+const ROWS: &str = "rows";
+const JUDGED: &str = "judged";
+
+fn write_held_out(writer: &mut Writer, held_out: &(Vec<HeldOut>, LabelTable)) -> Result<()> {
+    let (of_members, LabelTable { labels, weights }) = held_out;
+    let tensor = |writer: &mut Writer, name: String, numbers: &Array2<f64>| {
+        let all: Vec<f64> = numbers.iter().copied().collect();
+        writer.tensor(name, &[numbers.nrows(), numbers.ncols()], &all)
+    };
+    tensor(writer, LABELS.into(), labels)?;
+    tensor(writer, WEIGHTS.into(), weights)?;
+    for (m, HeldOut { rows, judged }) in of_members.iter().enumerate() {
+        tensor(writer, format!("{HELD_OUT}{m}.{JUDGED}"), judged)?;
+        let rows: Vec<f64> = rows.iter().map(|&row| row as f64).collect();
+        writer.tensor(format!("{HELD_OUT}{m}.{ROWS}"), &[rows.len()], &rows)?;
+    }
+    Ok(())
+}
+
+fn read_held_out(
+    reader: &Reader<'_>,
+    n_members: usize,
+    n_targets: usize,
+) -> Result<Option<(Vec<HeldOut>, LabelTable)>> {
+    if !reader.has(LABELS) {
+        return Ok(None);
+    }
+    let table = |name: &str| {
+        let numbers = reader.rows::<f64>(name, n_targets)?;
+        let rows = numbers.len() / n_targets.max(1);
+        let wrong = |_| Error::new(ErrorKind::File, name, format!("{n_targets} numbers a row"), "others");
+        Array2::from_shape_vec((rows, n_targets), numbers).map_err(wrong)
+    };
+    let (labels, weights) = (table(LABELS)?, table(WEIGHTS)?);
+    let n_rows = labels.nrows();
+    let is_weight = |(weight, label): (&f64, &f64)| {
+        *weight == 0.0 || *weight > 0.0 && weight.is_finite() && label.is_finite()
+    };
+    if weights.dim() != labels.dim() || !weights.iter().zip(&labels).all(is_weight) {
+        let expected = "a finite weight for each label, and 0 where there is none";
+        return Err(Error::new(ErrorKind::File, WEIGHTS, expected, "others"));
+    }
+    let mut of_members = Vec::new();
+    for m in 0..n_members {
+        let judged = table(&format!("{HELD_OUT}{m}.{JUDGED}"))?;
+        let name = format!("{HELD_OUT}{m}.{ROWS}");
+        let rows = reader.list::<f64>(&name)?;
+        let is_row = |row: &f64| (0.0..n_rows as f64).contains(row) && row.fract() == 0.0;
+        if rows.len() != judged.nrows() || !rows.iter().all(is_row) {
+            let expected = format!("{} of the table's {n_rows} rows", judged.nrows());
+            return Err(Error::new(ErrorKind::File, name, expected, "others"));
+        }
+        of_members.push(HeldOut { rows: rows.into_iter().map(|row| row as usize).collect(), judged });
+    }
+    Ok(Some((of_members, LabelTable { labels, weights })))
 }
 
 const SMALLEST: &str = "labels.smallest";
@@ -210,9 +396,9 @@ impl<K: EstimatorKind> Estimator<K> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with<F: Scalar>(bytes: &[u8], registry: &Registry) -> Result<Fitted<K, F>> {
-        let (about, members, kind) = read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, kind, .. } = read(&Reader::new(bytes)?, registry)?;
         match about.provenance {
-            None => Ok(Fitted { members, kind, stopped: about.stopped }),
+            None => Ok(Fitted { members, kinds, stack: about.stack, kind, stopped: about.stopped }),
             Some(provenance) => {
                 let expected = format!("a whole {}", K::NAME);
                 let found = format!("networks {:?} of {}", provenance.range(members.len()), provenance.of);
@@ -241,7 +427,10 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
     }
 
     fn written(&self) -> Result<Writer> {
-        write(&self.members, &self.kind, None, Some(self.provenance.clone()))
+        let about = About { provenance: Some(self.provenance.clone()), ..About::default() };
+        let mut writer = write(&self.members, &self.kinds, &self.kind, about)?;
+        self.held_out.iter().try_for_each(|held_out| write_held_out(&mut writer, held_out))?;
+        Ok(writer)
     }
 
     /// Reads the networks that [`save`](Self::save) wrote.
@@ -274,12 +463,12 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with(bytes: &[u8], registry: &Registry) -> Result<Self> {
-        let (about, members, kind) = read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, held_out, kind } = read(&Reader::new(bytes)?, registry)?;
         let Some(provenance) = about.provenance else {
             let expected = "some of an estimator's networks";
             return Err(Error::new(ErrorKind::File, "estimator", expected, format!("a whole {}", K::NAME))
                 .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
         };
-        Ok(Self { members, kind, provenance })
+        Ok(Self { members, kinds, held_out, kind, provenance })
     }
 }

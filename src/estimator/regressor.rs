@@ -1,17 +1,18 @@
 //! Quantities: one task of mean squared error for each target column.
 
-use ndarray::{Array1, Array2, ArrayRef2, s};
+use ndarray::{Array1, Array2, ArrayRef2, ArrayView1, ArrayView2, s};
 
-use super::ensemble::{check_labels, counts, mean_predictions};
 use super::kind::sealed::Sealed;
+use super::labels::{check_labels, counts};
 use super::settings::Settings;
+use super::stack::{Weighed, least_squares};
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::{Dataset, TargetTransform};
 use crate::loss::Labels;
 use crate::metric::Metric;
 use crate::{Result, Scalar, Task};
 
-/// Predicts several quantities at once, from the mean of several networks with a shared trunk.
+/// Predicts several quantities at once, from the weighted mean of several networks with a shared trunk.
 ///
 /// ```
 /// use polytask::estimator::MultiTaskRegressor;
@@ -146,6 +147,16 @@ impl EstimatorKind for Regression {}
 
 impl Sealed for Regression {
     const NAME: &'static str = "regressor";
+    const STACKED_BY: &'static str = "RMSE";
+    const MIXES_THE_MEAN: bool = true;
+
+    fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, _: f64) -> f64 {
+        predicted[0].to_f64()
+    }
+
+    fn weigh(judged: ArrayView2<'_, f64>, labels: &[f64], weights: &[f64], mean: f64) -> Option<Weighed> {
+        least_squares(judged, labels, weights, mean)
+    }
 
     fn tasks<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
         let task = |target: &String| match settings.transform {
@@ -190,7 +201,7 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `x` has not as many features as there were,
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) if one is not finite.
     pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Array2<F>> {
-        let means = mean_predictions(&self.members, x.view())?;
+        let means = self.mixed(x.view())?;
         let mut predicted = Array2::zeros((x.nrows(), means.len()));
         for (mut to, from) in predicted.columns_mut().into_iter().zip(&means) {
             to.assign(&from.column(0));

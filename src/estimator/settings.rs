@@ -1,8 +1,8 @@
 //! What both kinds of estimator can be told.
 
+use super::member_kind::{self, MemberKind};
 use crate::data::TargetTransform;
 use crate::kernel::MOST_THREADS;
-use crate::layer::{Activation, Layer};
 use crate::optim::{AdamW, RuleSettings};
 use crate::train::callback::Callback;
 use crate::{Error, ErrorKind, Result, Sharing};
@@ -16,6 +16,8 @@ pub struct Settings {
     pub(super) sharing: Option<Sharing>,
     pub(super) hidden: Vec<usize>,
     pub(super) members: usize,
+    /// Those that were named.
+    pub(super) kinds: Option<Vec<MemberKind>>,
     pub(super) folds: usize,
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f64,
@@ -34,7 +36,8 @@ impl Default for Settings {
         Self {
             sharing: None,
             hidden: vec![64, 64],
-            members: 10,
+            members: 15,
+            kinds: None,
             folds: 5,
             learning_rate: 0.005,
             weight_decay: 0.1,
@@ -51,13 +54,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn rule(&self) -> AdamW {
-        AdamW::new(self.learning_rate).weight_decay(self.weight_decay)
+    /// The kinds of networks for a table with so many features, if there are enough networks for all of them. With a sharing
+    /// form of one's own, or without hidden layers, that is what is wanted.
+    pub(super) fn kinds_for(&self, n_features: usize) -> Vec<MemberKind> {
+        match &self.kinds {
+            Some(kinds) => kinds.clone(),
+            None if self.sharing.is_some() || self.hidden.is_empty() => vec![MemberKind::Plain],
+            None => member_kind::by_default(n_features),
+        }
     }
 
-    pub(super) fn sharing(&self) -> Sharing {
-        let layer = |&width: &usize| Layer::dense(width, Activation::Relu);
-        self.sharing.clone().unwrap_or_else(|| Sharing::shared_trunk(self.hidden.iter().map(layer)))
+    pub(super) fn rule_of(&self, kind: MemberKind) -> AdamW {
+        kind.rule(self.learning_rate, self.weight_decay)
+    }
+
+    pub(super) fn sharing_of(&self, kind: MemberKind) -> Sharing {
+        kind.sharing(&self.hidden, self.sharing.as_ref())
     }
 
     /// Checks every setting.
@@ -87,8 +99,16 @@ impl Settings {
             at_least(1, width as u64, "width of a hidden layer")?;
         }
         self.transform.map_or(Ok(()), |transform| transform.check())?;
-        self.rule().check()?;
+        self.kinds.as_ref().map_or(Ok(()), |kinds| member_kind::check(kinds, self.sharing.is_some()))?;
+        MemberKind::ALL.into_iter().try_for_each(|kind| self.rule_of(kind).check())?;
         Ok(())
+    }
+
+    pub(super) fn hidden_in_words(&self) -> String {
+        match &self.sharing {
+            None => format!("{:?}", self.hidden),
+            Some(_) => "a sharing form of one's own".into(),
+        }
     }
 
     /// What a network is fitted by, for a person; callbacks, threads and the number of networks change none of them.
@@ -96,8 +116,12 @@ impl Settings {
         let or_default =
             |number: Option<u64>| number.map_or("by default".into(), |number| number.to_string());
         let transform = self.transform.map_or("none".into(), |transform| format!("{transform:?}"));
+        let kinds = self.kinds.as_ref().map_or("kinds by default".into(), |kinds| {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+            format!("kinds {}", names.join(" "))
+        });
         format!(
-            "seed {}, folds {}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
+            "seed {}, folds {}, {kinds}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
              transform {transform}, {}",
             self.seed,
             self.folds,

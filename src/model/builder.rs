@@ -74,8 +74,16 @@ impl<F: Scalar> Model<F> {
     /// Whether the two were built with the same settings but for the seed, for features in the same order.
     pub(crate) fn is_built_like(&self, other: &Self) -> bool {
         let settings = |model: &Self| format!("{:?}", ModelBuilder::clone(&model.spec).seed(0));
+        settings(self) == settings(other) && self.reads_like(other)
+    }
+
+    /// Whether the two predict the same tasks from features in the same order.
+    pub(crate) fn reads_like(&self, other: &Self) -> bool {
         let features = |model: &Self| model.names.as_ref().map(|names| names.features.clone());
-        settings(self) == settings(other) && features(self) == features(other)
+        let tasks = |model: &Self| format!("{:?}", model.tasks());
+        self.n_features() == other.n_features()
+            && features(self) == features(other)
+            && tasks(self) == tasks(other)
     }
 }
 

@@ -61,6 +61,14 @@ pub enum Warning {
         /// Whether they were trained to their end; if not, there is one.
         are_complete: bool,
     },
+    /// An estimator has networks of several kinds, but for these targets too few labels to weigh the kinds by, so that those of
+    /// one kind predict them alone.
+    NotStacked {
+        /// The targets.
+        targets: Vec<String>,
+        /// The kind of network that predicts them.
+        kind: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -96,6 +104,11 @@ impl fmt::Display for Warning {
                     "ended by {stopped_by}: none of {wanted} networks is trained to its end, and one is used as it was"
                 )
             }
+            Self::NotStacked { targets, kind } => write!(
+                f,
+                "too few held-out labels to weigh kinds of networks by: {}; {kind} networks predict them alone",
+                listed(targets)
+            ),
             Self::NoFeatureNames => write!(
                 f,
                 "the file of the model has no names of features, so columns are matched by position (fit it anew)"

@@ -64,6 +64,11 @@ impl Writer {
         Ok(())
     }
 
+    /// The text of a section.
+    pub(crate) fn raw_section(&self, name: &str) -> Option<&RawValue> {
+        self.sections.get(name).map(|text| &**text)
+    }
+
     /// Adds a tensor.
     ///
     /// # Panics
@@ -193,6 +198,13 @@ impl<'a> Reader<'a> {
         self.sections.get(name).map(|text| text.get())
     }
 
+    /// The same file with another text in the place of a section.
+    pub(crate) fn with_section(&self, name: &str, text: Box<RawValue>) -> Self {
+        let mut sections = BTreeMap::clone(&self.sections);
+        sections.insert(name.to_owned(), text);
+        Self { sections: Arc::new(sections), ..self.clone() }
+    }
+
     /// The part of the file whose tensors' names begin with `prefix`; in it they are called by the rest. The text is
     /// that of the file.
     pub(crate) fn part(&self, prefix: &str) -> Self {
@@ -253,6 +265,12 @@ impl<'a> Reader<'a> {
             Dtype::F32 => numbers(tensor.data(), |bytes| single(u32::from_le_bytes(bytes))),
             _ => numbers(tensor.data(), |bytes| F::from_f64(f64::from_le_bytes(bytes))),
         })
+    }
+
+    /// The numbers of a tensor of `columns` columns, row by row, as many rows as there are.
+    pub(crate) fn rows<F: Scalar>(&self, name: &str, columns: usize) -> Result<Vec<F>> {
+        let rows = self.view(name).and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0);
+        self.tensor(name, &[rows, columns])
     }
 
     /// The numbers of a tensor of one dimension, as many as there are.

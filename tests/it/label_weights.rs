@@ -4,6 +4,7 @@
 use ndarray::{Array1, Array2, Axis, concatenate};
 use polytask::balance::UpGrad;
 use polytask::data::Standardizer;
+use polytask::estimator::MemberKind;
 use polytask::layer::Mode;
 use polytask::prelude::*;
 use polytask::train::callback::EarlyStopping;
@@ -183,7 +184,8 @@ fn members_of_an_estimator_are_judged_where_labels_count() {
         .and_then(|data| data.with_groups((0..100).map(|row| row / 20).collect()))
         .and_then(|data| data.with_target_weights("y1", counts))
         .expect("a table");
-    let model = MultiTaskRegressor::new().members(10).folds(5).epochs(100).fit_table(&data).expect("labels");
+    let settings = MultiTaskRegressor::new().kinds([MemberKind::Plain]).members(10).folds(5).epochs(100);
+    let model = settings.fit_table(&data).expect("labels");
     for (m, member) in model.members().iter().enumerate() {
         let r2 =
             member.evaluate(&data).expect("a table that fits")["y1"].score("r2").expect("labels that differ");

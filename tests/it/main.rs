@@ -25,6 +25,7 @@ mod dropout;
 mod embeddings;
 mod estimator_callbacks;
 mod estimator_members;
+mod estimator_stack;
 mod estimators;
 mod evaluation;
 mod examples;

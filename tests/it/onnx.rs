@@ -171,6 +171,24 @@ impl Cases {
             .fit(&data.features(), &columns(&[3, 5]))?;
         let predicted = ["y0", "y1"].into_iter().zip(fitted.predict_proba(&far)?).collect();
         self.add("a classifier", &fitted.to_onnx()?, far.view(), predicted);
+        // Several kinds of networks, with a target whose labels are equal: that is all mean.
+        let mut targets = columns(&[0, 1, 2]);
+        targets.column_mut(1).fill(F::from_f64(2.5));
+        for (name, settings) in
+            [("kept in range", regressor.clone()), ("extrapolating", regressor.extrapolate())]
+        {
+            let fitted = settings.members(9).folds(3).fit(&data.features(), &targets)?;
+            assert!(fitted.stack().is_some());
+            let predicted = fitted.predict(&far)?;
+            let columns = ["y0", "y1", "y2"].into_iter().zip(predicted.columns());
+            let predicted = columns.map(|(name, column)| (name, column.insert_axis(Axis(1)).to_owned()));
+            let name = format!("a regressor of three kinds, {name}");
+            self.add(&name, &fitted.to_onnx()?, far.view(), predicted.collect());
+        }
+        let kinds = MultiTaskClassifier::new().hidden([6]).members(9).folds(3).epochs(3);
+        let fitted = kinds.fit(&data.features(), &columns(&[3, 5]))?;
+        let predicted = ["y0", "y1"].into_iter().zip(fitted.predict_proba(&far)?).collect();
+        self.add("a classifier of three kinds", &fitted.to_onnx()?, far.view(), predicted);
         Ok(())
     }
 }

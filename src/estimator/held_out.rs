@@ -1,0 +1,145 @@
+//! What the networks of an estimator predict for rows that they have not learnt from, and the weights that follow.
+//!
+//! A network stops early on a fold of the rows and learns from the others. For row i, kind j has the mean over its networks
+//! that held i out: pᵢⱼ, the predicted quantity, or the probability of the label (`stack.rs` has the formulas). Rows count
+//! that have a label with a weight above 0 and a prediction of every kind. A network that had to learn from all rows, since
+//! otherwise a target had no label, holds nothing out.
+
+use ndarray::{Array2, ArrayView1};
+
+use super::kind::sealed::Sealed;
+use super::labels::counts;
+use super::member_kind::MemberKind;
+use super::stacked::{Stack, StackedTarget};
+use crate::data::Dataset;
+use crate::{Model, Result, Scalar};
+
+/// With fewer labels than this the weights would be chance: the first kind predicts alone, and a warning says so.
+const LEAST_LABELS: usize = 10;
+
+/// What one network predicted for the rows that it held out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct HeldOut {
+    pub(super) rows: Vec<usize>,
+    /// `rows × targets`: what is judged against the label; NaN where there is none.
+    pub(super) judged: Array2<f64>,
+}
+
+impl HeldOut {
+    /// The predictions of a network for these rows of a table.
+    pub(super) fn of<K: Sealed, F: Scalar>(
+        model: &Model<F>,
+        data: &Dataset<F>,
+        rows: &[usize],
+    ) -> Result<Self> {
+        if rows.is_empty() {
+            return Ok(Self { rows: Vec::new(), judged: Array2::zeros((0, data.n_targets())) });
+        }
+        let held_out = data.select(rows);
+        let predictions = model.predict(held_out.features())?;
+        let mut judged = Array2::from_elem((rows.len(), data.n_targets()), f64::NAN);
+        for (k, (_, predicted)) in predictions.iter().enumerate() {
+            for (row, predicted) in predicted.rows().into_iter().enumerate() {
+                let label = held_out.targets()[[row, k]].to_f64();
+                if !label.is_nan() {
+                    judged[[row, k]] = K::judged(predicted, label);
+                }
+            }
+        }
+        Ok(Self { rows: rows.to_vec(), judged })
+    }
+}
+
+/// The labels of a table and their weights, `rows × targets` each; a label that does not count has weight 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LabelTable {
+    pub(super) labels: Array2<f64>,
+    pub(super) weights: Array2<f64>,
+}
+
+impl LabelTable {
+    pub(super) fn of<F: Scalar>(data: &Dataset<F>) -> Self {
+        let weight = |(row, k)| match counts(data, row, k) {
+            true => data.label_weight(row, k).to_f64(),
+            false => 0.0,
+        };
+        Self {
+            labels: data.targets().mapv(Scalar::to_f64),
+            weights: Array2::from_shape_fn(data.targets().dim(), weight),
+        }
+    }
+
+    fn column(&self, k: usize) -> (ArrayView1<'_, f64>, ArrayView1<'_, f64>) {
+        (self.labels.column(k), self.weights.column(k))
+    }
+}
+
+/// The weights of the kinds, from what the networks held out; `None` if they are all of one kind.
+pub(super) fn stack<'a, K: Sealed>(
+    kinds_of_members: &[MemberKind],
+    held_out: &[HeldOut],
+    table: &LabelTable,
+    targets: impl Iterator<Item = &'a str>,
+) -> Option<Stack> {
+    let kinds = each_once(kinds_of_members);
+    if kinds.len() < 2 {
+        return None;
+    }
+    let place = |kind: &MemberKind| kinds.iter().position(|other| other == kind).unwrap_or_default();
+    let n_rows = table.labels.nrows();
+    let of_target = |(k, target): (usize, &str)| {
+        let mut sums = Array2::<f64>::zeros((n_rows, kinds.len()));
+        let mut times = Array2::<f64>::zeros((n_rows, kinds.len()));
+        for (kind, of_member) in kinds_of_members.iter().zip(held_out) {
+            for (&row, &judged) in of_member.rows.iter().zip(of_member.judged.column(k)) {
+                sums[[row, place(kind)]] += judged;
+                times[[row, place(kind)]] += 1.0;
+            }
+        }
+        let (labels, weights) = table.column(k);
+        let is_labelled = |&row: &usize| weights[row] > 0.0;
+        // As a difference from one of them: exact for labels that are all equal.
+        let base = (0..n_rows).find(is_labelled).map_or(0.0, |row| labels[row]);
+        let total = weights.sum();
+        let deviation = |row: usize| weights[row] / total * (labels[row] - base);
+        let mean = base + (0..n_rows).filter(is_labelled).map(deviation).sum::<f64>();
+        let has_all = |&row: &usize| times.row(row).iter().all(|&times| times > 0.0);
+        let rows: Vec<usize> = (0..n_rows).filter(is_labelled).filter(has_all).collect();
+        let of_rows = |numbers: ArrayView1<'_, f64>| rows.iter().map(|&row| numbers[row]).collect::<Vec<_>>();
+        let predictions = Array2::from_shape_fn((rows.len(), kinds.len()), |(i, j)| {
+            sums[[rows[i], j]] / times[[rows[i], j]]
+        });
+        let weighed = match rows.len() < LEAST_LABELS {
+            true => None,
+            false => K::weigh(predictions.view(), &of_rows(labels), &of_rows(weights), mean),
+        };
+        let finite = |error: f64| Some(error).filter(|error| error.is_finite());
+        let first_alone = || (0..kinds.len()).map(|j| if j == 0 { 1.0 } else { 0.0 }).collect();
+        StackedTarget {
+            target: target.to_owned(),
+            mean: K::MIXES_THE_MEAN.then_some(mean),
+            is_stacked: weighed.is_some(),
+            n_labels: rows.len(),
+            errors: match &weighed {
+                None => vec![None; kinds.len()],
+                Some(weighed) => weighed.errors.iter().copied().map(finite).collect(),
+            },
+            error: weighed.as_ref().and_then(|weighed| finite(weighed.error)),
+            of_constant: weighed.as_ref().and_then(|weighed| finite(weighed.of_constant)),
+            weights: weighed.map_or_else(first_alone, |weighed| weighed.weights),
+        }
+    };
+    let targets = targets.enumerate().map(of_target).collect();
+    Some(Stack { metric: K::STACKED_BY.into(), targets, kinds })
+}
+
+/// The kinds in the order in which they first appear.
+pub(super) fn each_once(kinds: &[MemberKind]) -> Vec<MemberKind> {
+    let mut all = Vec::new();
+    for &kind in kinds {
+        if !all.contains(&kind) {
+            all.push(kind);
+        }
+    }
+    all
+}

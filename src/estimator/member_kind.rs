@@ -1,0 +1,126 @@
+//! Kinds of networks in an estimator: what each has in place of the settings, and which network is of which kind.
+//!
+//! ```text
+//! plain     hidden layers and weight decay as they are set
+//! decayed   the weight decay times five
+//! linear    no hidden layer
+//! binned    before the hidden layers, each feature becomes a piecewise-linear curve of 8 bins in 8 numbers
+//! ```
+//! The networks of one cut of the rows into folds are of one kind, and cuts are dealt to the kinds in turn:
+//!
+//! ```text
+//! networks     0 … 4     5 … 9      10 … 14    15 … 19    …
+//! kind         plain     binned     linear     plain
+//! cut          first     first      first      second
+//! ```
+//! So each kind has predictions for all rows by networks that have not learnt from them. A kind whose first cut has not
+//! enough networks is left out: with fewer than two cuts all networks are plain.
+
+use crate::layer::{Activation, Layer};
+use crate::optim::AdamW;
+use crate::{Error, ErrorKind, Result, Sharing};
+
+/// How a network of an estimator differs from the settings: see [`Estimator::kinds`](super::Estimator::kinds).
+///
+/// ```
+/// use polytask::estimator::MemberKind;
+/// use polytask::prelude::*;
+///
+/// let data = datasets::robot_arm::<f32>(60, 0.05, 42);
+/// let settings = MultiTaskRegressor::new().hidden([8]).epochs(3).folds(2).members(4);
+/// let model = settings.kinds([MemberKind::Plain, MemberKind::Linear]).fit_table(&data)?;
+/// let (plain, linear) = (MemberKind::Plain, MemberKind::Linear);
+/// assert_eq!(model.member_kinds(), [plain, plain, linear, linear]);
+/// assert_eq!(model.members()[3].n_parameters(), 2 * (10 + 1)); // of two targets and ten features
+/// # Ok::<(), polytask::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "persist", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum MemberKind {
+    /// As the settings say.
+    Plain,
+    /// With five times the weight decay of the settings.
+    Decayed,
+    /// Without a hidden layer: each target is a linear function of the features.
+    Linear,
+    /// With [piecewise-linear embeddings](crate::layer::PiecewiseLinear) of the features before the hidden layers, 8 bins
+    /// in 8 numbers each.
+    Binned,
+}
+
+impl MemberKind {
+    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Decayed, Self::Linear, Self::Binned];
+
+    /// Its name, for a person.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Decayed => "decayed",
+            Self::Linear => "linear",
+            Self::Binned => "binned",
+        }
+    }
+}
+
+/// Without being told, an estimator has these kinds, where they apply.
+const BY_DEFAULT: [MemberKind; 3] = [MemberKind::Plain, MemberKind::Binned, MemberKind::Linear];
+
+/// Tables with more features have no binned networks unless told to: the first hidden layer of one reads eight times as many
+/// numbers, and the tables on which the defaults were chosen had at most 45 features.
+const MOST_BINNED_FEATURES: usize = 48;
+
+const BINS: usize = 8;
+const BINNED_WIDTH: usize = 8;
+/// 0.1 by default, so 0.5.
+const DECAY_FACTOR: f64 = 5.0;
+
+/// The kinds for a table with so many features where none are named.
+pub(super) fn by_default(n_features: usize) -> Vec<MemberKind> {
+    let applies = |kind: &MemberKind| *kind != MemberKind::Binned || n_features <= MOST_BINNED_FEATURES;
+    BY_DEFAULT.into_iter().filter(applies).collect()
+}
+
+/// Checks kinds that were named for networks of hidden layers, or with a sharing form of the estimator's own.
+pub(super) fn check(kinds: &[MemberKind], has_own_sharing: bool) -> Result<()> {
+    let wrong = |expected: &str, found: String| {
+        Err(Error::new(ErrorKind::Setting, "estimator, kinds of networks", expected, found))
+    };
+    if kinds.is_empty() {
+        return wrong("at least one", "none".into());
+    }
+    if let Some(twice) = (1..kinds.len()).find(|&i| kinds[..i].contains(&kinds[i])) {
+        return wrong("each kind once", format!("{} twice", kinds[twice].name()));
+    }
+    let has_own_form = |kind: &&MemberKind| [MemberKind::Linear, MemberKind::Binned].contains(kind);
+    match kinds.iter().find(has_own_form).filter(|_| has_own_sharing) {
+        None => Ok(()),
+        Some(kind) => {
+            let expected = "plain or decayed, since the estimator has a sharing form of its own";
+            wrong(expected, kind.name().into())
+        }
+    }
+}
+
+impl MemberKind {
+    /// What comes before the heads, of hidden layers of these widths or a sharing form of the estimator's own.
+    pub(super) fn sharing(self, hidden: &[usize], own: Option<&Sharing>) -> Sharing {
+        let dense = |&width: &usize| Layer::dense(width, Activation::Relu);
+        match (self, own) {
+            (Self::Plain | Self::Decayed, Some(own)) => own.clone(),
+            (Self::Plain | Self::Decayed, None) => Sharing::shared_trunk(hidden.iter().map(dense)),
+            (Self::Linear, _) => Sharing::SharedTrunk(Vec::new()),
+            (Self::Binned, _) => {
+                let bins = Layer::piecewise_linear(BINS, BINNED_WIDTH);
+                Sharing::shared_trunk(std::iter::once(bins).chain(hidden.iter().map(dense)))
+            }
+        }
+    }
+
+    /// How parameters are updated.
+    pub(super) fn rule(self, learning_rate: f64, weight_decay: f64) -> AdamW {
+        let factor = if self == Self::Decayed { DECAY_FACTOR } else { 1.0 };
+        AdamW::new(learning_rate).weight_decay(factor * weight_decay)
+    }
+}
