@@ -58,7 +58,7 @@ pub(super) struct Provenance {
     pub(super) of: usize,
     settings: String,
     /// The hidden layers, which networks of different kinds cannot show; empty in files of earlier versions.
-    #[cfg_attr(feature = "persist", serde(default))]
+    #[cfg_attr(feature = "persist", serde(default, skip_serializing_if = "String::is_empty"))]
     hidden: String,
     /// The fingerprint of the table.
     table: String,

@@ -304,7 +304,7 @@ fn what_cannot_be_weighed_is_said() -> Result<()> {
     assert!(!target.is_stacked && target.n_labels <= 9 && target.weights == [1.0, 0.0, 0.0]);
     assert!((target.error, target.of_constant) == (None, None) && target.errors == [None; 3]);
     let warning = Warning::NotStacked { targets: vec!["y1".into()], kind: "plain".into() };
-    assert_eq!(model.warnings(), [warning.clone()]);
+    assert_eq!(model.warnings(), std::slice::from_ref(&warning));
     assert!(warning.to_string().contains("`y1`; plain networks predict them alone"), "{warning}");
     assert!(model.stack().unwrap().to_string().contains("held-out labels are too few: plain networks alone"));
     let predicted = model.predict(&data.features())?;

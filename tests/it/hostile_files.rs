@@ -261,6 +261,10 @@ fn estimators() {
         regressor.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
         classifier.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
         regressor.fit_members(&data, 1..2).expect("one network").to_bytes().expect("bytes"),
+        // Of two kinds.
+        regressor.clone().members(4).folds(2).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        classifier.members(4).folds(2).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        regressor.members(4).folds(2).fit_members(&data, 0..4).expect("all").to_bytes().expect("bytes"),
     ];
     let rows = |model: &Model<f32>| polytask::ndarray::Array2::zeros((1, model.n_features()));
     let read = |bytes: &[u8]| {
@@ -268,7 +272,11 @@ fn estimators() {
         let regressor = regressor.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok());
         let classifier = MultiTaskClassifier::from_bytes::<f32>(bytes);
         let part = FittedMembers::<Regression, f32>::from_bytes(bytes);
-        let part = part.is_ok_and(|part| Fitted::merge([part.clone(), part]).is_err());
+        let part = part.is_ok_and(|part| {
+            let merged = Fitted::merge([part.clone()]);
+            let _ = merged.map(|model| model.predict(&rows(&model.members()[0])));
+            Fitted::merge([part.clone(), part]).is_err()
+        });
         part || regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
     };
     attack("estimators", &files, &read, 2_000, 40);
