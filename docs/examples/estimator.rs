@@ -8,11 +8,12 @@
 //! squared error, averaged over the targets (aRRMSE: 1 is what predicting the training mean would reach), of one
 //! network, of the mean of ten networks alike, and of the estimator; the mean difference of the last two in a fold, with its
 //! standard error over the folds; the time of one fit of each of the two; and the estimator's error of each target. An error is
-//! of all folds together, each row predicted by the model that has not seen it. Rows without a label of a target do not count for it; a
-//! target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
+//! of all folds together, each row predicted by the model that has not seen it. Rows without a label of a target do not count
+//! for it; a target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
 //! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; in each, categories and the means
-//! that fill gaps are those of its training part. What was found in each table is printed first; `--help` lists the
-//! options for what was not found rightly.
+//! that fill gaps are those of its training part. The estimator has other kinds of networks with
+//! `POLYTASK_KINDS=plain,linear`, say, and more or fewer with `POLYTASK_MEMBERS`. What was found in each table is printed
+//! first; `--help` lists the options for what was not found rightly.
 //!
 //! With `thirds`, each target is cut into three classes of about equal size, and the line has the mean log loss of ten networks
 //! alike and of `MultiTaskClassifier` with its defaults, and the difference as above. Here the table is encoded as a whole.
@@ -49,6 +50,12 @@ fn main() -> polytask::Result<()> {
     let mut settings = MultiTaskRegressor::new().threads(1);
     if let Some(epochs) = options.epochs {
         settings = settings.epochs(epochs);
+    }
+    if let Ok(names) = std::env::var("POLYTASK_KINDS") {
+        settings = settings.kinds(names.split(',').map(kind));
+    }
+    if let Some(members) = std::env::var("POLYTASK_MEMBERS").ok().and_then(|members| members.parse().ok()) {
+        settings = settings.members(members);
     }
     let seed = std::env::var("POLYTASK_FOLDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("folds of seed {seed}");
@@ -87,6 +94,17 @@ fn main() -> polytask::Result<()> {
 fn usage(wrong: &str) -> ! {
     eprintln!("{wrong}\n{}", own_table::OPTIONS);
     std::process::exit(2)
+}
+
+/// The kind of network of this name.
+fn kind(name: &str) -> MemberKind {
+    match name {
+        "plain" => MemberKind::Plain,
+        "decayed" => MemberKind::Decayed,
+        "linear" => MemberKind::Linear,
+        "binned" => MemberKind::Binned,
+        _ => usage(&format!("POLYTASK_KINDS: expected plain, decayed, linear or binned, found `{name}`")),
+    }
 }
 
 /// How the rows are cut.

@@ -38,7 +38,7 @@
 //! ```text
 //! setting         default                      why
 //! kinds           plain, binned, linear        ten plain ones err 6 % more on average (-1 to 33 %), in 0.3 to 0.6 of the time
-//! members         15, five of each kind        ten of each: 0.3 % less error in twice the time; one: 15 % more (1 to 53 %)
+//! members         15, five of each kind        ten of each: 0.7 % less error in twice the time; one: 15 % more (1 to 53 %)
 //! folds           5                            10: better on the table without noise, worse on the two noisiest
 //! hidden          64, 64 rectified             128: one better, one worse, twice the time; SiLU: one better by a
 //!                                              tenth, one twice the error

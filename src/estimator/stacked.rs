@@ -22,7 +22,7 @@ pub struct Stack {
 
 /// The weights of the kinds for one target, and the errors of their predictions for rows that they have not learnt from.
 ///
-/// An error is `None` where there is no label to judge by, or where a prediction is not finite.
+/// An error is `None` where there is no label to judge by, or where a prediction is not finite; such a kind has no weight.
 ///
 /// ```
 /// use polytask::estimator::{MemberKind, StackedTarget};
@@ -64,7 +64,7 @@ impl StackedTarget {
     /// What the weights leave to the mean of a quantity.
     pub(super) fn part_of_mean(&self) -> f64 {
         let rest = (1.0 - self.weights.iter().sum::<f64>()).max(0.0);
-        self.mean.map_or(0.0, |mean| rest * mean)
+        self.mean.filter(|_| rest > 0.0).map_or(0.0, |mean| rest * mean)
     }
 }
 
