@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use polytask::data::csv::{Content, CsvReader, Encoding, Stream};
 use polytask::data::{Dataset, Order, Source};
 use polytask::prelude::*;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 
 /// A folder that is gone when it is no longer needed.
 struct Folder(PathBuf);
@@ -434,6 +436,52 @@ fn plain_numbers_are_read_as_all_others() {
     let infinite = text.replacen("note 50000, 6e-1", "note 50000, 1e999", 1);
     let error = reader.stream::<f64>(file("plain-infinite", infinite)).unwrap_err().to_string();
     assert!(error.contains("line 50002, column `y`: expected a finite number, found `1e999`"), "{error}");
+}
+
+/// Whatever is done to a file, what the stream reads is what the whole of it is read as; or it is an error.
+#[test]
+fn damaged_files_are_read_as_a_whole_reads_them_or_refused() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let good = rows();
+    let scraps: [&[u8]; 12] =
+        [b",", b"\"", b"\n", b"\r", b"\r\n", b"\n\n", b"NA", b"7", b"flat", b"\xff", b"\xc3\xa9", b" \"x\" "];
+    let (mut n_read, mut n_refused) = (0, 0);
+    for _ in 0..n_damaged() {
+        let mut bytes = good.clone().into_bytes();
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(0..bytes.len());
+            let end = (at + rng.random_range(0..6)).min(bytes.len());
+            bytes.splice(at..end, scraps[rng.random_range(0..scraps.len())].iter().copied());
+        }
+        if rng.random_bool(0.2) {
+            bytes.truncate(rng.random_range(0..bytes.len()));
+        }
+        let path = file("damaged", &bytes);
+        let whole = reader().read::<f64>(&path);
+        let streamed = reader().stream::<f64>(&path).and_then(|stream| Ok((stream.read()?, stream)));
+        match (whole, streamed) {
+            (Ok((whole, encoding)), Ok((data, stream))) => {
+                assert_same_encoding(stream.encoding(), &encoding);
+                assert_eq!((data.names(), data.n_rows()), (whole.names(), whole.n_rows()));
+                let same =
+                    |a: &f64, b: &f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs();
+                assert!(data.features().iter().zip(whole.features()).all(|(a, b)| same(a, b)));
+                assert!(data.targets().iter().zip(whole.targets()).all(|(a, b)| same(a, b)));
+                n_read += 1;
+            }
+            (whole, Ok((data, _))) => {
+                let error = whole.err().expect("an error");
+                panic!("{} rows are read of what is refused as a whole: {error}", data.n_rows());
+            }
+            (_, Err(_)) => n_refused += 1,
+        }
+    }
+    assert!(n_read > 0 && n_refused > 0, "{n_read} read, {n_refused} refused");
+}
+
+/// How many files are damaged; `POLYTASK_CASES` asks for more.
+fn n_damaged() -> usize {
+    std::env::var("POLYTASK_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(12)
 }
 
 #[cfg(feature = "parquet")]
