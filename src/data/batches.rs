@@ -467,7 +467,7 @@ pub(super) fn members(groups: &[u64]) -> Vec<Vec<usize>> {
 ///
 /// An index below k is the upper half of (64 random bits) · k. It favours no index by more than k / 2⁶⁴, and the
 /// order of a seed stays the same whatever becomes of the generator crate's distributions.
-pub(super) fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
+pub(crate) fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         let below = (last + 1) as u128;
         let chosen = ((u128::from(generator.next_u64()) * below) >> 64) as usize;

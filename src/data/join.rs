@@ -1,4 +1,4 @@
-//! Tables one below the other.
+//! Tables from tables: one below the other, or with other features.
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +44,16 @@ impl<F: Scalar> Dataset<F> {
             groups: groups.map(|groups| groups.concat()),
             all_rows: OnceLock::new(),
         }
+    }
+
+    /// The same table with these features, finite and of the same columns.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[track_caller]
+    pub(crate) fn with_other_features(&self, features: Array2<F>) -> Self {
+        assert_eq!(features.dim(), self.features.dim(), "features of the same table");
+        Self { id: next_id(), features, ..self.clone() }
     }
 
     /// The same rows with the numbers of their groups counted from `first`.

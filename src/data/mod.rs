@@ -30,6 +30,7 @@ mod split;
 mod transform;
 mod weights;
 
+pub(crate) use batches::shuffle;
 pub use batches::{Batch, Batches, Order, Sampler};
 pub use dataset::Dataset;
 pub(crate) use fingerprint::Fingerprint;

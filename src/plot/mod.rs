@@ -1,5 +1,5 @@
 //! Plots, as the text of an SVG file: learning curves, weights, cosines of gradients, predictions,
-//! which tasks help each other, which labels look wrong.
+//! which tasks help each other, which labels look wrong, which columns matter.
 //!
 //! ```
 //! use polytask::plot;
@@ -28,6 +28,7 @@
 //! [`Chart`] and [`Drawing`] are what these plots are made of, for plots of your own.
 
 mod chart;
+mod columns;
 mod drawing;
 mod predictions;
 mod tasks_and_rows;
@@ -35,6 +36,7 @@ mod ticks;
 mod training;
 
 pub use chart::{Axis, Chart, sheet};
+pub use columns::{importance, partial_dependence};
 pub(crate) use drawing::escape;
 pub use drawing::{Anchor, Drawing, Pen};
 pub use predictions::{confusion_matrix, predicted_against_true, reliability};

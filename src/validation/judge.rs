@@ -133,6 +133,31 @@ impl Judge {
         Ok(())
     }
 
+    /// The score that tells most of single predictions.
+    pub(super) fn telling(&self) -> &'static str {
+        match self.kind {
+            Kind::Quantity { .. } => "rmse",
+            Kind::Binary => "roc_auc",
+            Kind::Classes { .. } => "log_loss",
+            Kind::Ranking => "ndcg@10",
+        }
+    }
+
+    /// The scores of predictions for all rows.
+    pub(super) fn scores_of(&self, predictions: Array2<f64>, thresholds: Option<&[f64]>) -> Vec<Score> {
+        // A class that the model does not know has probability 0.
+        let mut padded = Array2::zeros((predictions.nrows(), self.width.max(predictions.ncols())));
+        padded.slice_mut(s![.., ..predictions.ncols()]).assign(&predictions);
+        let decisions = thresholds.map(|thresholds| decided(padded.view(), thresholds));
+        let decisions = decisions.as_ref().unwrap_or(&padded);
+        let labels = Labels {
+            targets: self.targets.view(),
+            weights: self.weights.as_ref().map(|weights| weights.view()),
+            groups: self.groups.as_deref(),
+        };
+        report::judge(&self.task, self.kind, padded.view(), decisions.view(), &labels)
+    }
+
     fn labels(&self, rows: &[usize]) -> RowLabels {
         RowLabels {
             targets: self.targets.select(Axis(0), rows),

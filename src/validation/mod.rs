@@ -44,9 +44,11 @@
 mod comparison;
 mod comparison_table;
 mod folds;
+mod importance;
 mod judge;
 pub(crate) mod outcome;
 pub(crate) mod paired;
+mod partial_dependence;
 mod predictor;
 mod scoring;
 mod sign_flip;
@@ -60,6 +62,8 @@ use ndarray::Array2;
 
 pub use comparison::{Comparison, ComparisonReport, Contender, Difference, Verdict};
 pub(crate) use comparison_table::rough;
+pub use importance::{ColumnImportance, Importance, ImportanceReport, TaskImportance};
+pub use partial_dependence::PartialDependence;
 pub use predictor::Predictor;
 pub use scoring::{CrossValidated, FoldReport, MeanScore};
 pub use sign_flip::{SignFlip, sign_flip};

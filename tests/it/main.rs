@@ -41,6 +41,7 @@ mod hostile_files;
 mod hostile_input;
 mod hostile_labels;
 mod hostile_settings;
+mod importance;
 mod label_weights;
 mod layers;
 mod lazy_adam;
