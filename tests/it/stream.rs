@@ -470,7 +470,7 @@ fn damaged_files_are_read_as_a_whole_reads_them_or_refused() {
                 n_read += 1;
             }
             (whole, Ok((data, _))) => {
-                let error = whole.err().expect("an error");
+                let error = whole.expect_err("an error");
                 panic!("{} rows are read of what is refused as a whole: {error}", data.n_rows());
             }
             (_, Err(_)) => n_refused += 1,
