@@ -75,32 +75,31 @@ pub(super) fn seed_of_window(seed: u64, epoch: u64, window: usize) -> u64 {
     generator.next_u64()
 }
 
-/// The blocks divided at random into two parts, the first with at least a share of all rows.
+/// The blocks divided at random into two parts, the first with a share of all rows, as near as blocks allow.
 pub(super) fn divided(
     blocks: &Arc<Blocks>,
     own: &[usize],
     share: f64,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
+    let total: usize = own.iter().map(|&block| blocks.n_rows(block)).sum();
+    if own.len() < 2 {
+        let found = format!("one of {total} rows");
+        let expected = "a block of rows for each of the two parts";
+        return Err(Error::new(ErrorKind::Setting, "split of a stream", expected, found)
+            .advise("a file as small as this can be read as a whole, and split row by row"));
+    }
     let mut sequence = own.to_vec();
     shuffle(&mut sequence, &mut ChaCha8Rng::seed_from_u64(seed));
-    let total: usize = own.iter().map(|&block| blocks.n_rows(block)).sum();
     let (mut rows, mut cut) = (0, 0);
-    while cut < sequence.len() && (rows as f64) < share * total as f64 {
+    // The next block is nearer to the share than no further one.
+    while cut + 1 < sequence.len()
+        && rows as f64 + 0.5 * blocks.n_rows(sequence[cut]) as f64 <= share * total as f64
+    {
         rows += blocks.n_rows(sequence[cut]);
         cut += 1;
     }
-    if cut == sequence.len() {
-        let found = format!("{} blocks of together {total} rows", sequence.len());
-        return Err(Error::new(
-            ErrorKind::Setting,
-            "split of a stream",
-            "a block of rows for each of the two parts",
-            found,
-        )
-        .advise("a file as small as this can be read as a whole, and split row by row"));
-    }
-    let (mut first, mut second) = (sequence[..cut].to_vec(), sequence[cut..].to_vec());
+    let (mut first, mut second) = (sequence[..cut.max(1)].to_vec(), sequence[cut.max(1)..].to_vec());
     first.sort_unstable();
     second.sort_unstable();
     Ok((first, second))

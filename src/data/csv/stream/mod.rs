@@ -45,13 +45,13 @@ const NUMBERS: usize = 1 << 23;
 /// use polytask::prelude::*;
 ///
 /// # let path = std::env::temp_dir().join(format!("polytask-stream-{}.csv", std::process::id()));
-/// let rows: String = (0..5000).map(|i| format!("{},{}\n", i % 97, 2 * (i % 97) + 1)).collect();
+/// let rows: String = (0..200_000).map(|i| format!("{},{}\n", i % 97, 2 * (i % 97) + 1)).collect();
 /// std::fs::write(&path, format!("area,price\n{rows}")).expect("a folder that can be written");
 ///
 /// let stream = CsvReader::new().targets(["price"]).stream::<f32>(&path)?;
 /// let (mut train, mut held_out) = stream.split(0.8, 1)?;
 /// let mut model = Model::builder(1).task(Task::regression("price")).standardize().build::<f32>()?;
-/// let trainer = Trainer::new(Adam::new(0.1)).batch_size(100).epochs(10);
+/// let trainer = Trainer::new(Adam::new(0.1)).batch_size(1000).epochs(3);
 /// trainer.fit_source(&mut model, &mut train, None)?;
 /// assert!(model.evaluate_source(&mut held_out)?["price"].score("r2") > Some(0.99));
 /// # std::fs::remove_file(&path).expect("it is there");
@@ -205,11 +205,11 @@ impl<F: Scalar> Stream<F> {
         Self::with(self.blocks, self.own, self.names, rows)
     }
 
-    /// Divides the blocks of the file at random into a stream to learn from, which gets at least this share of the rows, and
-    /// one that is held out, which gets the others. Rows that lie side by side stay together.
+    /// Divides the blocks of the file at random into a stream to learn from, which gets this share of the rows, as near as
+    /// blocks of 256 KiB allow, and one that is held out, which gets the others. Rows that lie side by side stay together.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`] if the share is not between 0 and 1, or the file has too few blocks for both to get one.
+    /// [`ErrorKind::Setting`] if the share is not between 0 and 1, or the file has one block alone.
     pub fn split(self, share: f64, seed: u64) -> Result<(Self, Self)> {
         if !(share > 0.0 && share < 1.0) {
             return Err(Error::new(ErrorKind::Setting, "share of a split", "between 0 and 1", share));
