@@ -66,7 +66,8 @@
 //! model with its trainer or an estimator, and learns nothing from the rows that are held out. A
 //! [`Comparison`](validation::Comparison) of several says which is better, in each task and over all, and how sure that is.
 //! [`TogetherOrApart`](together::TogetherOrApart) trains the contenders too: it answers whether tasks should be trained
-//! together. A [`Ledger`](ledger::Ledger) says which rows taught which task what, and
+//! together. [`Importance`](validation::Importance) says which columns mattered for which task. A
+//! [`Ledger`](ledger::Ledger) says which rows taught which task what, and
 //! [`SuspectLabels`](ledger::SuspectLabels) which labels to look at.
 //!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
@@ -79,7 +80,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `arrow` | takes Arrow record batches: [`data::csv::Table::from_arrow`] |
-//! | `csv` | reads CSV files, text columns included: [`data::csv`] |
+//! | `csv` | reads CSV files, text columns included, also while a model learns from them: [`data::csv`] |
 //! | `npz` | reads NumPy archives: [`data::npz`] |
 //! | `onnx` | writes models for other runtimes: [`Model::save_onnx`], [`onnx`] |
 //! | `parquet` | reads Parquet files: [`data::csv::Table::read_parquet`] |
