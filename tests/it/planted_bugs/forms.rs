@@ -18,7 +18,7 @@ use crate::gradients::table::mixtures;
 enum Slip {
     Nothing,
     /// The gradient of these entries of θ is that of the opposite loss.
-    Sign(Range<usize>),
+    Sign(Vec<Range<usize>>),
     /// ∂L/∂x of the last feature is doubled.
     Twice,
 }
@@ -65,7 +65,8 @@ impl<F: Scalar> BuiltSharing<F> for BuiltSlipping<F> {
         self.right.gradient(chunks, lane, piece, gradient);
         if let Slip::Sign(wrong) = &self.slip {
             let entries = gradient.iter_mut().zip(piece.range.clone());
-            entries.filter(|(_, at)| wrong.contains(at)).for_each(|(g, _)| *g = -*g);
+            let is_wrong = |at: &usize| wrong.iter().any(|range| range.contains(at));
+            entries.filter(|(_, at)| is_wrong(at)).for_each(|(g, _)| *g = -*g);
         }
     }
 
@@ -99,6 +100,7 @@ fn check(form: &Sharing, slip: Slip) -> GradientReport {
     check.run().expect("data that fit").sum
 }
 
+/// In every third block at once: a check of all blocks for each of them would be quadratic in their number.
 #[test]
 fn a_slip_in_any_block_of_any_form_is_seen_there() {
     let mut seen = 0;
@@ -106,12 +108,15 @@ fn a_slip_in_any_block_of_any_form_is_seen_there() {
         let report = check(&form, Slip::Nothing);
         assert!(report.passed(), "{name}\n{report}");
         let right = model(&form, Slip::Nothing);
-        for (block, at) in right.network().layout().blocks().filter(|(block, _)| !block.starts_with("head."))
-        {
-            let report = check(&form, Slip::Sign(at.range()));
+        let layout = right.network().layout();
+        let blocks: Vec<_> = layout.blocks().filter(|(block, _)| !block.starts_with("head.")).collect();
+        for first in 0..3.min(blocks.len()) {
+            let wrong: Vec<_> = blocks.iter().skip(first).step_by(3).collect();
+            let report = check(&form, Slip::Sign(wrong.iter().map(|(_, at)| at.range()).collect()));
             let blamed: Vec<_> = report.failed().map(|failed| failed.name.as_str()).collect();
-            assert_eq!(blamed, [block], "{name}\n{report}");
-            seen += 1;
+            let wrong: Vec<_> = wrong.iter().map(|(block, _)| *block).collect();
+            assert_eq!(blamed, wrong, "{name}\n{report}");
+            seen += wrong.len();
         }
     }
     assert!(seen > 80, "{seen} blocks");

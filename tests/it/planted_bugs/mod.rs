@@ -13,6 +13,8 @@ mod page;
 mod sharing;
 mod truth;
 
+use std::sync::OnceLock;
+
 use ndarray::{Array2, ArrayView2, s};
 use polytask::arena::RowsMut;
 use polytask::balance::Weights;
@@ -163,30 +165,36 @@ fn assert_caught(report: &GradientReport, planted: &Planted) {
     assert!(printed.contains(cause), "{what}: expected {cause:?}, found {printed}\n{report}");
 }
 
+/// What is said of each bug entry by entry, and along directions: several tests ask, and it is checked once.
+fn reports(coverage: Coverage) -> &'static [GradientReport] {
+    static ENTRIES: OnceLock<Vec<GradientReport>> = OnceLock::new();
+    static DIRECTIONS: OnceLock<Vec<GradientReport>> = OnceLock::new();
+    let of_all = || BUGS.iter().map(|planted| check(Some(planted.bug), coverage)).collect();
+    match coverage {
+        Coverage::Every => ENTRIES.get_or_init(of_all),
+        Coverage::Directions(2) => DIRECTIONS.get_or_init(of_all),
+        _ => unreachable!("not kept: {coverage:?}"),
+    }
+}
+
 #[test]
 fn every_bug_is_caught_entry_by_entry() {
-    let mut reports = Vec::new();
-    for planted in BUGS {
-        let report = check(Some(planted.bug), Coverage::Every);
-        assert_caught(&report, planted);
-        reports.push(report);
-    }
-    page::assert_recorded(BUGS, &reports);
+    let reports = reports(Coverage::Every);
+    BUGS.iter().zip(reports).for_each(|(planted, report)| assert_caught(report, planted));
+    page::assert_recorded(BUGS, reports);
 }
 
 /// Whatever is looked at, a cause is named only where it is the true one.
 #[test]
 fn every_cause_named_is_true() {
     let mut wrong = Vec::new();
-    for planted in BUGS {
-        for coverage in [Coverage::Every, Coverage::Directions(2), Coverage::Sample(4)] {
-            let report = check(Some(planted.bug), coverage);
-            for block in report.failed() {
-                let untrue = block.causes.iter().filter(|cause| !truth::is_true(planted, &block.name, cause));
-                wrong.extend(
-                    untrue.map(|cause| format!("{}, {coverage:?}, {}: {cause:?}", planted.what, block.name)),
-                );
-            }
+    let sampled: Vec<_> = BUGS.iter().map(|planted| check(Some(planted.bug), Coverage::Sample(4))).collect();
+    let all = [reports(Coverage::Every), reports(Coverage::Directions(2)), &sampled[..]];
+    for (planted, report) in all.iter().flat_map(|reports| BUGS.iter().zip(*reports)) {
+        for block in report.failed() {
+            let untrue = block.causes.iter().filter(|cause| !truth::is_true(planted, &block.name, cause));
+            wrong
+                .extend(untrue.map(|cause| format!("{}, {}: {cause:?}\n{report}", planted.what, block.name)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -195,9 +203,8 @@ fn every_cause_named_is_true() {
 /// Random directions see the same bugs in the same blocks; explanations have less to go by.
 #[test]
 fn every_bug_is_caught_along_directions() {
-    for planted in BUGS {
-        let report = check(Some(planted.bug), Coverage::Directions(2));
-        assert_caught(&report, &Planted { cause: "", ..*planted });
+    for (planted, report) in BUGS.iter().zip(reports(Coverage::Directions(2))) {
+        assert_caught(report, &Planted { cause: "", ..*planted });
     }
 }
 
