@@ -10,6 +10,7 @@ use super::super::{CsvReader, Encoding};
 use super::block::Stamp;
 use super::blocks::{Blocks, Format};
 use super::cutter::Cutter;
+use super::plain::Plain;
 use super::tallied::{Next, Tallied};
 use crate::{Error, ErrorKind, Result};
 
@@ -91,11 +92,13 @@ impl Opened {
     fn blocks(
         self,
         path: &Path,
-        group: Option<&String>,
+        encoding: &Encoding,
+        targets_alone: bool,
         tally: impl FnOnce(Next<'_>, &str) -> Result<Tallied>,
     ) -> Result<Blocks> {
-        let group = group.map(|name| self.head.column(name)).transpose()?;
-        let mut cutter = Cutter::new(self.file, self.begin, &self.cut, group)?;
+        let group = encoding.reader.group.as_ref().map(|name| self.head.column(name)).transpose()?;
+        let plain = Plain::of(encoding, &self.cut.names).map(|plain| plain.wanted(targets_alone));
+        let mut cutter = Cutter::new(self.file, self.begin, &self.cut, group, plain)?;
         let tallied = tally(&mut || cutter.next(), &self.cut.source)?;
         if cutter.ends_empty {
             let expected = "a last row with a filled cell";
@@ -113,9 +116,9 @@ pub(super) fn fit(reader: &CsvReader, path: &Path) -> Result<Blocks> {
     let encoding = reader.fit(&opened.head)?;
     // What was fitted to the head was fitted to all rows, if there are no others.
     let is_whole = opened.is_whole;
-    opened.blocks(path, reader.group.as_ref(), |next, source| match is_whole {
-        true => Tallied::known(encoding, source, next),
-        false => Tallied::fitted(encoding, source, next),
+    opened.blocks(path, &encoding, is_whole, |next, source| match is_whole {
+        true => Tallied::known(encoding.clone(), source, next),
+        false => Tallied::fitted(encoding.clone(), source, next),
     })
 }
 
@@ -124,7 +127,7 @@ pub(super) fn index(encoding: &Encoding, path: &Path) -> Result<Blocks> {
     let reader = &encoding.reader;
     let opened = Opened::new(path, reader.dialect(), &reader.names())?;
     check_features(encoding, &opened.head)?;
-    opened.blocks(path, reader.group.as_ref(), |next, source| Tallied::known(encoding.clone(), source, next))
+    opened.blocks(path, encoding, true, |next, source| Tallied::known(encoding.clone(), source, next))
 }
 
 /// Fails if a table lacks a column that features come from.

@@ -7,7 +7,7 @@ use super::block::Stamp;
 use super::blocks::{Blocks, Format};
 use super::fit::check_features;
 use super::parquet::{Cutter, ParquetRows, open};
-use super::tallied::{Next, Rows, Tallied};
+use super::tallied::{Next, Tallied};
 use crate::{Error, ErrorKind, Result};
 
 fn blocks(
@@ -23,10 +23,7 @@ fn blocks(
     let Some((_, head)) = cutter.next()? else {
         return Err(Error::new(ErrorKind::File, &source, "at least one row", "none"));
     };
-    let head = match head {
-        Rows::Texts(table) => table,
-        Rows::Columns(columns) => columns.into_table()?,
-    };
+    let head = head.into_table()?;
     let mut cutter = Cutter::new(path, &rows, group);
     let tallied = tally(&head, &mut || cutter.next(), &source)?;
     Ok(Blocks::new(path, Format::Parquet(rows), stamp, tallied))

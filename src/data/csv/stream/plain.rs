@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ::csv::{ByteRecord, ReaderBuilder};
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
 use ndarray::Array2;
 
 #[cfg(feature = "parquet")]
@@ -65,6 +65,16 @@ impl Plain {
         Some(Self { cells, n_features, n_targets: reader.targets.len() })
     }
 
+    /// Whether the numbers of each column are to be known: of all that are read, or of targets alone.
+    pub(super) fn wanted(&self, targets_alone: bool) -> Vec<bool> {
+        let is_wanted = |cell: &Cell| match cell {
+            Cell::Feature { .. } => !targets_alone,
+            Cell::Target { .. } => true,
+            Cell::Unused => false,
+        };
+        self.cells.iter().map(is_wanted).collect()
+    }
+
     /// The rows of a block of text, if all of its cells are plain numbers.
     pub(super) fn parse<F: Scalar>(
         &self,
@@ -75,12 +85,7 @@ impl Plain {
     ) -> Option<Dataset<F>> {
         let mut features = vec![F::ZERO; n_rows * self.n_features];
         let mut targets = vec![F::ZERO; n_rows * self.n_targets];
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(cut.delimiter)
-            .comment(cut.comment)
-            .from_reader(bytes);
+        let mut reader = plain_records(bytes, cut);
         let (mut record, mut row) = (ByteRecord::new(), 0);
         while reader.read_byte_record(&mut record).ok()? {
             if row == n_rows || record.len() != self.cells.len() {
@@ -146,8 +151,24 @@ fn put<F: Scalar>(to: &mut F, x: f64, base: f64) -> Option<()> {
     Some(())
 }
 
+/// The records of a text, with the spaces around their cells.
+pub(super) fn plain_records<'a>(bytes: &'a [u8], cut: &Cut) -> Reader<&'a [u8]> {
+    ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(cut.delimiter)
+        .comment(cut.comment)
+        .from_reader(bytes)
+}
+
+/// The number in a cell, if it is finite and written as numbers are in Rust.
+pub(super) fn plain_number(text: &[u8]) -> Option<f64> {
+    let x: f64 = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
+    x.is_finite().then_some(x)
+}
+
 fn number<F: Scalar>(text: &[u8], base: f64) -> Option<F> {
-    above(std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?, base)
+    above(plain_number(text)?, base)
 }
 
 /// What is left of a number when its base is subtracted.

@@ -5,9 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 #[cfg(feature = "parquet")]
 use super::super::arrow::Columns;
-#[cfg(feature = "parquet")]
-use super::super::{Column, Values};
-use super::super::{Content, Encoding, Table};
+use super::super::{Column, Content, Encoding, Table, Values};
 use super::block::Block;
 use super::tally::Tally;
 use crate::{Error, ErrorKind, Result};
@@ -76,20 +74,40 @@ pub(super) type Next<'a> = &'a mut dyn FnMut() -> Result<Option<(Block, Rows)>>;
 /// The cells of a block.
 pub(super) enum Rows {
     Texts(Table),
+    /// The columns that are to be known, which hold nothing but numbers.
+    Numbers(Vec<(String, Values)>),
     #[cfg(feature = "parquet")]
     Columns(Columns),
 }
 
 impl Rows {
+    /// The cells as texts.
+    #[cfg(feature = "parquet")]
+    pub(super) fn into_table(self) -> Result<Table> {
+        match self {
+            Self::Texts(table) => Ok(table),
+            Self::Columns(columns) => columns.into_table(),
+            Self::Numbers(_) => unreachable!("a text that is read as numbers"),
+        }
+    }
+
     /// The cells as texts; `None` if they have been added to the tallies without.
     fn texts(self, tallies: &mut [Tally], encoding: &Encoding) -> Result<Option<Table>> {
-        let _ = (&tallies, encoding);
         match self {
             Self::Texts(table) => Ok(Some(table)),
+            Self::Numbers(columns) => {
+                let find =
+                    |name: &str| columns.iter().find(|(other, _)| other == name).map(|(_, values)| values);
+                let is_added = add_numbers(tallies, &encoding.columns, find);
+                assert!(is_added, "a column that is to be known is not among the numbers");
+                Ok(None)
+            }
             #[cfg(feature = "parquet")]
             Self::Columns(columns) => {
+                let find =
+                    |name: &str| columns.values().find(|(other, _)| *other == name).map(|(_, values)| values);
                 let has_groups = encoding.reader.group.is_some();
-                match !has_groups && add_numbers(tallies, &encoding.columns, &columns) {
+                match !has_groups && add_numbers(tallies, &encoding.columns, find) {
                     true => Ok(None),
                     false => columns.into_table().map(Some),
                 }
@@ -99,16 +117,19 @@ impl Rows {
 }
 
 /// Adds the rows of a block without a look at their texts, if all that is to be known of them are numbers and gaps.
-#[cfg(feature = "parquet")]
-fn add_numbers(tallies: &mut [Tally], known: &[Column], columns: &Columns) -> bool {
-    let find = |name: &str| columns.values().find(|(other, _)| *other == name).map(|(_, values)| values);
-    let pairs: Option<Vec<_>> = known.iter().map(|column| Some((column, find(&column.name)?))).collect();
+fn add_numbers<'v>(
+    tallies: &mut [Tally],
+    known: &[Column],
+    find: impl Fn(&str) -> Option<&'v Values>,
+) -> bool {
+    let counting = || known.iter().enumerate().filter(|(at, _)| !tallies[*at].is_nothing());
+    let pairs: Option<Vec<_>> =
+        counting().map(|(at, column)| Some((at, column, find(&column.name)?))).collect();
     let Some(pairs) = pairs else { return false };
-    let takes = |(tally, (column, values)): (&Tally, &(&Column, &Values))| tally.takes(column, values);
-    if !tallies.iter().zip(&pairs).all(takes) {
+    if !pairs.iter().all(|&(at, column, values)| tallies[at].takes(column, values)) {
         return false;
     }
-    tallies.iter_mut().zip(pairs).for_each(|(tally, (_, values))| tally.add_numbers(values));
+    pairs.into_iter().for_each(|(at, _, values)| tallies[at].add_numbers(values));
     true
 }
 

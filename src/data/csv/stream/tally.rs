@@ -7,13 +7,10 @@
 
 use std::collections::HashMap;
 
-#[cfg(feature = "parquet")]
-use super::super::Values;
 use super::super::cells::{Cells, spelling};
-#[cfg(feature = "parquet")]
 use super::super::columns::LARGEST_INTEGER;
 use super::super::fit::{Counts, check_in_order, in_order_of_categories, indexed, limited};
-use super::super::{Column, Content, CsvReader, Table};
+use super::super::{Column, Content, CsvReader, Table, Values};
 use crate::data::resolution;
 use crate::{Error, ErrorKind, Result};
 
@@ -118,11 +115,13 @@ impl Tally {
         Ok(())
     }
 
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
     /// Whether [`add_numbers`](Self::add_numbers) would count these values as [`add`](Self::add) does.
-    #[cfg(feature = "parquet")]
     pub(super) fn takes(&self, column: &Column, values: &Values) -> bool {
         match (self, values) {
-            (Self::Nothing, _) => true,
             (Self::Numbers(_), _) if !column.notation.is_plain() => false,
             (Self::Numbers(_), Values::Numbers(values)) => values.iter().flatten().all(|x| x.is_finite()),
             (Self::Numbers(_), Values::Integers(values)) => {
@@ -133,7 +132,6 @@ impl Tally {
     }
 
     /// Adds the numbers and gaps of a block.
-    #[cfg(feature = "parquet")]
     pub(super) fn add_numbers(&mut self, values: &Values) {
         let Self::Numbers(numbers) = self else { return };
         let mut add = |x: Option<f64>| match x {
