@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example estimator -- heating.csv=Y1,Y2 concrete.csv=slump,flow,strength
 //! cargo run --release --example estimator -- thirds heating.csv=Y1,Y2
+//! cargo run --release --example estimator -- coverage heating.csv=Y1,Y2
 //! ```
 //! Each argument is a CSV file and the names of its target columns. One line for each table: the relative root mean
 //! squared error, averaged over the targets (aRRMSE: 1 is what predicting the training mean would reach), of one
@@ -17,12 +18,19 @@
 //!
 //! With `thirds`, each target is cut into three classes of about equal size, and the line has the mean log loss of ten networks
 //! alike and of `MultiTaskClassifier` with its defaults, and the difference as above. Here the table is encoded as a whole.
+//!
+//! With `coverage`, a quarter of the training rows is kept apart for intervals. Three lines for each table, of intervals of 80, 90
+//! and 95 %: how many rows were kept (of the first fold), what share of the labels of all folds is within its interval, what
+//! share of the rows has all labels within intervals for all targets together, the mean width of both kinds of intervals in
+//! standard deviations of the target, the same for one plain network, the aRRMSE of the estimator and of one that learns from
+//! all training rows, and the coverage of each target. Here too the table is
+//! encoded as a whole: then no row is treated unlike the others.
 
 use std::sync::Mutex;
 use std::time::Instant;
 
-use polytask::estimator::{Fitted, MemberKind, Regression};
-use polytask::ndarray::{Array2, ArrayView1, Axis, concatenate};
+use polytask::estimator::{Fitted, Intervals, MemberKind, Regression};
+use polytask::ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use polytask::prelude::*;
 use polytask::validation::{CrossValidated, CrossValidation, Predictor, TaskValidation, TrainingPart};
 
@@ -35,12 +43,12 @@ const FOLDS: usize = 10;
 fn main() -> polytask::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (options, mut tables) = Options::take(&arguments).unwrap_or_else(|wrong| usage(&wrong));
-    let cuts = tables.first() == Some(&"thirds");
-    if cuts {
+    let mode = tables.first().copied().filter(|first| ["thirds", "coverage"].contains(first));
+    if mode.is_some() {
         tables.remove(0);
     }
     if tables.is_empty() || tables.iter().any(|table| !table.contains('=')) {
-        usage("usage: estimator [thirds] FILE=TARGET,TARGET... [FILE=TARGET...]... [options]");
+        usage("usage: estimator [thirds | coverage] FILE=TARGET,TARGET... [FILE=TARGET...]... [options]");
     }
     if options.embeds {
         usage(
@@ -59,7 +67,31 @@ fn main() -> polytask::Result<()> {
     }
     let seed = std::env::var("POLYTASK_FOLDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("folds of seed {seed}");
-    if cuts {
+    if mode == Some("coverage") {
+        println!(
+            "{:<8}{:>6}{:>9}{:>9}{:>9}{:>8}{:>8}{:>10}{:>8}{:>8}{:>8}  of each target",
+            "table",
+            "kept",
+            "promised",
+            "each",
+            "all",
+            "width",
+            "of all",
+            "one: each",
+            "all",
+            "width",
+            "of all"
+        );
+        for table in tables {
+            let (file, targets) = table.split_once('=').unwrap_or((table, ""));
+            let name = std::path::Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+            let data = options.read(file, targets, "")?.0;
+            let lines = lines_of_coverage(&name, &data, &settings.clone().threads(2), seed)?;
+            println!("{}", lines.join("\n"));
+        }
+        return Ok(());
+    }
+    if mode == Some("thirds") {
         println!("{:<12}{:>11}{:>11}{:>20}", "log loss", "ten alike", "estimator", "difference");
         for table in tables {
             let (file, targets) = table.split_once('=').unwrap_or((table, ""));
@@ -238,4 +270,118 @@ pub fn line_of_classes(name: &str, data: &Dataset<f32>, seed: u64) -> polytask::
     };
     let ((mean_alike, of_alike), (mean, of_all)) = (losses(&alike)?, losses(&settings)?);
     Ok(format!("{name:<12}{mean_alike:>11.4}{mean:>11.4}{:>20}", difference(&of_all, &of_alike)))
+}
+
+/// What intervals of one coverage came to, over the rows that were held out.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    /// For each target: labels, those within their intervals, and the sum of the widths.
+    each: Vec<[f64; 3]>,
+    /// Rows with all labels, those with all labels within their intervals.
+    all: [f64; 2],
+    /// For each target the sum of the widths of intervals for all targets together.
+    widths_of_all: Vec<f64>,
+}
+
+impl Tally {
+    fn add(&mut self, each: &Intervals<f32>, all: &Intervals<f32>, labels: ArrayView2<'_, f32>) {
+        let within = |intervals: &Intervals<f32>, row: usize, k: usize| {
+            (intervals.low[[row, k]]..=intervals.high[[row, k]]).contains(&labels[[row, k]])
+        };
+        let width = |intervals: &Intervals<f32>, row: usize, k: usize| {
+            f64::from(intervals.high[[row, k]]) - f64::from(intervals.low[[row, k]])
+        };
+        self.each.resize(labels.ncols(), [0.0; 3]);
+        self.widths_of_all.resize(labels.ncols(), 0.0);
+        for row in 0..labels.nrows() {
+            for k in (0..labels.ncols()).filter(|&k| !labels[[row, k]].is_nan()) {
+                let added = [1.0, f64::from(u8::from(within(each, row, k))), width(each, row, k)];
+                self.each[k].iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
+                self.widths_of_all[k] += width(all, row, k);
+            }
+            if labels.row(row).iter().all(|y| !y.is_nan()) {
+                self.all[0] += 1.0;
+                self.all[1] += f64::from(u8::from((0..labels.ncols()).all(|k| within(all, row, k))));
+            }
+        }
+    }
+
+    /// Coverage of each target, and of the rows; mean widths in units of the targets' deviations, of both kinds of intervals.
+    fn summary(&self, deviations: &[f64]) -> (Vec<f64>, [f64; 4]) {
+        let mean = |numbers: Vec<f64>| numbers.iter().sum::<f64>() / numbers.len() as f64;
+        let of_each: Vec<f64> = self.each.iter().map(|[n, covered, _]| covered / n).collect();
+        let in_units = |sum: f64, k: usize| sum / self.each[k][0] / deviations[k];
+        let widths = (0..deviations.len()).map(|k| in_units(self.each[k][2], k)).collect();
+        let of_all = (0..deviations.len()).map(|k| in_units(self.widths_of_all[k], k)).collect();
+        let numbers = [mean(of_each.clone()), self.all[1] / self.all[0], mean(widths), mean(of_all)];
+        (of_each, numbers)
+    }
+}
+
+/// The lines of one table about the intervals of the estimator, and of one plain network.
+pub fn lines_of_coverage(
+    name: &str,
+    data: &Dataset<f32>,
+    without: &MultiTaskRegressor,
+    seed: u64,
+) -> polytask::Result<Vec<String>> {
+    let settings = &without.clone().calibrate(0.25);
+    let one = settings.clone().kinds([MemberKind::Plain]).members(1);
+    let coverages = [0.8, 0.9, 0.95];
+    let mut tallies = vec![[Tally::default(), Tally::default()]; coverages.len()];
+    let mut kept = None;
+    // For each target the squared errors of the estimator, of the one that learns from all rows, and of their mean.
+    let mut squares = vec![[0.0; 3]; data.n_targets()];
+    for fold in data.fold_rows(FOLDS, seed)? {
+        let (train, test) = (data.select(&fold.train), data.select(&fold.test));
+        let mut predicted = Vec::new();
+        for (which, settings) in [settings, &one].into_iter().enumerate() {
+            let model = settings.fit_table(&train)?;
+            kept = kept.or(model.calibration().map(|calibration| calibration.n_rows));
+            for (of_coverage, &coverage) in tallies.iter_mut().zip(&coverages) {
+                let each = model.predict_interval_table(&test, coverage)?;
+                let all = model.predict_joint_interval_table(&test, coverage)?;
+                of_coverage[which].add(&each, &all, test.targets());
+            }
+            predicted.push(model.predict_table(&test)?);
+        }
+        predicted[1] = without.fit_table(&train)?.predict_table(&test)?;
+        for (k, sums) in squares.iter_mut().enumerate() {
+            let mean = mean_of(train.targets().column(k));
+            for (row, y) in test.targets().column(k).iter().map(|&y| f64::from(y)).enumerate() {
+                let guesses = [f64::from(predicted[0][[row, k]]), f64::from(predicted[1][[row, k]]), mean];
+                let square = |guess: f64| if y.is_nan() { 0.0 } else { (y - guess).powi(2) };
+                sums.iter_mut().zip(guesses).for_each(|(sum, guess)| *sum += square(guess));
+            }
+        }
+    }
+    let [error, error_without] = [0, 1].map(|which| {
+        let of_target = |sums: &[f64; 3]| (sums[which] / sums[2]).sqrt();
+        squares.iter().map(of_target).sum::<f64>() / squares.len() as f64
+    });
+    let deviation = |labels: ArrayView1<'_, f32>| {
+        let mean = mean_of(labels);
+        let squares = labels.mapv(|y| ((f64::from(y) - mean).powi(2)) as f32);
+        mean_of(squares.view()).sqrt()
+    };
+    let deviations: Vec<f64> = data.targets().columns().into_iter().map(deviation).collect();
+    let line = |(&coverage, [estimator, one]): (&f64, &[Tally; 2])| {
+        let (of_each, [each, all, width, of_all]) = estimator.summary(&deviations);
+        let (_, [one_each, one_all, one_width, one_of_all]) = one.summary(&deviations);
+        let of_each: Vec<String> = of_each.iter().map(|share| format!("{share:.3}")).collect();
+        format!(
+            "{name:<8}{:>6}{coverage:>9}{each:>9.3}{all:>9.3}{width:>8.3}{of_all:>8.3}\
+             {one_each:>10.3}{one_all:>8.3}{one_width:>8.3}{one_of_all:>8.3}\
+             {error:>9.4}{error_without:>9.4}  {}",
+            kept.unwrap_or(0),
+            of_each.join(" ")
+        )
+    };
+    Ok(coverages.iter().zip(&tallies).map(line).collect())
+}
+
+/// The mean of the labels that there are.
+fn mean_of(labels: ArrayView1<'_, f32>) -> f64 {
+    let labels: Vec<f64> = labels.iter().map(|&y| f64::from(y)).filter(|y| !y.is_nan()).collect();
+    labels.iter().sum::<f64>() / labels.len() as f64
 }

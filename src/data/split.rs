@@ -68,11 +68,17 @@ impl<F: Scalar> Dataset<F> {
     }
 
     pub(crate) fn split_here(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
+        let (first, second) = self.split_rows(share, seed)?;
+        Ok((self.select(&first), self.select(&second)))
+    }
+
+    /// The rows of the two parts of [`split`](Self::split).
+    pub(crate) fn split_rows(&self, share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
         check_share(share)?;
         let units = self.shuffled_units(seed);
         self.check_units("a split", &units, 2)?;
         let cut = self.cut(&units, 0, share, 1);
-        Ok((self.select(&units[..cut].concat()), self.select(&units[cut..].concat())))
+        Ok((units[..cut].concat(), units[cut..].concat()))
     }
 
     /// Splits the table in three at random: about `shares[0]` of the rows for training, `shares[1]` for

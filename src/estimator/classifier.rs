@@ -124,6 +124,22 @@ impl Sealed for Classification {
     const NAME: &'static str = "classifier";
     const STACKED_BY: &'static str = "log loss";
     const MIXES_THE_MEAN: bool = false;
+    const SCORES_HAVE_UNITS: bool = false;
+
+    fn scores<F: Scalar>(
+        fitted: &Fitted<Self, F>,
+        features: &Array2<F>,
+        labels: &Array2<f64>,
+    ) -> Result<Array2<f64>> {
+        let probabilities = fitted.predict_proba(features)?;
+        Ok(Array2::from_shape_fn(labels.dim(), |(row, k)| match labels[[row, k]] {
+            label if label.is_nan() => f64::NAN,
+            label => match 1.0 - probabilities[k][[row, label as usize]].to_f64() {
+                score if score.is_nan() => f64::INFINITY,
+                score => score,
+            },
+        }))
+    }
 
     fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, label: f64) -> f64 {
         predicted[label as usize].to_f64()
@@ -155,6 +171,11 @@ impl Sealed for Classification {
     #[cfg(feature = "persist")]
     fn makes(kind: crate::loss::Kind, width: usize) -> bool {
         matches!(kind, crate::loss::Kind::Classes { classes, .. } if classes == width)
+    }
+
+    #[cfg(feature = "persist")]
+    fn is_label(label: f64, width: usize) -> bool {
+        (0.0..width as f64).contains(&label) && label.fract() == 0.0
     }
 }
 

@@ -31,7 +31,7 @@ const EPOCHS: (u64, u64) = (10, 300);
 pub(super) struct Networks<F: Scalar> {
     pub(super) members: Vec<Model<F>>,
     pub(super) kinds: Vec<MemberKind>,
-    /// What each held out; empty if the estimator has one kind of network.
+    /// What each held out; empty if nobody asks.
     pub(super) held_out: Vec<HeldOut>,
 }
 
@@ -60,6 +60,7 @@ impl Settings {
     ) -> Result<(Networks<F>, Option<Stopped>)> {
         let assignments = self.assignments(data)?;
         let is_stacked = assignments.iter().any(|assignment| assignment.kind != assignments[0].kind);
+        let holds_out = is_stacked || K::SCORES_HAVE_UNITS && self.calibrate.is_some();
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
@@ -71,7 +72,7 @@ impl Settings {
                 return Ok(None);
             }
             let fitted = self.fit_member(m, data, &assignments[m], tasks, after).and_then(|fitted| {
-                let rows = fitted.held_out.filter(|_| is_stacked).unwrap_or_default();
+                let rows = fitted.held_out.filter(|_| holds_out).unwrap_or_default();
                 let held_out = HeldOut::of::<K, F>(&fitted.model, data, rows)?;
                 Ok((fitted.model, fitted.ended_by, held_out))
             });
@@ -100,7 +101,7 @@ impl Settings {
             }
         }
         let kinds = kinds.take(members.len()).collect();
-        if !is_stacked {
+        if !holds_out {
             held_out.clear();
         }
         Ok((Networks { members, kinds, held_out }, stopped))

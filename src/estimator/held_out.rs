@@ -133,6 +133,40 @@ pub(super) fn stack<'a, K: Sealed>(
     Some(Stack { metric: K::STACKED_BY.into(), targets, kinds })
 }
 
+/// How far predictions of target `k` are from its labels, in its unit and above 0: the error of the stack on held-out rows, or
+/// that of the first kind if it predicts alone; where nothing is held out, the deviation of the labels; if that is 0, 1.
+pub(super) fn scale(
+    (kinds, held_out): (&[MemberKind], &[HeldOut]),
+    table: &LabelTable,
+    stack: Option<&Stack>,
+    k: usize,
+) -> f64 {
+    let (labels, weights) = table.column(k);
+    let n_rows = labels.len();
+    let (mut sums, mut times) = (vec![0.0; n_rows], vec![0.0; n_rows]);
+    for (_, of_member) in kinds.iter().zip(held_out).filter(|(kind, _)| **kind == kinds[0]) {
+        for (&row, &judged) in of_member.rows.iter().zip(of_member.judged.column(k)) {
+            sums[row] += judged;
+            times[row] += 1.0;
+        }
+    }
+    // The root of the weighted mean of squares of labels less a prediction.
+    let deviation = |predicted: &dyn Fn(usize) -> f64, counts: &dyn Fn(usize) -> bool| {
+        let rows = || (0..n_rows).filter(|&row| weights[row] > 0.0 && counts(row));
+        let total: f64 = rows().map(|row| weights[row]).sum();
+        rows().map(|row| weights[row] / total * (labels[row] - predicted(row)).powi(2)).sum::<f64>().sqrt()
+    };
+    let of_stack = stack.and_then(|stack| stack.targets[k].error).unwrap_or(0.0);
+    let alone = || deviation(&|row| sums[row] / times[row], &|row| times[row] > 0.0);
+    let total: f64 = weights.sum();
+    let is_labelled = |&row: &usize| weights[row] > 0.0;
+    let mean: f64 = (0..n_rows).filter(is_labelled).map(|row| weights[row] / total * labels[row]).sum();
+    let of_labels = || deviation(&|_| mean, &|_| true);
+    let is_scale = |scale: &f64| *scale > 0.0 && scale.is_finite();
+    let first = Some(of_stack).filter(is_scale).or_else(|| Some(alone()).filter(is_scale));
+    first.or_else(|| Some(of_labels()).filter(is_scale)).unwrap_or(1.0)
+}
+
 /// The kinds in the order in which they first appear.
 pub(super) fn each_once(kinds: &[MemberKind]) -> Vec<MemberKind> {
     let mut all = Vec::new();

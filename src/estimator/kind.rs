@@ -1,7 +1,8 @@
 //! What the two kinds of estimator have in common.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
+use super::Fitted;
 use super::settings::Settings;
 use super::stack::Weighed;
 use crate::data::Dataset;
@@ -41,6 +42,17 @@ pub(super) mod sealed {
         /// Whether the mean of the labels is one of the predictions that are weighed.
         const MIXES_THE_MEAN: bool;
 
+        /// Whether a score has the unit of its target.
+        const SCORES_HAVE_UNITS: bool;
+
+        /// How far the predictions for some rows are from their labels, `rows × targets`; NaN where there is no label, and
+        /// infinite where there is no prediction.
+        fn scores<F: Scalar>(
+            fitted: &Fitted<Self, F>,
+            features: &Array2<F>,
+            labels: &Array2<f64>,
+        ) -> Result<Array2<f64>>;
+
         /// What of a prediction for one row, `prediction width` numbers, is judged against its label.
         fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, label: f64) -> f64;
 
@@ -64,5 +76,9 @@ pub(super) mod sealed {
         /// Whether a task of this kind, whose predictions have this width, is one that such an estimator makes.
         #[cfg(feature = "persist")]
         fn makes(kind: crate::loss::Kind, width: usize) -> bool;
+
+        /// Whether a label is one of such a task.
+        #[cfg(feature = "persist")]
+        fn is_label(label: f64, width: usize) -> bool;
     }
 }

@@ -7,10 +7,12 @@
 //! fit_members(data, 7..10) ─▶ FittedMembers ──┘
 //! ```
 //! A network's kind, folds, initial parameters and order of rows depend on the settings and on its number alone. Networks of
-//! several kinds bring along what they predict for the rows that they held out, so that a merge finds the weights of the kinds.
+//! several kinds bring along what they predict for the rows that they held out, so that a merge finds the weights of the kinds;
+//! and the rows that are kept for calibration, which only the whole estimator can score, come with each part.
 
 use std::ops::Range;
 
+use super::calibration::CalibrationRows;
 use super::ensemble::Networks;
 use super::held_out::{self, HeldOut, LabelTable};
 use super::labels::check_targets;
@@ -41,8 +43,10 @@ use crate::{Error, ErrorKind, Model, Result, Scalar, Task};
 pub struct FittedMembers<Kind, F: Scalar> {
     pub(super) members: Vec<Model<F>>,
     pub(super) kinds: Vec<MemberKind>,
-    /// What each held out, and the labels; if the estimator has several kinds of networks.
+    /// What each held out, and the labels; if the estimator has several kinds of networks, or quantities to calibrate.
     pub(super) held_out: Option<(Vec<HeldOut>, LabelTable)>,
+    /// The rows that are kept apart.
+    pub(super) calibration: Option<CalibrationRows<F>>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
 }
@@ -137,7 +141,8 @@ impl<K: EstimatorKind> Checked<K> {
         }
         check_targets(data)?;
         let tasks = K::tasks(&self.settings, data)?;
-        let (networks, stopped) = self.settings.fit_networks::<K, F>(data, &tasks, numbers.clone())?;
+        let (learnt, calibration) = self.settings.parted(data)?;
+        let (networks, stopped) = self.settings.fit_networks::<K, F>(&learnt, &tasks, numbers.clone())?;
         if let Some(stopped) = stopped.filter(|stopped| stopped.n_complete == 0) {
             let found = format!("none: `{}` ended the fit", stopped.by);
             let place = format!("networks {numbers:?}");
@@ -151,20 +156,24 @@ impl<K: EstimatorKind> Checked<K> {
             table: data.fingerprint().to_text(),
         };
         let Networks { members, kinds, held_out } = networks;
-        let held_out = (!held_out.is_empty()).then(|| (held_out, LabelTable::of(data)));
-        Ok(FittedMembers { members, kinds, held_out, kind: K::learnt_from(&self.settings, data), provenance })
+        let held_out = (!held_out.is_empty()).then(|| (held_out, LabelTable::of(&learnt)));
+        let kind = K::learnt_from(&self.settings, &learnt);
+        Ok(FittedMembers { members, kinds, held_out, calibration, kind, provenance })
     }
 
     /// All networks at once.
     pub(super) fn fit_all<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<K, F>> {
         check_targets(data)?;
         let tasks = K::tasks(&self.settings, data)?;
+        let (learnt, calibration) = self.settings.parted(data)?;
         let range = 0..self.settings.members;
         let (Networks { members, kinds, held_out }, stopped) =
-            self.settings.fit_networks::<K, F>(data, &tasks, range)?;
-        let names = tasks.iter().map(Task::name);
-        let stack = held_out::stack::<K>(&kinds, &held_out, &LabelTable::of(data), names);
-        Ok(Fitted { members, kinds, stack, kind: K::learnt_from(&self.settings, data), stopped })
+            self.settings.fit_networks::<K, F>(&learnt, &tasks, range)?;
+        let (names, table) = (tasks.iter().map(Task::name), LabelTable::of(&learnt));
+        let stack = held_out::stack::<K>(&kinds, &held_out, &table, names);
+        let kind = K::learnt_from(&self.settings, &learnt);
+        let fitted = Fitted { members, kinds, stack, kind, stopped, calibration: None };
+        fitted.calibrated(calibration, &held_out, Some(&table))
     }
 }
 
@@ -238,7 +247,8 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
                 }
                 is_like_others &= model.reads_like(&first.members[0]);
             }
-            if !is_like_others || part.held_out.is_some() != first.held_out.is_some() {
+            let brings = |part: &FittedMembers<K, F>| (part.held_out.is_some(), part.calibration.is_some());
+            if !is_like_others || brings(part) != brings(&first) {
                 return wrong(place(), "the architecture of the others", "another one");
             }
             if range.start < end {
@@ -249,14 +259,16 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             end = range.end;
         }
         check_complete(end..provenance.of)?;
-        let FittedMembers { kind, held_out, .. } = first;
+        let FittedMembers { kind, held_out, calibration, .. } = first;
         let kinds: Vec<MemberKind> = parts.iter().flat_map(|part| part.kinds.iter().copied()).collect();
         let of_parts = parts.iter_mut().filter_map(|part| part.held_out.take());
         let held_out_by: Vec<HeldOut> = of_parts.flat_map(|(of_members, _)| of_members).collect();
         let members: Vec<Model<F>> = parts.into_iter().flat_map(|part| part.members).collect();
         let names = members[0].tasks().iter().map(Task::name);
-        let stack = held_out.and_then(|(_, table)| held_out::stack::<K>(&kinds, &held_out_by, &table, names));
-        Ok(Self { members, kinds, stack, kind, stopped: None })
+        let table = held_out.as_ref().map(|(_, table)| table);
+        let stack = table.and_then(|table| held_out::stack::<K>(&kinds, &held_out_by, table, names));
+        let merged = Self { members, kinds, stack, kind, stopped: None, calibration: None };
+        merged.calibrated(calibration, &held_out_by, table)
     }
 }
 

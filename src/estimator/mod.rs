@@ -29,6 +29,8 @@
 //! L. Breiman, "Stacked regressions", 1996, and A. Krogh and J. Vedelsby, "Neural network ensembles, cross validation, and
 //! active learning", NeurIPS 1995: members that have not seen the same rows err in different places.
 //!
+//! How far predictions may be off is known for rows that are kept apart: [`Estimator::calibrate`].
+//!
 //! The networks can be fitted by several jobs and merged: [`Estimator::fit_members`].
 //!
 //! Defaults, the same for every table, and what others were measured to give by ten-fold cross-validation on six tables
@@ -50,12 +52,14 @@
 //! predictions     within the range of labels   a network extrapolates wildly on rare rows
 //! ```
 
+mod calibration;
 mod callbacks;
 mod classifier;
 #[cfg(feature = "csv")]
 mod columns;
 mod ensemble;
 mod held_out;
+mod intervals;
 mod kind;
 mod labels;
 mod member_kind;
@@ -64,6 +68,8 @@ mod members;
 mod onnx;
 #[cfg(feature = "persist")]
 mod persist;
+#[cfg(feature = "persist")]
+mod persist_calibration;
 mod regressor;
 mod settings;
 mod stack;
@@ -73,8 +79,10 @@ use std::marker::PhantomData;
 
 use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 
+pub use calibration::{CalibratedTarget, Calibration};
 pub use callbacks::Stopped;
 pub use classifier::{Classification, MultiTaskClassifier};
+pub use intervals::{ClassSets, Intervals};
 pub use kind::EstimatorKind;
 pub use member_kind::MemberKind;
 pub use members::FittedMembers;
@@ -148,6 +156,7 @@ pub struct Fitted<Kind, F: Scalar> {
     stack: Option<Stack>,
     kind: Kind,
     stopped: Option<Stopped>,
+    calibration: Option<Calibration>,
 }
 
 impl<Kind> Default for Estimator<Kind> {
@@ -466,6 +475,10 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
         self.stopped.as_ref()
     }
 
+    fn of_itself(&self) -> impl Iterator<Item = Warning> {
+        self.of_stop().chain(self.of_stack()).chain(self.of_calibration())
+    }
+
     fn of_stop(&self) -> impl Iterator<Item = Warning> {
         let warning = |stopped: &Stopped| Warning::FewerMembers {
             stopped_by: stopped.by.clone(),
@@ -499,7 +512,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each
     /// once.
     pub fn warnings(&self) -> Vec<Warning> {
-        each_once(self.of_stop().chain(self.of_stack()).chain(self.members.iter().flat_map(Model::warnings)))
+        each_once(self.of_itself().chain(self.members.iter().flat_map(Model::warnings)))
     }
 
     /// [`warnings`](Self::warnings), and what there is to say of predictions for `data`, each once.
@@ -524,7 +537,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     pub fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
         let of_members = self.members.iter().map(|member| member.warnings_on(data));
         let of_members = of_members.collect::<Result<Vec<_>>>()?.into_iter().flatten();
-        Ok(each_once(self.of_stop().chain(self.of_stack()).chain(of_members)))
+        Ok(each_once(self.of_itself().chain(of_members)))
     }
 
     /// The features of a table as [`predict`](Fitted::predict) wants them, found by name.

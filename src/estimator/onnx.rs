@@ -60,7 +60,8 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
 
     /// Saves the estimator as an ONNX file, which other runtimes serve, as [`Model::save_onnx`](crate::Model::save_onnx)
     /// does a model. Its outputs are named like the targets: of a regressor each `rows × 1`, what `predict` has in
-    /// the target's column; of a classifier `rows × classes`, what `predict_proba` gives.
+    /// the target's column; of a classifier `rows × classes`, what `predict_proba` gives. Intervals and sets are not in it: add
+    /// and subtract the quantiles of [`calibration`](Fitted::calibration).
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -13,6 +13,7 @@
 //! held_out.labels, .weights      the table's labels and their weights, rows × targets; NaN where there is none
 //! held_out.0.rows, .judged …     the rows that network 0 has not learnt from, and what it predicts for them, rows × targets
 //! ```
+//! What is kept for calibration is in `persist_calibration.rs`.
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::calibration::{Calibration, CalibrationRows};
 use super::held_out::{HeldOut, LabelTable, each_once};
 use super::kind::sealed::Sealed;
 use super::members::Provenance;
@@ -41,6 +43,9 @@ struct About {
     stack: Option<Stack>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped: Option<Stopped>,
+    /// How many rows were kept for calibration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibrated: Option<usize>,
     /// If they are some of an estimator's networks, of which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provenance: Option<Provenance>,
@@ -86,13 +91,12 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
     }
 
     fn written(&self) -> Result<Writer> {
-        let stopped = self.stopped.clone();
-        write(
-            &self.members,
-            &self.kinds,
-            &self.kind,
-            About { stack: self.stack.clone(), stopped, ..About::default() },
-        )
+        let (stack, stopped) = (self.stack.clone(), self.stopped.clone());
+        let calibrated = self.calibration.as_ref().map(|calibration| calibration.n_rows);
+        let about = About { stack, stopped, calibrated, ..About::default() };
+        let mut writer = write(&self.members, &self.kinds, &self.kind, about)?;
+        self.calibration.iter().try_for_each(|calibration| calibration.write(&mut writer))?;
+        Ok(writer)
     }
 }
 
@@ -143,6 +147,8 @@ struct Read<K, F: Scalar> {
     members: Vec<Model<F>>,
     kinds: Vec<MemberKind>,
     held_out: Option<(Vec<HeldOut>, LabelTable)>,
+    calibration: Option<Calibration>,
+    calibration_rows: Option<CalibrationRows<F>>,
     kind: K,
 }
 
@@ -181,6 +187,13 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
     let n_targets = members[0].tasks().len();
     check_stack::<K, F>(&about, &kinds, &members[0])?;
     let held_out = read_held_out(reader, n_members, n_targets)?;
+    let names = || members[0].tasks().iter().map(|task| task.name());
+    let read = |n_rows| Calibration::read(reader, n_rows, names());
+    let calibration = about.calibrated.filter(|_| about.provenance.is_none()).map(read).transpose()?;
+    let calibration_rows = match about.provenance {
+        Some(_) => CalibrationRows::read::<K>(reader, &members[0])?,
+        None => None,
+    };
     let kind = K::with_ranges(read_ranges(reader, n_targets)?);
     let has_ranges = kind.ranges().is_some();
     // `01` is a number, but no name of a member.
@@ -189,12 +202,14 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
         let number = |first: &str| name.strip_prefix(first).and_then(|rest| rest.split_once('.'));
         let of_held_out = |(m, rest): (&str, &str)| is_member(m) && [ROWS, JUDGED].contains(&rest);
         number("member.").is_some_and(|(m, _)| is_member(m))
+            || calibration.as_ref().is_some_and(|calibration| calibration.has_tensor(name))
+            || calibration_rows.is_some() && CalibrationRows::<F>::has_tensor(name)
             || has_ranges && [SMALLEST, LARGEST].contains(&name)
             || held_out.is_some()
                 && ([LABELS, WEIGHTS].contains(&name) || number(HELD_OUT).is_some_and(of_held_out))
     };
     match reader.names().find(|name| !is_known(name)) {
-        None => Ok(Read { about, members, kinds, held_out, kind }),
+        None => Ok(Read { about, members, kinds, held_out, calibration, calibration_rows, kind }),
         Some(extra) => {
             let expected = format!("those of a {} of {n_members} members", K::NAME);
             Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))
@@ -396,9 +411,12 @@ impl<K: EstimatorKind> Estimator<K> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with<F: Scalar>(bytes: &[u8], registry: &Registry) -> Result<Fitted<K, F>> {
-        let Read { about, members, kinds, kind, .. } = read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, calibration, kind, .. } = read(&Reader::new(bytes)?, registry)?;
         match about.provenance {
-            None => Ok(Fitted { members, kinds, stack: about.stack, kind, stopped: about.stopped }),
+            None => {
+                let About { stack, stopped, .. } = about;
+                Ok(Fitted { members, kinds, stack, kind, stopped, calibration })
+            }
             Some(provenance) => {
                 let expected = format!("a whole {}", K::NAME);
                 let found = format!("networks {:?} of {}", provenance.range(members.len()), provenance.of);
@@ -430,6 +448,7 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
         let about = About { provenance: Some(self.provenance.clone()), ..About::default() };
         let mut writer = write(&self.members, &self.kinds, &self.kind, about)?;
         self.held_out.iter().try_for_each(|held_out| write_held_out(&mut writer, held_out))?;
+        self.calibration.iter().try_for_each(|rows| rows.write(&mut writer))?;
         Ok(writer)
     }
 
@@ -463,12 +482,13 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with(bytes: &[u8], registry: &Registry) -> Result<Self> {
-        let Read { about, members, kinds, held_out, kind } = read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, held_out, calibration_rows: calibration, kind, .. } =
+            read(&Reader::new(bytes)?, registry)?;
         let Some(provenance) = about.provenance else {
             let expected = "some of an estimator's networks";
             return Err(Error::new(ErrorKind::File, "estimator", expected, format!("a whole {}", K::NAME))
                 .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
         };
-        Ok(Self { members, kinds, held_out, kind, provenance })
+        Ok(Self { members, kinds, held_out, calibration, kind, provenance })
     }
 }

@@ -149,6 +149,19 @@ impl Sealed for Regression {
     const NAME: &'static str = "regressor";
     const STACKED_BY: &'static str = "RMSE";
     const MIXES_THE_MEAN: bool = true;
+    const SCORES_HAVE_UNITS: bool = true;
+
+    fn scores<F: Scalar>(
+        fitted: &Fitted<Self, F>,
+        features: &Array2<F>,
+        labels: &Array2<f64>,
+    ) -> Result<Array2<f64>> {
+        let predicted = fitted.predict(features)?;
+        Ok(Array2::from_shape_fn(labels.dim(), |at| match (labels[at] - predicted[at].to_f64()).abs() {
+            score if score.is_nan() && !labels[at].is_nan() => f64::INFINITY,
+            score => score,
+        }))
+    }
 
     fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, _: f64) -> f64 {
         predicted[0].to_f64()
@@ -191,6 +204,11 @@ impl Sealed for Regression {
     #[cfg(feature = "persist")]
     fn makes(kind: crate::loss::Kind, width: usize) -> bool {
         matches!(kind, crate::loss::Kind::Quantity { .. }) && width == 1
+    }
+
+    #[cfg(feature = "persist")]
+    fn is_label(label: f64, _: usize) -> bool {
+        label.is_finite()
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Settings {
     /// Those that were named.
     pub(super) kinds: Option<Vec<MemberKind>>,
     pub(super) folds: usize,
+    /// The share of the rows that is kept apart.
+    pub(super) calibrate: Option<f64>,
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f64,
     pub(super) batch_size: usize,
@@ -39,6 +41,7 @@ impl Default for Settings {
             members: 15,
             kinds: None,
             folds: 5,
+            calibrate: None,
             learning_rate: 0.005,
             weight_decay: 0.1,
             batch_size: 32,
@@ -95,6 +98,11 @@ impl Settings {
         at_least(1, self.epochs.unwrap_or(1), "epochs")?;
         at_least(1, self.patience.unwrap_or(1), "patience")?;
         at_least(1, self.threads.unwrap_or(1) as u64, "threads")?;
+        if let Some(share) = self.calibrate.filter(|&share| !(share > 0.0 && share < 1.0)) {
+            let (place, expected) =
+                ("estimator, share of rows for calibration", "a number between 0 and 1, both excluded");
+            return Err(Error::new(ErrorKind::Setting, place, expected, share).advise("use 0.25 if unsure"));
+        }
         for &width in &self.hidden {
             at_least(1, width as u64, "width of a hidden layer")?;
         }
@@ -122,7 +130,7 @@ impl Settings {
         });
         format!(
             "seed {}, folds {}, {kinds}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
-             transform {transform}, {}",
+             transform {transform}, {}{}",
             self.seed,
             self.folds,
             self.learning_rate,
@@ -131,6 +139,7 @@ impl Settings {
             or_default(self.epochs),
             or_default(self.patience),
             if self.extrapolates { "extrapolates" } else { "within the range of the labels" },
+            self.calibrate.map_or(String::new(), |share| format!(", calibrated on {share:?} of the rows")),
         )
     }
 }

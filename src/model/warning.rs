@@ -69,6 +69,16 @@ pub enum Warning {
         /// The kind of network that predicts them.
         kind: String,
     },
+    /// An estimator has kept so few labels apart that the intervals of a high coverage are infinite, and the sets have all
+    /// classes.
+    FewCalibrationLabels {
+        /// The targets that have few.
+        targets: Vec<String>,
+        /// How many labels the one has that has the fewest; or how many rows have labels of all targets.
+        labels: usize,
+        /// Whether it is about all targets together.
+        together: bool,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -109,6 +119,17 @@ impl fmt::Display for Warning {
                 "too few held-out labels to weigh kinds of networks by: {}; {kind} networks predict them alone",
                 listed(targets)
             ),
+            Self::FewCalibrationLabels { targets, labels, together } => {
+                let what = if *together { "rows with all labels" } else { "labels" };
+                // Down to a tenth of a per cent: what is said to be finite is.
+                let most = (1000.0 * *labels as f64 / (*labels as f64 + 1.0)).floor() / 10.0;
+                write!(
+                    f,
+                    "{labels} {what} are kept for calibration: above {most:.1} % of coverage, intervals are infinite and sets \
+                     have all classes, of {} (calibrate with more rows)",
+                    listed(targets)
+                )
+            }
             Self::NoFeatureNames => write!(
                 f,
                 "the file of the model has no names of features, so columns are matched by position (fit it anew)"

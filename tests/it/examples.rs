@@ -90,6 +90,22 @@ fn an_estimator_of_gaps_and_constants() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn intervals_of_gaps_and_constants() -> Result<()> {
+    let settings = MultiTaskRegressor::new().hidden([8]).members(2).epochs(5).threads(1);
+    let data = datasets::robot_arm::<f32>(100, 0.05, 3);
+    let lines = estimator::lines_of_coverage("arm", &data, &settings, 1)?;
+    assert_eq!(lines.len(), 3);
+    for line in &lines {
+        let found: Vec<f64> = numbers(line).into_iter().flatten().collect();
+        // Rows, coverage; of the estimator and of one network coverages and widths, each and all; errors; of each target.
+        assert_eq!((found.len(), found[0]), (14, 22.0), "{line}");
+        assert!((found[2] - 0.5 * (found[12] + found[13])).abs() < 2e-3, "{line}");
+        assert!(found[5] > found[4], "all together are wider: {line}");
+    }
+    Ok(())
+}
+
 /// The tables of `tests/tables` have the quirks of well-known ones, and made-up numbers: what stands behind `tutorial
 /// --csv`, and lines of the report.
 const TABLES: [(&str, &[&str]); 13] = [

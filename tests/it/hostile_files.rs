@@ -263,18 +263,25 @@ fn estimators() {
         regressor.fit_members(&data, 1..2).expect("one network").to_bytes().expect("bytes"),
         // Of two kinds.
         regressor.clone().members(4).folds(2).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
-        classifier.members(4).folds(2).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        classifier.clone().members(4).folds(2).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        // With rows that are kept apart.
+        regressor.clone().calibrate(0.3).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        classifier.calibrate(0.3).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
+        regressor.clone().calibrate(0.3).fit_members(&data, 0..2).expect("all").to_bytes().expect("bytes"),
         regressor.members(4).folds(2).fit_members(&data, 0..4).expect("all").to_bytes().expect("bytes"),
     ];
     let rows = |model: &Model<f32>| polytask::ndarray::Array2::zeros((1, model.n_features()));
     let read = |bytes: &[u8]| {
         let regressor = MultiTaskRegressor::from_bytes::<f32>(bytes);
-        let regressor = regressor.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok());
+        let regressor = regressor.is_ok_and(|model| {
+            let _ = model.predict_joint_interval(&rows(&model.members()[0]), 0.5);
+            model.predict(&rows(&model.members()[0])).is_ok()
+        });
         let classifier = MultiTaskClassifier::from_bytes::<f32>(bytes);
         let part = FittedMembers::<Regression, f32>::from_bytes(bytes);
         let part = part.is_ok_and(|part| {
             let merged = Fitted::merge([part.clone()]);
-            let _ = merged.map(|model| model.predict(&rows(&model.members()[0])));
+            let _ = merged.map(|model| model.predict_interval(&rows(&model.members()[0]), 0.5));
             Fitted::merge([part.clone(), part]).is_err()
         });
         part || regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())

@@ -24,6 +24,7 @@ mod determinism;
 mod dropout;
 mod embeddings;
 mod estimator_callbacks;
+mod estimator_intervals;
 mod estimator_members;
 mod estimator_stack;
 mod estimators;
