@@ -332,11 +332,14 @@ pub fn lines_of_coverage(
     let mut kept = None;
     // For each target the squared errors of the estimator, of the one that learns from all rows, and of their mean.
     let mut squares = vec![[0.0; 3]; data.n_targets()];
-    for fold in data.fold_rows(FOLDS, seed)? {
+    for (number, fold) in data.fold_rows(FOLDS, seed)?.into_iter().enumerate() {
+        // Another seed in each fold: with the same one nearly the same rows would be kept apart in all of them.
+        let seeded =
+            |settings: &MultiTaskRegressor| settings.clone().seed(seed * FOLDS as u64 + number as u64);
         let (train, test) = (data.select(&fold.train), data.select(&fold.test));
         let mut predicted = Vec::new();
         for (which, settings) in [settings, &one].into_iter().enumerate() {
-            let model = settings.fit_table(&train)?;
+            let model = seeded(settings).fit_table(&train)?;
             kept = kept.or(model.calibration().map(|calibration| calibration.n_rows));
             for (of_coverage, &coverage) in tallies.iter_mut().zip(&coverages) {
                 let each = model.predict_interval_table(&test, coverage)?;
@@ -345,7 +348,7 @@ pub fn lines_of_coverage(
             }
             predicted.push(model.predict_table(&test)?);
         }
-        predicted[1] = without.fit_table(&train)?.predict_table(&test)?;
+        predicted[1] = seeded(without).fit_table(&train)?.predict_table(&test)?;
         for (k, sums) in squares.iter_mut().enumerate() {
             let mean = mean_of(train.targets().column(k));
             for (row, y) in test.targets().column(k).iter().map(|&y| f64::from(y)).enumerate() {

@@ -190,7 +190,8 @@ impl<Kind> Estimator<Kind> {
     ///
     /// Of a table with groups whole groups are kept. No network learns from these rows or stops early on them, and neither the
     /// weights of the kinds nor the range of the labels are fitted to them; so predictions are a little worse than without.
-    /// (The number of classes is that of the whole table.) Labels of weight 0 do not count, and all others count once. A
+    /// (The number of classes is that of the whole table, and an encoding of a CSV file that was made from the whole table has
+    /// seen their features.) Labels of weight 0 do not count, and all others count once. A
     /// coverage of 1 − α takes 1/α − 1 labels: 9 for 90 %, 19 for 95 %, 99 for 99 %. With fewer, intervals are infinite, sets
     /// have all classes, and a [warning](Fitted::warnings) says so.
     ///
@@ -199,6 +200,9 @@ impl<Kind> Estimator<Kind> {
     /// kept. It is not promised for each kind of rows: hard ones are covered less often, easy ones more often. And nothing is
     /// promised for rows from elsewhere. Rows of one group are alike, so that n of them tell less than n rows do: with groups
     /// the coverage is approximate.
+    ///
+    /// [`check`](Self::check) refuses a share that is not between 0 and 1; a fit refuses a table of which a target has no label
+    /// left to learn from.
     ///
     /// ```
     /// use polytask::prelude::*;

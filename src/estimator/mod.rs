@@ -29,7 +29,13 @@
 //! L. Breiman, "Stacked regressions", 1996, and A. Krogh and J. Vedelsby, "Neural network ensembles, cross validation, and
 //! active learning", NeurIPS 1995: members that have not seen the same rows err in different places.
 //!
-//! How far predictions may be off is known for rows that are kept apart: [`Estimator::calibrate`].
+//! How sure a prediction is can be said by an estimator that keeps rows apart ([`Estimator::calibrate`]), from which nothing
+//! learns:
+//!
+//! ```text
+//! rows ── calibrate(0.25) ──▶ a quarter: how far the whole estimator is off there says how wide intervals must be
+//!                        └──▶ the others: everything above
+//! ```
 //!
 //! The networks can be fitted by several jobs and merged: [`Estimator::fit_members`].
 //!
@@ -50,6 +56,7 @@
 //! epochs          300, fewer above 2100 rows   so that a member takes about 20 000 steps; at least 10
 //! patience        a third of the epochs
 //! predictions     within the range of labels   a network extrapolates wildly on rare rows
+//! calibrate       no rows                      intervals cost rows: with a quarter kept, 1 to 24 % more error
 //! ```
 
 mod calibration;
