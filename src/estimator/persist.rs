@@ -430,6 +430,9 @@ impl<K: EstimatorKind> Estimator<K> {
 impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
     /// Saves the networks to one file that [`load`](Self::load) reads back, exact to the bit, as [`Fitted::save`] does.
     ///
+    /// Rows that are kept for [calibration](Estimator::calibrate) are in it, features and labels: only the merged estimator can
+    /// score them, and its file has their scores alone.
+    ///
     /// # Errors
     /// As [`Fitted::save`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
