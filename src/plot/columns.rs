@@ -31,7 +31,8 @@ pub fn importance(task: &TaskImportance) -> String {
         .filter_map(|column| Some((column, column.mean()?, column.deviation()?)))
         .take(SHOWN)
         .collect();
-    let title = format!("How much worse the {} of {} becomes without", task.metric, task.task);
+    let title =
+        format!("How much worse the {} of {} becomes when a column is shuffled", task.metric, task.task);
     let height = 60.0 + ROW * columns.len().max(1) as f64;
     let mut drawing = Drawing::new(title.clone(), [NAMES + BARS + NUMBERS, height]);
     drawing.text([12.0, 24.0], Anchor::Start, Pen::INK, &title);

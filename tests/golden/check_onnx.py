@@ -10,6 +10,7 @@ Each file passes onnx.checker with shapes inferred, and every output differs fro
 
 import collections
 import json
+import os
 import pathlib
 import sys
 
@@ -18,6 +19,27 @@ import onnx
 import onnxruntime
 
 TOLERANCE = {"f32": 1e-5, "f64": 1e-12, "f64 with GELU": 1e-6}
+
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs/book/src/saving-and-serving.md"
+
+
+def served(folder):
+    """Runs the book's program where its model is."""
+    (program,) = [
+        block for block in PAGE.read_text().split("```python\n")[1:] if "onnxruntime" in block.split("```")[0]
+    ]
+    names = {}
+    before = os.getcwd()
+    os.chdir(folder)
+    exec(program.split("```")[0], names)
+    os.chdir(before)
+    predicted = json.loads((folder / "predicted.json").read_text())
+    return [
+        f"the book's program: {task}"
+        for task, expected in predicted.items()
+        if names[task].shape != (3, 1) or not np.allclose(names[task][:, 0], expected, rtol=1e-5, atol=1e-5)
+    ]
 
 
 def main(folder):
@@ -48,6 +70,7 @@ def main(folder):
         counts[kind] += 1
     for kind, count in counts.items():
         print(f"{kind}: {count} files, the largest difference {worst[kind]:.1e} of the largest output")
+    faults += served(folder / "served")
     print("\n".join(faults))
     return 1 if faults or counts.keys() != TOLERANCE.keys() else 0
 

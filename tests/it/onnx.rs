@@ -2,7 +2,7 @@
 //! predicts from them what the crate does is for `golden/check_onnx.py` to see, whose files the last test writes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use polytask::data::TargetTransform;
 use polytask::ndarray::{Array2, ArrayView2, Axis, concatenate, s};
@@ -204,5 +204,21 @@ fn write_the_files_for_python() -> Result<()> {
     cases.add_all::<f32>()?;
     cases.add_all::<f64>()?;
     fs::write(cases.folder.join("cases.json"), json!(cases.list).to_string()).expect("a folder to write to");
+    served(&cases.folder.join("served"))
+}
+
+/// The model of the book's page, and what it predicts for the rows that the page's program has.
+fn served(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).expect("a folder to write to");
+    let data = datasets::robot_arm::<f32>(200, 0.05, 42);
+    let builder = Model::builder(10).trunk([Layer::dense(16, Activation::Silu)]).standardize();
+    let mut model =
+        builder.task(Task::regression("shoulder")).task(Task::regression("elbow")).build::<f32>()?;
+    Trainer::new(Adam::new(0.01)).epochs(10).fit(&mut model, &data)?;
+    model.save_onnx(folder.join("model.onnx"))?;
+    let predicted = model.predict(Array2::zeros((3, 10)).view())?;
+    let column = |task: &str| predicted[task].iter().map(|&y| f64::from(y)).collect::<Vec<_>>();
+    let expected = json!({ "shoulder": column("shoulder"), "elbow": column("elbow") });
+    fs::write(folder.join("predicted.json"), expected.to_string()).expect("a folder to write to");
     Ok(())
 }
