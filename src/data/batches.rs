@@ -88,6 +88,8 @@ pub struct Sampler {
     seed: u64,
     batch_size: usize,
     epoch: u64,
+    /// Where the last batch begins, and where it ends.
+    begin: usize,
     position: usize,
     /// The order of the epoch, of rows or, where there are groups, of groups.
     order: Vec<usize>,
@@ -224,7 +226,8 @@ impl Sampler {
         });
         let (generator, batch_size) = (seed.map(ChaCha8Rng::seed_from_u64), batch_size.min(n));
         let seed = seed.unwrap_or(0);
-        let mut sampler = Self { generator, seed, batch_size, epoch: 0, position: 0, order, groups };
+        let mut sampler =
+            Self { generator, seed, batch_size, epoch: 0, begin: 0, position: 0, order, groups };
         sampler.arrange();
         Ok(sampler)
     }
@@ -241,19 +244,19 @@ impl Sampler {
             self.position = 0;
             self.arrange();
         }
-        let start = self.position;
-        let limit = (start + self.batch_size).min(self.n_rows());
-        let rows = match &self.groups {
-            None => {
-                self.position = limit;
-                &self.order
-            }
-            Some(groups) => {
-                self.position = groups.ends[groups.ends.partition_point(|&end| end <= limit) - 1];
-                &groups.rows
-            }
+        self.begin = self.position;
+        let limit = (self.begin + self.batch_size).min(self.n_rows());
+        self.position = match &self.groups {
+            None => limit,
+            Some(groups) => groups.ends[groups.ends.partition_point(|&end| end <= limit) - 1],
         };
-        Batch { dataset, rows: &rows[start..self.position] }
+        Batch { dataset, rows: self.rows() }
+    }
+
+    /// The rows of the last batch; none before the first.
+    pub(crate) fn rows(&self) -> &[usize] {
+        let all = self.groups.as_ref().map_or(&self.order, |groups| &groups.rows);
+        &all[self.begin..self.position]
     }
 
     /// Lays out the rows of the epoch. A stream of the generator belongs to each epoch, so that its order does not
@@ -297,7 +300,7 @@ impl Sampler {
             && position > 0
             && groups.ends.binary_search(&position).is_err()
         {
-            self.position = 0;
+            (self.begin, self.position) = (0, 0);
             return Err(Error::new(
                 ErrorKind::Setting,
                 "position in the epoch",
@@ -306,7 +309,7 @@ impl Sampler {
             )
             .advise("resume with the table that the checkpoint was made with"));
         }
-        self.position = position;
+        (self.begin, self.position) = (position, position);
         Ok(())
     }
 

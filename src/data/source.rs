@@ -123,13 +123,12 @@ pub trait Source<F: Scalar>: Debug {
 pub struct TableSource<'a, F> {
     data: &'a Dataset<F>,
     sampler: Option<Sampler>,
-    rows: Vec<usize>,
 }
 
 impl<F: Scalar> Dataset<F> {
     /// The table as a source of batches, for code that takes any.
     pub fn source(&self) -> TableSource<'_, F> {
-        TableSource { data: self, sampler: None, rows: Vec::new() }
+        TableSource { data: self, sampler: None }
     }
 }
 
@@ -150,22 +149,19 @@ impl<F: Scalar> Source<F> for TableSource<'_, F> {
 
     fn begin(&mut self, order: Order) -> Result<()> {
         self.sampler = Some(Sampler::of(self.data, order)?);
-        self.rows.clear();
         Ok(())
     }
 
     fn advance(&mut self) -> Result<()> {
         let data = self.data;
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.clear();
-        rows.extend_from_slice(self.sampler().next_batch(data).rows);
-        self.rows = rows;
+        self.sampler().next_batch(data);
         Ok(())
     }
 
     fn batch(&self) -> Batch<'_, F> {
-        assert!(!self.rows.is_empty(), "a batch before the first advance");
-        Batch { dataset: self.data, rows: &self.rows }
+        let rows = self.sampler.as_ref().map_or(&[][..], Sampler::rows);
+        assert!(!rows.is_empty(), "a batch before the first advance");
+        Batch { dataset: self.data, rows }
     }
 
     fn epoch(&self) -> u64 {
@@ -181,7 +177,6 @@ impl<F: Scalar> Source<F> for TableSource<'_, F> {
     }
 
     fn seek(&mut self, epoch: u64, position: usize) -> Result<()> {
-        self.rows.clear();
         self.sampler().seek(epoch, position)
     }
 

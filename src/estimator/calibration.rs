@@ -7,7 +7,7 @@
 //! ```text
 //! score of a row      quantities  s = |y − ŷ|            classes  s = 1 − p̂(y)
 //! of all targets      s = maxₖ sₖ / σₖ                   σₖ: error of target k on held-out rows; 1 for classes
-//! q = the ⌈(n + 1)(1 − α)⌉-th smallest of the scores of n rows that are kept apart; ∞ if there are not so many
+//! q = the ⌈(n + 1)(1 − α)⌉-th smallest of the scores of n rows that are kept apart; ∞ if there are fewer
 //! P(score of a new row ≤ q) ≥ 1 − α,  and < 1 − α + 1 / (n + 1) without ties
 //! ```
 //! The rank of a new row's score among n + 1 is uniform if the rows are exchangeable, whatever the model; that is all of the

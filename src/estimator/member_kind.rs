@@ -76,7 +76,7 @@ const BINNED_WIDTH: usize = 8;
 /// 0.1 by default, so 0.5.
 const DECAY_FACTOR: f64 = 5.0;
 
-/// The kinds for a table with so many features where none are named.
+/// The kinds for a table with `n_features` features where none are named.
 pub(super) fn by_default(n_features: usize) -> Vec<MemberKind> {
     let applies = |kind: &MemberKind| *kind != MemberKind::Binned || n_features <= MOST_BINNED_FEATURES;
     BY_DEFAULT.into_iter().filter(applies).collect()

@@ -30,7 +30,7 @@ impl Calibration {
         writer.tensor(JOINT, &[self.joint.len()], &self.joint)
     }
 
-    /// Reads what [`write`](Self::write) wrote of so many rows.
+    /// Reads what [`write`](Self::write) wrote of `n_rows` rows.
     pub(super) fn read<'a>(
         reader: &Reader<'_>,
         n_rows: usize,

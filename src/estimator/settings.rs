@@ -57,7 +57,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The kinds of networks for a table with so many features, if there are enough networks for all of them. With a sharing
+    /// The kinds of networks for a table with `n_features` features, if there are enough networks for all of them. With a sharing
     /// form of one's own, or without hidden layers, that is what is wanted.
     pub(super) fn kinds_for(&self, n_features: usize) -> Vec<MemberKind> {
         match &self.kinds {

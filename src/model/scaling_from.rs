@@ -57,11 +57,7 @@ impl<F: Scalar> Model<F> {
 
     /// Whether all that `fit_scaling` fits is known.
     pub(crate) fn is_scaling_fitted(&self) -> bool {
-        let standardizes = self.spec.standardizes && self.scaling.features.is_none();
-        !standardizes
-            && self.names.is_some()
-            && self.check_transforms().is_ok()
-            && self.check_bins(&self.state).is_ok()
+        self.names.is_some() && self.check_fitted().is_ok()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Kinds of networks in an estimator are weighed by what they predict for rows that they have not learnt from; what there is no
-//! such prediction of is said, and counts for nothing.
+//! Kinds of networks in an estimator are weighed by what they predict for rows that they have not learnt from; where there is
+//! no such prediction, a warning says so.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -98,6 +98,11 @@ fn ids(source: &mut impl Source<f64>) -> Vec<Vec<u64>> {
     }
 }
 
+/// Whether two numbers are equal, but for the rounding of a mean that replaces a gap, or both missing.
+fn same(a: &f64, b: &f64) -> bool {
+    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs()
+}
+
 /// Whether both say the same, means to rounding.
 fn assert_same_encoding(one: &Encoding, other: &Encoding) {
     for (one, other) in one.columns().iter().zip(other.columns()) {
@@ -136,7 +141,6 @@ fn columns_and_rows_are_those_of_the_whole_file() {
     assert_eq!((read.n_rows(), Source::n_rows(&stream)), (25_000, Some(25_000)));
     assert_eq!((read.names(), stream.names()), (whole.names(), whole.names()));
     assert_eq!(read.weights(), whole.weights());
-    let same = |a: &f64, b: &f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs();
     assert!(read.features().iter().zip(whole.features()).all(|(a, b)| same(a, b)));
     assert!(read.targets().iter().zip(whole.targets()).all(|(a, b)| same(a, b)));
 }
@@ -476,8 +480,6 @@ fn damage(good: &str, reader: &CsvReader, seed: u64) {
             (Ok((whole, encoding)), Ok((data, stream))) => {
                 assert_same_encoding(stream.encoding(), &encoding);
                 assert_eq!((data.names(), data.n_rows()), (whole.names(), whole.n_rows()));
-                let same =
-                    |a: &f64, b: &f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs();
                 assert!(data.features().iter().zip(whole.features()).all(|(a, b)| same(a, b)));
                 assert!(data.targets().iter().zip(whole.targets()).all(|(a, b)| same(a, b)));
                 n_read += 1;
@@ -505,10 +507,6 @@ mod parquet {
 
     fn path() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet/long.parquet")
-    }
-
-    fn same(a: &f64, b: &f64) -> bool {
-        a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-11 * a.abs()
     }
 
     #[test]

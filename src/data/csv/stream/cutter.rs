@@ -91,7 +91,7 @@ impl<'a> Cutter<'a> {
         Ok(Some((block, Rows::Texts(Table::of_rows(self.cut, rows)))))
     }
 
-    /// Takes the bytes up to `end`, which hold so many rows.
+    /// Takes the bytes up to `end`, which hold `n_rows` rows.
     fn block(&mut self, n_rows: usize, mut end: usize) -> Result<Block> {
         // One end of a line, of two bytes.
         if end > 0 && self.rest[end - 1] == b'\r' && self.rest.get(end) == Some(&b'\n') {
@@ -138,7 +138,7 @@ impl<'a> Cutter<'a> {
         (n_rows > 0).then_some(Numbers { columns, n_rows, end })
     }
 
-    /// Reads until there are so many bytes, or no more.
+    /// Reads until there are `target` bytes, or to the end of the file.
     fn fill(&mut self, target: usize) -> Result<()> {
         if self.rest.len() >= target || self.at_end {
             return Ok(());

@@ -60,7 +60,7 @@ impl EpochWindows {
         if at == 0 { 0 } else { self.ends[at - 1].1 }
     }
 
-    /// The window in which the next row is, after so many.
+    /// The window that the row after the first `position` is in.
     pub(super) fn window_at(&self, position: usize) -> usize {
         self.ends.partition_point(|&(_, rows)| rows <= position)
     }

@@ -14,7 +14,6 @@ use crate::{Error, ErrorKind, Result, Scalar};
 pub(super) struct Window<F> {
     data: Dataset<F>,
     sampler: Sampler,
-    rows: Vec<usize>,
 }
 
 impl<F: Scalar> Window<F> {
@@ -23,7 +22,7 @@ impl<F: Scalar> Window<F> {
         let data = if parts.len() == 1 { parts.remove(0) } else { Dataset::joined(&parts) };
         drop(parts);
         let sampler = Sampler::of(&data, order).map_err(|error| error.within(blocks.source()))?;
-        Ok(Self { data, sampler, rows: Vec::new() })
+        Ok(Self { data, sampler })
     }
 
     pub(super) fn n_rows(&self) -> usize {
@@ -39,19 +38,18 @@ impl<F: Scalar> Window<F> {
     }
 
     pub(super) fn seek(&mut self, position: usize) -> Result<()> {
-        self.rows.clear();
         self.sampler.seek(0, position)
     }
 
     pub(super) fn advance(&mut self) {
-        self.rows.clear();
-        self.rows.extend_from_slice(self.sampler.next_batch(&self.data).rows);
+        self.sampler.next_batch(&self.data);
     }
 
     #[track_caller]
     pub(super) fn batch(&self) -> Batch<'_, F> {
-        assert!(!self.rows.is_empty(), "a batch before the first advance");
-        Batch { dataset: &self.data, rows: &self.rows }
+        let rows = self.sampler.rows();
+        assert!(!rows.is_empty(), "a batch before the first advance");
+        Batch { dataset: &self.data, rows }
     }
 }
 
