@@ -57,10 +57,10 @@
 //! A [`Report`] says how good a model is on a data set: each task's loss and metrics, and the number of labels
 //! behind them. It prints as a table; in code, write `report["price"].score("r2")`.
 //!
-//! [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and
-//! [`MultiTaskClassifier`](estimator::MultiTaskClassifier) are the short way, as in scikit-learn: two lines
-//! from two arrays to predictions, which are the mean over several networks. Their defaults were chosen by
-//! measurement.
+//! [`MultiTask`](estimator::MultiTask) is the short way: two lines from a table with tasks of any kind to predictions, which are
+//! the mean over several networks. [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and
+//! [`MultiTaskClassifier`](estimator::MultiTaskClassifier) are the same from two arrays, as in scikit-learn. Their defaults
+//! were chosen by measurement.
 //!
 //! A [`CrossValidation`](validation::CrossValidation) fits and judges fold by fold whatever you can fit in a closure, a
 //! model with its trainer or an estimator, and learns nothing from the rows that are held out. A
@@ -166,7 +166,7 @@ pub use train::Trainer;
 /// What most programs that train a model need: `use polytask::prelude::*`.
 pub mod prelude {
     pub use crate::data::{Dataset, datasets};
-    pub use crate::estimator::{MultiTaskClassifier, MultiTaskRegressor};
+    pub use crate::estimator::{MultiTask, MultiTaskClassifier, MultiTaskRegressor};
     pub use crate::loss::Loss;
     pub use crate::metric::Metric;
     pub use crate::optim::{Adam, AdamW, LazyAdam, Schedule, Sgd};

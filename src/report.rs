@@ -56,7 +56,8 @@ pub struct Report {
     tasks: Vec<TaskReport>,
     n_rows: usize,
     total: f64,
-    /// How many tasks the total is over, and how many have a loss and a weight above 0.
+    /// How many tasks the total is over, and how many have a loss and a weight above 0; none of either if what is judged
+    /// has no losses.
     n_in_total: (usize, usize),
     warnings: Vec<Warning>,
 }
@@ -122,7 +123,7 @@ impl Report {
     /// The weighted sum of the tasks' losses, `Σₖ wₖ Lₖ`, over those tasks with a weight above 0 that have a
     /// loss ([`TaskReport::label_weight`] above 0). If some tasks have none, the printed table says how many
     /// were added up. NaN, printed as undefined, if there is no such task, or if outputs were beyond the range
-    /// of the scalar type.
+    /// of the scalar type. A report on an estimator has no losses, and prints none.
     pub fn total_loss(&self) -> f64 {
         self.total
     }
@@ -240,14 +241,32 @@ impl<F: Scalar> Model<F> {
                 rows.iter().zip(of_batch.rows()).for_each(|(&row, from)| all.row_mut(row).assign(&from));
             }
         })?;
-        let columns = self.columns(data)?;
+        let judged = self.judged(predictions, data)?;
+        Ok(self.report(&judged, &losses, data.groups(), self.warnings_on(data)?))
+    }
+
+    /// A report without losses, on what was predicted for each task, with these warnings.
+    pub(crate) fn report_on(
+        &self,
+        predictions: Vec<Array2<F>>,
+        data: &Dataset<F>,
+        warnings: Vec<Warning>,
+    ) -> Result<Report> {
+        self.check_table(data)?;
+        let judged = self.judged(predictions, data)?;
+        let mut report = self.report(&judged, &vec![None; judged.len()], data.groups(), warnings);
+        report.n_in_total = (0, 0);
+        Ok(report)
+    }
+
+    /// Predictions for each task beside the labels of a table.
+    fn judged(&self, predictions: Vec<Array2<F>>, data: &Dataset<F>) -> Result<Vec<Judged>> {
         let of_task = |(columns, predictions): (&Vec<usize>, Array2<F>)| {
             let predictions = predictions.mapv(Scalar::to_f64);
             let (targets, weights) = self.judged_labels(data, columns)?;
             Ok(Judged { predictions, targets, weights })
         };
-        let judged = columns.iter().zip(predictions).map(of_task).collect::<Result<Vec<_>>>()?;
-        Ok(self.report(&judged, &losses, data.groups(), self.warnings_on(data)?))
+        self.columns(data)?.iter().zip(predictions).map(of_task).collect()
     }
 
     /// The labels of a task, NaN where they are missing, and their weights, if they have any.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! score of a row      quantities  s = |y − ŷ|            classes  s = 1 − p̂(y)
-//! of all targets      s = maxₖ sₖ / σₖ                   σₖ: error of target k on held-out rows; 1 for classes
+//! of all targets      s = maxₖ sₖ / σₖ                   σₖ: error of target k on held-out rows; 1 if all are classes
 //! q = the ⌈(n + 1)(1 − α)⌉-th smallest of the scores of n rows that are kept apart; ∞ if there are fewer
 //! P(score of a new row ≤ q) ≥ 1 − α,  and < 1 − α + 1 / (n + 1) without ties
 //! ```
@@ -20,7 +20,9 @@ use ndarray::{Array2, Axis};
 use super::held_out::{self, HeldOut, LabelTable};
 use super::labels::{check_targets, counts};
 use super::settings::Settings;
-use super::{Estimator, EstimatorKind, Fitted};
+use super::target::Target;
+use super::wanted::Wanted;
+use super::{Estimator, Fitted};
 use crate::data::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar, Warning};
 
@@ -46,9 +48,9 @@ use crate::{Error, ErrorKind, Result, Scalar, Warning};
 pub struct Calibration {
     /// How many rows were kept apart.
     pub n_rows: usize,
-    /// One for each target.
+    /// One for each target that is not a ranking.
     pub targets: Vec<CalibratedTarget>,
-    /// The largest quotient of score and scale over the targets, of each row with labels of all of them, in ascending order.
+    /// The largest quotient of score and scale over these targets, of each row with labels of all of them, in ascending order.
     pub joint: Vec<f64>,
 }
 
@@ -74,8 +76,8 @@ pub struct CalibratedTarget {
     pub target: String,
     /// In ascending order: of a quantity |y − ŷ|, of classes 1 less the probability of the label.
     pub scores: Vec<f64>,
-    /// What a score is divided by where targets are compared: for a quantity the error on held-out rows that were learnt from,
-    /// for classes 1.
+    /// What a score is divided by where targets are compared: for a quantity the error on held-out rows that were learnt from;
+    /// beside quantities the root mean square of scores on these rows for classes, and without them 1.
     pub scale: f64,
 }
 
@@ -110,13 +112,14 @@ impl Calibration {
         Ok(self.targets.iter().map(of_target).collect())
     }
 
-    /// What there are too few labels for.
-    pub(super) fn too_few(&self, coverage: f64, together: bool) -> Option<Warning> {
+    /// What there are too few labels for, of some targets.
+    pub(super) fn too_few(&self, coverage: f64, together: bool, names: &[String]) -> Option<Warning> {
         let is_few = |n: usize| rank(n, coverage) > n;
+        let of_names = self.targets.iter().filter(|target| names.contains(&target.target));
         let few: Vec<&CalibratedTarget> =
-            self.targets.iter().filter(|target| together || is_few(target.scores.len())).collect();
+            of_names.filter(|target| together || is_few(target.scores.len())).collect();
         let labels = match together {
-            true => Some(self.joint.len()).filter(|&n| is_few(n)),
+            true => Some(self.joint.len()).filter(|&n| is_few(n) && !few.is_empty()),
             false => few.iter().map(|target| target.scores.len()).min(),
         };
         let targets = few.iter().map(|target| target.target.clone()).collect();
@@ -161,23 +164,29 @@ impl Settings {
     pub(super) fn parted<'a, F: Scalar>(
         &self,
         data: &'a Dataset<F>,
+        wanted: &Wanted,
     ) -> Result<(Cow<'a, Dataset<F>>, Option<CalibrationRows<F>>)> {
         let Some(share) = self.calibrate else { return Ok((Cow::Borrowed(data), None)) };
+        if wanted.targets.iter().all(Target::is_ranking) {
+            let place = "estimator, share of rows for calibration";
+            let expected = "none, since rankings have no intervals or sets";
+            return Err(Error::new(ErrorKind::Setting, place, expected, share));
+        }
         let parts = data.split_rows(1.0 - share, self.seed ^ SEED);
         let (mut learnt, mut kept) = parts.map_err(|error| error.within("rows for calibration"))?;
         learnt.sort_unstable();
         kept.sort_unstable();
         let learnt = data.select(&learnt);
-        check_targets(&learnt).map_err(|error| {
+        check_targets(&learnt, &wanted.columns).map_err(|error| {
             error
                 .within("rows that are not kept for calibration")
                 .advise("calibrate with a smaller share, or another seed")
         })?;
-        let label = |(i, k): (usize, usize)| match counts(data, kept[i], k) {
-            true => data.targets()[[kept[i], k]].to_f64(),
+        let label = |(i, k): (usize, usize)| match counts(data, kept[i], wanted.columns[k]) {
+            true => data.targets()[[kept[i], wanted.columns[k]]].to_f64(),
             false => f64::NAN,
         };
-        let labels = Array2::from_shape_fn((kept.len(), data.n_targets()), label);
+        let labels = Array2::from_shape_fn((kept.len(), wanted.columns.len()), label);
         let features = data.features().select(Axis(0), &kept);
         Ok((Cow::Owned(learnt), Some(CalibrationRows { features, labels })))
     }
@@ -246,14 +255,18 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     }
 
     pub(super) fn of_calibration(&self) -> impl Iterator<Item = Warning> {
-        let each = |calibration: &Calibration| calibration.too_few(USUAL, false);
-        let all = |calibration: &Calibration| calibration.too_few(USUAL, true);
+        let warning = |calibration: &Calibration, together: bool| {
+            let names: Vec<String> = calibration.targets.iter().map(|target| target.target.clone()).collect();
+            calibration.too_few(USUAL, together, &names)
+        };
+        let each = |calibration: &Calibration| warning(calibration, false);
+        let all = |calibration: &Calibration| warning(calibration, true);
         let several = self.calibration.as_ref().filter(|calibration| calibration.targets.len() > 1);
         self.calibration.as_ref().and_then(each).into_iter().chain(several.and_then(all))
     }
 }
 
-impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
+impl<Kind, F: Scalar> Fitted<Kind, F> {
     /// The same estimator with the scores of the rows that were kept apart, if any were.
     pub(super) fn calibrated(
         mut self,
@@ -262,10 +275,17 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
         table: Option<&LabelTable>,
     ) -> Result<Self> {
         let Some(CalibrationRows { features, labels }) = rows else { return Ok(self) };
-        let scores = K::scores(&self, &features, &labels)?;
+        let predicted = self.predicted(features.view())?;
+        let scored: Vec<usize> = (0..self.targets.len()).filter(|&k| !self.targets[k].is_ranking()).collect();
+        let scores = Array2::from_shape_fn((labels.nrows(), scored.len()), |(row, s)| {
+            let k = scored[s];
+            self.targets[k].score(predicted[k].row(row), labels[[row, k]])
+        });
+        let has_scales = self.targets.iter().any(Target::is_quantity);
         let scale = |k: usize| match table {
-            Some(table) if K::SCORES_HAVE_UNITS => {
-                held_out::scale((&self.kinds, held_out), table, self.stack.as_ref(), k)
+            Some(table) if has_scales => {
+                let target = (k, &self.targets[k]);
+                held_out::scale((&self.kinds, held_out), table, self.stack.as_ref(), target)
             }
             _ => 1.0,
         };
@@ -274,12 +294,12 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             scores.sort_by(f64::total_cmp);
             scores
         };
-        let of_target = |(k, target): (usize, &str)| CalibratedTarget {
-            target: target.to_owned(),
-            scores: sorted(&mut scores.column(k).iter().copied()),
+        let of_target = |(s, &k): (usize, &usize)| CalibratedTarget {
+            target: self.targets[k].name.clone(),
+            scores: sorted(&mut scores.column(s).iter().copied()),
             scale: scale(k),
         };
-        let targets: Vec<CalibratedTarget> = self.target_names().enumerate().map(of_target).collect();
+        let targets: Vec<CalibratedTarget> = scored.iter().enumerate().map(of_target).collect();
         // NaN if one label is missing; f64::max would pass over it.
         let larger = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
         let mut of_rows = scores.rows().into_iter().map(|row| {

@@ -1,11 +1,10 @@
 //! Classes: one task of cross-entropy for each target column.
 
-use ndarray::{Array1, Array2, ArrayRef2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayRef2, ArrayView1};
 
 use super::kind::sealed::Sealed;
 use super::labels::check_labels;
 use super::settings::Settings;
-use super::stack::{Weighed, least_log_loss};
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::Dataset;
 use crate::{Error, ErrorKind, Result, Scalar, Task};
@@ -58,7 +57,7 @@ pub type MultiTaskClassifier = Estimator<Classification>;
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Classification(pub(super) ());
+pub enum Classification {}
 
 /// The most classes of a target; more are likelier numbers that are no classes.
 const MOST_CLASSES: f64 = 10_000.0;
@@ -122,32 +121,6 @@ impl EstimatorKind for Classification {}
 
 impl Sealed for Classification {
     const NAME: &'static str = "classifier";
-    const STACKED_BY: &'static str = "log loss";
-    const MIXES_THE_MEAN: bool = false;
-    const SCORES_HAVE_UNITS: bool = false;
-
-    fn scores<F: Scalar>(
-        fitted: &Fitted<Self, F>,
-        features: &Array2<F>,
-        labels: &Array2<f64>,
-    ) -> Result<Array2<f64>> {
-        let probabilities = fitted.predict_proba(features)?;
-        Ok(Array2::from_shape_fn(labels.dim(), |(row, k)| match labels[[row, k]] {
-            label if label.is_nan() => f64::NAN,
-            label => match 1.0 - probabilities[k][[row, label as usize]].to_f64() {
-                score if score.is_nan() => f64::INFINITY,
-                score => score,
-            },
-        }))
-    }
-
-    fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, label: f64) -> f64 {
-        predicted[label as usize].to_f64()
-    }
-
-    fn weigh(judged: ArrayView2<'_, f64>, labels: &[f64], weights: &[f64], _: f64) -> Option<Weighed> {
-        least_log_loss(judged, labels, weights)
-    }
 
     fn tasks<F: Scalar>(_: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
         let columns = data.targets();
@@ -155,27 +128,9 @@ impl Sealed for Classification {
         tasks.map(|(name, labels)| Ok(Task::classes(name, n_classes(name, labels)?))).collect()
     }
 
-    fn learnt_from<F: Scalar>(_: &Settings, _: &Dataset<F>) -> Self {
-        Self(())
-    }
-
-    fn ranges(&self) -> Option<&[(f64, f64)]> {
-        None
-    }
-
     #[cfg(feature = "persist")]
-    fn with_ranges(_: Option<Vec<(f64, f64)>>) -> Self {
-        Self(())
-    }
-
-    #[cfg(feature = "persist")]
-    fn makes(kind: crate::loss::Kind, width: usize) -> bool {
-        matches!(kind, crate::loss::Kind::Classes { classes, .. } if classes == width)
-    }
-
-    #[cfg(feature = "persist")]
-    fn is_label(label: f64, width: usize) -> bool {
-        (0.0..width as f64).contains(&label) && label.fract() == 0.0
+    fn has(kind: crate::loss::Kind) -> bool {
+        matches!(kind, crate::loss::Kind::Classes { .. })
     }
 }
 
@@ -200,7 +155,7 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// [`ErrorKind::Shape`] if `x` has not as many features as there were, [`ErrorKind::Value`] if one is not
     /// finite.
     pub fn predict_proba(&self, x: &ArrayRef2<F>) -> Result<Vec<Array2<F>>> {
-        self.mixed(x.view())
+        self.predicted(x.view())
     }
 
     /// The index of the likeliest class, `rows × targets`; of equally likely ones the first.

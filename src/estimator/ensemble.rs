@@ -8,16 +8,17 @@ use ndarray::{Array2, ArrayView2};
 
 use super::callbacks::{AfterEnd, Hidden};
 use super::held_out::HeldOut;
-use super::kind::sealed::Sealed;
 use super::labels::has_label;
 use super::member_kind::MemberKind;
 use super::settings::Settings;
+use super::target::Target;
+use super::wanted::Wanted;
 use super::{Fitted, Stopped};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
 use crate::train::callback::{EarlyStopping, around_several};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Task, Trainer};
+use crate::{Error, ErrorKind, Model, Result, Scalar, Trainer};
 
 /// What ends a network as it should.
 const EARLY_STOPPING: &str = "early_stopping";
@@ -52,15 +53,17 @@ struct FittedNetwork<'a, F: Scalar> {
 impl Settings {
     /// The networks of these numbers, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
     /// A network is the same whichever others are fitted with it.
-    pub(super) fn fit_networks<K: Sealed, F: Scalar>(
+    pub(super) fn fit_networks<F: Scalar>(
         &self,
         data: &Dataset<F>,
-        tasks: &[Task],
+        wanted: &Wanted,
         range: Range<usize>,
     ) -> Result<(Networks<F>, Option<Stopped>)> {
-        let assignments = self.assignments(data)?;
+        let assignments = self.assignments(data, &wanted.columns)?;
         let is_stacked = assignments.iter().any(|assignment| assignment.kind != assignments[0].kind);
-        let holds_out = is_stacked || K::SCORES_HAVE_UNITS && self.calibrate.is_some();
+        // Where targets are compared, their errors on held-out rows are the scale.
+        let has_scales = wanted.targets.iter().any(Target::is_quantity) && self.calibrate.is_some();
+        let holds_out = is_stacked || has_scales;
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
         let first = Arc::new(AtomicUsize::new(usize::MAX));
@@ -71,9 +74,9 @@ impl Settings {
             if after.is_so() {
                 return Ok(None);
             }
-            let fitted = self.fit_member(m, data, &assignments[m], tasks, after).and_then(|fitted| {
+            let fitted = self.fit_member(m, data, &assignments[m], wanted, after).and_then(|fitted| {
                 let rows = fitted.held_out.filter(|_| holds_out).unwrap_or_default();
-                let held_out = HeldOut::of::<K, F>(&fitted.model, data, rows)?;
+                let held_out = HeldOut::of(&fitted.model, data, &wanted.targets, rows)?;
                 Ok((fitted.model, fitted.ended_by, held_out))
             });
             if !matches!(fitted, Ok((_, None, _))) {
@@ -109,7 +112,7 @@ impl Settings {
 
     /// What each network is. Cuts of the rows into folds are dealt to the kinds in turn; kinds whose first cut has not enough
     /// networks are left out.
-    fn assignments<F: Scalar>(&self, data: &Dataset<F>) -> Result<Vec<Assignment>> {
+    fn assignments<F: Scalar>(&self, data: &Dataset<F>, columns: &[usize]) -> Result<Vec<Assignment>> {
         let units = match data.groups() {
             None => data.n_rows(),
             Some(groups) => groups.iter().collect::<std::collections::HashSet<_>>().len(),
@@ -120,7 +123,7 @@ impl Settings {
         }
         let folds = self.folds.min(units);
         let mut kinds = self.kinds_for(data.n_features());
-        let mut cuts = vec![cut(data, folds, self.seed)?];
+        let mut cuts = vec![cut(data, columns, folds, self.seed)?];
         kinds.truncate((self.members / cuts[0].len()).max(1));
         let mut assignments = Vec::with_capacity(self.members + folds);
         for turn in 0.. {
@@ -129,7 +132,7 @@ impl Settings {
             }
             let (number, kind) = (turn / kinds.len(), kinds[turn % kinds.len()]);
             if number == cuts.len() {
-                cuts.push(cut(data, folds, self.seed.wrapping_add(number as u64))?);
+                cuts.push(cut(data, columns, folds, self.seed.wrapping_add(number as u64))?);
             }
             assignments.extend(cuts[number].iter().map(|part| Assignment { kind, part: part.clone() }));
         }
@@ -142,19 +145,19 @@ impl Settings {
         member: usize,
         data: &Dataset<F>,
         Assignment { kind, part }: &'a Assignment,
-        tasks: &[Task],
+        wanted: &Wanted,
         after: AfterEnd,
     ) -> Result<FittedNetwork<'a, F>> {
         let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
         // All labels of a rare target may be in the part that is held out: better seen twice than never.
-        let is_held_out = (0..data.n_targets()).all(|k| has_label(data, k, &part.train));
+        let is_held_out = wanted.columns.iter().all(|&column| has_label(data, column, &part.train));
         if !is_held_out {
             learnt = data.select(&(0..data.n_rows()).collect::<Vec<_>>());
         }
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64);
         let mut builder =
             Model::builder(data.n_features()).sharing(self.sharing_of(*kind)).standardize().seed(seed);
-        for task in tasks {
+        for task in &wanted.tasks {
             builder = builder.task(task.clone());
         }
         let mut model = builder.build::<F>()?;
@@ -180,22 +183,33 @@ impl Settings {
 }
 
 /// The parts of the rows in a cut into folds: those in which the most targets have labels to judge by.
-fn cut<F: Scalar>(data: &Dataset<F>, folds: usize, seed: u64) -> Result<Vec<Fold>> {
+fn cut<F: Scalar>(data: &Dataset<F>, columns: &[usize], folds: usize, seed: u64) -> Result<Vec<Fold>> {
     let cut = data.fold_rows(folds, seed)?;
-    let labelled = |fold: &Fold| (0..data.n_targets()).filter(|&k| has_label(data, k, &fold.test)).count();
+    let labelled = |fold: &Fold| columns.iter().filter(|&&k| has_label(data, k, &fold.test)).count();
     let most = cut.iter().map(labelled).max();
     Ok(cut.into_iter().filter(|fold| Some(labelled(fold)) == most).collect())
 }
 
 impl<Kind, F: Scalar> Fitted<Kind, F> {
-    /// The mean of what the networks predict, weighted by kind and target if the kinds have weights: a matrix for each task,
-    /// `rows × prediction width`.
-    pub(super) fn mixed(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {
-        let Some(stack) = &self.stack else { return mean_predictions(self.members.iter(), x) };
+    /// The mean of what the networks predict, weighted by kind and target if the kinds have weights, within the ranges of the
+    /// labels: a matrix for each target, `rows × its width`.
+    pub(super) fn predicted(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {
+        let mut predicted = self.mixed(x)?;
+        let quantities = predicted.iter_mut().zip(&self.targets).filter(|(_, target)| target.is_quantity());
+        for ((predicted, _), &(low, high)) in quantities.zip(self.ranges.iter().flatten()) {
+            predicted.mapv_inplace(|y| F::from_f64(y.to_f64().clamp(low, high)));
+        }
+        Ok(predicted)
+    }
+
+    fn mixed(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {
+        let Some(stack) = &self.stack else {
+            return mean_predictions(self.members.iter(), x, &self.targets);
+        };
         let mut mixed: Vec<Array2<F>> = Vec::new();
-        for (k, target) in stack.targets.iter().enumerate() {
-            let shape = (x.nrows(), self.members[0].prediction_width(k));
-            mixed.push(Array2::from_elem(shape, F::from_f64(target.part_of_mean())));
+        for (weighed, target) in stack.targets.iter().zip(&self.targets) {
+            let shape = (x.nrows(), target.width());
+            mixed.push(Array2::from_elem(shape, F::from_f64(weighed.part_of_mean())));
         }
         for (j, kind) in stack.kinds.iter().enumerate() {
             // What is not finite has no weight, and 0 times it is no number.
@@ -204,7 +218,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
                 continue;
             }
             let of_kind = self.members.iter().zip(&self.kinds).filter(|&(_, other)| other == kind);
-            let means = mean_predictions(of_kind.map(|(member, _)| member), x)?;
+            let means = mean_predictions(of_kind.map(|(member, _)| member), x, &self.targets)?;
             for ((mixed, mean), target) in mixed.iter_mut().zip(&means).zip(&stack.targets) {
                 if target.weights[j] > 0.0 {
                     let weight = F::from_f64(target.weights[j]);
@@ -216,21 +230,23 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     }
 }
 
-/// The mean of what some members, at least one, predict.
+/// The mean of what some members, at least one, predict for each target.
 fn mean_predictions<'a, F: Scalar>(
     members: impl Iterator<Item = &'a Model<F>>,
     x: ArrayView2<'_, F>,
+    targets: &[Target],
 ) -> Result<Vec<Array2<F>>> {
     let (mut sums, mut n): (Vec<Array2<F>>, f64) = (Vec::new(), 0.0);
     for member in members {
         n += 1.0;
-        let predictions = member.predict(x)?;
+        let predictions = member.predict(x)?.into_values();
+        let of_targets = targets.iter().map(|target| target.of_task(&predictions[target.task]));
         if sums.is_empty() {
-            sums = predictions.iter().map(|(_, of_task)| of_task.to_owned()).collect();
+            sums = of_targets.map(|of_target| of_target.to_owned()).collect();
             continue;
         }
-        for (sum, (_, of_task)) in sums.iter_mut().zip(predictions.iter()) {
-            sum.zip_mut_with(&of_task, |sum, &y| *sum += y);
+        for (sum, of_target) in sums.iter_mut().zip(of_targets) {
+            sum.zip_mut_with(&of_target, |sum, &y| *sum += y);
         }
     }
     let n = F::from_f64(n);

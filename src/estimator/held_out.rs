@@ -5,12 +5,14 @@
 //! that have a label with a weight above 0 and a prediction of every kind. A network that had to learn from all rows, since
 //! otherwise a target had no label, holds nothing out.
 
-use ndarray::{Array2, ArrayView1};
+use std::collections::HashMap;
 
-use super::kind::sealed::Sealed;
+use ndarray::{Array2, ArrayView1, Axis};
+
 use super::labels::counts;
 use super::member_kind::MemberKind;
 use super::stacked::{Stack, StackedTarget};
+use super::target::{Judged, Target};
 use crate::data::Dataset;
 use crate::{Model, Result, Scalar};
 
@@ -27,22 +29,23 @@ pub(super) struct HeldOut {
 
 impl HeldOut {
     /// The predictions of a network for these rows of a table.
-    pub(super) fn of<K: Sealed, F: Scalar>(
+    pub(super) fn of<F: Scalar>(
         model: &Model<F>,
         data: &Dataset<F>,
+        targets: &[Target],
         rows: &[usize],
     ) -> Result<Self> {
+        let mut judged = Array2::from_elem((rows.len(), targets.len()), f64::NAN);
         if rows.is_empty() {
-            return Ok(Self { rows: Vec::new(), judged: Array2::zeros((0, data.n_targets())) });
+            return Ok(Self { rows: Vec::new(), judged });
         }
-        let held_out = data.select(rows);
-        let predictions = model.predict(held_out.features())?;
-        let mut judged = Array2::from_elem((rows.len(), data.n_targets()), f64::NAN);
-        for (k, (_, predicted)) in predictions.iter().enumerate() {
-            for (row, predicted) in predicted.rows().into_iter().enumerate() {
-                let label = held_out.targets()[[row, k]].to_f64();
+        let (held_out, columns) = (data.select(rows), model.columns(data)?.concat());
+        let predictions = model.predict_table(&held_out)?.into_values();
+        for (k, target) in targets.iter().enumerate() {
+            for (row, predicted) in target.of_task(&predictions[target.task]).rows().into_iter().enumerate() {
+                let label = held_out.targets()[[row, columns[k]]].to_f64();
                 if !label.is_nan() {
-                    judged[[row, k]] = K::judged(predicted, label);
+                    judged[[row, k]] = target.judged(predicted, label);
                 }
             }
         }
@@ -55,17 +58,22 @@ impl HeldOut {
 pub(super) struct LabelTable {
     pub(super) labels: Array2<f64>,
     pub(super) weights: Array2<f64>,
+    /// Which rows are ranked together, numbered from 0; if there are rankings, and groups.
+    pub(super) groups: Option<Vec<u64>>,
 }
 
 impl LabelTable {
-    pub(super) fn of<F: Scalar>(data: &Dataset<F>) -> Self {
-        let weight = |(row, k)| match counts(data, row, k) {
-            true => data.label_weight(row, k).to_f64(),
+    /// Those of some targets, which are found in these columns of a table.
+    pub(super) fn of<F: Scalar>(data: &Dataset<F>, targets: &[Target], columns: &[usize]) -> Self {
+        let weight = |(row, k): (usize, usize)| match counts(data, row, columns[k]) {
+            true => data.label_weight(row, columns[k]).to_f64(),
             false => 0.0,
         };
+        let groups = data.groups().filter(|_| targets.iter().any(Target::is_ranking));
         Self {
-            labels: data.targets().mapv(Scalar::to_f64),
-            weights: Array2::from_shape_fn(data.targets().dim(), weight),
+            labels: data.targets().select(Axis(1), columns).mapv(Scalar::to_f64),
+            weights: Array2::from_shape_fn((data.n_rows(), columns.len()), weight),
+            groups: groups.map(numbered),
         }
     }
 
@@ -74,12 +82,24 @@ impl LabelTable {
     }
 }
 
+/// Groups in the order in which they first appear, numbered from 0.
+fn numbered(groups: &[u64]) -> Vec<u64> {
+    let mut numbers = HashMap::new();
+    groups
+        .iter()
+        .map(|group| {
+            let next = numbers.len() as u64;
+            *numbers.entry(group).or_insert(next)
+        })
+        .collect()
+}
+
 /// The weights of the kinds, from what the networks held out; `None` if they are all of one kind.
-pub(super) fn stack<'a, K: Sealed>(
+pub(super) fn stack(
     kinds_of_members: &[MemberKind],
     held_out: &[HeldOut],
     table: &LabelTable,
-    targets: impl Iterator<Item = &'a str>,
+    targets: &[Target],
 ) -> Option<Stack> {
     let kinds = each_once(kinds_of_members);
     if kinds.len() < 2 {
@@ -87,7 +107,7 @@ pub(super) fn stack<'a, K: Sealed>(
     }
     let place = |kind: &MemberKind| kinds.iter().position(|other| other == kind).unwrap_or_default();
     let n_rows = table.labels.nrows();
-    let of_target = |(k, target): (usize, &str)| {
+    let of_target = |(k, target): (usize, &Target)| {
         let mut sums = Array2::<f64>::zeros((n_rows, kinds.len()));
         let mut times = Array2::<f64>::zeros((n_rows, kinds.len()));
         for (kind, of_member) in kinds_of_members.iter().zip(held_out) {
@@ -106,18 +126,27 @@ pub(super) fn stack<'a, K: Sealed>(
         let has_all = |&row: &usize| times.row(row).iter().all(|&times| times > 0.0);
         let rows: Vec<usize> = (0..n_rows).filter(is_labelled).filter(has_all).collect();
         let of_rows = |numbers: ArrayView1<'_, f64>| rows.iter().map(|&row| numbers[row]).collect::<Vec<_>>();
+        let groups =
+            table.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row]).collect::<Vec<_>>());
         let predictions = Array2::from_shape_fn((rows.len(), kinds.len()), |(i, j)| {
             sums[[rows[i], j]] / times[[rows[i], j]]
         });
         let weighed = match rows.len() < LEAST_LABELS {
             true => None,
-            false => K::weigh(predictions.view(), &of_rows(labels), &of_rows(weights), mean),
+            false => target.weigh(&Judged {
+                predictions: predictions.view(),
+                labels: &of_rows(labels),
+                weights: &of_rows(weights),
+                groups: groups.as_deref(),
+                mean,
+            }),
         };
         let finite = |error: f64| Some(error).filter(|error| error.is_finite());
         let first_alone = || (0..kinds.len()).map(|j| if j == 0 { 1.0 } else { 0.0 }).collect();
         StackedTarget {
-            target: target.to_owned(),
-            mean: K::MIXES_THE_MEAN.then_some(mean),
+            target: target.name.clone(),
+            metric: target.metric().into(),
+            mean: target.is_quantity().then_some(mean),
             is_stacked: weighed.is_some(),
             n_labels: rows.len(),
             errors: match &weighed {
@@ -129,19 +158,21 @@ pub(super) fn stack<'a, K: Sealed>(
             weights: weighed.map_or_else(first_alone, |weighed| weighed.weights),
         }
     };
-    let targets = targets.enumerate().map(of_target).collect();
-    Some(Stack { metric: K::STACKED_BY.into(), targets, kinds })
+    let targets = targets.iter().enumerate().map(of_target).collect();
+    Some(Stack { targets, kinds })
 }
 
 /// How far predictions of target `k` are from its labels, in its unit and above 0: the error of the stack on held-out rows, or
-/// that of the first kind if it predicts alone; where nothing is held out, the deviation of the labels; if that is 0, 1.
+/// that of the first kind if it predicts alone, as of classes, whose unit is a probability; where nothing is held out, the
+/// deviation of the labels; if that is 0, 1.
 pub(super) fn scale(
     (kinds, held_out): (&[MemberKind], &[HeldOut]),
     table: &LabelTable,
     stack: Option<&Stack>,
-    k: usize,
+    (k, target): (usize, &Target),
 ) -> f64 {
     let (labels, weights) = table.column(k);
+    let labels = labels.mapv(|label| target.best(label));
     let n_rows = labels.len();
     let (mut sums, mut times) = (vec![0.0; n_rows], vec![0.0; n_rows]);
     for (_, of_member) in kinds.iter().zip(held_out).filter(|(kind, _)| **kind == kinds[0]) {
@@ -156,7 +187,8 @@ pub(super) fn scale(
         let total: f64 = rows().map(|row| weights[row]).sum();
         rows().map(|row| weights[row] / total * (labels[row] - predicted(row)).powi(2)).sum::<f64>().sqrt()
     };
-    let of_stack = stack.and_then(|stack| stack.targets[k].error).unwrap_or(0.0);
+    let of_stack = stack.filter(|_| target.is_quantity()).and_then(|stack| stack.targets[k].error);
+    let of_stack = of_stack.unwrap_or(0.0);
     let alone = || deviation(&|row| sums[row] / times[row], &|row| times[row] > 0.0);
     let total: f64 = weights.sum();
     let is_labelled = |&row: &usize| weights[row] > 0.0;

@@ -6,7 +6,7 @@
 //! ```
 //! `calibration.rs` has q and σ.
 
-use ndarray::{Array2, ArrayRef2};
+use ndarray::{Array2, ArrayRef2, ArrayView2};
 
 use super::{Classification, Fitted, Regression};
 use crate::data::Dataset;
@@ -33,6 +33,8 @@ use crate::{Result, Scalar, Warning};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Intervals<F: Scalar> {
+    /// The targets, which are quantities.
+    pub targets: Vec<String>,
     /// The lower ends, `rows × targets`.
     pub low: Array2<F>,
     /// The upper ends, `rows × targets`.
@@ -59,6 +61,8 @@ pub struct Intervals<F: Scalar> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassSets {
+    /// The targets, which are of classes, or of yes or no.
+    pub targets: Vec<String>,
     /// For each target which classes are in the set, `rows × classes`.
     pub contains: Vec<Array2<bool>>,
     /// Which targets have all classes because too few labels were kept for calibration.
@@ -89,7 +93,7 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// As [`predict`](Self::predict), and [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the coverage is not between 0
     /// and 1, or no rows were kept apart.
     pub fn predict_interval(&self, x: &ArrayRef2<F>, coverage: f64) -> Result<Intervals<F>> {
-        self.intervals(x, coverage, false)
+        Ok(self.surely(x.view(), coverage, false)?.0)
     }
 
     /// [`predict_interval`](Self::predict_interval) for the features of a table, found by name.
@@ -120,7 +124,7 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// # Errors
     /// As [`predict_interval`](Self::predict_interval).
     pub fn predict_joint_interval(&self, x: &ArrayRef2<F>, coverage: f64) -> Result<Intervals<F>> {
-        self.intervals(x, coverage, true)
+        Ok(self.surely(x.view(), coverage, true)?.0)
     }
 
     /// [`predict_joint_interval`](Self::predict_joint_interval) for the features of a table, found by name.
@@ -129,21 +133,6 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// As [`predict_interval_table`](Self::predict_interval_table).
     pub fn predict_joint_interval_table(&self, data: &Dataset<F>, coverage: f64) -> Result<Intervals<F>> {
         self.predict_joint_interval(&self.features_of(data)?, coverage)
-    }
-
-    fn intervals(&self, x: &ArrayRef2<F>, coverage: f64, together: bool) -> Result<Intervals<F>> {
-        let calibration = self.needs_calibration()?;
-        let bounds = calibration.bounds(coverage, together)?;
-        let predicted = self.predict(x)?;
-        let end = |sign: f64| {
-            Array2::from_shape_fn(predicted.dim(), |(row, k)| {
-                let (y, q) = (predicted[[row, k]].to_f64(), bounds[k]);
-                // The score, its quotient and product with a scale, and the end itself are rounded, by half an ε each.
-                F::from_f64(y + sign * (q + 3.0 * F::EPSILON * (y.abs() + q)))
-            })
-        };
-        let warnings = calibration.too_few(coverage, together).into_iter().collect();
-        Ok(Intervals { low: end(-1.0), high: end(1.0), warnings })
     }
 }
 
@@ -160,7 +149,7 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// As [`predict_proba`](Self::predict_proba), and [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the coverage is not
     /// between 0 and 1, or no rows were kept apart.
     pub fn predict_set(&self, x: &ArrayRef2<F>, coverage: f64) -> Result<ClassSets> {
-        self.sets(x, coverage, false)
+        Ok(self.surely(x.view(), coverage, false)?.1)
     }
 
     /// [`predict_set`](Self::predict_set) for the features of a table, found by name.
@@ -191,7 +180,7 @@ impl<F: Scalar> Fitted<Classification, F> {
     /// # Errors
     /// As [`predict_set`](Self::predict_set).
     pub fn predict_joint_set(&self, x: &ArrayRef2<F>, coverage: f64) -> Result<ClassSets> {
-        self.sets(x, coverage, true)
+        Ok(self.surely(x.view(), coverage, true)?.1)
     }
 
     /// [`predict_joint_set`](Self::predict_joint_set) for the features of a table, found by name.
@@ -201,15 +190,49 @@ impl<F: Scalar> Fitted<Classification, F> {
     pub fn predict_joint_set_table(&self, data: &Dataset<F>, coverage: f64) -> Result<ClassSets> {
         self.predict_joint_set(&self.features_of(data)?, coverage)
     }
+}
 
-    fn sets(&self, x: &ArrayRef2<F>, coverage: f64, together: bool) -> Result<ClassSets> {
+impl<Kind, F: Scalar> Fitted<Kind, F> {
+    /// An interval for each quantity and a set for each target of classes: of each with this probability, or of all together.
+    pub(super) fn surely(
+        &self,
+        x: ArrayView2<'_, F>,
+        coverage: f64,
+        together: bool,
+    ) -> Result<(Intervals<F>, ClassSets)> {
         let calibration = self.needs_calibration()?;
         let bounds = calibration.bounds(coverage, together)?;
-        let of_target = |(probabilities, &bound): (&Array2<F>, &f64)| {
-            probabilities.mapv(|p| 1.0 - p.to_f64() <= bound || bound.is_infinite())
+        let predicted = self.predicted(x)?;
+        let of_targets = || self.targets.iter().zip(&predicted).filter(|(target, _)| !target.is_ranking());
+        let (mut quantities, mut classes) = (Vec::new(), Vec::new());
+        for ((target, predicted), &bound) in of_targets().zip(&bounds) {
+            match target.n_classes() {
+                None => quantities.push((target, predicted, bound)),
+                Some(n) => classes.push((target, predicted, bound, n)),
+            }
+        }
+        let end = |sign: f64| {
+            Array2::from_shape_fn((x.nrows(), quantities.len()), |(row, k)| {
+                let (_, predicted, q) = &quantities[k];
+                let y = predicted[[row, 0]].to_f64();
+                // The score, its quotient and product with a scale, and the end itself are rounded, by half an ε each.
+                F::from_f64(y + sign * (q + 3.0 * F::EPSILON * (y.abs() + q)))
+            })
         };
-        let contains = self.predict_proba(x)?.iter().zip(&bounds).map(of_target).collect();
-        let warnings = calibration.too_few(coverage, together).into_iter().collect();
-        Ok(ClassSets { contains, warnings })
+        let contains = classes.iter().map(|&(target, predicted, bound, n)| {
+            Array2::from_shape_fn((x.nrows(), n), |(row, class)| {
+                1.0 - target.probability(predicted.row(row), class) <= bound || bound.is_infinite()
+            })
+        });
+        let (low, high, contains) = (end(-1.0), end(1.0), contains.collect());
+        let [of_quantities, of_classes] = [
+            quantities.iter().map(|(target, ..)| target.name.clone()).collect::<Vec<_>>(),
+            classes.iter().map(|(target, ..)| target.name.clone()).collect::<Vec<_>>(),
+        ];
+        let warnings =
+            |names: &[String]| calibration.too_few(coverage, together, names).into_iter().collect();
+        let intervals = Intervals { warnings: warnings(&of_quantities), targets: of_quantities, low, high };
+        let sets = ClassSets { warnings: warnings(&of_classes), targets: of_classes, contains };
+        Ok((intervals, sets))
     }
 }

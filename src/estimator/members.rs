@@ -10,16 +10,18 @@
 //! several kinds bring along what they predict for the rows that they held out, so that a merge finds the weights of the kinds;
 //! and the rows that are kept for calibration, which only the whole estimator can score, come with each part.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::calibration::CalibrationRows;
 use super::ensemble::Networks;
 use super::held_out::{self, HeldOut, LabelTable};
-use super::labels::check_targets;
 use super::member_kind::MemberKind;
+use super::target::Target;
+use super::wanted::{Ranges, Wanted};
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::{Dataset, Fingerprint};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Task};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 /// Some of the networks of an estimator, made by [`Estimator::fit_members`].
 ///
@@ -47,7 +49,9 @@ pub struct FittedMembers<Kind, F: Scalar> {
     pub(super) held_out: Option<(Vec<HeldOut>, LabelTable)>,
     /// The rows that are kept apart.
     pub(super) calibration: Option<CalibrationRows<F>>,
-    pub(super) kind: Kind,
+    /// Between which values quantities are predicted.
+    pub(super) ranges: Option<Ranges>,
+    pub(super) kind: PhantomData<Kind>,
     pub(super) provenance: Provenance,
 }
 
@@ -139,10 +143,9 @@ impl<K: EstimatorKind> Checked<K> {
                 format!("{numbers:?}"),
             ));
         }
-        check_targets(data)?;
-        let tasks = K::tasks(&self.settings, data)?;
-        let (learnt, calibration) = self.settings.parted(data)?;
-        let (networks, stopped) = self.settings.fit_networks::<K, F>(&learnt, &tasks, numbers.clone())?;
+        let wanted = Wanted::of::<K, F>(&self.settings, data)?;
+        let (learnt, calibration) = self.settings.parted(data, &wanted)?;
+        let (networks, stopped) = self.settings.fit_networks(&learnt, &wanted, numbers.clone())?;
         if let Some(stopped) = stopped.filter(|stopped| stopped.n_complete == 0) {
             let found = format!("none: `{}` ended the fit", stopped.by);
             let place = format!("networks {numbers:?}");
@@ -156,23 +159,25 @@ impl<K: EstimatorKind> Checked<K> {
             table: data.fingerprint().to_text(),
         };
         let Networks { members, kinds, held_out } = networks;
-        let held_out = (!held_out.is_empty()).then(|| (held_out, LabelTable::of(&learnt)));
-        let kind = K::learnt_from(&self.settings, &learnt);
-        Ok(FittedMembers { members, kinds, held_out, calibration, kind, provenance })
+        let label_table = || LabelTable::of(&learnt, &wanted.targets, &wanted.columns);
+        let held_out = (!held_out.is_empty()).then(|| (held_out, label_table()));
+        let ranges = self.settings.ranges(&learnt, &wanted);
+        Ok(FittedMembers { members, kinds, held_out, calibration, ranges, kind: PhantomData, provenance })
     }
 
     /// All networks at once.
     pub(super) fn fit_all<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<K, F>> {
-        check_targets(data)?;
-        let tasks = K::tasks(&self.settings, data)?;
-        let (learnt, calibration) = self.settings.parted(data)?;
+        let wanted = Wanted::of::<K, F>(&self.settings, data)?;
+        let (learnt, calibration) = self.settings.parted(data, &wanted)?;
         let range = 0..self.settings.members;
         let (Networks { members, kinds, held_out }, stopped) =
-            self.settings.fit_networks::<K, F>(&learnt, &tasks, range)?;
-        let (names, table) = (tasks.iter().map(Task::name), LabelTable::of(&learnt));
-        let stack = held_out::stack::<K>(&kinds, &held_out, &table, names);
-        let kind = K::learnt_from(&self.settings, &learnt);
-        let fitted = Fitted { members, kinds, stack, kind, stopped, calibration: None };
+            self.settings.fit_networks(&learnt, &wanted, range)?;
+        let table = LabelTable::of(&learnt, &wanted.targets, &wanted.columns);
+        let stack = held_out::stack(&kinds, &held_out, &table, &wanted.targets);
+        let ranges = self.settings.ranges(&learnt, &wanted);
+        let targets = wanted.targets;
+        let fitted =
+            Fitted { members, kinds, targets, stack, ranges, stopped, calibration: None, kind: PhantomData };
         fitted.calibrated(calibration, &held_out, Some(&table))
     }
 }
@@ -221,7 +226,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
         let Some(first) = parts.first().cloned() else {
             return wrong("networks to merge".into(), "at least one part", "none");
         };
-        let FittedMembers { kind, provenance, .. } = &first;
+        let FittedMembers { ranges, provenance, .. } = &first;
         // The first network of each kind.
         let mut of_kinds: Vec<(MemberKind, &Model<F>)> = Vec::new();
         let mut end = 0;
@@ -235,7 +240,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             if of_part.settings != provenance.settings {
                 return wrong(place(), &provenance.settings, &of_part.settings);
             }
-            if of_part.table != provenance.table || part.kind != *kind {
+            if of_part.table != provenance.table || part.ranges != *ranges {
                 let expected = "networks that were fitted to the same table as the others";
                 return wrong(place(), expected, &of_part.other_table(provenance));
             }
@@ -259,15 +264,16 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
             end = range.end;
         }
         check_complete(end..provenance.of)?;
-        let FittedMembers { kind, held_out, calibration, .. } = first;
+        let FittedMembers { ranges, held_out, calibration, .. } = first;
         let kinds: Vec<MemberKind> = parts.iter().flat_map(|part| part.kinds.iter().copied()).collect();
         let of_parts = parts.iter_mut().filter_map(|part| part.held_out.take());
         let held_out_by: Vec<HeldOut> = of_parts.flat_map(|(of_members, _)| of_members).collect();
         let members: Vec<Model<F>> = parts.into_iter().flat_map(|part| part.members).collect();
-        let names = members[0].tasks().iter().map(Task::name);
+        let targets = Target::of_tasks(members[0].tasks())?;
         let table = held_out.as_ref().map(|(_, table)| table);
-        let stack = table.and_then(|table| held_out::stack::<K>(&kinds, &held_out_by, table, names));
-        let merged = Self { members, kinds, stack, kind, stopped: None, calibration: None };
+        let stack = table.and_then(|table| held_out::stack(&kinds, &held_out_by, table, &targets));
+        let (stopped, kind) = (None, PhantomData);
+        let merged = Self { members, kinds, targets, stack, ranges, stopped, calibration: None, kind };
         merged.calibrated(calibration, &held_out_by, table)
     }
 }

@@ -14,7 +14,8 @@
 //!
 //! Settings, checked settings and fitted model are three types: [`Estimator`] is settings that anything can be said
 //! in; [`check`](Estimator::check) makes [`Checked`] of them, which are in their ranges; its `fit` makes [`Fitted`],
-//! which predicts. [`MultiTaskRegressor`] and [`MultiTaskClassifier`] are estimators of quantities and of classes.
+//! which predicts. [`MultiTaskRegressor`] and [`MultiTaskClassifier`] are estimators of quantities and of classes, in arrays with a
+//! column for each; [`MultiTask`] is one of tasks of every kind, by their names.
 //!
 //! What is fitted is an ensemble of several networks, each of which stops early on rows of its own. They are of several
 //! [kinds](Estimator::kinds), and what each predicts for the rows that it has not learnt from says how much weight its kind
@@ -71,6 +72,7 @@ mod kind;
 mod labels;
 mod member_kind;
 mod members;
+mod mixed;
 #[cfg(feature = "onnx")]
 mod onnx;
 #[cfg(feature = "persist")]
@@ -80,7 +82,10 @@ mod persist_calibration;
 mod regressor;
 mod settings;
 mod stack;
+mod stack_ranking;
 mod stacked;
+mod target;
+mod wanted;
 
 use std::marker::PhantomData;
 
@@ -93,15 +98,18 @@ pub use intervals::{ClassSets, Intervals};
 pub use kind::EstimatorKind;
 pub use member_kind::MemberKind;
 pub use members::FittedMembers;
+pub use mixed::{Mixed, MultiTask};
 pub use regressor::{MultiTaskRegressor, Regression};
 use settings::Settings;
 pub use stacked::{Stack, StackedTarget};
+use target::{RANKING, Target};
+use wanted::Ranges;
 
 use crate::data::Dataset;
 use crate::train::callback::Callback;
 use crate::{Model, Result, Scalar, Sharing, Warning};
 
-/// The settings of an estimator; `Kind` is [`Regression`] or [`Classification`].
+/// The settings of an estimator; `Kind` is [`Regression`], [`Classification`] or [`Mixed`].
 ///
 /// ```
 /// use polytask::estimator::MultiTaskClassifier;
@@ -160,10 +168,13 @@ pub struct Checked<Kind> {
 pub struct Fitted<Kind, F: Scalar> {
     members: Vec<Model<F>>,
     kinds: Vec<MemberKind>,
+    targets: Vec<Target>,
     stack: Option<Stack>,
-    kind: Kind,
+    /// Between which values quantities are predicted.
+    ranges: Option<Ranges>,
     stopped: Option<Stopped>,
     calibration: Option<Calibration>,
+    kind: PhantomData<Kind>,
 }
 
 impl<Kind> Default for Estimator<Kind> {
@@ -483,7 +494,7 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
     }
 
     fn of_itself(&self) -> impl Iterator<Item = Warning> {
-        self.of_stop().chain(self.of_stack()).chain(self.of_calibration())
+        self.of_stop().chain(self.of_stack()).chain(self.of_constants()).chain(self.of_calibration())
     }
 
     fn of_stop(&self) -> impl Iterator<Item = Warning> {
@@ -511,9 +522,18 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
             .into_iter()
     }
 
+    /// What a constant predicts without an error is constant itself.
+    fn of_constants(&self) -> impl Iterator<Item = Warning> {
+        let is_constant =
+            |target: &&StackedTarget| target.of_constant == Some(0.0) && target.metric != RANKING;
+        let targets = self.stack.iter().flat_map(|stack| &stack.targets).filter(is_constant);
+        let names: Vec<String> = targets.map(|target| target.target.clone()).collect();
+        (!names.is_empty()).then_some(Warning::ConstantTargets(names)).into_iter()
+    }
+
     /// The names of the targets.
     pub fn target_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.members[0].tasks().iter().map(|task| task.name())
+        self.targets.iter().map(|target| target.name.as_str())
     }
 
     /// What a person should know before they trust the estimator: the [`warnings`](Model::warnings) of its members, each

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::member_kind::MemberKind;
 use super::{EstimatorKind, Fitted};
-use crate::onnx::Graph;
+use crate::onnx::{Graph, Value};
 use crate::{Result, Scalar, file};
 
 impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
-    /// The weight of each network in the prediction of task `k`.
+    /// The weight of each network in the prediction of target `k`.
     fn shares(&self, k: usize) -> Vec<f64> {
         let Some(stack) = &self.stack else {
             return vec![1.0 / self.members.len() as f64; self.members.len()];
@@ -29,16 +29,22 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
         let mut graph = Graph::new(size_of::<F>() == size_of::<f64>());
         let first = &self.members[0];
         let features = first.begin_export(&mut graph);
-        let shares: Vec<Vec<f64>> = (0..first.tasks().len()).map(|k| self.shares(k)).collect();
+        let shares: Vec<Vec<f64>> = (0..self.targets.len()).map(|k| self.shares(k)).collect();
         let mut members = Vec::with_capacity(self.members.len());
         for (m, member) in self.members.iter().enumerate() {
-            let is_used = shares.iter().any(|of_task| of_task[m] > 0.0);
+            let is_used = shares.iter().any(|of_target| of_target[m] > 0.0);
             members.push(if is_used { member.export(&mut graph, &features)? } else { Vec::new() });
         }
-        for (k, task) in first.tasks().iter().enumerate() {
-            let terms = members.iter().zip(&shares[k]).filter(|&(_, &share)| share > 0.0);
-            let mut terms: Vec<_> =
-                terms.map(|(predictions, &share)| (predictions[k].clone(), share)).collect();
+        let mut ranges = self.ranges.iter().flatten();
+        let mut of_tasks: Vec<Vec<Value>> = vec![Vec::new(); first.tasks().len()];
+        for (k, target) in self.targets.iter().enumerate() {
+            let is_whole = target.width() == first.prediction_width(target.task);
+            let mut terms = Vec::new();
+            for (predictions, &share) in members.iter().zip(&shares[k]).filter(|&(_, &share)| share > 0.0) {
+                let of_task = predictions[target.task].clone();
+                let own = if is_whole { of_task } else { graph.columns(&of_task, target.columns()) };
+                terms.push((own, share));
+            }
             if terms.is_empty() {
                 // 0 for each row, to which the labels' mean is added.
                 terms.push((graph.columns(&features, 0..1), 0.0));
@@ -48,19 +54,27 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
                 let of_mean = graph.number(stack.targets[k].part_of_mean());
                 mean = graph.node("Add", &[&mean, &of_mean]);
             }
-            if let Some(&(low, high)) = self.kind.ranges().and_then(|ranges| ranges.get(k)) {
+            if let Some(&(low, high)) = target.is_quantity().then(|| ranges.next()).flatten() {
                 let (low, high) = (graph.number(low), graph.number(high));
                 mean = graph.node("Max", &[&mean, &low]);
                 mean = graph.node("Min", &[&mean, &high]);
             }
-            graph.output(task.name(), &mean, first.prediction_width(k));
+            of_tasks[target.task].push(mean);
+        }
+        for (k, (task, of_targets)) in first.tasks().iter().zip(&of_tasks).enumerate() {
+            let whole = match &of_targets[..] {
+                [only] => only.clone(),
+                several => graph.side_by_side(several),
+            };
+            graph.output(task.name(), &whole, first.prediction_width(k));
         }
         graph.finish()
     }
 
     /// Saves the estimator as an ONNX file, which other runtimes serve, as [`Model::save_onnx`](crate::Model::save_onnx)
-    /// does a model. Its outputs are named like the targets: of a regressor each `rows × 1`, what `predict` has in
-    /// the target's column; of a classifier `rows × classes`, what `predict_proba` gives. Intervals and sets are not in it: add
+    /// does a model. Its outputs are named like the tasks: of a regressor each `rows × 1`, what `predict` has in
+    /// the target's column; of a classifier `rows × classes`, what `predict_proba` gives; of tasks of every kind what `predict`
+    /// has under their names. Intervals and sets are not in it: add
     /// and subtract the quantiles of [`calibration`](Fitted::calibration).
     ///
     /// ```

@@ -3,7 +3,7 @@
 //! ```text
 //! member.0.trunk.0.weight …      parameters and scaling of network 0, as a model's file has them      the architecture,
 //! member.1.trunk.0.weight …      those of network 1                                                   the same for all
-//! labels.smallest, .largest      between which a regressor predicts, unless it extrapolates           kind and members
+//! labels.smallest, .largest      between which quantities are predicted, unless it extrapolates       kind and members
 //! ```
 //! What stands on the right is in the text of the header. If there are several kinds of networks, it also has the kind of each
 //! network, the architectures of the other kinds, and the weights of the kinds. Networks that are to be merged with others
@@ -11,10 +11,12 @@
 //!
 //! ```text
 //! held_out.labels, .weights      the table's labels and their weights, rows × targets; NaN where there is none
+//! held_out.groups                which rows are ranked together, if there are rankings
 //! held_out.0.rows, .judged …     the rows that network 0 has not learnt from, and what it predicts for them, rows × targets
 //! ```
 //! What is kept for calibration is in `persist_calibration.rs`.
 
+use std::marker::PhantomData;
 use std::path::Path;
 
 use ndarray::Array2;
@@ -26,6 +28,8 @@ use super::held_out::{HeldOut, LabelTable, each_once};
 use super::kind::sealed::Sealed;
 use super::members::Provenance;
 use super::settings::MOST_MEMBERS;
+use super::target::Target;
+use super::wanted::Ranges;
 use super::{Estimator, EstimatorKind, Fitted, FittedMembers, MemberKind, Stack, Stopped};
 use crate::model::ESTIMATOR;
 use crate::persist::{Reader, Writer};
@@ -94,7 +98,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
         let (stack, stopped) = (self.stack.clone(), self.stopped.clone());
         let calibrated = self.calibration.as_ref().map(|calibration| calibration.n_rows);
         let about = About { stack, stopped, calibrated, ..About::default() };
-        let mut writer = write(&self.members, &self.kinds, &self.kind, about)?;
+        let mut writer = write::<K, F>(&self.members, &self.kinds, self.ranges.as_deref(), about)?;
         self.calibration.iter().try_for_each(|calibration| calibration.write(&mut writer))?;
         Ok(writer)
     }
@@ -104,7 +108,7 @@ impl<K: EstimatorKind, F: Scalar> Fitted<K, F> {
 fn write<K: Sealed, F: Scalar>(
     members: &[Model<F>],
     kinds: &[MemberKind],
-    kind: &K,
+    ranges: Option<&[(f64, f64)]>,
     about: About,
 ) -> Result<Writer> {
     if let Some(own) = members[0].own_parts() {
@@ -133,7 +137,7 @@ fn write<K: Sealed, F: Scalar>(
         let within = |error: Error| error.within(format!("member {m}"));
         member.write_numbers(&mut writer, &format!("member.{m}.")).map_err(within)?;
     }
-    if let Some(ranges) = kind.ranges() {
+    if let Some(ranges) = ranges {
         let (smallest, largest): (Vec<f64>, Vec<f64>) = ranges.iter().copied().unzip();
         writer.tensor(SMALLEST, &[ranges.len()], &smallest)?;
         writer.tensor(LARGEST, &[ranges.len()], &largest)?;
@@ -142,18 +146,19 @@ fn write<K: Sealed, F: Scalar>(
 }
 
 /// An estimator, or some of its networks, as [`write`] wrote it.
-struct Read<K, F: Scalar> {
+struct Read<F: Scalar> {
     about: About,
     members: Vec<Model<F>>,
     kinds: Vec<MemberKind>,
     held_out: Option<(Vec<HeldOut>, LabelTable)>,
     calibration: Option<Calibration>,
     calibration_rows: Option<CalibrationRows<F>>,
-    kind: K,
+    targets: Vec<Target>,
+    ranges: Option<Ranges>,
 }
 
 /// Reads what [`write`] wrote.
-fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<Read<K, F>> {
+fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Result<Read<F>> {
     if !reader.has_section(ESTIMATOR) {
         let expected = format!("a {} saved by polytask", K::NAME);
         return Err(Error::new(ErrorKind::File, "header", expected, "a model alone, or other tensors")
@@ -177,25 +182,26 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
     let members = read_members(reader, registry, &about)?;
     let kinds = if about.kinds.is_empty() { vec![MemberKind::Plain; n_members] } else { about.kinds.clone() };
     for (k, task) in members[0].tasks().iter().enumerate() {
-        let (kind, width) = (members[0].network().loss(k).kind(), members[0].prediction_width(k));
-        if !K::makes(kind, width) {
-            let found = format!("{kind:?}, predictions of width {width}");
+        let kind = members[0].network().loss(k).kind();
+        if !K::has(kind) {
+            let found = format!("{kind:?}");
             let place = format!("task {:?}", task.name());
             return Err(Error::new(ErrorKind::File, place, format!("a task of a {}", K::NAME), found));
         }
     }
-    let n_targets = members[0].tasks().len();
-    check_stack::<K, F>(&about, &kinds, &members[0])?;
-    let held_out = read_held_out(reader, n_members, n_targets)?;
-    let names = || members[0].tasks().iter().map(|task| task.name());
-    let read = |n_rows| Calibration::read(reader, n_rows, names());
+    let targets = Target::of_tasks(members[0].tasks())?;
+    check_stack(&about, &kinds, &targets)?;
+    let held_out = read_held_out(reader, n_members, targets.len())?;
+    let read = |n_rows| Calibration::read(reader, n_rows, &targets);
     let calibration = about.calibrated.filter(|_| about.provenance.is_none()).map(read).transpose()?;
     let calibration_rows = match about.provenance {
-        Some(_) => CalibrationRows::read::<K>(reader, &members[0])?,
+        Some(_) => CalibrationRows::read(reader, members[0].n_features(), &targets)?,
         None => None,
     };
-    let kind = K::with_ranges(read_ranges(reader, n_targets)?);
-    let has_ranges = kind.ranges().is_some();
+    let n_quantities = targets.iter().filter(|target| target.is_quantity()).count();
+    let ranges = if n_quantities > 0 { read_ranges(reader, n_quantities)? } else { None };
+    let has_ranges = ranges.is_some();
+    let has_groups = held_out.as_ref().is_some_and(|(_, table)| table.groups.is_some());
     // `01` is a number, but no name of a member.
     let is_member = |text: &str| text.parse().is_ok_and(|m: usize| m < n_members && m.to_string() == text);
     let is_known = |name: &str| {
@@ -207,9 +213,10 @@ fn read<K: Sealed, F: Scalar>(reader: &Reader<'_>, registry: &Registry) -> Resul
             || has_ranges && [SMALLEST, LARGEST].contains(&name)
             || held_out.is_some()
                 && ([LABELS, WEIGHTS].contains(&name) || number(HELD_OUT).is_some_and(of_held_out))
+            || has_groups && name == GROUPS
     };
     match reader.names().find(|name| !is_known(name)) {
-        None => Ok(Read { about, members, kinds, held_out, calibration, calibration_rows, kind }),
+        None => Ok(Read { about, members, kinds, held_out, calibration, calibration_rows, targets, ranges }),
         Some(extra) => {
             let expected = format!("those of a {} of {n_members} members", K::NAME);
             Err(Error::new(ErrorKind::File, "tensors", expected, format!("`{extra}`")))
@@ -263,7 +270,7 @@ fn read_members<F: Scalar>(reader: &Reader<'_>, registry: &Registry, about: &Abo
 }
 
 /// Checks that the weights are those of the kinds for each target.
-fn check_stack<K: Sealed, F: Scalar>(about: &About, kinds: &[MemberKind], first: &Model<F>) -> Result<()> {
+fn check_stack(about: &About, kinds: &[MemberKind], targets: &[Target]) -> Result<()> {
     let wrong = |expected: &str, found: String| {
         Err(Error::new(ErrorKind::File, "weights of kinds of networks", expected, found))
     };
@@ -277,14 +284,14 @@ fn check_stack<K: Sealed, F: Scalar>(about: &About, kinds: &[MemberKind], first:
     if stack.kinds != kinds || kinds.len() < 2 || about.provenance.is_some() {
         return wrong("those of the kinds of the networks, which are several", format!("{:?}", stack.kinds));
     }
-    let targets = stack.targets.iter().map(|target| target.target.as_str());
-    if !targets.eq(first.tasks().iter().map(|task| task.name())) {
+    let as_stacked = stack.targets.iter().map(|target| (target.target.as_str(), target.metric.as_str()));
+    if !as_stacked.eq(targets.iter().map(|target| (target.name.as_str(), target.metric()))) {
         return wrong("those of the targets, in their order", "others".into());
     }
-    for target in &stack.targets {
+    for (target, of_task) in stack.targets.iter().zip(targets) {
         let sum: f64 = target.weights.iter().sum();
         let are_weights = target.weights.iter().all(|w| *w >= 0.0) && sum <= 1.0 + 1e-9;
-        let has_mean = target.mean.is_some_and(f64::is_finite) == K::MIXES_THE_MEAN;
+        let has_mean = target.mean.is_some_and(f64::is_finite) == of_task.is_quantity();
         let are_as_many = target.weights.len() == kinds.len() && target.errors.len() == kinds.len();
         if !(are_weights && has_mean && are_as_many) {
             let expected =
@@ -301,17 +308,22 @@ const OTHER_ARCHITECTURES: &str = "other_architectures";
 const HELD_OUT: &str = "held_out.";
 const LABELS: &str = "held_out.labels";
 const WEIGHTS: &str = "held_out.weights";
+const GROUPS: &str = "held_out.groups";
 const ROWS: &str = "rows";
 const JUDGED: &str = "judged";
 
 fn write_held_out(writer: &mut Writer, held_out: &(Vec<HeldOut>, LabelTable)) -> Result<()> {
-    let (of_members, LabelTable { labels, weights }) = held_out;
+    let (of_members, LabelTable { labels, weights, groups }) = held_out;
     let tensor = |writer: &mut Writer, name: String, numbers: &Array2<f64>| {
         let all: Vec<f64> = numbers.iter().copied().collect();
         writer.tensor(name, &[numbers.nrows(), numbers.ncols()], &all)
     };
     tensor(writer, LABELS.into(), labels)?;
     tensor(writer, WEIGHTS.into(), weights)?;
+    if let Some(groups) = groups {
+        let groups: Vec<f64> = groups.iter().map(|&group| group as f64).collect();
+        writer.tensor(GROUPS, &[groups.len()], &groups)?;
+    }
     for (m, HeldOut { rows, judged }) in of_members.iter().enumerate() {
         tensor(writer, format!("{HELD_OUT}{m}.{JUDGED}"), judged)?;
         let rows: Vec<f64> = rows.iter().map(|&row| row as f64).collect();
@@ -355,7 +367,16 @@ fn read_held_out(
         }
         of_members.push(HeldOut { rows: rows.into_iter().map(|row| row as usize).collect(), judged });
     }
-    Ok(Some((of_members, LabelTable { labels, weights })))
+    let groups = match reader.has(GROUPS) {
+        false => None,
+        true => Some(reader.tensor::<f64>(GROUPS, &[n_rows])?),
+    };
+    let is_group = |group: &f64| (0.0..n_rows as f64).contains(group) && group.fract() == 0.0;
+    if let Some(wrong) = groups.iter().flatten().find(|group| !is_group(group)) {
+        return Err(Error::new(ErrorKind::File, GROUPS, "groups numbered from 0", wrong));
+    }
+    let groups = groups.map(|groups| groups.into_iter().map(|group| group as u64).collect());
+    Ok(Some((of_members, LabelTable { labels, weights, groups })))
 }
 
 const SMALLEST: &str = "labels.smallest";
@@ -411,11 +432,13 @@ impl<K: EstimatorKind> Estimator<K> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with<F: Scalar>(bytes: &[u8], registry: &Registry) -> Result<Fitted<K, F>> {
-        let Read { about, members, kinds, calibration, kind, .. } = read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, calibration, targets, ranges, .. } =
+            read::<K, F>(&Reader::new(bytes)?, registry)?;
         match about.provenance {
             None => {
                 let About { stack, stopped, .. } = about;
-                Ok(Fitted { members, kinds, stack, kind, stopped, calibration })
+                let kind = PhantomData;
+                Ok(Fitted { members, kinds, targets, stack, ranges, stopped, calibration, kind })
             }
             Some(provenance) => {
                 let expected = format!("a whole {}", K::NAME);
@@ -449,7 +472,7 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
 
     fn written(&self) -> Result<Writer> {
         let about = About { provenance: Some(self.provenance.clone()), ..About::default() };
-        let mut writer = write(&self.members, &self.kinds, &self.kind, about)?;
+        let mut writer = write::<K, F>(&self.members, &self.kinds, self.ranges.as_deref(), about)?;
         self.held_out.iter().try_for_each(|held_out| write_held_out(&mut writer, held_out))?;
         self.calibration.iter().try_for_each(|rows| rows.write(&mut writer))?;
         Ok(writer)
@@ -485,13 +508,13 @@ impl<K: EstimatorKind, F: Scalar> FittedMembers<K, F> {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub fn from_bytes_with(bytes: &[u8], registry: &Registry) -> Result<Self> {
-        let Read { about, members, kinds, held_out, calibration_rows: calibration, kind, .. } =
-            read(&Reader::new(bytes)?, registry)?;
+        let Read { about, members, kinds, held_out, calibration_rows: calibration, ranges, .. } =
+            read::<K, F>(&Reader::new(bytes)?, registry)?;
         let Some(provenance) = about.provenance else {
             let expected = "some of an estimator's networks";
             return Err(Error::new(ErrorKind::File, "estimator", expected, format!("a whole {}", K::NAME))
-                .advise("load it with MultiTaskRegressor::load or MultiTaskClassifier::load"));
+                .advise("load it with the load of its estimator, as MultiTaskRegressor::load"));
         };
-        Ok(Self { members, kinds, held_out, calibration, kind, provenance })
+        Ok(Self { members, kinds, held_out, calibration, ranges, kind: PhantomData, provenance })
     }
 }

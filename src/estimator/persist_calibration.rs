@@ -9,9 +9,9 @@
 use ndarray::Array2;
 
 use super::calibration::{CalibratedTarget, Calibration, CalibrationRows};
-use super::kind::sealed::Sealed;
+use super::target::Target;
 use crate::persist::{Reader, Writer};
-use crate::{Error, ErrorKind, Model, Result, Scalar};
+use crate::{Error, ErrorKind, Result, Scalar};
 
 const SCORES: &str = "calibration.scores.";
 const JOINT: &str = "calibration.joint";
@@ -31,11 +31,9 @@ impl Calibration {
     }
 
     /// Reads what [`write`](Self::write) wrote of `n_rows` rows.
-    pub(super) fn read<'a>(
-        reader: &Reader<'_>,
-        n_rows: usize,
-        names: impl ExactSizeIterator<Item = &'a str>,
-    ) -> Result<Self> {
+    pub(super) fn read(reader: &Reader<'_>, n_rows: usize, targets: &[Target]) -> Result<Self> {
+        let names: Vec<&String> =
+            targets.iter().filter(|target| !target.is_ranking()).map(|target| &target.name).collect();
         let scores = |name: &str| {
             let scores = reader.list::<f64>(name)?;
             let are_scores = scores.is_sorted() && scores.iter().all(|score| *score >= 0.0);
@@ -51,14 +49,10 @@ impl Calibration {
         if let Some(wrong) = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0)) {
             return Err(Error::new(ErrorKind::File, SCALES, "finite numbers above 0", wrong));
         }
-        let of_target = |(k, (target, scale)): (usize, (&str, f64))| {
-            Ok(CalibratedTarget {
-                target: target.to_owned(),
-                scores: scores(&format!("{SCORES}{k}"))?,
-                scale,
-            })
+        let of_target = |(k, (target, scale)): (usize, (&String, f64))| {
+            Ok(CalibratedTarget { target: target.clone(), scores: scores(&format!("{SCORES}{k}"))?, scale })
         };
-        let targets = names.zip(scales).enumerate().map(of_target).collect::<Result<_>>()?;
+        let targets = names.into_iter().zip(scales).enumerate().map(of_target).collect::<Result<_>>()?;
         Ok(Self { n_rows, targets, joint: scores(JOINT)? })
     }
 
@@ -80,24 +74,22 @@ impl<F: Scalar> CalibrationRows<F> {
         writer.tensor(LABELS, &[n_rows, self.labels.ncols()], &labels)
     }
 
-    /// Reads what [`write`](Self::write) wrote, if it did, of an estimator whose networks are like this one.
-    pub(super) fn read<K: Sealed>(reader: &Reader<'_>, network: &Model<F>) -> Result<Option<Self>> {
+    /// Reads what [`write`](Self::write) wrote, if it did, of an estimator with these targets.
+    pub(super) fn read(reader: &Reader<'_>, n_features: usize, targets: &[Target]) -> Result<Option<Self>> {
         if !reader.has(LABELS) {
             return Ok(None);
         }
-        let (n_features, n_targets) = (network.n_features(), network.tasks().len());
+        let n_targets = targets.len();
         let features = reader.rows::<F>(FEATURES, n_features)?;
         let n_rows = features.len() / n_features.max(1);
         let labels = reader.tensor::<f64>(LABELS, &[n_rows, n_targets])?;
-        let is_label = |(i, label): (usize, &f64)| {
-            label.is_nan() || K::is_label(*label, network.prediction_width(i % n_targets))
-        };
+        let is_label = |(i, label): (usize, &f64)| label.is_nan() || targets[i % n_targets].is_label(*label);
         if n_rows == 0 || !features.iter().all(|x| x.is_finite()) {
             let found = format!("{n_rows} rows, or other numbers");
             return Err(Error::new(ErrorKind::File, FEATURES, "rows of finite numbers", found));
         }
         if !labels.iter().enumerate().all(is_label) {
-            return Err(Error::new(ErrorKind::File, LABELS, format!("labels of a {}", K::NAME), "others"));
+            return Err(Error::new(ErrorKind::File, LABELS, "labels of the tasks", "others"));
         }
         let wrong = |_| Error::new(ErrorKind::File, FEATURES, "as many numbers in each row", "others");
         Ok(Some(Self {

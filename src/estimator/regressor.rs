@@ -1,11 +1,10 @@
 //! Quantities: one task of mean squared error for each target column.
 
-use ndarray::{Array1, Array2, ArrayRef2, ArrayView1, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayRef2, s};
 
 use super::kind::sealed::Sealed;
-use super::labels::{check_labels, counts};
+use super::labels::check_labels;
 use super::settings::Settings;
-use super::stack::{Weighed, least_squares};
 use super::{Checked, Estimator, EstimatorKind, Fitted};
 use crate::data::{Dataset, TargetTransform};
 use crate::loss::Labels;
@@ -30,8 +29,7 @@ use crate::{Result, Scalar, Task};
 /// ```
 pub type MultiTaskRegressor = Estimator<Regression>;
 
-/// The kind of estimator that predicts quantities: for each target its smallest and its largest label, between which
-/// predictions are kept.
+/// The kind of estimator that predicts quantities.
 ///
 /// ```
 /// use polytask::estimator::{Fitted, Regression};
@@ -45,10 +43,8 @@ pub type MultiTaskRegressor = Estimator<Regression>;
 /// assert!(far.iter().all(|y| (0.0..=78.0).contains(y))); // between the smallest and the largest label
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Regression {
-    pub(super) ranges: Option<Vec<(f64, f64)>>,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regression {}
 
 impl Estimator<Regression> {
     /// Lets predictions leave the range of the labels that were learnt from.
@@ -147,29 +143,6 @@ impl EstimatorKind for Regression {}
 
 impl Sealed for Regression {
     const NAME: &'static str = "regressor";
-    const STACKED_BY: &'static str = "RMSE";
-    const MIXES_THE_MEAN: bool = true;
-    const SCORES_HAVE_UNITS: bool = true;
-
-    fn scores<F: Scalar>(
-        fitted: &Fitted<Self, F>,
-        features: &Array2<F>,
-        labels: &Array2<f64>,
-    ) -> Result<Array2<f64>> {
-        let predicted = fitted.predict(features)?;
-        Ok(Array2::from_shape_fn(labels.dim(), |at| match (labels[at] - predicted[at].to_f64()).abs() {
-            score if score.is_nan() && !labels[at].is_nan() => f64::INFINITY,
-            score => score,
-        }))
-    }
-
-    fn judged<F: Scalar>(predicted: ArrayView1<'_, F>, _: f64) -> f64 {
-        predicted[0].to_f64()
-    }
-
-    fn weigh(judged: ArrayView2<'_, f64>, labels: &[f64], weights: &[f64], mean: f64) -> Option<Weighed> {
-        least_squares(judged, labels, weights, mean)
-    }
 
     fn tasks<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Result<Vec<Task>> {
         let task = |target: &String| match settings.transform {
@@ -179,36 +152,9 @@ impl Sealed for Regression {
         Ok(data.target_names().iter().map(task).collect())
     }
 
-    fn learnt_from<F: Scalar>(settings: &Settings, data: &Dataset<F>) -> Self {
-        let ranges = (!settings.extrapolates).then(|| {
-            let within = |(low, high): (f64, f64), y: f64| (low.min(y), high.max(y));
-            let of_target = |k: usize| {
-                let present = (0..data.n_rows()).filter(|&row| counts(data, row, k));
-                let labels = present.map(|row| data.targets()[[row, k]].to_f64());
-                labels.fold((f64::INFINITY, f64::NEG_INFINITY), within)
-            };
-            (0..data.n_targets()).map(of_target).collect()
-        });
-        Self { ranges }
-    }
-
-    fn ranges(&self) -> Option<&[(f64, f64)]> {
-        self.ranges.as_deref()
-    }
-
     #[cfg(feature = "persist")]
-    fn with_ranges(ranges: Option<Vec<(f64, f64)>>) -> Self {
-        Self { ranges }
-    }
-
-    #[cfg(feature = "persist")]
-    fn makes(kind: crate::loss::Kind, width: usize) -> bool {
-        matches!(kind, crate::loss::Kind::Quantity { .. }) && width == 1
-    }
-
-    #[cfg(feature = "persist")]
-    fn is_label(label: f64, _: usize) -> bool {
-        label.is_finite()
+    fn has(kind: crate::loss::Kind) -> bool {
+        matches!(kind, crate::loss::Kind::Quantity { .. })
     }
 }
 
@@ -219,15 +165,8 @@ impl<F: Scalar> Fitted<Regression, F> {
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `x` has not as many features as there were,
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) if one is not finite.
     pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Array2<F>> {
-        let means = self.mixed(x.view())?;
-        let mut predicted = Array2::zeros((x.nrows(), means.len()));
-        for (mut to, from) in predicted.columns_mut().into_iter().zip(&means) {
-            to.assign(&from.column(0));
-        }
-        for (k, &(low, high)) in self.kind.ranges.iter().flatten().enumerate() {
-            predicted.column_mut(k).mapv_inplace(|y| F::from_f64(y.to_f64().clamp(low, high)));
-        }
-        Ok(predicted)
+        let of_targets = self.predicted(x.view())?;
+        Ok(Array2::from_shape_fn((x.nrows(), of_targets.len()), |(row, k)| of_targets[k][[row, 0]]))
     }
 
     /// [`predict`](Self::predict) for the features of a table, found by name.

@@ -1,16 +1,17 @@
-//! What both kinds of estimator can be told.
+//! What an estimator of any kind can be told.
 
 use super::member_kind::{self, MemberKind};
+use super::target::Target;
 use crate::data::TargetTransform;
 use crate::kernel::MOST_THREADS;
 use crate::optim::{AdamW, RuleSettings};
 use crate::train::callback::Callback;
-use crate::{Error, ErrorKind, Result, Sharing};
+use crate::{Error, ErrorKind, Result, Sharing, Task};
 
 /// More members are a slip of the pen: each is a network.
 pub(super) const MOST_MEMBERS: usize = 10_000;
 
-/// The settings of either kind of estimator.
+/// The settings of an estimator of any kind.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(super) sharing: Option<Sharing>,
@@ -31,6 +32,10 @@ pub struct Settings {
     pub(super) extrapolates: bool,
     pub(super) transform: Option<TargetTransform>,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
+    /// Those that were declared.
+    pub(super) tasks: Vec<Task>,
+    /// The target columns that are not learnt.
+    pub(super) left_out: Vec<String>,
 }
 
 impl Default for Settings {
@@ -52,6 +57,8 @@ impl Default for Settings {
             extrapolates: false,
             transform: None,
             callbacks: Vec::new(),
+            tasks: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 }
@@ -107,6 +114,8 @@ impl Settings {
             at_least(1, width as u64, "width of a hidden layer")?;
         }
         self.transform.map_or(Ok(()), |transform| transform.check())?;
+        self.tasks.iter().try_for_each(Task::check)?;
+        Target::of_tasks(&self.tasks)?;
         self.kinds.as_ref().map_or(Ok(()), |kinds| member_kind::check(kinds, self.sharing.is_some()))?;
         MemberKind::ALL.into_iter().try_for_each(|kind| self.rule_of(kind).check())?;
         Ok(())
@@ -130,7 +139,7 @@ impl Settings {
         });
         format!(
             "seed {}, folds {}, {kinds}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
-             transform {transform}, {}{}",
+             transform {transform}, {}{}{}",
             self.seed,
             self.folds,
             self.learning_rate,
@@ -140,6 +149,7 @@ impl Settings {
             or_default(self.patience),
             if self.extrapolates { "extrapolates" } else { "within the range of the labels" },
             self.calibrate.map_or(String::new(), |share| format!(", calibrated on {share:?} of the rows")),
+            if self.tasks.is_empty() { String::new() } else { format!(", tasks {:?}", self.tasks) },
         )
     }
 }

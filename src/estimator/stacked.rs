@@ -14,8 +14,6 @@ use super::member_kind::MemberKind;
 pub struct Stack {
     /// The kinds that have networks.
     pub kinds: Vec<MemberKind>,
-    /// What the errors are: `RMSE`, in the unit of the target, or `log loss`.
-    pub metric: String,
     /// One for each target.
     pub targets: Vec<StackedTarget>,
 }
@@ -43,8 +41,10 @@ pub struct Stack {
 pub struct StackedTarget {
     /// The target's name.
     pub target: String,
-    /// The weight of each kind, at least 0; those of classes have sum 1, those of quantities at most 1, and the rest is the
-    /// weight of the [`mean`](Self::mean).
+    /// What its errors are: `RMSE`, in its unit, `log loss`, or `1 - ndcg@10` of a ranking.
+    pub metric: String,
+    /// The weight of each kind, at least 0; those of classes and rankings have sum 1, those of quantities at most 1, and the
+    /// rest is the weight of the [`mean`](Self::mean).
     pub weights: Vec<f64>,
     /// The mean of the labels of a quantity.
     pub mean: Option<f64>,
@@ -56,7 +56,7 @@ pub struct StackedTarget {
     pub errors: Vec<Option<f64>>,
     /// The error of the weighted mean on these labels, to which the weights were fitted.
     pub error: Option<f64>,
-    /// The error of predicting the mean, or the share of each class, for all of them.
+    /// The error of predicting the mean, the share of each class, or one rank, for all of them.
     pub of_constant: Option<f64>,
 }
 
@@ -71,8 +71,14 @@ impl StackedTarget {
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = |error: Option<f64>| error.map_or_else(|| "undefined".into(), four_digits);
-        let title = format!("held-out {} (weight)", self.metric);
-        let names = self.targets.iter().map(|target| target.target.chars().count());
+        let first_metric = self.targets.first().map_or("", |target| target.metric.as_str());
+        let are_alike = self.targets.iter().all(|target| target.metric == first_metric);
+        let title = format!("held-out {} (weight)", if are_alike { first_metric } else { "error" });
+        let name = |target: &StackedTarget| match are_alike {
+            true => target.target.clone(),
+            false => format!("{}: {}", target.target, target.metric),
+        };
+        let names = self.targets.iter().map(|target| name(target).chars().count());
         let first = names.chain([title.chars().count()]).max().unwrap_or(0);
         write!(f, "{title:<first$}")?;
         for kind in &self.kinds {
@@ -80,7 +86,7 @@ impl fmt::Display for Stack {
         }
         write!(f, "  {:>9}  {:>9}", "stack", "constant")?;
         for target in &self.targets {
-            write!(f, "\n{:<first$}", target.target)?;
+            write!(f, "\n{:<first$}", name(target))?;
             for (&of_kind, weight) in target.errors.iter().zip(&target.weights) {
                 write!(f, "  {:>16}", format!("{} ({weight:.2})", error(of_kind)))?;
             }

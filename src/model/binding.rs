@@ -84,6 +84,11 @@ impl<F: Scalar> Model<F> {
         Ok(binding)
     }
 
+    /// Checks that a table has the model's columns, with labels that are the tasks'.
+    pub(crate) fn check_table(&self, data: &Dataset<F>) -> Result<()> {
+        self.bind(data).map(drop)
+    }
+
     /// Takes the names of the columns of `data` if the model has none yet, and those of classes that it does not know.
     pub(super) fn take_names(&mut self, data: &Dataset<F>, reordered: bool) {
         let known = self.names.as_ref().filter(|names| names.has_feature_names() || reordered);

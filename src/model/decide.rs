@@ -46,7 +46,11 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`predict`](Self::predict).
     pub fn decide(&self, features: ArrayView2<'_, F>) -> Result<Predictions<F>> {
-        let mut predictions = self.predict(features)?;
+        Ok(self.decided(self.predict(features)?))
+    }
+
+    /// The decisions that follow from predictions, by this model's thresholds.
+    pub(crate) fn decided(&self, mut predictions: Predictions<F>) -> Predictions<F> {
         for (k, values) in predictions.values.iter_mut().enumerate() {
             let columns = self.tasks()[k].columns_list().len();
             match self.network.loss(k).kind() {
@@ -69,7 +73,7 @@ impl<F: Scalar> Model<F> {
                 Kind::Ranking => {}
             }
         }
-        Ok(predictions)
+        predictions
     }
 
     /// [`decide`](Self::decide) for the features of a table, found by name.

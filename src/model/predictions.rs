@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::Model;
-use crate::Scalar;
+use crate::{Scalar, Task};
 
 /// What a model predicts, per task.
 ///
@@ -29,6 +29,11 @@ impl<F: Scalar> Predictions<F> {
         let names = model.tasks().iter().map(|task| task.name().to_owned()).collect();
         let width = |k| model.prediction_width(k);
         Self { names, values: (0..model.tasks().len()).map(|k| Array2::zeros((n_rows, width(k)))).collect() }
+    }
+
+    /// What was predicted for each task.
+    pub(crate) fn of_tasks(tasks: &[Task], values: Vec<Array2<F>>) -> Self {
+        Self { names: tasks.iter().map(|task| task.name().to_owned()).collect(), values }
     }
 
     /// Makes room for as many rows, in the memory that is there if it is enough.

@@ -69,6 +69,8 @@ pub enum Warning {
         /// The kind of network that predicts them.
         kind: String,
     },
+    /// All labels of these targets of an estimator are alike, so that there is nothing to learn of them.
+    ConstantTargets(Vec<String>),
     /// An estimator has kept so few labels apart that the intervals of a high coverage are infinite, and the sets have all
     /// classes.
     FewCalibrationLabels {
@@ -119,6 +121,9 @@ impl fmt::Display for Warning {
                 "too few held-out labels to weigh kinds of networks by: {}; {kind} networks predict them alone",
                 listed(targets)
             ),
+            Self::ConstantTargets(names) => {
+                write!(f, "all labels are alike, so that nothing is learnt: {}", listed(names))
+            }
             Self::FewCalibrationLabels { targets, labels, together } => {
                 let what = if *together { "rows with all labels" } else { "labels" };
                 // Down to a tenth of a per cent: what is said to be finite is.

@@ -17,7 +17,7 @@ impl fmt::Display for Report {
         let longest = self.tasks.iter().map(|task| task.name.chars().count()).max();
         let width = longest.unwrap_or(0).clamp(4, NAME);
         for tasks in self.alike() {
-            for (i, columns) in lines(&tasks, width).into_iter().enumerate() {
+            for (i, columns) in lines(&tasks, width, self.has_losses()).into_iter().enumerate() {
                 write!(f, "{:width$}", if i == 0 { "task" } else { "" })?;
                 columns.iter().try_for_each(|column| write!(f, "  {:>1$}", column.head, column.width))?;
                 writeln!(f)?;
@@ -31,14 +31,16 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
-        write!(f, "total loss {total}")?;
+        if self.has_losses() {
+            let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
+            write!(f, "total loss {total} ")?;
+        }
         let (over, of) = self.n_in_total;
         if over < of {
-            write!(f, " over {over} of {of} tasks")?;
+            write!(f, "over {over} of {of} tasks ")?;
         }
-        write!(f, " on {} rows", self.n_rows)?;
-        let any = |is: fn(&TaskReport) -> bool| self.tasks.iter().any(is);
+        write!(f, "on {} rows", self.n_rows)?;
+        let any = |is: fn(&TaskReport) -> bool| self.has_losses() && self.tasks.iter().any(is);
         match (any(|task| task.is_transformed), any(|task| task.is_standardized)) {
             (true, true) => write!(f, "; * of transformed or standardised targets")?,
             (true, false) => write!(f, "; * of transformed targets")?,
@@ -55,6 +57,10 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn has_losses(&self) -> bool {
+        self.n_in_total.1 > 0 || self.tasks.iter().any(|task| task.label_weight > 0.0)
+    }
+
     /// The tasks grouped by their metrics, in order of first appearance.
     fn alike(&self) -> Vec<Vec<&TaskReport>> {
         let mut groups: Vec<Vec<&TaskReport>> = Vec::new();
@@ -85,11 +91,11 @@ impl Column {
 }
 
 /// The columns of a group of tasks, divided into lines that fit beside names of that width.
-fn lines(tasks: &[&TaskReport], name_width: usize) -> Vec<Vec<Column>> {
-    let mut columns = vec![
-        Column::new("labels".into(), tasks.iter().map(|task| task.n_labels.to_string())),
-        Column::new("loss ↓".into(), tasks.iter().map(|task| loss(task))),
-    ];
+fn lines(tasks: &[&TaskReport], name_width: usize, with_losses: bool) -> Vec<Vec<Column>> {
+    let mut columns = vec![Column::new("labels".into(), tasks.iter().map(|task| task.n_labels.to_string()))];
+    if with_losses {
+        columns.push(Column::new("loss ↓".into(), tasks.iter().map(|task| loss(task))));
+    }
     for (i, score) in tasks[0].scores.iter().enumerate() {
         columns.push(Column::new(head(score), tasks.iter().map(|task| value(&task.scores[i]))));
     }

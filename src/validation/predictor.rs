@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use crate::data::Dataset;
-use crate::estimator::{Classification, Fitted, Regression};
+use crate::estimator::{Classification, Fitted, Mixed, Regression};
 use crate::{Model, Result, Scalar, Task, Warning};
 
 /// Something that was fitted and predicts tasks: a [`Model`], a fitted estimator, or your own.
@@ -113,6 +113,24 @@ impl<F: Scalar> Predictor<F> for Fitted<Classification, F> {
 
     fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
         self.predict_proba_table(data)
+    }
+
+    fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
+        self.warnings_on(data)
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.members().iter().map(|member| member.parameters().len()).sum())
+    }
+}
+
+impl<F: Scalar> Predictor<F> for Fitted<Mixed, F> {
+    fn tasks(&self) -> &[Task] {
+        self.tasks()
+    }
+
+    fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
+        Ok(self.predict_table(data)?.into_values())
     }
 
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {

@@ -114,7 +114,10 @@ fn quantities_are_weighed_by_least_squares_on_held_out_rows() -> Result<()> {
     for data in [&plain, &weighted] {
         let model = settings().extrapolate().fit_table(data)?;
         let stack = model.stack().expect("three kinds");
-        assert_eq!((stack.kinds.as_slice(), stack.metric.as_str()), (&[Plain, Binned, Linear][..], "RMSE"));
+        assert_eq!(
+            (stack.kinds.as_slice(), stack.targets[0].metric.as_str()),
+            (&[Plain, Binned, Linear][..], "RMSE")
+        );
         let far = data.features().mapv(|x| 1.5 * x - 0.2);
         let predicted = model.predict(&far)?;
         for (k, target) in stack.targets.iter().enumerate() {

@@ -10,7 +10,7 @@ use std::path::Path;
 use polytask::balance::{Balance, DbMtlMomentum, Dwa, ExcessMtl, GradNorm, GradVac, MoCo};
 use polytask::data::csv::CsvReader;
 use polytask::data::{npy, npz::Archive};
-use polytask::estimator::{Fitted, FittedMembers, Regression};
+use polytask::estimator::{Fitted, FittedMembers, Mixed, MultiTask, Regression};
 use polytask::layer::PiecewiseLinear;
 use polytask::prelude::*;
 use polytask::sharing::ProgressiveExtraction;
@@ -254,9 +254,12 @@ fn models() {
 fn estimators() {
     let x = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, j)| ((i * (j + 3)) % 7) as f32);
     let y = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, k)| ((i + k) % 3) as f32);
-    let data = Dataset::new(x.clone(), y.clone()).expect("a table");
+    let groups = (0..12).map(|row| row / 3).collect();
+    let data = Dataset::new(x.clone(), y.clone()).and_then(|data| data.with_groups(groups)).expect("a table");
     let regressor = MultiTaskRegressor::new().members(2).hidden([3]).epochs(1).threads(1);
     let classifier = MultiTaskClassifier::new().members(2).hidden([3]).epochs(1).threads(1);
+    let mixed = MultiTask::new().task(Task::ranking("y0")).task(Task::classes("y1", 3)).calibrate(0.3);
+    let mixed = mixed.members(4).folds(2).hidden([3]).epochs(1).threads(1);
     let files = [
         regressor.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
         classifier.fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
@@ -269,6 +272,8 @@ fn estimators() {
         classifier.calibrate(0.3).fit(&x, &y).expect("a table").to_bytes().expect("bytes"),
         regressor.clone().calibrate(0.3).fit_members(&data, 0..2).expect("all").to_bytes().expect("bytes"),
         regressor.members(4).folds(2).fit_members(&data, 0..4).expect("all").to_bytes().expect("bytes"),
+        mixed.fit_table(&data).expect("a table").to_bytes().expect("bytes"),
+        mixed.fit_members(&data, 0..4).expect("all").to_bytes().expect("bytes"),
     ];
     let rows = |model: &Model<f32>| polytask::ndarray::Array2::zeros((1, model.n_features()));
     let read = |bytes: &[u8]| {
@@ -284,7 +289,16 @@ fn estimators() {
             let _ = merged.map(|model| model.predict_interval(&rows(&model.members()[0]), 0.5));
             Fitted::merge([part.clone(), part]).is_err()
         });
-        part || regressor || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
+        let mixed = MultiTask::from_bytes::<f32>(bytes).is_ok_and(|model| {
+            let _ = model.predict_jointly(&rows(&model.members()[0]), 0.5);
+            model.predict(&rows(&model.members()[0])).is_ok()
+        });
+        let part_of_mixed = FittedMembers::<Mixed, f32>::from_bytes(bytes);
+        let part_of_mixed = part_of_mixed.is_ok_and(|part| Fitted::merge([part]).is_ok());
+        part || mixed
+            || part_of_mixed
+            || regressor
+            || classifier.is_ok_and(|model| model.predict(&rows(&model.members()[0])).is_ok())
     };
     attack("estimators", &files, &read, 2_000, 40);
 }

@@ -26,6 +26,7 @@ mod embeddings;
 mod estimator_callbacks;
 mod estimator_intervals;
 mod estimator_members;
+mod estimator_mixed;
 mod estimator_stack;
 mod estimators;
 mod evaluation;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use polytask::data::TargetTransform;
+use polytask::estimator::MultiTask;
 use polytask::ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use polytask::prelude::*;
 use polytask::{Result, Scalar};
@@ -189,6 +190,15 @@ impl Cases {
         let fitted = kinds.fit(&data.features(), &columns(&[3, 5]))?;
         let predicted = ["y0", "y1"].into_iter().zip(fitted.predict_proba(&far)?).collect();
         self.add("a classifier of three kinds", &fitted.to_onnx()?, far.view(), predicted);
+        // Tasks of several kinds, some of several columns.
+        let names = data.target_names();
+        let pair = Task::new("pair", Loss::MeanSquaredError).columns([&names[0], &names[2]]);
+        let flags = Task::multi_label("flags", [&names[3], &names[4]]);
+        let settings = MultiTask::new().hidden([6]).members(9).folds(3).epochs(3);
+        let fitted = settings.task(pair).task(flags).task(Task::classes(&names[5], 3)).fit_table(&data)?;
+        let predicted = fitted.predict(&far)?;
+        let predicted = predicted.iter().map(|(task, matrix)| (task, matrix.to_owned())).collect();
+        self.add("tasks of several kinds", &fitted.to_onnx()?, far.view(), predicted);
         Ok(())
     }
 }
