@@ -13,7 +13,8 @@
 //! for it; a target whose labels are all equal has no such error (`undefined`) and is left out of the averages. Folds are those
 //! of seed 1 (`POLYTASK_FOLDS` names another), as in the example `cross_validation`; in each, categories and the means
 //! that fill gaps are those of its training part. The estimator has other kinds of networks with
-//! `POLYTASK_KINDS=plain,linear`, say, and more or fewer with `POLYTASK_MEMBERS`. What was found in each table is printed
+//! `POLYTASK_KINDS=plain,linear`, say, more or fewer with `POLYTASK_MEMBERS`, and more of more kinds with
+//! `POLYTASK_EFFORT=high`. What was found in each table is printed
 //! first; `--help` lists the options for what was not found rightly.
 //!
 //! With `thirds`, each target is cut into three classes of about equal size, and the line has the mean log loss of ten networks
@@ -29,7 +30,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use polytask::estimator::{Fitted, Intervals, MemberKind, Regression};
+use polytask::estimator::{Effort, Fitted, Intervals, MemberKind, Regression};
 use polytask::ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use polytask::prelude::*;
 use polytask::validation::{CrossValidated, CrossValidation, Predictor, TaskValidation, TrainingPart};
@@ -64,6 +65,13 @@ fn main() -> polytask::Result<()> {
     }
     if let Some(members) = std::env::var("POLYTASK_MEMBERS").ok().and_then(|members| members.parse().ok()) {
         settings = settings.members(members);
+    }
+    if let Ok(name) = std::env::var("POLYTASK_EFFORT") {
+        settings = settings.effort(match name.as_str() {
+            "low" => Effort::Low,
+            "high" => Effort::High,
+            _ => usage(&format!("POLYTASK_EFFORT: expected low or high, found `{name}`")),
+        });
     }
     let seed = std::env::var("POLYTASK_FOLDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("folds of seed {seed}");
@@ -135,7 +143,10 @@ fn kind(name: &str) -> MemberKind {
         "decayed" => MemberKind::Decayed,
         "linear" => MemberKind::Linear,
         "binned" => MemberKind::Binned,
-        _ => usage(&format!("POLYTASK_KINDS: expected plain, decayed, linear or binned, found `{name}`")),
+        "fine" => MemberKind::Fine,
+        _ => {
+            usage(&format!("POLYTASK_KINDS: expected plain, decayed, linear, binned or fine, found `{name}`"))
+        }
     }
 }
 

@@ -124,10 +124,10 @@ impl Settings {
         let folds = self.folds.min(units);
         let mut kinds = self.kinds_for(data.n_features());
         let mut cuts = vec![cut(data, columns, folds, self.seed)?];
-        kinds.truncate((self.members / cuts[0].len()).max(1));
-        let mut assignments = Vec::with_capacity(self.members + folds);
+        kinds.truncate((self.n_members() / cuts[0].len()).max(1));
+        let mut assignments = Vec::with_capacity(self.n_members() + folds);
         for turn in 0.. {
-            if assignments.len() >= self.members {
+            if assignments.len() >= self.n_members() {
                 break;
             }
             let (number, kind) = (turn / kinds.len(), kinds[turn % kinds.len()]);
@@ -136,7 +136,7 @@ impl Settings {
             }
             assignments.extend(cuts[number].iter().map(|part| Assignment { kind, part: part.clone() }));
         }
-        assignments.truncate(self.members);
+        assignments.truncate(self.n_members());
         Ok(assignments)
     }
 

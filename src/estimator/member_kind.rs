@@ -5,6 +5,7 @@
 //! decayed   the weight decay times five
 //! linear    no hidden layer
 //! binned    before the hidden layers, each feature becomes a piecewise-linear curve of 8 bins in 8 numbers
+//! fine      the same with 32 bins; dropout before each hidden layer, the first of which is twice as wide
 //! ```
 //! The networks of one cut of the rows into folds are of one kind, and cuts are dealt to the kinds in turn:
 //!
@@ -48,10 +49,13 @@ pub enum MemberKind {
     /// With [piecewise-linear embeddings](crate::layer::PiecewiseLinear) of the features before the hidden layers, 8 bins
     /// in 8 numbers each.
     Binned,
+    /// With piecewise-linear embeddings of 32 bins in 8 numbers each, [dropout](crate::layer::Dropout) of 0.3 before each hidden
+    /// layer, and a first hidden layer twice as wide: for labels that change in steps, and few rows.
+    Fine,
 }
 
 impl MemberKind {
-    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Decayed, Self::Linear, Self::Binned];
+    pub(super) const ALL: [Self; 5] = [Self::Plain, Self::Decayed, Self::Linear, Self::Binned, Self::Fine];
 
     /// Its name, for a person.
     pub(super) fn name(self) -> &'static str {
@@ -60,26 +64,29 @@ impl MemberKind {
             Self::Decayed => "decayed",
             Self::Linear => "linear",
             Self::Binned => "binned",
+            Self::Fine => "fine",
         }
     }
 }
 
-/// Without being told, an estimator has these kinds, where they apply.
-const BY_DEFAULT: [MemberKind; 3] = [MemberKind::Plain, MemberKind::Binned, MemberKind::Linear];
-
-/// Tables with more features have no binned networks unless told to, whose first hidden layer reads eight times as many numbers.
+/// Tables with more features have no binned or fine networks unless told to, whose first hidden layer reads eight times as many
+/// numbers.
 /// The tables on which the defaults were chosen have at most 23; on one of 40 fitting took 2.6 times as long as ten plain ones.
 const MOST_BINNED_FEATURES: usize = 48;
 
 const BINS: usize = 8;
 const BINNED_WIDTH: usize = 8;
+const FINE_BINS: usize = 32;
+/// The share of inputs that dropout leaves out.
+const DROPPED: f64 = 0.3;
 /// 0.1 by default, so 0.5.
 const DECAY_FACTOR: f64 = 5.0;
 
-/// The kinds for a table with `n_features` features where none are named.
-pub(super) fn by_default(n_features: usize) -> Vec<MemberKind> {
-    let applies = |kind: &MemberKind| *kind != MemberKind::Binned || n_features <= MOST_BINNED_FEATURES;
-    BY_DEFAULT.into_iter().filter(applies).collect()
+/// Those of some kinds that a table with `n_features` features has.
+pub(super) fn applicable(kinds: &[MemberKind], n_features: usize) -> Vec<MemberKind> {
+    let has_bins = |kind: &MemberKind| matches!(kind, MemberKind::Binned | MemberKind::Fine);
+    let applies = |kind: &MemberKind| !has_bins(kind) || n_features <= MOST_BINNED_FEATURES;
+    kinds.iter().copied().filter(applies).collect()
 }
 
 /// Checks kinds that were named for networks of hidden layers, or with a sharing form of the estimator's own.
@@ -93,7 +100,8 @@ pub(super) fn check(kinds: &[MemberKind], has_own_sharing: bool) -> Result<()> {
     if let Some(twice) = (1..kinds.len()).find(|&i| kinds[..i].contains(&kinds[i])) {
         return wrong("each kind once", format!("{} twice", kinds[twice].name()));
     }
-    let has_own_form = |kind: &&MemberKind| [MemberKind::Linear, MemberKind::Binned].contains(kind);
+    let has_own_form =
+        |kind: &&MemberKind| [MemberKind::Linear, MemberKind::Binned, MemberKind::Fine].contains(kind);
     match kinds.iter().find(has_own_form).filter(|_| has_own_sharing) {
         None => Ok(()),
         Some(kind) => {
@@ -114,6 +122,13 @@ impl MemberKind {
             (Self::Binned, _) => {
                 let bins = Layer::piecewise_linear(BINS, BINNED_WIDTH);
                 Sharing::shared_trunk(std::iter::once(bins).chain(hidden.iter().map(dense)))
+            }
+            (Self::Fine, _) => {
+                let bins = Layer::piecewise_linear(FINE_BINS, BINNED_WIDTH);
+                let wider = |(i, &width): (usize, &usize)| if i == 0 { 2 * width } else { width };
+                let widths = hidden.iter().enumerate().map(wider);
+                let dropped = |width: usize| [Layer::dropout(DROPPED), dense(&width)];
+                Sharing::shared_trunk(std::iter::once(bins).chain(widths.flat_map(dropped)))
             }
         }
     }

@@ -133,7 +133,7 @@ impl<K: EstimatorKind> Checked<K> {
         data: &Dataset<F>,
         numbers: Range<usize>,
     ) -> Result<FittedMembers<K, F>> {
-        let of = self.settings.members;
+        let of = self.settings.n_members();
         if numbers.is_empty() || numbers.end > of {
             let expected = format!("some of 0..{of}");
             return Err(Error::new(
@@ -169,7 +169,7 @@ impl<K: EstimatorKind> Checked<K> {
     pub(super) fn fit_all<F: Scalar>(&self, data: &Dataset<F>) -> Result<Fitted<K, F>> {
         let wanted = Wanted::of::<K, F>(&self.settings, data)?;
         let (learnt, calibration) = self.settings.parted(data, &wanted)?;
-        let range = 0..self.settings.members;
+        let range = 0..self.settings.n_members();
         let (Networks { members, kinds, held_out }, stopped) =
             self.settings.fit_networks(&learnt, &wanted, range)?;
         let table = LabelTable::of(&learnt, &wanted.targets, &wanted.columns);

@@ -65,6 +65,7 @@ mod callbacks;
 mod classifier;
 #[cfg(feature = "csv")]
 mod columns;
+mod effort;
 mod ensemble;
 mod held_out;
 mod intervals;
@@ -94,6 +95,7 @@ use ndarray::{Array1, Array2, Axis, CowArray, Ix2};
 pub use calibration::{CalibratedTarget, Calibration};
 pub use callbacks::Stopped;
 pub use classifier::{Classification, MultiTaskClassifier};
+pub use effort::Effort;
 pub use intervals::{ClassSets, Intervals};
 pub use kind::EstimatorKind;
 pub use member_kind::MemberKind;
@@ -222,12 +224,13 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The number of networks of all kinds, at least 1 (default: 15): time and memory grow with it. As many as there are
-    /// [`folds`](Self::folds) are of one [kind](Self::kinds), the next as many of the next kind, and so on, in turn. So with the
-    /// defaults fewer than 10 are all plain, from 10 on there are binned ones, and from 15 on linear ones.
+    /// The number of networks of all kinds, at least 1 (default: three for each fold, so 15; [`effort`](Self::effort) changes it):
+    /// time and memory grow with it. As many as there are [`folds`](Self::folds) are of one [kind](Self::kinds), the next as many of
+    /// the next kind, and so on, in turn. So with the defaults fewer than 10 are all plain, from 10 on there are binned ones, and
+    /// from 15 on linear ones.
     #[must_use]
     pub fn members(mut self, members: usize) -> Self {
-        self.settings.members = members;
+        self.settings.members = Some(members);
         self
     }
 
@@ -235,9 +238,10 @@ impl<Kind> Estimator<Kind> {
     /// a weighted mean of the kinds, by the weights that are best for the rows that networks have not learnt from
     /// ([`Fitted::stack`]). With one kind it is the plain mean of the networks.
     ///
-    /// Default: plain, binned and linear ones. There are no binned ones for more than 48 features, and none but plain ones if
-    /// [`hidden`](Self::hidden) has no layer or [`sharing`](Self::sharing) is set. Hidden layers and weight decay that are set
-    /// hold for all kinds, but that linear networks have no hidden layer, and decayed ones five times the decay.
+    /// Default: plain, binned and linear ones; [`effort`](Self::effort) changes it. There are no binned or fine ones for more than
+    /// 48 features, and none but plain ones if [`hidden`](Self::hidden) has no layer or [`sharing`](Self::sharing) is set. Hidden
+    /// layers and weight decay that are set hold for all kinds, but that linear networks have no hidden layer, the first one of
+    /// fine networks is twice as wide, and decayed ones have five times the decay.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -254,7 +258,7 @@ impl<Kind> Estimator<Kind> {
     /// # Ok::<(), polytask::Error>(())
     /// ```
     ///
-    /// [`check`](Self::check) refuses a list that is empty or names a kind twice, and linear or binned networks beside a
+    /// [`check`](Self::check) refuses a list that is empty or names a kind twice, and linear, binned or fine networks beside a
     /// sharing form of one's own.
     #[must_use]
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = MemberKind>) -> Self {

@@ -1,5 +1,6 @@
 //! What an estimator of any kind can be told.
 
+use super::effort::Effort;
 use super::member_kind::{self, MemberKind};
 use super::target::Target;
 use crate::data::TargetTransform;
@@ -16,7 +17,9 @@ pub(super) const MOST_MEMBERS: usize = 10_000;
 pub struct Settings {
     pub(super) sharing: Option<Sharing>,
     pub(super) hidden: Vec<usize>,
-    pub(super) members: usize,
+    pub(super) effort: Effort,
+    /// The number that was named.
+    pub(super) members: Option<usize>,
     /// Those that were named.
     pub(super) kinds: Option<Vec<MemberKind>>,
     pub(super) folds: usize,
@@ -43,7 +46,8 @@ impl Default for Settings {
         Self {
             sharing: None,
             hidden: vec![64, 64],
-            members: 15,
+            effort: Effort::default(),
+            members: None,
             kinds: None,
             folds: 5,
             calibrate: None,
@@ -70,8 +74,13 @@ impl Settings {
         match &self.kinds {
             Some(kinds) => kinds.clone(),
             None if self.sharing.is_some() || self.hidden.is_empty() => vec![MemberKind::Plain],
-            None => member_kind::by_default(n_features),
+            None => member_kind::applicable(self.effort.kinds(), n_features),
         }
+    }
+
+    /// How many networks there are.
+    pub(super) fn n_members(&self) -> usize {
+        self.members.unwrap_or_else(|| self.effort.networks_per_fold().saturating_mul(self.folds))
     }
 
     pub(super) fn rule_of(&self, kind: MemberKind) -> AdamW {
@@ -91,10 +100,11 @@ impl Settings {
                 Err(Error::new(ErrorKind::Setting, place, format!("at least {least}"), found))
             }
         };
-        at_least(1, self.members as u64, "members")?;
-        for (found, most, place) in
-            [(self.members, MOST_MEMBERS, "members"), (self.threads.unwrap_or(1), MOST_THREADS, "threads")]
-        {
+        at_least(1, self.n_members() as u64, "members")?;
+        for (found, most, place) in [
+            (self.n_members(), MOST_MEMBERS, "members"),
+            (self.threads.unwrap_or(1), MOST_THREADS, "threads"),
+        ] {
             if found > most {
                 let place = format!("estimator, {place}");
                 return Err(Error::new(ErrorKind::Setting, place, format!("at most {most}"), found));
@@ -138,10 +148,15 @@ impl Settings {
             format!("kinds {}", names.join(" "))
         });
         format!(
-            "seed {}, folds {}, {kinds}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
+            "seed {}, folds {}, {kinds}{}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
              transform {transform}, {}{}{}",
             self.seed,
             self.folds,
+            if self.effort == Effort::Default {
+                String::new()
+            } else {
+                format!(", effort {:?}", self.effort)
+            },
             self.learning_rate,
             self.weight_decay,
             self.batch_size,

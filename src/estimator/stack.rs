@@ -13,7 +13,7 @@
 //! ```text
 //! G w = b    G[j, l] = Q[s, s] − Q[s, j] − Q[s, l] + Q[j, l],  b[j] = Q[s, s] − Q[s, j]    (j, l in S without s)
 //! ```
-//! There are at most 31 sets of the mean and four kinds, so all of them are tried, small ones first, and the best one without a
+//! There are at most 63 sets of the mean and five kinds, so all of them are tried, small ones first, and the best one without a
 //! negative weight is taken. G is the Gramian of the differences of predictions. Where it is singular S is passed over: these
 //! lie on a line, or a plane, on which fewer kinds reach the same.
 //!

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array1, Array2, s};
-use polytask::estimator::{EstimatorKind, Fitted, FittedMembers, MemberKind, Regression};
+use polytask::estimator::{Effort, EstimatorKind, Fitted, FittedMembers, MemberKind, Regression};
 use polytask::prelude::*;
 use polytask::train::callback::each_step;
 use polytask::{ErrorKind, Result, Scalar, Warning};
 
-use MemberKind::{Binned, Decayed, Linear, Plain};
+use MemberKind::{Binned, Decayed, Fine, Linear, Plain};
 
 /// A target that is linear, one with a step, and noise.
 fn table(n: usize) -> Dataset<f64> {
@@ -92,9 +92,17 @@ fn networks_are_dealt_to_the_kinds_in_turn() -> Result<()> {
         model.member_kinds().chunks(5).map(|five| five[0]).collect::<Vec<_>>(),
         [Plain, Binned, Linear]
     );
+    assert_eq!(kinds(short.clone().effort(Effort::Low))?, [Plain; 2]);
+    let of_all = [Plain, Binned, Linear, Fine, Decayed];
+    let twice: Vec<MemberKind> = of_all.into_iter().chain(of_all).flat_map(|kind| [kind; 2]).collect();
+    assert_eq!(kinds(short.clone().effort(Effort::High))?, twice);
+    assert_eq!(kinds(short.clone().effort(Effort::High).members(3).kinds([Linear]))?, [Linear; 3]);
     let wide = Array2::from_shape_fn((20, 49), |(i, j)| ((i * (j + 2)) % 13) as f64);
-    let model = short.clone().members(4).epochs(1).fit(&wide, &wide.slice(s![.., ..1]))?;
+    let y = wide.slice(s![.., ..1]);
+    let model = short.clone().members(4).epochs(1).fit(&wide, &y)?;
     assert_eq!(model.member_kinds(), [Plain, Plain, Linear, Linear]);
+    let model = short.clone().effort(Effort::High).members(6).epochs(1).fit(&wide, &y)?;
+    assert_eq!(model.member_kinds(), [Plain, Plain, Linear, Linear, Decayed, Decayed]);
 
     for (kinds, words) in [(&[][..], "at least one"), (&[Plain, Linear, Plain], "plain twice")] {
         let error = short.clone().kinds(kinds.iter().copied()).check().unwrap_err();
@@ -221,10 +229,10 @@ fn merged_and_loaded_estimators_have_the_same_weights() -> Result<()> {
     let mut labels = table(50).targets().to_owned();
     labels[[3, 1]] = f64::NAN;
     let data = Dataset::new(table(50).features().to_owned(), labels)?;
-    let settings = settings().epochs(3).kinds([Plain, Decayed, Binned, Linear]).members(14);
+    let settings = settings().epochs(3).kinds([Plain, Decayed, Binned, Linear, Fine]).members(17);
     let whole = settings.clone().threads(1).fit_table(&data)?;
     assert_eq!(whole.stack().unwrap().targets[1].n_labels, 49);
-    for cuts in [&[0, 14][..], &[0, 4, 9, 14], &[0, 1, 2, 3, 13, 14]] {
+    for cuts in [&[0, 17][..], &[0, 4, 9, 17], &[0, 1, 2, 3, 13, 17]] {
         let part = |cut: &[usize]| sent(settings.clone().threads(2).fit_members(&data, cut[0]..cut[1])?);
         let parts: Vec<_> = cuts.windows(2).rev().map(part).collect::<Result<_>>()?;
         let merged = Fitted::merge(parts)?;
