@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array2, ArrayView2};
 
 use super::callbacks::{AfterEnd, Hidden};
-use super::held_out::HeldOut;
+use super::held_out::{FittedNetwork, HeldOut};
+#[cfg(feature = "persist")]
+use super::kept::Kept;
 use super::labels::has_label;
 use super::member_kind::MemberKind;
 use super::settings::Settings;
@@ -18,7 +20,7 @@ use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
 use crate::optim::Schedule;
 use crate::train::callback::{EarlyStopping, around_several};
-use crate::{Error, ErrorKind, Model, Result, Scalar, Trainer};
+use crate::{Error, ErrorKind, Model, ModelBuilder, Result, Scalar, Trainer};
 
 /// What ends a network as it should.
 const EARLY_STOPPING: &str = "early_stopping";
@@ -42,14 +44,6 @@ struct Assignment {
     part: Fold,
 }
 
-struct FittedNetwork<'a, F: Scalar> {
-    model: Model<F>,
-    /// What ended its training, if it was not early stopping.
-    ended_by: Option<String>,
-    /// The rows that it has not learnt from.
-    held_out: Option<&'a [usize]>,
-}
-
 impl Settings {
     /// The networks of these numbers, with these tasks, from this table; fewer, and what ended the fit, if a callback did.
     /// A network is the same whichever others are fitted with it.
@@ -66,6 +60,11 @@ impl Settings {
         let holds_out = is_stacked || has_scales;
         let processors = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.threads.unwrap_or_else(processors);
+        #[cfg(feature = "persist")]
+        let kept = {
+            let first = self.network(0, data, assignments[0].kind, wanted)?;
+            Kept::open(self, data, &first, wanted.targets.len())?
+        };
         let first = Arc::new(AtomicUsize::new(usize::MAX));
         let around_all = around_several(&self.callbacks);
         let fitted = run_jobs(range.len(), threads, |job| {
@@ -74,12 +73,19 @@ impl Settings {
             if after.is_so() {
                 return Ok(None);
             }
-            let fitted = self.fit_member(m, data, &assignments[m], wanted, after).and_then(|fitted| {
-                let rows = fitted.held_out.filter(|_| holds_out).unwrap_or_default();
-                let held_out = HeldOut::of(&fitted.model, data, &wanted.targets, rows)?;
-                Ok((fitted.model, fitted.ended_by, held_out))
-            });
-            if !matches!(fitted, Ok((_, None, _))) {
+            let fit = || self.fit_member(m, data, &assignments[m], wanted, holds_out, after);
+            #[cfg(feature = "persist")]
+            let fitted = match &kept {
+                None => fit(),
+                Some(kept) => match kept.read(m) {
+                    Ok(Some(before)) => Ok(before),
+                    Ok(None) => fit().and_then(|fitted| kept.write(m, &fitted).map(|()| fitted)),
+                    Err(error) => Err(error),
+                },
+            };
+            #[cfg(not(feature = "persist"))]
+            let fitted = fit();
+            if !matches!(fitted, Ok(FittedNetwork { ended_by: None, .. })) {
                 first.fetch_min(m, Ordering::Relaxed);
             }
             Ok(Some(fitted))
@@ -89,7 +95,7 @@ impl Settings {
         let (mut members, mut held_out, mut stopped) = (Vec::with_capacity(fitted.len()), Vec::new(), None);
         // What comes after the first that was ended, or failed, depends on the number of threads.
         for fitted in fitted.into_iter().flatten() {
-            let (model, ended_by, of_member) = fitted?;
+            let FittedNetwork { model, ended_by, held_out: of_member } = fitted?;
             let is_ended = ended_by.is_some();
             if let Some(by) = ended_by {
                 stopped = Some(Stopped { by, n_complete: members.len(), wanted: range.len() });
@@ -140,27 +146,40 @@ impl Settings {
         Ok(assignments)
     }
 
-    fn fit_member<'a, F: Scalar>(
+    /// What everything random in a network follows from.
+    fn seed_of(&self, member: usize) -> u64 {
+        self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64)
+    }
+
+    /// A network that is yet to be trained.
+    fn network<F: Scalar>(
         &self,
         member: usize,
         data: &Dataset<F>,
-        Assignment { kind, part }: &'a Assignment,
+        kind: MemberKind,
         wanted: &Wanted,
+    ) -> Result<Model<F>> {
+        let builder = Model::builder(data.n_features()).sharing(self.sharing_of(kind)).standardize();
+        let builder = wanted.tasks.iter().cloned().fold(builder, ModelBuilder::task);
+        builder.seed(self.seed_of(member)).build()
+    }
+
+    fn fit_member<F: Scalar>(
+        &self,
+        member: usize,
+        data: &Dataset<F>,
+        Assignment { kind, part }: &Assignment,
+        wanted: &Wanted,
+        holds_out: bool,
         after: AfterEnd,
-    ) -> Result<FittedNetwork<'a, F>> {
+    ) -> Result<FittedNetwork<F>> {
         let (mut learnt, held_out) = (data.select(&part.train), data.select(&part.test));
         // All labels of a rare target may be in the part that is held out: better seen twice than never.
         let is_held_out = wanted.columns.iter().all(|&column| has_label(data, column, &part.train));
         if !is_held_out {
             learnt = data.select(&(0..data.n_rows()).collect::<Vec<_>>());
         }
-        let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(member as u64);
-        let mut builder =
-            Model::builder(data.n_features()).sharing(self.sharing_of(*kind)).standardize().seed(seed);
-        for task in &wanted.tasks {
-            builder = builder.task(task.clone());
-        }
-        let mut model = builder.build::<F>()?;
+        let mut model = self.network(member, data, *kind, wanted)?;
 
         let per_epoch = learnt.n_rows().div_ceil(self.batch_size) as u64;
         let epochs = self.epochs.unwrap_or((STEPS / per_epoch).clamp(EPOCHS.0, EPOCHS.1));
@@ -169,7 +188,7 @@ impl Settings {
             .schedule(Schedule::cosine(epochs.saturating_mul(per_epoch), 0.0))
             .batch_size(self.batch_size)
             .epochs(epochs)
-            .seed(seed)
+            .seed(self.seed_of(member))
             .threads(1)
             .callback(EarlyStopping::new().patience(patience))
             .callback(after);
@@ -178,7 +197,9 @@ impl Settings {
         }
         let history = trainer.fit_validated(&mut model, &learnt, &held_out)?;
         let ended_by = history.stopped_by().filter(|by| *by != EARLY_STOPPING).map(str::to_owned);
-        Ok(FittedNetwork { model, ended_by, held_out: is_held_out.then_some(&part.test[..]) })
+        let rows = if holds_out && is_held_out { &part.test[..] } else { &[] };
+        let held_out = HeldOut::of(&model, data, &wanted.targets, rows)?;
+        Ok(FittedNetwork { model, ended_by, held_out })
     }
 }
 

@@ -53,6 +53,15 @@ impl HeldOut {
     }
 }
 
+/// A network and what it held out.
+pub(super) struct FittedNetwork<F: Scalar> {
+    pub(super) model: Model<F>,
+    /// What ended its training, if it was not early stopping.
+    pub(super) ended_by: Option<String>,
+    /// What it predicts for the rows that it has not learnt from; none if nobody asks.
+    pub(super) held_out: HeldOut,
+}
+
 /// The labels of a table and their weights, `rows × targets` each; a label that does not count has weight 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LabelTable {

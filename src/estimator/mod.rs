@@ -69,6 +69,8 @@ mod effort;
 mod ensemble;
 mod held_out;
 mod intervals;
+#[cfg(feature = "persist")]
+mod kept;
 mod kind;
 mod labels;
 mod member_kind;

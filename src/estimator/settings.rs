@@ -39,6 +39,9 @@ pub struct Settings {
     pub(super) tasks: Vec<Task>,
     /// The target columns that are not learnt.
     pub(super) left_out: Vec<String>,
+    /// The folder in which networks are kept.
+    #[cfg(feature = "persist")]
+    pub(super) keep_in: Option<std::path::PathBuf>,
 }
 
 impl Default for Settings {
@@ -63,6 +66,8 @@ impl Default for Settings {
             callbacks: Vec::new(),
             tasks: Vec::new(),
             left_out: Vec::new(),
+            #[cfg(feature = "persist")]
+            keep_in: None,
         }
     }
 }

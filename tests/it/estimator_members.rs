@@ -1,10 +1,13 @@
 //! Networks that are fitted apart and merged are the estimator that is fitted at once, to the bit; and nothing is merged
 //! that does not belong together.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ndarray::{Array1, Array2, Axis};
 use polytask::estimator::{Classification, EstimatorKind, Fitted, FittedMembers, Regression};
 use polytask::prelude::*;
-use polytask::train::callback::Budget;
+use polytask::train::callback::{Budget, each_step};
 use polytask::{ErrorKind, Result, Scalar};
 
 use crate::registry::{Squash, registry};
@@ -190,4 +193,60 @@ fn parts_with_a_layer_of_ones_own_are_loaded_with_a_registry() -> Result<()> {
     assert_eq!(Fitted::merge(parts)?.to_bytes()?, settings.fit_table(&data)?.to_bytes()?);
     std::fs::remove_dir_all(folder).unwrap();
     Ok(())
+}
+
+#[test]
+fn a_fit_that_was_stopped_is_taken_up_from_its_folder() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("polytask-kept-networks-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let data = quantities::<f64>();
+    let settings = regressor().calibrate(0.2);
+    let whole = settings.fit_table(&data)?.to_bytes()?;
+    let kept = settings.clone().keep_in(&folder);
+    let n_files = || std::fs::read_dir(&folder).unwrap().count();
+    let n_steps = AtomicUsize::new(0);
+    let eight = each_step(move |_| match n_steps.fetch_add(1, Ordering::Relaxed) {
+        8 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    let stopped = kept.clone().threads(1).callback(eight).fit_table(&data)?;
+    let n_complete = stopped.stopped().expect("it was").n_complete;
+    assert!((1..7).contains(&n_complete) && n_files() == n_complete);
+    let times: Vec<_> =
+        files(&folder).iter().map(|path| path.metadata().unwrap().modified().unwrap()).collect();
+    for threads in [1, 3] {
+        assert_eq!(kept.clone().threads(threads).fit_table(&data)?.to_bytes()?, whole);
+        assert_eq!(n_files(), 7);
+    }
+    let now: Vec<_> =
+        files(&folder).iter().map(|path| path.metadata().unwrap().modified().unwrap()).collect();
+    assert_eq!(times[..], now[..n_complete]); // those that were there are not trained again
+    // The networks of some numbers, taken from there too.
+    assert_eq!(kept.fit_members(&data, 2..5)?.to_bytes()?, settings.fit_members(&data, 2..5)?.to_bytes()?);
+    assert_eq!(n_files(), 7);
+    // Another fit has files of its own.
+    kept.clone().learning_rate(0.02).fit_members(&data, 0..1)?;
+    assert_eq!(n_files(), 8);
+    // What is damaged is an error that names the file, and what to do.
+    let path = &files(&folder)[0];
+    std::fs::write(path, &std::fs::read(path).unwrap()[..200]).unwrap();
+    let results = [
+        kept.fit_members(&data, 0..7).err(),
+        kept.clone().learning_rate(0.02).fit_members(&data, 0..1).err(),
+    ];
+    let error = results.into_iter().flatten().next().expect("one of the two fits has this file").to_string();
+    assert!(error.contains(&path.display().to_string()) && error.contains("remove the file"), "{error}");
+    std::fs::remove_dir_all(&folder).unwrap();
+    // What no file can hold is said before anything is trained.
+    let own = Sharing::shared_trunk([Layer::custom(Squash(3))]);
+    let error = regressor().sharing(own).keep_in(&folder).fit_table(&data).unwrap_err();
+    assert!(error.kind() == ErrorKind::Setting && !folder.exists(), "{error}");
+    Ok(())
+}
+
+/// The files in a folder, by name.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
