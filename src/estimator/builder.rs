@@ -154,7 +154,8 @@ impl<Kind> Estimator<Kind> {
         self
     }
 
-    /// The number of rows in a batch, at least 1 (default: 32).
+    /// The number of rows in a batch, at least 1. Default: 32; with high [effort](Self::effort) 128 in a table of more than 20 000
+    /// rows.
     ///
     /// ```
     /// # use polytask::ndarray::Array2;
@@ -168,7 +169,7 @@ impl<Kind> Estimator<Kind> {
     /// ```
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
-        self.settings.batch_size = rows;
+        self.settings.batch_size = Some(rows);
         self
     }
 

@@ -26,7 +26,8 @@ pub enum Effort {
     /// For each fold a plain, a binned and a linear network.
     #[default]
     Default,
-    /// Two cuts into folds, and for each fold of them a network of all five [kinds](MemberKind).
+    /// Two cuts into folds, and for each fold of them a network of all five [kinds](MemberKind); in a table of more than 20 000
+    /// rows, batches of 128.
     High,
 }
 
@@ -40,6 +41,11 @@ impl Effort {
         }
     }
 
+    /// How many rows a batch has where there are so many.
+    pub(super) fn batch_size(self, n_rows: usize) -> usize {
+        if self == Self::High && n_rows > MANY_ROWS { 128 } else { 32 }
+    }
+
     /// The kinds, in the order in which networks are dealt to them.
     pub(super) fn kinds(self) -> &'static [MemberKind] {
         use MemberKind::{Binned, Decayed, Fine, Linear, Plain};
@@ -50,6 +56,10 @@ impl Effort {
         }
     }
 }
+
+/// Above so many rows, batches of 128 rows and as many steps gave less error than batches of 32: on 100 000 rows 1 − R² of 0.0952 in
+/// place of 0.0989, for 2.5 times the time. Small tables have too few batches of 128 to begin with.
+const MANY_ROWS: usize = 20_000;
 
 impl<Kind> Estimator<Kind> {
     /// How much time a fit may take (default: [`Effort::Default`]). [`members`](Self::members) and [`kinds`](Self::kinds), if

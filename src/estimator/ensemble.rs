@@ -181,12 +181,13 @@ impl Settings {
         }
         let mut model = self.network(member, data, *kind, wanted)?;
 
-        let per_epoch = learnt.n_rows().div_ceil(self.batch_size) as u64;
+        let batch_size = self.batch_size_for(data.n_rows());
+        let per_epoch = learnt.n_rows().div_ceil(batch_size) as u64;
         let epochs = self.epochs.unwrap_or((STEPS / per_epoch).clamp(EPOCHS.0, EPOCHS.1));
         let patience = self.patience.unwrap_or((epochs / 3).max(1));
         let mut trainer = Trainer::new(self.rule_of(*kind))
             .schedule(Schedule::cosine(epochs.saturating_mul(per_epoch), 0.0))
-            .batch_size(self.batch_size)
+            .batch_size(batch_size)
             .epochs(epochs)
             .seed(self.seed_of(member))
             .threads(1)

@@ -27,7 +27,8 @@ pub struct Settings {
     pub(super) calibrate: Option<f64>,
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f64,
-    pub(super) batch_size: usize,
+    /// The number that was named.
+    pub(super) batch_size: Option<usize>,
     pub(super) epochs: Option<u64>,
     pub(super) patience: Option<u64>,
     pub(super) seed: u64,
@@ -56,7 +57,7 @@ impl Default for Settings {
             calibrate: None,
             learning_rate: 0.005,
             weight_decay: 0.1,
-            batch_size: 32,
+            batch_size: None,
             epochs: None,
             patience: None,
             seed: 0,
@@ -88,6 +89,11 @@ impl Settings {
         self.members.unwrap_or_else(|| self.effort.networks_per_fold().saturating_mul(self.folds))
     }
 
+    /// How many rows a batch has where networks learn from `n_rows`.
+    pub(super) fn batch_size_for(&self, n_rows: usize) -> usize {
+        self.batch_size.unwrap_or_else(|| self.effort.batch_size(n_rows))
+    }
+
     pub(super) fn rule_of(&self, kind: MemberKind) -> AdamW {
         kind.rule(self.learning_rate, self.weight_decay)
     }
@@ -116,7 +122,7 @@ impl Settings {
             }
         }
         at_least(2, self.folds as u64, "folds")?;
-        at_least(1, self.batch_size as u64, "batch size")?;
+        at_least(1, self.batch_size.unwrap_or(1) as u64, "batch size")?;
         at_least(1, self.epochs.unwrap_or(1), "epochs")?;
         at_least(1, self.patience.unwrap_or(1), "patience")?;
         at_least(1, self.threads.unwrap_or(1) as u64, "threads")?;
@@ -153,7 +159,7 @@ impl Settings {
             format!("kinds {}", names.join(" "))
         });
         format!(
-            "seed {}, folds {}, {kinds}{}, learning rate {:?}, weight decay {:?}, batches of {}, epochs {}, patience {}, \
+            "seed {}, folds {}, {kinds}{}, learning rate {:?}, weight decay {:?}, batches {}, epochs {}, patience {}, \
              transform {transform}, {}{}{}",
             self.seed,
             self.folds,
@@ -164,7 +170,7 @@ impl Settings {
             },
             self.learning_rate,
             self.weight_decay,
-            self.batch_size,
+            or_default(self.batch_size.map(|rows| rows as u64)),
             or_default(self.epochs),
             or_default(self.patience),
             if self.extrapolates { "extrapolates" } else { "within the range of the labels" },

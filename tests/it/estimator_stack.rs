@@ -385,3 +385,16 @@ fn a_fit_that_is_ended_weighs_the_kinds_that_it_has() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn high_effort_takes_larger_batches_of_many_rows() -> Result<()> {
+    let short = MultiTaskRegressor::new().hidden([2]).members(1).epochs(1).effort(Effort::High);
+    for (n, batch) in [(20_000, 32), (20_001, 128)] {
+        let x = Array2::from_shape_fn((n, 1), |(i, _)| ((i * 37) % 101) as f32);
+        let by_default = short.fit(&x, &x)?;
+        let same = short.clone().batch_size(batch).fit(&x, &x)?;
+        let theta = |model: &Fitted<Regression, f32>| model.members()[0].parameters().to_vec();
+        assert_eq!(theta(&by_default), theta(&same), "{n}");
+    }
+    Ok(())
+}
