@@ -38,6 +38,8 @@ mod indices;
 mod label_totals;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(all(feature = "onnx", feature = "csv"))]
+mod onnx_columns;
 #[cfg(feature = "persist")]
 mod persist;
 mod predict;

@@ -27,13 +27,42 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
     /// As for [`save_onnx`](Self::save_onnx), but for those of files.
     pub fn to_onnx(&self) -> Result<Vec<u8>> {
         let mut graph = Graph::new(size_of::<F>() == size_of::<f64>());
+        self.members[0].describe(&mut graph);
+        let features = self.members[0].features_exported(&mut graph);
+        self.finished(graph, &features, None)
+    }
+
+    /// The bytes of the file that [`save_onnx_with_encoding`](Self::save_onnx_with_encoding) writes.
+    ///
+    /// # Errors
+    /// As there, but for those of files.
+    #[cfg(feature = "csv")]
+    pub fn to_onnx_with_encoding(&self) -> Result<Vec<u8>> {
+        let mut graph = Graph::new(size_of::<F>() == size_of::<f64>());
+        self.members[0].describe(&mut graph);
+        let (features, doubt) = self.members[0].columns_exported(&mut graph)?;
+        self.finished(graph, &features, Some(&doubt))
+    }
+
+    /// Saves the estimator as an ONNX file that reads rows as they are in the file that it learnt from, as
+    /// [`Model::save_onnx_with_encoding`](crate::Model::save_onnx_with_encoding) does a model; its outputs are those of
+    /// [`save_onnx`](Self::save_onnx).
+    ///
+    /// # Errors
+    /// As for [`Model::save_onnx_with_encoding`](crate::Model::save_onnx_with_encoding).
+    #[cfg(feature = "csv")]
+    pub fn save_onnx_with_encoding(&self, path: impl AsRef<Path>) -> Result<()> {
+        file::replace(path.as_ref(), &self.to_onnx_with_encoding()?)
+    }
+
+    /// The file of a graph that has inputs; something may be added to all predictions.
+    fn finished(&self, mut graph: Graph, features: &Value, doubt: Option<&Value>) -> Result<Vec<u8>> {
         let first = &self.members[0];
-        let features = first.begin_export(&mut graph);
         let shares: Vec<Vec<f64>> = (0..self.targets.len()).map(|k| self.shares(k)).collect();
         let mut members = Vec::with_capacity(self.members.len());
         for (m, member) in self.members.iter().enumerate() {
             let is_used = shares.iter().any(|of_target| of_target[m] > 0.0);
-            members.push(if is_used { member.export(&mut graph, &features)? } else { Vec::new() });
+            members.push(if is_used { member.export(&mut graph, features)? } else { Vec::new() });
         }
         let mut ranges = self.ranges.iter().flatten();
         let mut of_tasks: Vec<Vec<Value>> = vec![Vec::new(); first.tasks().len()];
@@ -47,7 +76,7 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
             }
             if terms.is_empty() {
                 // 0 for each row, to which the labels' mean is added.
-                terms.push((graph.columns(&features, 0..1), 0.0));
+                terms.push((graph.columns(features, 0..1), 0.0));
             }
             let mut mean = graph.weighted_sum(&terms);
             if let Some(stack) = &self.stack {
@@ -62,10 +91,13 @@ impl<Kind: EstimatorKind, F: Scalar> Fitted<Kind, F> {
             of_tasks[target.task].push(mean);
         }
         for (k, (task, of_targets)) in first.tasks().iter().zip(&of_tasks).enumerate() {
-            let whole = match &of_targets[..] {
+            let mut whole = match &of_targets[..] {
                 [only] => only.clone(),
                 several => graph.side_by_side(several),
             };
+            if let Some(doubt) = doubt {
+                whole = graph.node("Add", &[&whole, doubt]);
+            }
             graph.output(task.name(), &whole, first.prediction_width(k));
         }
         graph.finish()

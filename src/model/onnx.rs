@@ -18,7 +18,8 @@ impl<F: Scalar> Model<F> {
     /// As for [`save_onnx`](Self::save_onnx), but for those of files.
     pub fn to_onnx(&self) -> Result<Vec<u8>> {
         let mut graph = Graph::new(size_of::<F>() == size_of::<f64>());
-        let features = self.begin_export(&mut graph);
+        self.describe(&mut graph);
+        let features = self.features_exported(&mut graph);
         let predictions = self.export(&mut graph, &features)?;
         for (k, prediction) in predictions.iter().enumerate() {
             graph.output(self.tasks()[k].name(), prediction, self.prediction_width(k));
@@ -29,7 +30,7 @@ impl<F: Scalar> Model<F> {
     /// Saves the model as an ONNX file.
     ///
     /// Its input is `features`, `rows × features` as for [`predict`](Self::predict): scaling is inside, the encoding of a
-    /// CSV file is not. Its outputs are named like the tasks, each `rows × prediction width`, and are what `predict` gives, up to
+    /// CSV file is not (with feature `csv`, `save_onnx_with_encoding` writes one whose inputs are columns). Its outputs are named like the tasks, each `rows × prediction width`, and are what `predict` gives, up to
     /// rounding: quantities on the scale of the targets, probabilities of classes. Should a task be called `features`, the
     /// input is `features.input`. The number of rows is free. What `predict` refuses (numbers that are not finite, indices
     /// of no category) is not looked for.
@@ -58,8 +59,8 @@ impl<F: Scalar> Model<F> {
         file::replace(path.as_ref(), &self.to_onnx()?)
     }
 
-    /// The input, and what there is to know about it and the tasks.
-    pub(crate) fn begin_export(&self, graph: &mut Graph) -> Value {
+    /// What there is to know about features and tasks.
+    pub(crate) fn describe(&self, graph: &mut Graph) {
         if let Some(names) = self.names() {
             for (i, name) in names.features.iter().enumerate() {
                 graph.metadata(format!("feature.{i}"), name);
@@ -78,6 +79,10 @@ impl<F: Scalar> Model<F> {
                 graph.metadata(format!("task.{}.class.{class}", task.name()), name);
             }
         }
+    }
+
+    /// The input.
+    pub(crate) fn features_exported(&self, graph: &mut Graph) -> Value {
         let is_taken = self.tasks().iter().any(|task| task.name() == FEATURES);
         let name = if is_taken { format!("{FEATURES}.input") } else { FEATURES.to_owned() };
         graph.input(&name, self.n_features())

@@ -76,6 +76,8 @@ pub struct Graph {
     inputs: Vec<Message>,
     outputs: Vec<Message>,
     metadata: Vec<(String, String)>,
+    /// Whether there are operators of the domain `ai.onnx.ml`.
+    reads_texts: bool,
 }
 
 impl Graph {
@@ -92,6 +94,7 @@ impl Graph {
             inputs: Vec::new(),
             outputs: Vec::new(),
             metadata: Vec::new(),
+            reads_texts: false,
         }
     }
 
@@ -284,6 +287,12 @@ impl Graph {
         self.cast(&result, self.scalar_type())
     }
 
+    /// The numbers in the graph's own type.
+    #[cfg(feature = "csv")]
+    pub(crate) fn cast_to_own(&mut self, value: &Value) -> Value {
+        self.cast(value, self.scalar_type())
+    }
+
     pub(crate) fn cast_to_integers(&mut self, value: &Value) -> Value {
         self.cast(value, INT64)
     }
@@ -294,15 +303,63 @@ impl Graph {
 
     /// An input of the whole graph, `rows × width`.
     pub(crate) fn input(&mut self, name: &str, width: usize) -> Value {
-        self.inputs.push(self.described(name, width));
+        self.inputs.push(described(name, self.scalar_type(), width));
         Value(name.to_owned())
+    }
+
+    /// An input of `f64` numbers, whatever those of the graph are, `rows × 1`.
+    #[cfg(feature = "csv")]
+    pub(crate) fn input_of_numbers(&mut self, name: &str) -> Value {
+        self.inputs.push(described(name, DOUBLE, 1));
+        Value(name.to_owned())
+    }
+
+    /// An input of texts, `rows × 1`.
+    #[cfg(feature = "csv")]
+    pub(crate) fn input_of_texts(&mut self, name: &str) -> Value {
+        self.inputs.push(described(name, STRING, 1));
+        Value(name.to_owned())
+    }
+
+    /// For each of the texts whether the input is it, `rows × texts`: 1 or 0. With any other text the runtime fails, unless
+    /// that is `lenient`, and no text.
+    #[cfg(feature = "csv")]
+    pub(crate) fn one_hot(&mut self, input: &Value, texts: &[&str], lenient: bool) -> Value {
+        let texts = Message::new().text(1, "cats_strings").each(texts, |all, text| all.text(9, text));
+        let zeros = Message::new().text(1, "zeros").integer(3, i64::from(lenient)).integer(20, 2);
+        let each = self.of_texts("OneHotEncoder", input, &[texts.integer(20, 8), zeros]);
+        let shape = self.integers(&[0, -1]);
+        let matrix = self.node("Reshape", &[&each, &shape]);
+        self.cast(&matrix, self.scalar_type())
+    }
+
+    /// The index of the input among texts, or what belongs to it in place of an index, `rows × 1`; `other` of any other text.
+    #[cfg(feature = "csv")]
+    pub(crate) fn index_of_text(&mut self, input: &Value, texts: &[(&str, i64)], other: i64) -> Value {
+        let keys = Message::new().text(1, "keys_strings").each(texts, |all, (text, _)| all.text(9, text));
+        let values =
+            Message::new().text(1, "values_int64s").each(texts, |all, &(_, index)| all.integer(8, index));
+        let other = Message::new().text(1, "default_int64").integer(3, other).integer(20, 2);
+        let attributes = [keys.integer(20, 8), values.integer(20, 7), other];
+        let index = self.of_texts("LabelEncoder", input, &attributes);
+        self.cast(&index, self.scalar_type())
+    }
+
+    #[cfg(feature = "csv")]
+    fn of_texts(&mut self, operator: &str, input: &Value, attributes: &[Message]) -> Value {
+        self.reads_texts = true;
+        let output = self.next();
+        let node = Message::new().text(1, &input.0).text(2, &output.0).text(4, operator);
+        let node = node.each(attributes, |node, attribute| node.message(5, attribute)).text(7, TEXTS_DOMAIN);
+        self.add(1, &node);
+        output
     }
 
     /// Makes a value an output of the whole graph, `rows × width`.
     pub(crate) fn output(&mut self, name: &str, value: &Value, width: usize) {
         let node = Message::new().text(1, &value.0).text(2, name).text(4, "Identity");
         self.add(1, &node);
-        self.outputs.push(self.described(name, width));
+        self.outputs.push(described(name, self.scalar_type(), width));
     }
 
     /// Something to know about the model, by name.
@@ -323,6 +380,9 @@ impl Graph {
             .text(3, env!("CARGO_PKG_VERSION"))
             .message(7, &graph)
             .message(8, &Message::new().text(1, "").integer(2, OPSET))
+            .each(self.reads_texts.then_some(TEXTS_OPSET), |model, opset| {
+                model.message(8, &Message::new().text(1, TEXTS_DOMAIN).integer(2, opset))
+            })
             .each(&self.metadata, |model, (key, value)| {
                 model.message(14, &Message::new().text(1, key).text(2, value))
             });
@@ -362,20 +422,26 @@ impl Graph {
     fn scalar_type(&self) -> i64 {
         if self.is_double { DOUBLE } else { FLOAT }
     }
-
-    /// What an input or output is: its name, type and shape, whose number of rows is free.
-    fn described(&self, name: &str, width: usize) -> Message {
-        let shape = Message::new()
-            .message(1, &Message::new().text(2, "rows"))
-            .message(1, &Message::new().integer(1, width as i64));
-        let tensor = Message::new().integer(1, self.scalar_type()).message(2, &shape);
-        Message::new().text(1, name).message(2, &Message::new().message(1, &tensor))
-    }
 }
 
-// Types of numbers.
+/// What an input or output is: its name, type and shape, whose number of rows is free.
+fn described(name: &str, element: i64, width: usize) -> Message {
+    let shape = Message::new()
+        .message(1, &Message::new().text(2, "rows"))
+        .message(1, &Message::new().integer(1, width as i64));
+    let tensor = Message::new().integer(1, element).message(2, &shape);
+    Message::new().text(1, name).message(2, &Message::new().message(1, &tensor))
+}
+
+/// The domain of operators that read texts.
+const TEXTS_DOMAIN: &str = "ai.onnx.ml";
+const TEXTS_OPSET: i64 = 3;
+
+// Types of elements.
 const FLOAT: i64 = 1;
 const INT64: i64 = 7;
+#[cfg(feature = "csv")]
+const STRING: i64 = 8;
 const DOUBLE: i64 = 11;
 
 fn attribute(name: &str, integers: &[i64]) -> Message {

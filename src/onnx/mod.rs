@@ -5,7 +5,9 @@
 //! its own nodes to a [`Graph`], as it computes its own outputs; a layer of your own does so in
 //! [`BuiltLayer::export`](crate::layer::BuiltLayer::export).
 //!
-//! Graphs are of opset 17 and IR version 8 and use the default domain alone. All numbers have the scalar type of the model.
+//! Graphs are of opset 17 and IR version 8 and use the default domain alone, but for those that read
+//! [columns of a file](crate::Model::save_onnx_with_encoding): texts need `ai.onnx.ml`, opset 3. All numbers have the scalar type of
+//! the model.
 //!
 //! ```
 //! use polytask::prelude::*;

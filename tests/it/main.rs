@@ -55,6 +55,7 @@ mod model_check;
 mod model_columns;
 mod monitors;
 mod onnx;
+mod onnx_columns;
 mod optimizers;
 mod parameter_groups;
 mod penalties;

@@ -12,6 +12,7 @@ use polytask::{Result, Scalar};
 use serde_json::{Value, json};
 
 use crate::gradients::table::{Row, table};
+use crate::onnx_columns;
 
 /// Whether the row has a layer, form or loss of the tests' own, which does not add itself to a graph.
 fn is_own(row: &Row) -> bool {
@@ -134,6 +135,15 @@ impl Cases {
         self.list.push(json!({ "name": name, "file": file, "scalar": F::NAME, "features": rows(x), "predicted": predicted }));
     }
 
+    /// A file whose inputs are columns, with what is predicted for them; nothing if it is to fail.
+    fn add_columns<F: Scalar>(&mut self, case: &onnx_columns::Case<F>) {
+        let predicted = case.predicted.iter().flatten().map(|(task, matrix)| (task.as_str(), matrix.clone()));
+        self.add(&case.name, &case.bytes, Array2::zeros((0, 0)).view(), predicted.collect());
+        let written = self.list.last_mut().expect("it was added");
+        written["columns"] = case.columns.clone();
+        written["fails"] = json!(case.predicted.is_none());
+    }
+
     fn add_model<F: Scalar>(&mut self, name: &str, model: &Model<F>, x: ArrayView2<'_, F>) -> Result<()> {
         let predictions = model.predict(x)?;
         let predicted = predictions.iter().map(|(task, matrix)| (task, matrix.to_owned())).collect();
@@ -213,6 +223,8 @@ fn write_the_files_for_python() -> Result<()> {
     let mut cases = Cases { folder, list: Vec::new() };
     cases.add_all::<f32>()?;
     cases.add_all::<f64>()?;
+    onnx_columns::cases::<f32>()?.iter().for_each(|case| cases.add_columns(case));
+    onnx_columns::cases::<f64>()?.iter().for_each(|case| cases.add_columns(case));
     fs::write(cases.folder.join("cases.json"), json!(cases.list).to_string()).expect("a folder to write to");
     served(&cases.folder.join("served"))
 }

@@ -87,6 +87,12 @@ impl Encoding {
         self
     }
 
+    /// Whether it is [lenient](Self::lenient).
+    #[cfg(feature = "onnx")]
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
+    }
+
     /// The same encoding, but a class that the fitted file did not have is a missing label. By default it is an error.
     ///
     /// ```
