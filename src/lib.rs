@@ -123,6 +123,7 @@ mod task;
 
 pub mod arena;
 pub mod balance;
+pub mod card;
 pub mod data;
 pub mod estimator;
 pub mod gradcheck;

@@ -104,6 +104,13 @@ pub(crate) fn number_of(text: &str) -> u64 {
     hash.0
 }
 
+/// A number that tells one list of numbers from another, bit by bit.
+pub(crate) fn number_of_bits(numbers: impl Iterator<Item = f64>) -> u64 {
+    let mut hash = Hash(0);
+    numbers.for_each(|x| hash.word(x.to_bits()));
+    hash.0
+}
+
 impl<F: Scalar> Dataset<F> {
     /// The numbers by which this table is told from another.
     pub(crate) fn fingerprint(&self) -> Fingerprint {

@@ -9,6 +9,7 @@ mod batch_norm;
 mod book;
 mod calibration;
 mod callbacks;
+mod card;
 mod checkpoints;
 mod column_names;
 mod comparisons;
