@@ -64,6 +64,8 @@ pub enum ErrorKind {
     Name,
     /// A file that cannot be read or written, or does not hold what it should.
     File,
+    /// Another rank of a training over several processes: it has ended, or does something else.
+    Rank,
 }
 
 impl Error {

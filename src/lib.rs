@@ -1,5 +1,5 @@
-//! Multi-task learning on the CPU of one machine: one neural network predicts several columns of a table, and
-//! every derivative in it is written by hand and checked.
+//! Multi-task learning on CPUs: one neural network predicts several columns of a table, and every derivative in it is
+//! written by hand and checked.
 //!
 //! ```
 //! use polytask::prelude::*;
@@ -70,17 +70,20 @@
 //! [`Ledger`](ledger::Ledger) says which rows taught which task what, and
 //! [`SuspectLabels`](ledger::SuspectLabels) which labels to look at.
 //!
+//! A training can be shared by several processes, and many trainings dealt to them: [`ranks`], [`Trainer::ranks`].
+//!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
 //! expected, what was found, and what to do about it.
 //!
 //! # Features
 //!
-//! All are off by default.
+//! All are off by default; `full` is all but `mpi`.
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `arrow` | takes Arrow record batches: [`data::csv::Table::from_arrow`] |
 //! | `csv` | reads CSV files, text columns included, also while a model learns from them: [`data::csv`] |
+//! | `mpi` | ranks that are processes, started by MPI, which must be on the system: [`ranks`] |
 //! | `npz` | reads NumPy archives: [`data::npz`] |
 //! | `onnx` | writes models for other runtimes: [`Model::save_onnx`], [`onnx`] |
 //! | `parquet` | reads Parquet files: [`data::csv::Table::read_parquet`] |
@@ -137,6 +140,7 @@ pub mod onnx;
 pub mod optim;
 pub mod penalty;
 pub mod plot;
+pub mod ranks;
 pub mod sharing;
 pub mod together;
 pub mod train;

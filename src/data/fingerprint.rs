@@ -97,7 +97,6 @@ impl Hash {
 }
 
 /// A number that tells one text from another, the same on any machine.
-#[cfg(feature = "persist")]
 pub(crate) fn number_of(text: &str) -> u64 {
     let mut hash = Hash(0);
     hash.text(text);

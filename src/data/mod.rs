@@ -33,7 +33,6 @@ mod weights;
 pub(crate) use batches::shuffle;
 pub use batches::{Batch, Batches, Order, Sampler};
 pub use dataset::Dataset;
-#[cfg(feature = "persist")]
 pub(crate) use fingerprint::number_of;
 pub(crate) use fingerprint::{Fingerprint, number_of_bits};
 pub(crate) use indices::check_index;

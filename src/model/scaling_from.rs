@@ -55,6 +55,11 @@ impl<F: Scalar> Model<F> {
         self.take_moments(&all)
     }
 
+    /// Whether there is something to be fitted to data before the model can be used.
+    pub(crate) fn lacks_scaling(&self) -> bool {
+        self.check_fitted().is_err()
+    }
+
     /// Whether all that `fit_scaling` fits is known.
     pub(crate) fn is_scaling_fitted(&self) -> bool {
         self.names.is_some() && self.check_fitted().is_ok()

@@ -2,10 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::Model;
+use super::{Model, ModelBuilder};
 use crate::Scalar;
 
 impl<F: Scalar> Model<F> {
+    /// All settings of the model but the seed of its first parameters, and what it standardises by: what tells it from models
+    /// that compute something else.
+    pub(crate) fn settings_in_words(&self) -> String {
+        let spec = ModelBuilder { seed: 0, ..ModelBuilder::clone(&self.spec) };
+        format!("{spec:?} {:?}", self.scaling)
+    }
+
     /// The model in a few lines: features and parameters; a table of its layers; for each task its loss and whether its
     /// targets are standardised, with the mean and the deviation once they are known; its penalties;
     /// then its [`warnings`](Self::warnings).

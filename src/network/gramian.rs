@@ -133,6 +133,18 @@ impl<F: Scalar> Network<F> {
         Ok(())
     }
 
+    /// The shared parameters that the Gramian over `over` is about; none over the representation.
+    pub(crate) fn parameters_of(&self, over: GramianScope) -> std::ops::Range<usize> {
+        match over {
+            GramianScope::SharedParameters | GramianScope::Sketch { .. } => 0..self.layout().n_shared(),
+            GramianScope::LastSharedLayer => {
+                let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
+                pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
+            }
+            GramianScope::Representation => 0..0,
+        }
+    }
+
     /// Divides the work on the Gramian into shares and allocates memory for them. The division depends on
     /// shapes alone.
     pub(super) fn reserve_shares(&self, over: GramianScope, trace: &mut Trace<F>) {
@@ -153,14 +165,7 @@ impl<F: Scalar> Network<F> {
         if over == GramianScope::Representation {
             shares.extend((0..n_chunks).map(|_| Share::new(Work::Deltas, n, 0)));
         }
-        let within = match over {
-            GramianScope::SharedParameters | GramianScope::Sketch { .. } => 0..self.layout().n_shared(),
-            GramianScope::LastSharedLayer => {
-                let pieces = self.sharing.last_layer().map_or(Vec::new(), |layer| layer.pieces());
-                pieces.first().map_or(0, |piece| piece.start)..pieces.last().map_or(0, |piece| piece.end)
-            }
-            GramianScope::Representation => 0..0,
-        };
+        let within = self.parameters_of(over);
         let is_within =
             |range: &std::ops::Range<usize>| within.start <= range.start && range.end <= within.end;
         let shapes = |layer: &Affine| Shapes {

@@ -118,6 +118,9 @@ impl TogetherOrApart {
             let found = "checkpoints, whose folder belongs to one training";
             return setting("trainer", "one that keeps no checkpoints", found.into());
         }
+        if self.trainer.has_ranks() {
+            return setting("trainer", "one for one process", "ranks, which share a training".into());
+        }
         for (i, (name, _)) in self.contenders.iter().enumerate() {
             if self.contenders[..i].iter().any(|(other, _)| other == name) {
                 return setting("names of contenders", "each once", format!("{name:?} twice"));

@@ -57,12 +57,69 @@ impl<F: Scalar> Accumulation<F> {
         state: &mut [F],
         history: &History,
     ) -> Result<()> {
+        self.count(model, batch, rows_at_once, trace)?;
+        let touching = touched.as_deref_mut();
+        self.add_parts(
+            model,
+            draw,
+            batch,
+            rows_at_once,
+            weights,
+            trace,
+            gradient,
+            touching,
+            losses,
+            state,
+            history,
+        )?;
+        model.add_penalty_gradient(gradient, touched);
+        self.mark_without_labels(losses);
+        Ok(())
+    }
+
+    /// Looks at the labels of all parts of `batch`: afterwards [`totals`](Self::totals) has the Nₖ.
+    pub(super) fn count(
+        &mut self,
+        model: &Model<F>,
+        batch: &Batch<'_, F>,
+        rows_at_once: usize,
+        trace: &mut Trace<F>,
+    ) -> Result<()> {
         self.totals.fill(0.0);
-        let keeps_groups = model.compares_rows();
-        for part in parts(batch, rows_at_once, keeps_groups) {
+        for part in parts(batch, rows_at_once, model.compares_rows()) {
             model.label_totals(&part, trace, &mut self.of_part)?;
             self.totals.iter_mut().zip(&self.of_part).for_each(|(total, part)| *total += part);
         }
+        Ok(())
+    }
+
+    /// The Nₖ, to read or to set where there are parts elsewhere.
+    pub(super) fn totals(&mut self) -> &mut [f64] {
+        &mut self.totals
+    }
+
+    /// The loss of a task without a label in any part is NaN.
+    pub(super) fn mark_without_labels(&self, losses: &mut [f64]) {
+        let without = losses.iter_mut().zip(&self.totals).filter(|(_, total)| **total == 0.0);
+        without.for_each(|(loss, _)| *loss = f64::NAN);
+    }
+
+    /// Adds up what the parts of `batch` have of the losses and of their gradient, once the Nₖ are known. The row numbers of
+    /// the whole batch begin where `draw` says.
+    pub(super) fn add_parts(
+        &mut self,
+        model: &Model<F>,
+        draw: Draw,
+        batch: &Batch<'_, F>,
+        rows_at_once: usize,
+        weights: &Weights,
+        trace: &mut Trace<F>,
+        gradient: &mut [F],
+        mut touched: Option<&mut TouchedRows>,
+        losses: &mut [f64],
+        state: &mut [F],
+        history: &History,
+    ) -> Result<()> {
         losses.fill(0.0);
         let network = model.network();
         match &mut touched {
@@ -78,16 +135,15 @@ impl<F: Scalar> Accumulation<F> {
                 self.touched.get_or_insert_with(|| network.touched_rows(rows_at_once));
             }
         }
-        let mut first_row = 0;
-        for part in parts(batch, rows_at_once, keeps_groups) {
+        let mut first_row = draw.first_row as usize;
+        for part in parts(batch, rows_at_once, model.compares_rows()) {
             model.label_totals(&part, trace, &mut self.of_part)?;
-            let draw = draw.from_row(first_row * model.network().members());
-            let pass = model.pass(Mode::Train).with_draw(draw);
+            let pass = model.pass(Mode::Train).with_draw(draw.from_row(first_row));
             model.forward_at(&pass, &part, trace)?;
-            first_row += part.n_rows();
+            first_row += part.n_rows() * network.members();
             check_losses(trace.losses(), history)?;
             for (k, (&of_part, &total)) in self.of_part.iter().zip(&self.totals).enumerate() {
-                let share = if total > 0.0 { of_part / total } else { 0.0 };
+                let share = share_of(of_part, total);
                 losses[k] += share * trace.losses()[k];
                 self.weights.shared[k] = share * weights.shared[k];
                 self.weights.own[k] = share * weights.own[k];
@@ -103,13 +159,15 @@ impl<F: Scalar> Accumulation<F> {
                 }
                 _ => add(gradient, &self.part),
             }
-            model.network().update_state(trace, state);
+            network.update_state(trace, state);
         }
-        model.add_penalty_gradient(gradient, touched);
-        let without = losses.iter_mut().zip(&self.totals).filter(|(_, total)| **total == 0.0);
-        without.for_each(|(loss, _)| *loss = f64::NAN);
         Ok(())
     }
+}
+
+/// The share of a part in the mean of the whole, N_bk / Nₖ.
+pub(super) fn share_of(of_part: f64, total: f64) -> f64 {
+    if total > 0.0 { of_part / total } else { 0.0 }
 }
 
 impl Trainer {

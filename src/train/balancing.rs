@@ -4,10 +4,10 @@
 //! losses, gradients and Gramian of the weighted losses, and what it gives is brought back to the unweighted ones
 //! that the network's backward is about.
 
-use ndarray::{Array2, Zip};
+use ndarray::{Array2, ArrayView2, Zip};
 
 use super::trainer::Method;
-use crate::balance::{Aggregator, Balancer, DOMAIN_ADVICE, Needs, Weights};
+use crate::balance::{Aggregator, Balancer, DOMAIN_ADVICE, Evidence, Needs, Weights};
 #[cfg(feature = "persist")]
 use crate::balance::{FixedEvidence, State};
 use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar, Trace};
@@ -19,6 +19,12 @@ pub(super) enum Balancing {
     Fixed(Weights),
     Balance(Balancer, GramianScope),
     Aggregate(Box<Aggregation>),
+}
+
+/// What a batch that is worked on in several places shows of all of it.
+pub(super) trait WholeBatch<F>: Evidence {
+    /// Each task's gradient with respect to the shared parameters, a row each.
+    fn task_gradients(&mut self) -> Result<ArrayView2<'_, F>>;
 }
 
 /// What is decided of one step.
@@ -99,11 +105,11 @@ impl Balancing {
         Ok(())
     }
 
-    /// The weights, where there is no method: a trainer with a method does not accumulate.
-    pub(super) fn fixed(&self) -> &Weights {
+    /// The weights, where there is no method.
+    pub(super) fn fixed(&self) -> Option<&Weights> {
         match self {
-            Self::Fixed(weights) => weights,
-            Self::Balance(..) | Self::Aggregate(_) => unreachable!("Trainer::check_accumulation"),
+            Self::Fixed(weights) => Some(weights),
+            Self::Balance(..) | Self::Aggregate(_) => None,
         }
     }
 
@@ -150,17 +156,40 @@ impl Balancing {
         })
     }
 
-    /// Tells the method the losses that the batch in `trace` has after step number `step`.
+    /// Decides on the step of a batch of which a trace has a part alone, from what the whole shows.
+    pub(super) fn decide_of_whole<F: Scalar>(
+        &mut self,
+        steps: u64,
+        model: &Model<F>,
+        whole: &mut impl WholeBatch<F>,
+    ) -> Result<Decision<'_>> {
+        let place = |k| place_of_loss(model, k, steps + 1);
+        Ok(match self {
+            Self::Fixed(weights) => Decision::Sum(weights),
+            Self::Balance(balancer, _) => {
+                balancer.check_losses_at(whole.losses(), whole.labelled(), place)?;
+                Decision::Sum(balancer.weights(whole))
+            }
+            Self::Aggregate(aggregation) => {
+                aggregation.see(whole.losses(), whole.labelled(), place)?;
+                aggregation.decide_from(whole.task_gradients()?);
+                Decision::Along { direction: &aggregation.direction, own: &aggregation.own }
+            }
+        })
+    }
+
+    /// Tells the method the losses that the batch has after step number `step`.
     pub(super) fn after_step<F: Scalar>(
         &mut self,
         step: u64,
         model: &Model<F>,
-        trace: &Trace<F>,
+        losses: &[f64],
+        labelled: &[bool],
     ) -> Result<()> {
         if let Self::Balance(balancer, _) = self {
             let place = |k| format!("{}, after it", place_of_loss(model, k, step));
-            balancer.check_losses_at(trace.losses(), trace.labelled(), place)?;
-            balancer.after_step(trace.losses());
+            balancer.check_losses_at(losses, labelled, place)?;
+            balancer.after_step(losses);
         }
         Ok(())
     }
@@ -291,12 +320,22 @@ impl Aggregation {
         trace: &mut Trace<F>,
         place: impl Fn(usize) -> String,
     ) -> Result<()> {
+        self.see(trace.losses(), trace.labelled(), place)?;
+        self.decide_from(model.task_gradients(trace));
+        Ok(())
+    }
+
+    /// Takes up the losses of a step.
+    fn see(&mut self, losses: &[f64], labelled: &[bool], place: impl Fn(usize) -> String) -> Result<()> {
         for (k, &weight) in self.task_weights.iter().enumerate() {
-            self.losses[k] = weight * trace.losses()[k];
-            self.labelled[k] = weight > 0.0 && trace.labelled()[k];
+            self.losses[k] = weight * losses[k];
+            self.labelled[k] = weight > 0.0 && labelled[k];
         }
-        self.aggregator.check_losses_at(&self.losses, &self.labelled, place)?;
-        let gradients = model.task_gradients(trace);
+        self.aggregator.check_losses_at(&self.losses, &self.labelled, place)
+    }
+
+    /// Decides from the tasks' gradients, of unweighted losses.
+    fn decide_from<F: Scalar>(&mut self, gradients: ArrayView2<'_, F>) {
         for ((mut to, from), &weight) in
             self.jacobian.rows_mut().into_iter().zip(gradients.rows()).zip(&self.task_weights)
         {
@@ -306,7 +345,6 @@ impl Aggregation {
         let own = self.aggregator.direction(losses, labelled, jacobian, &mut self.direction);
         self.own.copy_from_slice(own);
         self.own.iter_mut().zip(&self.task_weights).for_each(|(own, weight)| *own *= weight);
-        Ok(())
     }
 }
 

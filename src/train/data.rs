@@ -9,7 +9,7 @@ use super::{Run, Trainer};
 #[cfg(feature = "persist")]
 use crate::data::Fingerprint;
 use crate::data::{Dataset, Order, Sampler, Source};
-use crate::{Model, Result, Scalar};
+use crate::{Error, ErrorKind, Model, Result, Scalar};
 
 /// What a training learns from.
 pub(super) enum Data<'a, F: Scalar> {
@@ -20,6 +20,22 @@ pub(super) enum Data<'a, F: Scalar> {
 impl<F: Scalar> Data<'_, F> {
     /// Checks the settings and that data and model fit one another, and begins a run.
     pub(super) fn start(&mut self, trainer: &Trainer, model: &Model<F>) -> Result<Run<F>> {
+        let run = self.start_alone(trainer, model);
+        match trainer.has_ranks() {
+            false => run,
+            true => trainer.agree_on_start(run, model, (!trainer.is_sharded).then(|| self.number())),
+        }
+    }
+
+    /// A number that other rows would not have.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Table(data) => data.fingerprint().in_one(),
+            Self::Source(source) => source.fingerprint(),
+        }
+    }
+
+    fn start_alone(&mut self, trainer: &Trainer, model: &Model<F>) -> Result<Run<F>> {
         trainer.check()?;
         let learnt = match self {
             Self::Table(data) => of_table(trainer, model, data),
@@ -30,6 +46,11 @@ impl<F: Scalar> Data<'_, F> {
 
     /// Fits what the model fits to data before the first step, and puts a source where the run is.
     pub(super) fn fit_scaling(&mut self, model: &mut Model<F>, run: &Run<F>) -> Result<()> {
+        if run.is_sharded && model.lacks_scaling() {
+            let expected = "one that is fitted before a training on shards, from the same rows on all ranks";
+            return Err(Error::new(ErrorKind::Setting, "scaling of the model", expected, "none")
+                .advise("call Model::fit_scaling with a sample of all rows"));
+        }
         match self {
             Self::Table(data) => model.fit_scaling(data),
             Self::Source(source) => {
@@ -119,7 +140,8 @@ fn of_source<F: Scalar>(trainer: &Trainer, model: &Model<F>, source: &mut dyn So
 impl Trainer {
     /// In which order, and in which batches, the rows come.
     fn order(&self, keeps_groups: bool) -> Order {
-        let batch_size = self.batch_size.saturating_mul(self.accumulation);
+        let shards = self.ranks.as_ref().filter(|_| self.is_sharded).map_or(1, |ranks| ranks.size());
+        let batch_size = (self.batch_size / shards).saturating_mul(self.accumulation);
         Order { batch_size, seed: self.shuffles.then_some(self.seed), keeps_groups }
     }
 }
@@ -136,8 +158,8 @@ impl<F: Scalar> Run<F> {
         source: &mut dyn Source<F>,
         workspace: &mut Workspace<F>,
     ) -> Result<()> {
-        source.advance()?;
-        self.feed.follow(source)?;
+        let advanced = source.advance().and_then(|()| self.feed.follow(source));
+        self.tell_before_step(advanced, model)?;
         self.step_on(model, &source.batch(), workspace, &mut |_, _, _, _| Ok(()))
     }
 

@@ -1,5 +1,7 @@
 //! Training from start to end with a trainer's settings, and starting a run to take the steps yourself.
 
+#[cfg(feature = "persist")]
+use super::checkpoint::Claim;
 use super::data::Data;
 use super::trainer::Trainer;
 use super::{History, Run};
@@ -98,15 +100,11 @@ impl Trainer {
         validation: Option<&Dataset<F>>,
     ) -> Result<History> {
         #[cfg(feature = "persist")]
-        let _claim = match &self.checkpoints {
-            Some(checkpoints) => {
-                checkpoints.check(validation.is_some())?;
-                Some(checkpoints.claim(self.resume_from.as_deref())?)
-            }
-            None => None,
-        };
+        let _claim = self.agree(self.claim(validation.is_some()))?;
         let mut run = self.begin(model, data)?;
-        data.fit_scaling(model, &run)?;
+        let fitted = data.fit_scaling(model, &run);
+        run.agree(fitted)?;
+        run.share_start(model)?;
         let mut workspace = run.workspace(model, validation);
         while !run.is_finished() {
             data.advance(&mut run, model, validation, &mut workspace)?;
@@ -115,7 +113,19 @@ impl Trainer {
                 run.keep(model, checkpoints)?;
             }
         }
-        run.end(model, validation.is_some())
+        let ended = run.end(model, validation.is_some());
+        self.agree(ended)
+    }
+
+    /// Takes the folder for checkpoints, if there is one; of several ranks, the first does.
+    #[cfg(feature = "persist")]
+    fn claim(&self, is_validated: bool) -> Result<Option<Claim>> {
+        let Some(checkpoints) = &self.checkpoints else { return Ok(None) };
+        checkpoints.check(is_validated)?;
+        match self.is_first_rank() {
+            true => checkpoints.claim(self.resume_from.as_deref()).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Starts a run whose steps are taken one by one by `whom`, and fits the model's scaling.
@@ -128,6 +138,11 @@ impl Trainer {
         if !self.callbacks.is_empty() || self.has_folder() {
             let place = format!("{whom}, trainer");
             return Err(Error::new(ErrorKind::Setting, place, "no callbacks and no checkpoints", "some"));
+        }
+        if self.has_ranks() {
+            let place = format!("{whom}, trainer");
+            return Err(Error::new(ErrorKind::Setting, place, "one process", "ranks")
+                .advise("leave Trainer::ranks out of this trainer"));
         }
         let run = self.start(model, data)?;
         model.fit_scaling(data)?;

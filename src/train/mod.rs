@@ -19,10 +19,13 @@ mod fit;
 mod gramian;
 mod history;
 mod history_files;
+mod over_ranks;
 mod progress;
 #[cfg(feature = "persist")]
 mod resume;
 mod run;
+mod start_over_ranks;
+mod summed;
 mod trainer;
 mod workspace;
 

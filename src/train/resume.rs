@@ -51,11 +51,7 @@ impl Trainer {
         data: &Dataset<F>,
         path: impl AsRef<Path>,
     ) -> Result<Run<F>> {
-        let path = path.as_ref();
-        let bytes = file::read(path)?;
-        Reader::new(&bytes)
-            .and_then(|reader| self.resume_at(model, &mut Data::Table(data), &reader))
-            .map_err(|error| error.within(path.display()))
+        self.resume_file(model, &mut Data::Table(data), path.as_ref())
     }
 
     /// As [`resume`](Self::resume), for a training on a [`Source`], which goes on where it was.
@@ -68,11 +64,19 @@ impl Trainer {
         source: &mut dyn Source<F>,
         path: impl AsRef<Path>,
     ) -> Result<Run<F>> {
-        let path = path.as_ref();
-        let bytes = file::read(path)?;
-        Reader::new(&bytes)
-            .and_then(|reader| self.resume_at(model, &mut Data::Source(source), &reader))
-            .map_err(|error| error.within(path.display()))
+        self.resume_file(model, &mut Data::Source(source), path.as_ref())
+    }
+
+    fn resume_file<F: Scalar>(
+        &self,
+        model: &mut Model<F>,
+        data: &mut Data<'_, F>,
+        path: &Path,
+    ) -> Result<Run<F>> {
+        let place = |error: Error| error.within(path.display());
+        let bytes = self.agree(file::read(path))?;
+        let reader = self.agree(Reader::new(&bytes)).map_err(place)?;
+        self.resume_at(model, data, &reader).map_err(place)
     }
 
     /// The run to take up, if there is any.
@@ -82,17 +86,14 @@ impl Trainer {
         data: &mut Data<'_, F>,
     ) -> Result<Option<Run<F>>> {
         let Some(folder) = &self.resume_from else { return Ok(None) };
-        let mut fault = None;
-        for (_, path) in steps_in(folder).iter().rev() {
-            let place = |error: Error| error.within(path.display());
-            let bytes = file::read(path)?;
-            match Reader::new(&bytes) {
-                Ok(reader) => return self.resume_at(model, data, &reader).map(Some).map_err(place),
-                // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
-                Err(error) => fault = fault.or(Some(place(error))),
-            }
-        }
-        fault.map_or(Ok(None), Err)
+        let newest = match self.is_first_rank() {
+            true => newest_in(folder),
+            false => Ok(None),
+        };
+        let Some(bytes) = self.share(newest)? else { return Ok(None) };
+        let place = |error: Error| error.within(format!("newest checkpoint in {}", folder.display()));
+        let reader = self.agree(Reader::new(&bytes)).map_err(place)?;
+        self.resume_at(model, data, &reader).map(Some).map_err(place)
     }
 
     fn resume_at<F: Scalar>(
@@ -101,15 +102,21 @@ impl Trainer {
         data: &mut Data<'_, F>,
         reader: &Reader<'_>,
     ) -> Result<Run<F>> {
-        if !reader.has_section("run") {
-            return Err(Error::new(ErrorKind::File, "header", "a checkpoint of a training", "a model alone")
-                .advise("load the model and fit it"));
-        }
-        model.check_described_in(reader)?;
+        let is_checkpoint = match reader.has_section("run") {
+            true => model.check_described_in(reader),
+            false => {
+                let expected = "a checkpoint of a training";
+                Err(Error::new(ErrorKind::File, "header", expected, "a model alone")
+                    .advise("load the model and fit it"))
+            }
+        };
+        self.agree(is_checkpoint)?;
         let mut run = data.start(self, model)?;
-        run.read(model.n_parameters() + model.state().len(), self.allowed, reader)?;
-        data.seek(&run)?;
-        model.read_weights(reader)?;
+        let read = run
+            .read(model.n_parameters() + model.state().len(), self.allowed, reader)
+            .and_then(|()| data.seek(&run))
+            .and_then(|()| model.read_weights(reader));
+        self.agree(read)?;
         Ok(run)
     }
 
@@ -132,6 +139,20 @@ impl Trainer {
         let others = others.into_iter().chain(blocks).map(|(name, value)| (name.to_owned(), value));
         rule.chain(others).chain(of_data).collect()
     }
+}
+
+/// The bytes of the newest checkpoint in a folder that is whole, if there is any.
+fn newest_in(folder: &Path) -> Result<Option<Vec<u8>>> {
+    let mut fault = None;
+    for (_, path) in steps_in(folder).iter().rev() {
+        let bytes = file::read(path)?;
+        match Reader::new(&bytes) {
+            Ok(_) => return Ok(Some(bytes)),
+            // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
+            Err(error) => fault = fault.or(Some(error.within(path.display()))),
+        }
+    }
+    fault.map_or(Ok(None), Err)
 }
 
 /// The settings of a balancing method without the solvers that it works with: what these hold is neither a setting nor
@@ -215,12 +236,26 @@ impl<F: Scalar> Run<F> {
     }
 
     /// Saves a checkpoint if it is time for one.
-    pub(super) fn keep(&self, model: &Model<F>, checkpoints: &Checkpoints) -> Result<()> {
+    pub(super) fn keep(&mut self, model: &Model<F>, checkpoints: &Checkpoints) -> Result<()> {
         let is_due = self.is_finished() || checkpoints.is_due(self.history.n_steps(), self.ends_epoch());
         let is_best = self.best.as_ref().is_some_and(|best| best.is_now(&self.history));
         if !(is_due || is_best) {
             return Ok(());
         }
+        let kept = match self.writes() {
+            true => self.write_checkpoint(model, checkpoints, is_due, is_best),
+            false => Ok(()),
+        };
+        self.agree(kept)
+    }
+
+    fn write_checkpoint(
+        &self,
+        model: &Model<F>,
+        checkpoints: &Checkpoints,
+        is_due: bool,
+        is_best: bool,
+    ) -> Result<()> {
         let file = self.written(model)?;
         if is_best {
             checkpoints.save_best(&file)?;

@@ -1,5 +1,7 @@
 //! A training under way.
 
+use std::sync::Arc;
+
 use super::History;
 use super::accumulation::Accumulation;
 use super::balancing::{Balancing, Decision};
@@ -7,6 +9,7 @@ use super::callback::{Callbacks, Event};
 use super::checks::{check_losses, check_penalty, check_rate};
 use super::feed::{Feed, Learnt};
 use super::progress::{AnyModel, Progress};
+use super::summed::check_model;
 use super::trainer::{Length, Trainer};
 use super::workspace::{Held, Workspace};
 use crate::balance::Balancer;
@@ -14,6 +17,7 @@ use crate::data::{Batch, Dataset};
 use crate::kernel::Aligned;
 use crate::layer::{Draw, Mode};
 use crate::optim::Optimizer;
+use crate::ranks::Exchange;
 use crate::report::{Report, TaskReport};
 use crate::{GramianScope, Model, Result, Scalar};
 
@@ -65,13 +69,19 @@ pub struct Run<F: Scalar> {
     /// What a Gramian is computed over.
     pub(super) over: GramianScope,
     /// The most rows that are worked on at once; a step of more accumulates their gradient.
-    rows_at_once: usize,
+    pub(super) rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
     pub(super) callbacks: Callbacks<F>,
     /// Whether there is validation data, since the callbacks were told of the start.
     is_validated: Option<bool>,
     /// What the random numbers of layers follow from, with the number of the step.
     seed: u64,
+    /// The way to the other ranks, if the training is shared with some.
+    pub(super) exchange: Option<Box<Exchange>>,
+    /// Whether each of them has rows of its own.
+    pub(super) is_sharded: bool,
+    /// The number of this rank's first row in the whole batch of the last step.
+    pub(super) first_row: usize,
 }
 
 /// What looks at a batch whose gradient has been computed, before the update.
@@ -98,6 +108,18 @@ impl<F: Scalar> Run<F> {
         };
         let names: Vec<_> = model.tasks().iter().map(|task| task.name().to_owned()).collect();
         let balancing = Balancing::new(&trainer.method, trainer.over, model)?;
+        let exchange = trainer.ranks.as_ref().map(|ranks| Box::new(Exchange::new(Arc::clone(ranks))));
+        if exchange.is_some() {
+            let (needs, is_lazy) = (balancing.needs(), optimizer.rule().is_lazy());
+            check_model(model, trainer.over, needs.gramian, is_lazy)?;
+        }
+        // Of a batch, a rank has a piece; if groups stay whole, it may be all of it.
+        let piece = match &exchange {
+            Some(exchange) if !(trainer.is_sharded || model.compares_rows()) => {
+                feed.batch_size().div_ceil(exchange.size())
+            }
+            _ => feed.batch_size(),
+        };
         Ok(Self {
             optimizer,
             last: vec![f64::NAN; names.len()],
@@ -108,7 +130,7 @@ impl<F: Scalar> Run<F> {
             is_validated: None,
             seed: trainer.seed,
             over: trainer.over,
-            rows_at_once: trainer.batch_size.min(feed.batch_size()),
+            rows_at_once: trainer.batch_size.min(piece),
             history: History::new(
                 names,
                 n_steps,
@@ -119,7 +141,10 @@ impl<F: Scalar> Run<F> {
             feed,
             n_steps,
             length: trainer.length,
-            threads: trainer.threads,
+            threads: trainer.threads.or(exchange.is_some().then_some(1)),
+            exchange,
+            is_sharded: trainer.is_sharded,
+            first_row: 0,
             #[cfg(feature = "persist")]
             best: trainer.checkpoints.as_ref().and_then(super::checkpoint::Checkpoints::best),
             #[cfg(feature = "persist")]
@@ -132,7 +157,7 @@ impl<F: Scalar> Run<F> {
     /// Takes the memory that the run's steps need.
     pub fn workspace(&self, model: &Model<F>, validation: Option<&Dataset<F>>) -> Workspace<F> {
         let rows = self.rows_at_once;
-        let accumulates = rows < self.feed.batch_size();
+        let accumulates = self.exchange.is_some() || rows < self.feed.batch_size();
         let threads = match model.network().pays_for_threads(rows) {
             false => 1,
             true => {
@@ -146,6 +171,7 @@ impl<F: Scalar> Run<F> {
             is_edited: false,
             validation: validation.map(|data| model.trace(model.evaluation_rows(data)).threads(threads)),
             accumulation: accumulates.then(|| Accumulation::new(model)),
+            summed: None,
             rows: Vec::with_capacity(self.feed.batch_size()),
             state: model.state().to_vec(),
             held: Held::Nothing,
@@ -194,12 +220,23 @@ impl<F: Scalar> Run<F> {
             return Ok(false);
         }
         self.is_validated = Some(is_validated);
-        self.notify(Event::Start, model, is_validated, None)?;
+        let told = self.notify(Event::Start, model, is_validated, None);
+        self.agree_after_step(told)?;
         Ok(self.is_finished())
     }
 
     /// What belongs to a step that was taken: callbacks, and validation at the end of an epoch.
     pub(super) fn after_step(
+        &mut self,
+        model: &Model<F>,
+        validation: Option<&Dataset<F>>,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
+        let told = self.tell_of_step(model, validation, workspace);
+        self.agree_after_step(told)
+    }
+
+    fn tell_of_step(
         &mut self,
         model: &Model<F>,
         validation: Option<&Dataset<F>>,
@@ -332,9 +369,12 @@ impl<F: Scalar> Run<F> {
         self.gradient(model, batch, workspace)?;
         observe(self, model, batch, workspace)?;
         self.update(model, workspace)?;
-        if needs.losses_after_step {
+        if needs.losses_after_step && self.exchange.is_some() {
+            self.after_step_over_ranks(model, batch, draw, workspace)?;
+        } else if needs.losses_after_step {
             model.forward_at(&model.pass(Mode::Train).with_draw(draw), batch, &mut workspace.trace)?;
-            self.balancing.after_step(self.history.n_steps(), model, &workspace.trace)?;
+            let (losses, labelled) = (workspace.trace.losses(), workspace.trace.labelled());
+            self.balancing.after_step(self.history.n_steps(), model, losses, labelled)?;
         }
         if self.feed.epoch_finished() {
             self.balancing.end_epoch();
@@ -381,8 +421,13 @@ impl<F: Scalar> Run<F> {
         let penalty = (!model.network().penalties().is_empty()).then(|| model.penalty());
         check_penalty(model, penalty.unwrap_or(0.0), &self.history)?;
         self.last_penalty = penalty;
+        if self.exchange.is_some() {
+            return self.gradient_over_ranks(model, batch, workspace, penalty);
+        }
         if let Some(accumulation) = accumulation.as_mut().filter(|_| batch.n_rows() > rows) {
-            let (weights, history) = (self.balancing.fixed(), &self.history);
+            // A trainer with a method does not accumulate.
+            let fixed = self.balancing.fixed().expect("Trainer::check_accumulation");
+            let (weights, history) = (fixed, &self.history);
             let losses = &mut self.last;
             accumulation.add_up(
                 model, draw, batch, rows, weights, trace, gradient, touched, losses, state, history,
@@ -436,7 +481,7 @@ impl<F: Scalar> Run<F> {
     }
 
     /// Where the random numbers of the coming step come from.
-    fn draw(&self) -> Draw {
+    pub(super) fn draw(&self) -> Draw {
         Draw::new(self.seed, self.history.n_steps())
     }
 

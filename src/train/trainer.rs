@@ -11,6 +11,7 @@ use super::checkpoint::Checkpoints;
 use crate::balance::{Aggregate, Balance};
 use crate::kernel::MOST_THREADS;
 use crate::optim::{ParameterGroups, Rule, Schedule};
+use crate::ranks::Ranks;
 use crate::{Error, ErrorKind, GramianScope, Result};
 
 /// How to train a model: which optimiser, how many rows per step, how many steps, and more.
@@ -55,6 +56,10 @@ pub struct Trainer {
     pub(super) allowed: Allowed,
     pub(super) accumulation: usize,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
+    /// The others that this training is shared with; `None` if there are none.
+    pub(super) ranks: Option<Arc<dyn Ranks>>,
+    /// Whether each of them has rows of its own.
+    pub(super) is_sharded: bool,
 }
 
 /// In what a training may differ from the checkpoint that it is taken up from.
@@ -104,6 +109,8 @@ impl Trainer {
             allowed: Allowed::default(),
             accumulation: 1,
             callbacks: Vec::new(),
+            ranks: None,
+            is_sharded: false,
         }
     }
 
@@ -304,6 +311,13 @@ impl Trainer {
         false
     }
 
+    fn resumes(&self) -> bool {
+        #[cfg(feature = "persist")]
+        return self.resume_from.is_some();
+        #[cfg(not(feature = "persist"))]
+        false
+    }
+
     /// The number of threads that work on a step (default: all processors). A step too small to share uses one
     /// thread anyway. The result is the same for any number, to the last bit.
     ///
@@ -324,6 +338,69 @@ impl Trainer {
     pub fn threads(mut self, n_threads: usize) -> Self {
         self.threads = Some(n_threads);
         self
+    }
+
+    /// Shares the training with other [ranks](crate::ranks): processes, or threads, that call the same with the same data.
+    ///
+    /// Every step is that of one process, up to rounding: the same rows in the same order, of which each rank works on a
+    /// piece; losses and gradients are summed in the order of the ranks, so that all ranks have the same θ to the bit. A
+    /// [`batch_size`](Self::batch_size) is that of the whole step. What the tasks lack of labels, they lack in the whole
+    /// batch; groups of rows that a loss compares stay on one rank; what is drawn is drawn by the row's number in the batch.
+    ///
+    /// `fit` begins with the θ of rank 0. Validation and callbacks are the same on every rank, and if a callback stops one
+    /// rank, it stops all; a log needs to be on one rank alone. Checkpoints are written and read by rank 0, and can be
+    /// resumed on any number of ranks. What fails on one rank ends all, with an error that names the rank. A rank has one
+    /// thread unless [`threads`](Self::threads) says otherwise.
+    ///
+    /// With a [balancing method](Self::balance) that compares gradients, the K task gradients of the shared parameters are
+    /// summed first, since Gramians of parts do not add up: K times as many numbers, in the memory of every rank. Over
+    /// [`GramianScope::Representation`] they do, and K × K numbers are sent.
+    ///
+    /// Not possible over ranks are [`GramianScope::Sketch`], layers with running state (batch normalisation),
+    /// and [`LazyAdam`](crate::optim::LazyAdam) with tables of vectors. There is an example at
+    /// [`on_threads`](crate::ranks::on_threads), which makes ranks of threads; `on_processes` (feature `mpi`) makes them of
+    /// processes.
+    #[must_use]
+    pub fn ranks(mut self, ranks: impl Ranks + 'static) -> Self {
+        self.ranks = (ranks.size() > 1).then(|| Arc::new(ranks) as Arc<dyn Ranks>);
+        self.is_sharded = false;
+        self
+    }
+
+    /// As [`ranks`](Self::ranks), where every rank has rows of its own: a shard, as a table or as a
+    /// [`Source`](crate::data::Source). A step learns from a batch of each, of the
+    /// [`batch_size`](Self::batch_size) divided by the number of ranks: together they are the batch, in the order of the ranks.
+    ///
+    /// Shards must have as many steps in an epoch, and a label for each task. What a model standardises by is fitted before,
+    /// with [`Model::fit_scaling`](crate::Model::fit_scaling) on the same rows on all ranks, a sample of all of them. Checkpoints
+    /// are models; to take a training on shards up in the middle is not possible.
+    ///
+    /// ```
+    /// use polytask::prelude::*;
+    /// use polytask::ranks::{Ranks, on_threads};
+    ///
+    /// let data = datasets::robot_arm::<f64>(120, 0.05, 1);
+    /// let build = || Model::builder(10).trunk([Layer::dense(8, Activation::Tanh)]).task(Task::regression("elbow")).build();
+    /// let trainer = Trainer::new(Adam::new(0.01)).batch_size(40).epochs(5);
+    /// let models = on_threads(2, |ranks| {
+    ///     let rows: Vec<usize> = (60 * ranks.rank()..60 * (ranks.rank() + 1)).collect();
+    ///     let mut model: Model<f64> = build()?;
+    ///     trainer.clone().shards(ranks).fit(&mut model, &data.select(&rows))?; // 20 rows of each shard
+    ///     Ok(model)
+    /// })?;
+    /// assert_eq!(models[0].parameters(), models[1].parameters());
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn shards(mut self, ranks: impl Ranks + 'static) -> Self {
+        self = self.ranks(ranks);
+        self.is_sharded = self.has_ranks();
+        self
+    }
+
+    /// Whether a training would be shared with others.
+    pub(crate) fn has_ranks(&self) -> bool {
+        self.ranks.is_some()
     }
 
     /// Adds a [callback](super::callback), such as early stopping, a log, or a budget. Each run starts with a
@@ -468,6 +545,18 @@ impl Trainer {
         if self.batch_size == 0 {
             return Err(Error::new(ErrorKind::Setting, "batch size", "at least 1 row", 0));
         }
+        if let Some(ranks) = self.ranks.as_ref().filter(|_| self.is_sharded) {
+            let size = ranks.size();
+            if !self.batch_size.is_multiple_of(size) {
+                let expected = format!("a multiple of {size}, the number of shards");
+                return Err(Error::new(ErrorKind::Setting, "batch size", expected, self.batch_size));
+            }
+            if self.resumes() {
+                let expected = "a training that begins, since each shard has a place of its own";
+                return Err(Error::new(ErrorKind::Setting, "training on shards", expected, "one to take up")
+                    .advise("load the checkpoint as a model, and fit it"));
+            }
+        }
         if let Some(threads) = self.threads.filter(|&threads| threads > MOST_THREADS) {
             let expected = format!("at most {MOST_THREADS}");
             return Err(Error::new(ErrorKind::Setting, "threads", expected, threads)
@@ -483,7 +572,8 @@ impl Trainer {
 
 impl fmt::Debug for Trainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trainer")
+        let mut shown = f.debug_struct("Trainer");
+        shown
             .field("rule", &self.rule)
             .field("schedule", &self.schedule)
             .field("clip_norm", &self.clip_norm)
@@ -496,7 +586,10 @@ impl fmt::Debug for Trainer {
             .field("shuffles", &self.shuffles)
             .field("threads", &self.threads)
             .field("accumulation", &self.accumulation)
-            .field("callbacks", &self.callbacks)
-            .finish()
+            .field("callbacks", &self.callbacks);
+        match &self.ranks {
+            None => shown.finish(),
+            Some(ranks) => shown.field("ranks", ranks).finish(),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The memory of a training's steps.
 
 use super::accumulation::Accumulation;
+use super::summed::Summed;
 use crate::kernel::Aligned;
 use crate::params::TouchedRows;
 use crate::{Model, Scalar, Trace};
@@ -34,6 +35,8 @@ pub struct Workspace<F: Scalar> {
     pub(super) is_edited: bool,
     pub(super) validation: Option<Trace<F>>,
     pub(super) accumulation: Option<Accumulation<F>>,
+    /// What a step over ranks sums.
+    pub(super) summed: Option<Summed<F>>,
     /// The rows of the batch.
     pub(super) rows: Vec<usize>,
     /// What becomes of the layers' running state if the step is taken.

@@ -66,6 +66,8 @@ mod planted_bugs;
 mod plots;
 mod products;
 mod random_trainings;
+mod ranks;
+mod ranks_failing;
 mod registry;
 mod resuming;
 #[cfg(unix)]

@@ -14,6 +14,7 @@ use polytask::layer::{BatchNorm, PiecewiseLinear};
 use polytask::ndarray::{Array1, Array2};
 use polytask::optim::{LazyAdam, ParameterGroups, Plateau};
 use polytask::prelude::*;
+use polytask::ranks::on_threads;
 use polytask::sharing::{AdaTt, ProgressiveExtraction};
 use polytask::train::callback::{Budget, EarlyStopping, FreezeConverged, ReduceOnPlateau};
 use polytask::train::{History, Run};
@@ -331,6 +332,32 @@ impl<F: Scalar> Case<F> {
     }
 }
 
+impl<F: Scalar> Case<F> {
+    /// Trains over so many ranks: all are refused, or all have the same bits, and the first losses are those of one process.
+    fn share(&self, n: usize, straight: &[u64], label: &str) {
+        let of_ranks = on_threads(n, |ranks| {
+            let trainer = self.trainer.clone().ranks(ranks);
+            let mut model = self.builder.build::<F>()?;
+            let history = match &self.validation {
+                None => trainer.fit(&mut model, &self.data),
+                Some(validation) => trainer.fit_validated(&mut model, &self.data, validation),
+            };
+            Ok(history.map(|history| bits(&model, &history)).map_err(|error| error.kind()))
+        });
+        let of_ranks = of_ranks.unwrap_or_else(|error| panic!("{error}, {n} ranks, {label}"));
+        assert!(of_ranks.iter().all(|other| *other == of_ranks[0]), "{n} ranks differ, {label}");
+        let Ok(bits) = &of_ranks[0] else { return };
+        let model = self.builder.build::<F>().expect("it was built before");
+        let begin = model.n_parameters() + model.state().len();
+        let near = if F::NAME == "f32" { 1e-3 } else { 1e-9 };
+        for (&own, &other) in bits[begin..].iter().zip(&straight[begin..]).take(model.tasks().len()) {
+            let (own, other) = (f64::from_bits(own), f64::from_bits(other));
+            let is_near = (own - other).abs() <= near * (1.0 + other.abs()) || own.is_nan() && other.is_nan();
+            assert!(is_near, "{own} over {n} ranks, {other} in one process, {label}");
+        }
+    }
+}
+
 fn is_binary(task: &Task) -> bool {
     *task.loss() == Loss::binary_cross_entropy()
 }
@@ -374,6 +401,7 @@ fn check<F: Scalar>(number: u64, rng: &mut Rng) -> Option<u64> {
     let _ = std::fs::remove_file(&path);
     let resumed = resumed.unwrap_or_else(|error| panic!("{error} after {kill} steps, {}", label()));
     assert!(straight == resumed, "killed after {kill} steps, {}", label());
+    case.share(one(rng, &[2, 3, 5]), &straight, &label());
     Some(1)
 }
 

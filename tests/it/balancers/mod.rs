@@ -1,13 +1,13 @@
 //! The balancing family: every member against every promise, against TorchJD's numbers, and on the toy problem.
 
-mod aggregates;
+pub mod aggregates;
 mod allocation;
 mod corners;
 mod domains;
 mod formulas;
 mod golden;
 mod many;
-mod members;
+pub mod members;
 mod promises;
 mod resuming;
 mod toy;
