@@ -38,7 +38,7 @@
 //!                        └──▶ the others: everything above
 //! ```
 //!
-//! The networks can be fitted by several jobs and merged: [`Estimator::fit_members`].
+//! The networks can be fitted by several jobs and merged ([`Estimator::fit_members`]), or over ranks (`fit_over`).
 //!
 //! Defaults, the same for every table, and what others were measured to give by ten-fold cross-validation on six tables
 //! of 103 to 1137 rows (the book's chapter on honest evaluation has the table and how it came about); from the folds on, those
@@ -79,6 +79,8 @@ mod members;
 mod mixed;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "persist")]
+mod over_ranks;
 #[cfg(feature = "persist")]
 mod persist;
 #[cfg(feature = "persist")]
