@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 const FEW_BYTES: usize = 1 << 14;
 
 /// The most bytes that a rank sends at once: what the memory for an exchange is limited by.
-const AT_ONCE: usize = 1 << 22;
+const AT_ONCE: usize = 1 << 24;
 
 /// The most bytes of the text of an error that are told to others.
 const TEXT: usize = 500;
@@ -39,12 +39,15 @@ pub struct Exchange {
     receive: Vec<u8>,
     /// Numbers on their way.
     numbers: Vec<f64>,
+    /// A yes or no of each rank.
+    flags: Vec<f64>,
 }
 
 impl Exchange {
     /// The exchanges of this rank.
     pub fn new(ranks: impl Ranks + 'static) -> Self {
-        Self { ranks: Arc::new(ranks), send: Vec::new(), receive: Vec::new(), numbers: Vec::new() }
+        let (send, receive) = (Vec::new(), Vec::new());
+        Self { ranks: Arc::new(ranks), send, receive, numbers: Vec::new(), flags: Vec::new() }
     }
 
     /// The number of this rank, from 0.
@@ -71,26 +74,20 @@ impl Exchange {
     fn sum_part<F: Scalar>(&mut self, numbers: &mut [F]) -> Result<()> {
         let (n, width) = (self.size(), size_of::<F>());
         if numbers.len() * width * n <= FEW_BYTES {
-            self.all_gather_of(numbers)?;
-            self.receive
-                .chunks_exact((numbers.len() * width).max(1))
-                .enumerate()
-                .for_each(|(r, bytes)| if r == 0 { read(bytes, numbers) } else { add(bytes, numbers) });
+            let bytes = (numbers.len() * width).max(1);
+            add_up(self.all_gather_of(numbers)?.chunks_exact(bytes), numbers);
             return Ok(());
         }
         let own = self.block_of(numbers.len());
         let bytes = numbers.len().div_ceil(n) * width;
-        self.send.clear();
-        self.send.resize(n * bytes, 0);
-        write(numbers, &mut self.send);
-        self.receive.resize(n * bytes, 0);
-        self.ranks.all_to_all(&self.send, &mut self.receive)?;
-        let sums = &mut numbers[own.clone()];
-        self.receive
-            .chunks_exact(bytes)
-            .enumerate()
-            .for_each(|(r, bytes)| if r == 0 { read(bytes, sums) } else { add(bytes, sums) });
-        self.gather_blocks(own, numbers)
+        let [send, receive] = [&mut self.send, &mut self.receive].map(|memory| room(memory, n * bytes));
+        write(numbers, send);
+        self.ranks.all_to_all(send, receive)?;
+        add_up(receive.chunks_exact(bytes), &mut numbers[own.clone()]);
+        write(&numbers[own], send);
+        self.ranks.all_gather(&send[..bytes], receive)?;
+        read(receive, numbers);
+        Ok(())
     }
 
     /// Gives every rank the numbers of rank 0.
@@ -113,16 +110,12 @@ impl Exchange {
         let n = self.size();
         for bytes in bytes.chunks_mut(AT_ONCE) {
             let block = bytes.len().div_ceil(n);
-            self.send.clear();
-            if self.rank() == 0 {
-                self.send.extend_from_slice(bytes);
-            }
-            self.send.resize(n * block, 0);
-            self.receive.resize(n * block, 0);
-            self.ranks.all_to_all(&self.send, &mut self.receive)?;
-            self.send[..block].copy_from_slice(&self.receive[..block]);
-            self.ranks.all_gather(&self.send[..block], &mut self.receive)?;
-            bytes.copy_from_slice(&self.receive[..bytes.len()]);
+            let [send, receive] = [&mut self.send, &mut self.receive].map(|memory| room(memory, n * block));
+            send[..bytes.len()].copy_from_slice(bytes);
+            self.ranks.all_to_all(send, receive)?;
+            // The first block is from rank 0.
+            self.ranks.all_gather(&receive[..block], send)?;
+            bytes.copy_from_slice(&send[..bytes.len()]);
         }
         Ok(())
     }
@@ -147,21 +140,14 @@ impl Exchange {
         (self.rank() * block).min(len)..((self.rank() + 1) * block).min(len)
     }
 
-    /// Fills in the blocks of the other ranks.
-    fn gather_blocks<F: Scalar>(&mut self, own: std::ops::Range<usize>, numbers: &mut [F]) -> Result<()> {
-        let bytes = numbers.len().div_ceil(self.size()) * size_of::<F>();
-        write(&numbers[own], &mut self.send);
-        self.ranks.all_gather(&self.send[..bytes], &mut self.receive)?;
-        read(&self.receive, numbers);
-        Ok(())
-    }
-
-    fn all_gather_of<F: Scalar>(&mut self, numbers: &[F]) -> Result<()> {
+    /// The bytes of all ranks' numbers.
+    fn all_gather_of<F: Scalar>(&mut self, numbers: &[F]) -> Result<&[u8]> {
         let bytes = size_of_val(numbers);
-        self.send.resize(bytes, 0);
-        write(numbers, &mut self.send);
-        self.receive.resize(bytes * self.size(), 0);
-        self.ranks.all_gather(&self.send, &mut self.receive)
+        let send = room(&mut self.send, bytes);
+        let receive = room(&mut self.receive, bytes * self.ranks.size());
+        write(numbers, send);
+        self.ranks.all_gather(send, receive)?;
+        Ok(receive)
     }
 
     /// Gives every rank the numbers of all: `all` is `size × own.len()`, in the order of the ranks.
@@ -178,8 +164,7 @@ impl Exchange {
             all.copy_from_slice(own);
             return Ok(());
         }
-        self.all_gather_of(own)?;
-        read(&self.receive, all);
+        read(self.all_gather_of(own)?, all);
         Ok(())
     }
 
@@ -211,6 +196,16 @@ impl Exchange {
         }
         self.numbers = numbers;
         result
+    }
+
+    /// The first rank of which something is so, or an error on every rank if there is one on any.
+    pub(crate) fn first_with(&mut self, own: Result<bool>) -> Result<Option<usize>> {
+        let mut all = std::mem::take(&mut self.flags);
+        all.resize(self.size(), 0.0);
+        let result = self.gather_if_well(own.map(|is_so| [if is_so { &1.0 } else { &0.0 }]), &mut all);
+        let first = all.iter().position(|&flag| flag > 0.0);
+        self.flags = all;
+        result.map(|()| first)
     }
 
     /// Ends with an error on every rank if it is one on any: the rank's own where there is one, and otherwise one that names
@@ -288,16 +283,33 @@ impl Exchange {
         let mut all: Vec<Vec<u8>> = lengths.iter().map(|&length| Vec::with_capacity(length)).collect();
         for begin in (0..most).step_by(AT_ONCE) {
             let bytes = AT_ONCE.min(most - begin);
-            self.send.clear();
-            self.send.extend(own.iter().skip(begin).take(bytes));
-            self.send.resize(bytes, 0);
-            self.receive.resize(bytes * n, 0);
-            self.ranks.all_gather(&self.send, &mut self.receive)?;
-            for ((to, from), length) in all.iter_mut().zip(self.receive.chunks_exact(bytes)).zip(&lengths) {
+            let (send, receive) = (room(&mut self.send, bytes), room(&mut self.receive, bytes * n));
+            let part = &own[begin.min(own.len())..(begin + bytes).min(own.len())];
+            send[..part.len()].copy_from_slice(part);
+            self.ranks.all_gather(send, receive)?;
+            for ((to, from), length) in all.iter_mut().zip(receive.chunks_exact(bytes)).zip(&lengths) {
                 to.extend_from_slice(&from[..bytes.min(length.saturating_sub(begin))]);
             }
         }
         Ok(all)
+    }
+}
+
+/// So many bytes of memory, whatever is in them.
+fn room(memory: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+    if memory.len() < bytes {
+        memory.resize(bytes, 0);
+    }
+    &mut memory[..bytes]
+}
+
+/// The sum of what the ranks have sent, in their order.
+fn add_up<'b, F: Scalar>(sent: impl Iterator<Item = &'b [u8]>, sums: &mut [F]) {
+    for (rank, bytes) in sent.enumerate() {
+        match rank {
+            0 => read(bytes, sums),
+            _ => add(bytes, sums),
+        }
     }
 }
 

@@ -38,6 +38,8 @@ use std::sync::Arc;
 
 pub use exchange::Exchange;
 pub use jobs::jobs_over;
+#[cfg(feature = "persist")]
+pub(crate) use jobs::run_jobs_over;
 #[cfg(feature = "mpi")]
 pub use processes::{ProcessRank, on_processes};
 pub use threads::{ThreadRank, on_threads};

@@ -1,5 +1,6 @@
 //! Ranks that are threads of one process: for tests, and to learn with where there is no MPI.
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::Ranks;
@@ -66,14 +67,19 @@ pub fn on_threads<T: Send>(n: usize, work: impl Fn(ThreadRank) -> Result<T> + Sy
 }
 
 /// A rank that is a thread: see [`on_threads`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ThreadRank {
     rank: usize,
     shared: Arc<Shared>,
 }
 
+impl fmt::Debug for ThreadRank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThreadRank({} of {})", self.rank, self.size())
+    }
+}
+
 /// What the threads have in common.
-#[derive(Debug)]
 struct Shared {
     /// What each rank sends.
     sent: Vec<RwLock<Vec<u8>>>,
@@ -82,7 +88,6 @@ struct Shared {
 }
 
 /// Where all wait for all.
-#[derive(Debug)]
 struct Meeting {
     arrived: usize,
     /// How many meetings there have been.

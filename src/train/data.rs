@@ -91,6 +91,7 @@ impl<F: Scalar> Data<'_, F> {
 
 fn of_table<F: Scalar>(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<Learnt> {
     model.check_trainable(data)?;
+    check_shard(trainer, model, data)?;
     let keeps_groups = model.compares_rows();
     trainer.check_accumulation(keeps_groups, Some(data))?;
     let sampler = Sampler::of(data, trainer.order(keeps_groups))?;
@@ -113,6 +114,17 @@ fn of_table<F: Scalar>(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -
     })
 }
 
+/// Fails if rows of several shards would have to be compared.
+fn check_shard<F: Scalar>(trainer: &Trainer, model: &Model<F>, data: &Dataset<F>) -> Result<()> {
+    if trainer.is_sharded && model.compares_rows() && data.groups().is_none() {
+        let expected = "one for each row, since a loss compares the rows of a group";
+        return Err(Error::new(ErrorKind::Setting, "groups of a shard", expected, "none").advise(
+            "without groups, all rows of a batch would be one; give them with Dataset::with_groups",
+        ));
+    }
+    Ok(())
+}
+
 fn of_source<F: Scalar>(trainer: &Trainer, model: &Model<F>, source: &mut dyn Source<F>) -> Result<Learnt> {
     let keeps_groups = model.compares_rows();
     trainer.check_accumulation::<F>(keeps_groups, None)?;
@@ -121,6 +133,7 @@ fn of_source<F: Scalar>(trainer: &Trainer, model: &Model<F>, source: &mut dyn So
     source.begin(order)?;
     source.advance()?;
     model.check_columns(source.batch().dataset)?;
+    check_shard(trainer, model, source.batch().dataset)?;
     source.seek(0, 0)?;
     let n_rows = source.n_rows();
     #[cfg(feature = "persist")]

@@ -183,6 +183,11 @@ impl History {
         self.stopped_by.get_or_insert_with(|| callback.to_owned());
     }
 
+    /// What has ended the training on all ranks, whatever else would have on this one.
+    pub(super) fn stop_as_others(&mut self, callback: String) {
+        self.stopped_by = Some(callback);
+    }
+
     pub(super) fn restore(&mut self, step: u64) {
         self.restored_step = Some(step);
     }

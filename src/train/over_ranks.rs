@@ -86,7 +86,8 @@ impl<F: Scalar> Run<F> {
         }
 
         summed.gathered.resize(size * k, 0.0);
-        if let Some(weights) = self.balancing.fixed() {
+        // Both ways have the same exchanges, so that each rank takes its own.
+        if let Some(weights) = self.balancing.fixed().filter(|_| own.n_rows() > rows) {
             let losses = &mut self.last;
             let added = accumulation.add_parts(
                 model,
@@ -237,15 +238,24 @@ impl<F: Scalar> Run<F> {
         if self.is_sharded {
             return 0..n;
         }
-        let groups = batch.dataset.groups().filter(|_| model.compares_rows());
-        let border = |rank: usize| {
-            let mut at = rank * n / size;
-            if let Some(groups) = groups {
+        let groups = batch.dataset.groups();
+        let border = |rank: usize| match (model.compares_rows(), groups) {
+            (false, _) => rank * n / size,
+            // Without groups, all rows of the batch are compared.
+            (true, None) => {
+                if rank == 0 {
+                    0
+                } else {
+                    n
+                }
+            }
+            (true, Some(groups)) => {
+                let mut at = rank * n / size;
                 while at > 0 && at < n && groups[rows[at]] == groups[rows[at - 1]] {
                     at += 1;
                 }
+                at
             }
-            at
         };
         border(exchange.rank())..border(exchange.rank() + 1)
     }
@@ -268,13 +278,11 @@ impl<F: Scalar> Run<F> {
     /// Ends with an error on all ranks if there is one on any, and stops on all if one was stopped.
     pub(super) fn agree_after_step(&mut self, own: Result<()>) -> Result<()> {
         let Some(exchange) = &mut self.exchange else { return own };
-        let stopped = [f64::from(u8::from(self.history.stopped_by().is_some()))];
-        let mut all = vec![0.0; exchange.size()];
-        exchange.gather_if_well(own.map(|()| stopped.iter()), &mut all)?;
-        if let Some(rank) = all.iter().position(|&stopped| stopped > 0.0) {
+        let is_stopped = self.history.stopped_by().is_some();
+        if let Some(rank) = exchange.first_with(own.map(|()| is_stopped))? {
             let own = self.history.stopped_by().unwrap_or_default();
             let names = exchange.gather_bytes(own.as_bytes())?;
-            self.history.stop(&String::from_utf8_lossy(&names[rank]));
+            self.history.stop_as_others(String::from_utf8_lossy(&names[rank]).into_owned());
         }
         Ok(())
     }

@@ -344,13 +344,13 @@ impl Trainer {
     ///
     /// Every step is that of one process, up to rounding: the same rows in the same order, of which each rank works on a
     /// piece; losses and gradients are summed in the order of the ranks, so that all ranks have the same θ to the bit. A
-    /// [`batch_size`](Self::batch_size) is that of the whole step. What the tasks lack of labels, they lack in the whole
-    /// batch; groups of rows that a loss compares stay on one rank; what is drawn is drawn by the row's number in the batch.
+    /// [`batch_size`](Self::batch_size) is that of the whole step. Labels are counted over the whole batch; groups of rows that
+    /// a loss compares stay on one rank, without groups the whole batch; what is drawn is drawn by the row's number in it.
     ///
     /// `fit` begins with the θ of rank 0. Validation and callbacks are the same on every rank, and if a callback stops one
-    /// rank, it stops all; a log needs to be on one rank alone. Checkpoints are written and read by rank 0, and can be
-    /// resumed on any number of ranks. What fails on one rank ends all, with an error that names the rank. A rank has one
-    /// thread unless [`threads`](Self::threads) says otherwise.
+    /// rank, it stops all; a log needs to be on one rank alone. Checkpoints are written and read by rank 0 (in a loop of your
+    /// own, save there), and can be resumed on any number of ranks. What fails on one rank ends all, with an error that
+    /// names the rank. A rank has one thread unless [`threads`](Self::threads) says otherwise.
     ///
     /// With a [balancing method](Self::balance) that compares gradients, the K task gradients of the shared parameters are
     /// summed first, since Gramians of parts do not add up: K times as many numbers, in the memory of every rank. Over

@@ -107,7 +107,7 @@ fn check(ranks: usize, builder: &ModelBuilder, trainer: &Trainer, data: &Dataset
 #[test]
 fn sums_are_in_the_order_of_the_ranks() {
     // Numbers whose sum depends on the order, few and many of them.
-    for len in [1, 7, 1000, 3_000_000] {
+    for len in [1, 7, 1000, 5_000_000] {
         let of = |rank: usize| -> Vec<f32> {
             (0..len).map(|i| (1.0 + i as f32) * [1e8, 1.25, -1e8, 3.5][rank]).collect()
         };
@@ -127,7 +127,7 @@ fn sums_are_in_the_order_of_the_ranks() {
 
 #[test]
 fn what_rank_0_has_goes_to_all() {
-    for len in [0, 1, 5, 2_000_000] {
+    for len in [0, 1, 5, 3_000_000] {
         let copies = on_threads(3, |ranks| {
             let mut numbers: Vec<f64> = (0..len).map(|i| (i * (ranks.rank() + 1)) as f64).collect();
             Exchange::new(ranks).broadcast(&mut numbers)?;
@@ -137,10 +137,10 @@ fn what_rank_0_has_goes_to_all() {
         assert!(copies.unwrap().iter().all(|copy| *copy == first));
     }
     let bytes = on_threads(2, |ranks| {
-        let own = vec![7; 5_000_000 * ranks.rank() + 1];
+        let own = vec![7; 20_000_000 * ranks.rank() + 1];
         Exchange::new(ranks).gather_bytes(&own)
     });
-    assert!(bytes.unwrap().iter().all(|all| all[0] == [7] && all[1] == vec![7; 5_000_001]));
+    assert!(bytes.unwrap().iter().all(|all| all[0] == [7] && all[1] == vec![7; 20_000_001]));
 }
 
 #[test]
