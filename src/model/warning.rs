@@ -32,6 +32,7 @@ use crate::{Result, Scalar};
 /// # Ok::<(), polytask::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Warning {
     /// These features had one value in all rows that the model learnt from, so it ignores them.

@@ -12,12 +12,16 @@ use ndarray::Array2;
 use super::contender::{Contender, Planned};
 use super::curve::{HeldOutLosses, joined};
 #[cfg(feature = "persist")]
-use super::kept::Kept;
+use super::kept::{Kept, read_job, written};
 use super::report::TogetherReport;
+#[cfg(feature = "persist")]
+use super::trained::JobResult;
 use super::trained::Trained;
 use super::{Observer, TOGETHER, TogetherOrApart};
 use crate::data::{Dataset, Fold};
 use crate::kernel::run_jobs;
+#[cfg(feature = "persist")]
+use crate::ranks::run_jobs_over;
 use crate::train::callback::{Interrupt, around_several};
 use crate::validation::in_f64;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trainer};
@@ -78,7 +82,7 @@ impl TogetherOrApart {
         let (is_stopped, n_done) = (AtomicBool::new(false), AtomicUsize::new(0));
         let observe = Mutex::new(observe);
         let around_all = around_several(self.trainer.callbacks());
-        let results = run_jobs(n_jobs, cut.threads, |job| {
+        let work = |job: usize| {
             if is_stopped.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -119,7 +123,25 @@ impl TogetherOrApart {
                 is_stopped.store(true, Ordering::Relaxed);
             }
             Ok(Some(result))
-        })?;
+        };
+        #[cfg(feature = "persist")]
+        let results = match &cut.ranks {
+            None => run_jobs(n_jobs, cut.threads, work)?,
+            Some(ranks) => {
+                // What was interrupted has no bytes.
+                let to_bytes = |result: &Option<JobResult>| match result {
+                    None => Ok(Vec::new()),
+                    Some(result) => written("", "", result)?.bytes(),
+                };
+                let from_bytes = |bytes: &[u8]| match bytes {
+                    [] => Ok(None),
+                    bytes => read_job(bytes, "", "", self.tasks.len()).map(Some),
+                };
+                run_jobs_over(ranks, n_jobs, cut.threads, work, to_bytes, from_bytes)?
+            }
+        };
+        #[cfg(not(feature = "persist"))]
+        let results = run_jobs(n_jobs, cut.threads, work)?;
         drop(around_all);
         self.report(data, &cut, &contenders, results)
     }

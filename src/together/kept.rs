@@ -79,86 +79,93 @@ impl Kept {
         if !path.exists() {
             return Ok(None);
         }
-        let read = || {
-            let bytes = file::read(&path)?;
-            let reader = Reader::new(&bytes)?;
-            let about: About = reader.section(SECTION)?;
-            if about.job != job || about.table != self.table {
-                let found = "another of the same name";
-                return Err(Error::new(ErrorKind::File, "job", "this one", found));
-            }
-            if let Some(failure) = about.failure {
-                return Ok(Err(failure));
-            }
-            let duration = |seconds: f64| {
-                Duration::try_from_secs_f64(seconds).map_err(|cause| {
-                    Error::new(ErrorKind::File, "times", "seconds of at least 0", seconds).caused_by(cause)
-                })
-            };
-            if about.shapes.len() != n_tasks {
-                let found = about.shapes.len();
-                return Err(Error::new(ErrorKind::File, "predictions", format!("of {n_tasks} tasks"), found));
-            }
-            let prediction = |(k, shape): (usize, &[usize; 2])| {
-                let name = format!("predictions.{k}");
-                let numbers = reader.tensor::<f64>(&name, shape)?;
-                if let Some(wrong) = numbers.iter().find(|number| !number.is_finite()) {
-                    return Err(Error::new(ErrorKind::File, name, "finite numbers", wrong));
-                }
-                Ok(Array2::from_shape_vec(*shape, numbers).expect("the shape has been checked"))
-            };
-            Ok(Ok(Trained {
-                predictions: about.shapes.iter().enumerate().map(prediction).collect::<Result<_>>()?,
-                fit_time: duration(about.seconds_of_fit)?,
-                prediction_time: duration(about.seconds_of_prediction)?,
-                n_parameters: about.parameters,
-                n_bytes: about.bytes,
-                warnings: about.warnings,
-                moments: moments(&reader, [about.epochs, 1 + n_tasks])?,
-            }))
-        };
+        let read = || read_job(&file::read(&path)?, &self.table, job, n_tasks);
         let within =
             |error: Error| error.within(path.display()).advise("remove the file, and the job is done anew");
         read().map(Some).map_err(within)
     }
 
     fn write(&self, job: &str, result: &JobResult) -> Result<()> {
-        let mut about = About {
-            table: self.table.clone(),
-            job: job.to_owned(),
-            failure: None,
-            seconds_of_fit: 0.0,
-            seconds_of_prediction: 0.0,
-            parameters: 0,
-            bytes: 0,
-            warnings: Vec::new(),
-            shapes: Vec::new(),
-            epochs: 0,
-        };
-        let mut writer = Writer::new()?;
-        match result {
-            Err(failure) => about.failure = Some(failure.clone()),
-            Ok(trained) => {
-                about.seconds_of_fit = trained.fit_time.as_secs_f64();
-                about.seconds_of_prediction = trained.prediction_time.as_secs_f64();
-                (about.parameters, about.bytes) = (trained.n_parameters, trained.n_bytes);
-                about.warnings.clone_from(&trained.warnings);
-                about.epochs = trained.moments.len();
-                let width = 1 + trained.predictions.len();
-                let row = |moment: &Moment| [&[moment.seconds], &moment.losses[..]].concat();
-                let numbers: Vec<f64> = trained.moments.iter().flat_map(row).collect();
-                writer.tensor("moments", &[about.epochs, width], &numbers)?;
-                for (k, of_task) in trained.predictions.iter().enumerate() {
-                    let shape = [of_task.nrows(), of_task.ncols()];
-                    about.shapes.push(shape);
-                    let numbers: Vec<f64> = of_task.iter().copied().collect();
-                    writer.tensor(format!("predictions.{k}"), &shape, &numbers)?;
-                }
+        written(&self.table, job, result)?.save(&self.path(job))
+    }
+}
+
+/// What a job came to, from the bytes of its file.
+pub(super) fn read_job(bytes: &[u8], table: &str, job: &str, n_tasks: usize) -> Result<JobResult> {
+    let reader = Reader::new(bytes)?;
+    let about: About = reader.section(SECTION)?;
+    if about.job != job || about.table != table {
+        let found = "another of the same name";
+        return Err(Error::new(ErrorKind::File, "job", "this one", found));
+    }
+    if let Some(failure) = about.failure {
+        return Ok(Err(failure));
+    }
+    let duration = |seconds: f64| {
+        Duration::try_from_secs_f64(seconds).map_err(|cause| {
+            Error::new(ErrorKind::File, "times", "seconds of at least 0", seconds).caused_by(cause)
+        })
+    };
+    if about.shapes.len() != n_tasks {
+        let found = about.shapes.len();
+        return Err(Error::new(ErrorKind::File, "predictions", format!("of {n_tasks} tasks"), found));
+    }
+    let prediction = |(k, shape): (usize, &[usize; 2])| {
+        let name = format!("predictions.{k}");
+        let numbers = reader.tensor::<f64>(&name, shape)?;
+        if let Some(wrong) = numbers.iter().find(|number| !number.is_finite()) {
+            return Err(Error::new(ErrorKind::File, name, "finite numbers", wrong));
+        }
+        Ok(Array2::from_shape_vec(*shape, numbers).expect("the shape has been checked"))
+    };
+    Ok(Ok(Trained {
+        predictions: about.shapes.iter().enumerate().map(prediction).collect::<Result<_>>()?,
+        fit_time: duration(about.seconds_of_fit)?,
+        prediction_time: duration(about.seconds_of_prediction)?,
+        n_parameters: about.parameters,
+        n_bytes: about.bytes,
+        warnings: about.warnings,
+        moments: moments(&reader, [about.epochs, 1 + n_tasks])?,
+    }))
+}
+
+/// What a job came to, as a file.
+pub(super) fn written(table: &str, job: &str, result: &JobResult) -> Result<Writer> {
+    let mut about = About {
+        table: table.to_owned(),
+        job: job.to_owned(),
+        failure: None,
+        seconds_of_fit: 0.0,
+        seconds_of_prediction: 0.0,
+        parameters: 0,
+        bytes: 0,
+        warnings: Vec::new(),
+        shapes: Vec::new(),
+        epochs: 0,
+    };
+    let mut writer = Writer::new()?;
+    match result {
+        Err(failure) => about.failure = Some(failure.clone()),
+        Ok(trained) => {
+            about.seconds_of_fit = trained.fit_time.as_secs_f64();
+            about.seconds_of_prediction = trained.prediction_time.as_secs_f64();
+            (about.parameters, about.bytes) = (trained.n_parameters, trained.n_bytes);
+            about.warnings.clone_from(&trained.warnings);
+            about.epochs = trained.moments.len();
+            let width = 1 + trained.predictions.len();
+            let row = |moment: &Moment| [&[moment.seconds], &moment.losses[..]].concat();
+            let numbers: Vec<f64> = trained.moments.iter().flat_map(row).collect();
+            writer.tensor("moments", &[about.epochs, width], &numbers)?;
+            for (k, of_task) in trained.predictions.iter().enumerate() {
+                let shape = [of_task.nrows(), of_task.ncols()];
+                about.shapes.push(shape);
+                let numbers: Vec<f64> = of_task.iter().copied().collect();
+                writer.tensor(format!("predictions.{k}"), &shape, &numbers)?;
             }
         }
-        writer.section(SECTION, &about)?;
-        writer.save(&self.path(job))
     }
+    writer.section(SECTION, &about)?;
+    Ok(writer)
 }
 
 /// The held-out losses after each epoch; NaN where there was no label.

@@ -47,6 +47,8 @@ mod folds;
 mod importance;
 mod judge;
 pub(crate) mod outcome;
+#[cfg(feature = "persist")]
+mod over_ranks;
 pub(crate) mod paired;
 mod partial_dependence;
 mod predictor;
@@ -57,6 +59,9 @@ mod summary;
 mod table;
 
 use std::time::Instant;
+
+#[cfg(feature = "persist")]
+use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -71,6 +76,8 @@ pub use summary::{ScoreSummary, TaskValidation};
 
 use crate::data::{Dataset, Fold};
 use crate::kernel::{MOST_THREADS, run_jobs};
+#[cfg(feature = "persist")]
+use crate::ranks::{Ranks, run_jobs_over};
 use crate::{Error, ErrorKind, Result, Scalar};
 use outcome::{FoldPlace, Folds, OfFold, Outcome};
 
@@ -103,6 +110,8 @@ pub struct CrossValidation {
     repeats: usize,
     seed: u64,
     threads: usize,
+    #[cfg(feature = "persist")]
+    ranks: Option<Arc<dyn Ranks>>,
 }
 
 /// How rows are cut.
@@ -130,7 +139,14 @@ impl CrossValidation {
     /// Cross-validation in `k` folds, at least 2, of about equal size; each row, or group of rows, is held out in one
     /// of them.
     pub fn new(k: usize) -> Self {
-        Self { cut: Cut::Folds { k, stratify: None }, repeats: 1, seed: 0, threads: 1 }
+        Self {
+            cut: Cut::Folds { k, stratify: None },
+            repeats: 1,
+            seed: 0,
+            threads: 1,
+            #[cfg(feature = "persist")]
+            ranks: None,
+        }
     }
 
     /// Cross-validation in folds of your own, such as those that others have used, or years of which each is predicted
@@ -283,9 +299,15 @@ impl CrossValidation {
         of_fold: &OfFold<'_>,
     ) -> Result<CrossValidated> {
         let cut = self.cut_rows(whole)?;
-        let outcomes = run_jobs(cut.folds.len(), cut.threads, |at| {
-            of_fold(cut.place(at), &cut.folds[at]).map_err(|error| error.within(cut.name(at)))
-        })?;
+        let job =
+            |at: usize| of_fold(cut.place(at), &cut.folds[at]).map_err(|error| error.within(cut.name(at)));
+        #[cfg(feature = "persist")]
+        if let Some(ranks) = &cut.ranks {
+            let (to, from) = (Outcome::to_bytes, Outcome::from_bytes);
+            let outcomes = run_jobs_over(ranks, cut.folds.len(), cut.threads, job, to, from)?;
+            return CrossValidated::new(whole, &cut, outcomes);
+        }
+        let outcomes = run_jobs(cut.folds.len(), cut.threads, job)?;
         CrossValidated::new(whole, &cut, outcomes)
     }
 
@@ -293,7 +315,14 @@ impl CrossValidation {
     pub(crate) fn cut_rows<F: Scalar>(&self, whole: &Dataset<F>) -> Result<Folds> {
         self.check()?;
         let folds = self.folds(whole)?;
-        Ok(Folds { folds, repeats: self.repeats, seed: self.seed, threads: self.threads })
+        Ok(Folds {
+            folds,
+            repeats: self.repeats,
+            seed: self.seed,
+            threads: self.threads,
+            #[cfg(feature = "persist")]
+            ranks: self.ranks.clone(),
+        })
     }
 
     fn check(&self) -> Result<()> {

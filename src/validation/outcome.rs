@@ -15,6 +15,8 @@ pub struct Folds {
     /// Of the cross-validation, from which those of the folds are made.
     pub seed: u64,
     pub threads: usize,
+    #[cfg(feature = "persist")]
+    pub ranks: Option<std::sync::Arc<dyn crate::ranks::Ranks>>,
 }
 
 impl Folds {
@@ -35,7 +37,7 @@ impl Folds {
             0 => (n_folds, 1),
             repeats => (repeats * per_repeat, repeats),
         };
-        Self { folds: self.folds[..folds].to_vec(), repeats, ..*self }
+        Self { folds: self.folds[..folds].to_vec(), repeats, ..self.clone() }
     }
 
     /// A fold's name, for a person.

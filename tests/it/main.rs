@@ -68,6 +68,7 @@ mod products;
 mod random_trainings;
 mod ranks;
 mod ranks_failing;
+mod ranks_jobs;
 mod registry;
 mod resuming;
 #[cfg(unix)]
