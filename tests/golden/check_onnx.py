@@ -1,7 +1,7 @@
 """What ONNX Runtime computes from the crate's ONNX files, against what the crate predicts.
 
     pip install numpy onnx onnxruntime
-    POLYTASK_FILES_FOR_PYTHON="$PWD/target/files-for-python" cargo test --all-features --test it onnx -- --ignored
+    POLYTASK_FILES_FOR_PYTHON="$PWD/target/files-for-python" cargo test --features full --test it onnx -- --ignored
     python tests/golden/check_onnx.py target/files-for-python/onnx
 
 Each file passes onnx.checker with shapes inferred, and every output differs from the crate's by at most 1e-5 (f32) or

@@ -7,7 +7,7 @@
                                        tests/it/persistence_python.rs wrote, and compares a forward pass in NumPy with the
                                        predictions beside each; needs numpy and safetensors
 
-To write the files of the second form anew: cargo test --all-features --test it persistence_python -- --ignored
+To write the files of the second form anew: cargo test --features full --test it persistence_python -- --ignored
 Into another folder than this, with POLYTASK_FILES_FOR_PYTHON=FOLDER before it: .ci/run checks what it has just written.
 """
 
