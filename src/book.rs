@@ -30,6 +30,7 @@ pages! {
     "what-makes-it-fast.md" => WhatMakesItFast,
     "saving-and-serving.md" => SavingAndServing,
     "larger-than-memory.md" => LargerThanMemory,
+    "more-machines.md" => MoreMachines,
     "numbers.md" => Numbers,
     "honest-evaluation.md" => HonestEvaluation,
     "../../../README.md" => Readme,

@@ -12,6 +12,10 @@ mod solutions;
 #[path = "../../docs/book/exercises/yours.rs"]
 mod yours;
 
+#[allow(dead_code)]
+#[path = "../../docs/examples/scaling/cost.rs"]
+mod cost;
+
 #[path = "../../docs/examples/figures/basics.rs"]
 mod basics;
 #[path = "../../docs/examples/figures/experiments.rs"]
@@ -24,6 +28,8 @@ mod layers;
 mod mixtures;
 #[path = "../../docs/examples/figures/pictures.rs"]
 mod pictures;
+#[path = "../../docs/examples/figures/scaling.rs"]
+mod scaling;
 #[path = "../../docs/examples/figures/streams.rs"]
 mod streams;
 

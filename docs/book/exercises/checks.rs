@@ -19,7 +19,8 @@ macro_rules! checks_of {
         checks_of!($answers:
             neuron_gradient, dense_backward, silu_backward, binary_cross_entropy, directional_error, momentum_step,
             two_layer_gradient, trunk_delta, masked_mean_squared_error, rank_net, cosine, dynamic_weight_average,
-            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, merged_moments, paired_difference,
+            min_norm_pair, pairwise_sum, dot_in_chains, tensor_bytes, merged_moments, mean_over_ranks,
+            paired_difference,
             layer_norm_backward, bin_encoding, gate_backward)
     };
     ($answers:ident: $($name:ident),*) => {
@@ -367,6 +368,19 @@ pub fn merged_moments(answer: fn(Moments, Moments) -> (f64, f64)) {
     assert_eq!(answer((2.0, 7.0, 2.0), (0.0, 0.0, 0.0)), (7.0, 2.0), "a part, and nothing");
     let years = answer((1e9, 1.7e9, 10.0), (1e9, 1.7e9 + 1.0, 10.0));
     assert_close("deviation of seconds since 1970", years.1, 100.25_f64.sqrt(), 1e-9);
+}
+
+pub fn mean_over_ranks(answer: fn(&[(f64, f64)]) -> Option<f64>) {
+    let close = |what: &str, parts: &[(f64, f64)], expected: f64| {
+        let found = answer(parts).unwrap_or_else(|| panic!("{what}: there are labels, and so a mean"));
+        assert_close(what, found, expected, 1e-12);
+    };
+    close("three labels of mean 2, one of 8", &[(3.0, 2.0), (1.0, 8.0)], 3.5);
+    close("one rank", &[(7.0, 0.25)], 0.25);
+    close("a rank without labels, whose loss is no number", &[(2.0, 1.0), (0.0, f64::NAN)], 1.0);
+    close("weights below 1", &[(0.5, 4.0), (0.25, 1.0), (0.25, 3.0)], 3.0);
+    assert_eq!(answer(&[(0.0, 0.0), (0.0, f64::NAN)]), None, "no label anywhere");
+    assert_eq!(answer(&[]), None, "no ranks");
 }
 
 pub fn paired_difference(answer: fn(&[f64], &[f64]) -> (f64, f64)) {

@@ -229,6 +229,12 @@ pub fn merged_moments(one: (f64, f64, f64), other: (f64, f64, f64)) -> (f64, f64
     (m1 + p * apart, variance.sqrt())
 }
 
+pub fn mean_over_ranks(parts: &[(f64, f64)]) -> Option<f64> {
+    let total: f64 = parts.iter().map(|(labels, _)| labels).sum();
+    let labelled = parts.iter().filter(|(labels, _)| *labels > 0.0);
+    (total > 0.0).then(|| labelled.map(|(labels, mean)| labels / total * mean).sum())
+}
+
 pub fn paired_difference(a: &[f64], b: &[f64]) -> (f64, f64) {
     let n = a.len() as f64;
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();

@@ -121,6 +121,12 @@ pub fn merged_moments(one: (f64, f64, f64), other: (f64, f64, f64)) -> (f64, f64
     todo!()
 }
 
+/// The mean over the labels of all ranks, from (weight of the labels, mean over them) of each. Nothing where there is no label;
+/// the mean of a rank without labels may be anything.
+pub fn mean_over_ranks(parts: &[(f64, f64)]) -> Option<f64> {
+    todo!()
+}
+
 /// Mean and standard error of the differences a − b.
 pub fn paired_difference(a: &[f64], b: &[f64]) -> (f64, f64) {
     todo!()

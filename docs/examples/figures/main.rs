@@ -11,9 +11,13 @@ mod growth;
 mod layers;
 mod mixtures;
 mod pictures;
+mod scaling;
 mod streams;
 
 // Parts of these are for the other programs that have them.
+#[allow(dead_code)]
+#[path = "../scaling/cost.rs"]
+mod cost;
 #[allow(dead_code)]
 #[path = "../balance_toy/problem.rs"]
 mod toy;

@@ -8,13 +8,13 @@ use polytask::ndarray::array;
 use polytask::optim::{Adam, Optimizer, Sgd};
 use polytask::plot::{self, Anchor, Axis, Chart, Drawing, Pen};
 
-use super::{basics, experiments, growth, layers, mixtures, streams, toy, two_scales};
+use super::{basics, experiments, growth, layers, mixtures, scaling, streams, toy, two_scales};
 
 /// What makes the content of a file.
 type Draw = fn() -> String;
 
 /// File names and what makes their content.
-pub const ALL: [(&str, Draw); 28] = [
+pub const ALL: [(&str, Draw); 29] = [
     ("neuron.svg", basics::neuron),
     ("products.svg", basics::products),
     ("losses.svg", basics::losses),
@@ -41,6 +41,7 @@ pub const ALL: [(&str, Draw); 28] = [
     ("embeddings.svg", layers::embeddings),
     ("normalisation.svg", layers::normalisation),
     ("shuffling.svg", streams::shuffling),
+    ("scaling.svg", scaling::scaling),
     ("mixtures.svg", mixtures::picture),
     ("mixtures.txt", mixtures::table),
 ];
