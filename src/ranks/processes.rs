@@ -19,8 +19,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// Runs `work` with this process as a rank of MPI, and returns what comes of it.
 ///
-/// MPI begins and ends with it, so a program calls it once. Where `work` ends with an error or a panic, the processes of all
-/// ranks are ended, since one that waits for this one would wait for ever; the error is printed before.
+/// MPI begins and ends with it, so a program calls it once, and what it gives to `work` is of no use afterwards. Where
+/// `work` ends with an error or a panic, the processes of all ranks are ended, since one that waits for this one would wait for
+/// ever; the error is printed before.
 ///
 /// ```no_run
 /// use polytask::prelude::*;

@@ -226,7 +226,7 @@ fn settings_of_a_step_are_those_of_the_whole_step() {
 fn losses_that_compare_rows_keep_their_groups_on_a_rank() {
     let arm = datasets::robot_arm::<f64>(90, 0.05, 7);
     let groups: Vec<u64> = (0..90).map(|row| row * row % 13).collect();
-    let data = arm.with_groups(groups).expect("a group for each row");
+    let data = arm.clone().with_groups(groups).expect("a group for each row");
     let builder = Model::builder(10)
         .trunk([Layer::dense(8, Activation::Tanh)])
         .task(Task::ranking("shoulder"))
@@ -236,6 +236,8 @@ fn losses_that_compare_rows_keep_their_groups_on_a_rank() {
         let method = UpGrad::new();
         check(ranks, &builder, &trainer().batch_size(40).steps(50).balance(method), &data, 1e-9);
     }
+    // Without groups a batch is one list.
+    check(3, &builder, &trainer().steps(30), &arm, 1e-10);
 }
 
 #[test]

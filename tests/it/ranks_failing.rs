@@ -401,6 +401,12 @@ fn shards_learn_what_a_table_of_all_would() {
             assert!(models[0].iter().zip(alone.parameters()).all(near), "{trainer:?}");
         }
     }
+    for error in errors(|ranks| {
+        let mut model: Model<f64> = Model::builder(10).task(Task::ranking("elbow")).build()?;
+        trainer().shards(ranks.clone()).fit(&mut model, &shard(ranks.rank(), 3)).map(drop)
+    }) {
+        assert!(error.to_string().contains("give them with Dataset::with_groups"), "{error}");
+    }
     let refused: [(&str, fn(Trainer) -> Trainer, usize, bool); 4] = [
         ("a multiple of 3", |trainer| trainer.batch_size(32), 120, true),
         ("end of the epoch", |trainer| trainer, 110, true),
