@@ -159,7 +159,7 @@ impl Settings {
             format!("kinds {}", names.join(" "))
         });
         format!(
-            "seed {}, folds {}, {kinds}{}, learning rate {:?}, weight decay {:?}, batches {}, epochs {}, patience {}, \
+            "seed {}, folds {}, {kinds}{}, learning rate {:?}, weight decay {:?}, {}, epochs {}, patience {}, \
              transform {transform}, {}{}{}",
             self.seed,
             self.folds,
@@ -170,7 +170,7 @@ impl Settings {
             },
             self.learning_rate,
             self.weight_decay,
-            or_default(self.batch_size.map(|rows| rows as u64)),
+            self.batch_size.map_or("batches by default".into(), |rows| format!("batches of {rows}")),
             or_default(self.epochs),
             or_default(self.patience),
             if self.extrapolates { "extrapolates" } else { "within the range of the labels" },
