@@ -49,7 +49,7 @@ def write(folder, rows):
 def catboost(x, y, test):
     from catboost import CatBoostRegressor
 
-    model = CatBoostRegressor(loss_function="MultiRMSE", thread_count=2, random_seed=1, verbose=False)
+    model = CatBoostRegressor(loss_function="MultiRMSE", thread_count=2, random_seed=1, verbose=False, allow_writing_files=False)
     return model.fit(x, y).predict(test)
 
 
