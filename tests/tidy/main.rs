@@ -4,6 +4,7 @@ mod exports;
 mod names;
 mod pages;
 mod paths;
+mod playground;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -210,8 +211,13 @@ fn files_are_short() {
 #[test]
 fn unsafe_code_is_in_the_kernel() {
     let word = concat!("un", "safe");
+    // The playground's functions that JavaScript calls keep their names; what is in them is checked like any code.
+    let kept_name = concat!("#[un", "safe(no_mangle)]");
     let faults = rust_files().into_iter().filter(|path| {
-        let text = code(path);
+        let mut text = code(path);
+        if path == "docs/playground/src/lib.rs" {
+            text = text.replace(kept_name, "");
+        }
         let is_used = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|token| token == word);
         let counts_allocations = path.starts_with("tests/") && text.contains("impl GlobalAlloc for");
         is_used && !path.starts_with("src/kernel/") && !counts_allocations

@@ -1,0 +1,59 @@
+//! What the guided stops claim, over seeds: those that the settings were chosen with and as many others.
+
+use playground::engine::{Engine, Figures};
+use playground::setup::Setup;
+use playground::stops::STOPS;
+
+/// Of how many seeds a claim must hold in at least `MOST`.
+const SEEDS: u64 = 20;
+const MOST: usize = 16;
+
+fn after(setup: &Setup, steps: u64) -> Figures {
+    let mut run = Engine::<f64>::new(setup).expect("settings in their range");
+    (0..steps).for_each(|_| assert!(run.step().expect("a step"), "a loss is not finite: {setup:?}"));
+    run.figures().expect("figures")
+}
+
+#[test]
+fn stops_come_to_what_they_claim() {
+    let mut table = String::new();
+    let mut least = usize::MAX;
+    for (i, stop) in STOPS.iter().enumerate() {
+        let mut held = [0, 0];
+        for seed in 1..=SEEDS {
+            let mut setup = Setup { seed, ..stop.setup() };
+            held[0] += usize::from((stop.claim)(&after(&setup, stop.steps)));
+            (stop.answer)(&mut setup);
+            held[1] += usize::from((stop.answered)(&after(&setup, stop.steps)));
+        }
+        table += &format!("stop {}: claim {} of {SEEDS} seeds, answer {}\n", i + 1, held[0], held[1]);
+        least = least.min(held[0]).min(held[1]);
+    }
+    println!("{table}");
+    assert!(least >= MOST, "{table}");
+}
+
+/// The page begins with the first seed, so that one is to show it.
+#[test]
+fn stops_show_it_with_the_seed_they_begin_with() {
+    for (i, stop) in STOPS.iter().enumerate() {
+        let figures = after(&stop.setup(), stop.steps);
+        assert!((stop.claim)(&figures), "stop {}: {figures:?}", i + 1);
+    }
+}
+
+#[test]
+fn every_sharing_form_and_method_learns() {
+    use playground::setup::{METHODS, OPTIMISERS, SHARING};
+    let settings = (0..SHARING.len())
+        .map(|sharing| Setup { sharing, ..Setup::default() })
+        .chain((0..METHODS.len()).map(|method| Setup { method, ..Setup::default() }))
+        .chain((0..OPTIMISERS.len()).map(|optimiser| Setup { optimiser, rate: 0.02, ..Setup::default() }));
+    for setup in settings {
+        let figures = after(&setup, 300);
+        assert!(figures.losses.iter().all(|loss| *loss < 0.7), "{setup:?}: {:?}", figures.losses);
+        let own = if setup.sharing == 1 { 0 } else { figures.parameters[0] };
+        assert_eq!(figures.parameters[0], own, "nothing is shared by independent networks");
+        assert_eq!(figures.parameters[1], figures.parameters[2]);
+    }
+}
