@@ -225,7 +225,12 @@ fn programs_and_outputs(page: &str) -> (Vec<String>, Vec<String>) {
 fn chinese_pages_have_the_code_and_outputs_of_the_english_ones() {
     for (english, chinese, n_programs) in [
         ("README.md", "docs/zh/README.md", 1),
+        ("docs/book/src/one-neuron.md", "docs/zh/one-neuron.md", 3),
+        ("docs/book/src/dense-layer.md", "docs/zh/dense-layer.md", 3),
+        ("docs/book/src/two-heads.md", "docs/zh/two-heads.md", 2),
         ("docs/book/src/from-tensorflow.md", "docs/zh/from-tensorflow.md", 10),
+        ("docs/book/src/missing-labels.md", "docs/zh/missing-labels.md", 3),
+        ("docs/book/src/kinds-of-task.md", "docs/zh/kinds-of-task.md", 3),
     ] {
         let [english, chinese] =
             [english, chinese].map(|path| programs_and_outputs(&read(&root().join(path))));
