@@ -5,8 +5,8 @@ const TEXTS = {
     intro: "One small network learns two tasks from points in the plane. Change a setting and see when tasks help each other and when they get in each other's way. What computes here is the Rust library polytask itself, compiled to WebAssembly.",
     stopsTitle: "Five stops",
     stops: [
-      { name: "Related, few rows", text: "The tasks are almost the same, and there are only 60 noisy rows. What one task learns is of use to the other, so together (solid lines) they make a smaller error than apart (dashed).",
-        question: "Does it still pay with 600 rows?", holds: "Together: smaller mean error than apart.", fails: "With this seed, together did not win.", answered: "With many rows the gap is small: each task can learn alone.", notAnswered: "With this seed there is still a gap." },
+      { name: "Related, few rows", text: "The tasks are almost the same, and there are only 150 rows, with noise as large as what is to be learnt. What one task learns is of use to the other, so together (solid lines) they make a smaller error than apart (dashed).",
+        question: "Does it still pay with 1000 rows?", holds: "Together: smaller mean error than apart.", fails: "With this seed, together did not win.", answered: "With many rows the gap is small: each task can learn alone.", notAnswered: "With this seed there is still a gap." },
       { name: "Unrelated", text: "The tasks have nothing in common, and the trunk is only 4 units wide. Each would like the units for itself, so together they make a larger error than apart.",
         question: "Would a wider trunk have room for both?", holds: "Together: larger mean error than apart.", fails: "With this seed, together did not lose.", answered: "24 units are enough for two unrelated tasks.", notAnswered: "With this seed, even 24 units were too few." },
       { name: "Different scales", text: "The labels of task B are 10 times as large, so its loss is about 100 times as large, and the sum of the losses is almost B's loss alone. Task A starves.",
@@ -61,8 +61,8 @@ const TEXTS = {
     intro: "一个小网络从平面上的点学习两个任务。改变一个设置，看任务什么时候互相帮助，什么时候互相妨碍。在这里计算的就是 Rust 库 polytask 本身，编译成了 WebAssembly。",
     stopsTitle: "五站",
     stops: [
-      { name: "相关，行少", text: "两个任务几乎相同，而且只有 60 行带噪声的数据。一个任务学到的对另一个有用，所以一起学（实线）的误差比分开学（虚线）小。",
-        question: "有 600 行时还划算吗？", holds: "一起学：平均误差比分开学小。", fails: "这个种子下，一起学没有赢。", answered: "行多了，差距就小：每个任务自己就能学会。", notAnswered: "这个种子下，仍有差距。" },
+      { name: "相关，行少", text: "两个任务几乎相同，而且只有 150 行，噪声和要学的东西一样大。一个任务学到的对另一个有用，所以一起学（实线）的误差比分开学（虚线）小。",
+        question: "有 1000 行时还划算吗？", holds: "一起学：平均误差比分开学小。", fails: "这个种子下，一起学没有赢。", answered: "行多了，差距就小：每个任务自己就能学会。", notAnswered: "这个种子下，仍有差距。" },
       { name: "不相关", text: "两个任务没有共同之处，而主干只有 4 个单元。每个任务都想独占这些单元，所以一起学的误差比分开学大。",
         question: "更宽的主干容得下两个任务吗？", holds: "一起学：平均误差比分开学大。", fails: "这个种子下，一起学没有输。", answered: "24 个单元足够两个不相关的任务用。", notAnswered: "这个种子下，24 个单元也不够。" },
       { name: "尺度不同", text: "任务 B 的标签大 10 倍，它的损失就大约大 100 倍，损失之和几乎只是 B 的损失。任务 A 挨饿了。",

@@ -48,10 +48,10 @@ fn method(name: &str) -> usize {
 pub const STOPS: [Stop; 5] = [
     // Related tasks and few noisy rows: together wins. With many rows, each task can learn alone.
     Stop {
-        settings: || Setup { relatedness: 0.95, noise: 0.8, rows: 60, width: 12, ..Setup::default() },
+        settings: || Setup { relatedness: 0.95, noise: 1.0, rows: 150, width: 12, ..Setup::default() },
         steps: 300,
         claim: together_wins,
-        answer: |setup| setup.rows = 600,
+        answer: |setup| setup.rows = 1000,
         answered: |figures| mean(figures.errors_apart) - mean(figures.errors) < 0.1,
     },
     // Unrelated tasks and a narrow trunk: together loses. A wider trunk has room for both.

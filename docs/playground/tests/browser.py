@@ -179,7 +179,7 @@ def fits_a_phone(browser, folder):
     for language in ["en", "zh"]:
         for width in [1280, 360]:
             browser.width(width)
-            browser.open(f"{PAGE}?lang={language}#stop=1&relatedness=0.95&noise=0.8&rows=60&width=12&steps=300")
+            browser.open(f"{PAGE}?lang={language}#stop=1&relatedness=0.95&noise=1&rows=150&width=12&steps=300")
             assert browser.js("document.documentElement.scrollWidth") <= width, (language, width)
             if folder:
                 browser.picture(Path(folder) / f"two-tasks-{language}-{width}.png")
