@@ -26,7 +26,9 @@ const SETTINGS = [
   { name: "rate", min: -4, max: 0, step: 0.05, ...log },
   { name: "seed", number: true },
 ];
-const SHARED_TRUNK = 0, INDEPENDENT = 1, AFTER_A_LINK = 5000;
+const SHARED_TRUNK = 0;
+// How many steps a link may ask for, and how many milliseconds they may take.
+const MOST_STEPS = 5000, PATIENCE = 20_000;
 
 let engine, running = false, stop = -1, answering = false, speed = 1, steps = 0, diverged = false;
 let curves = [], frames = 0;
@@ -187,9 +189,10 @@ function recall() {
   const named = (hash.get("stop") || "").match(/^([1-9])(.*)$/);
   if (named && named[1] <= engine.n_stops()) showStop(named[1] - 1, named[2] !== "");
   reset();
-  const wanted = Math.min(AFTER_A_LINK, Math.max(0, Math.floor(Number(hash.get("steps")) || 0)));
+  const wanted = Math.min(MOST_STEPS, Math.max(0, Math.floor(Number(hash.get("steps")) || 0)));
   // In pieces, so that the curves have points.
-  for (const piece = Math.max(1, Math.ceil(wanted / 200)); steps < wanted && !diverged;) {
+  const piece = Math.max(1, Math.ceil(wanted / 200)), end = performance.now() + PATIENCE;
+  while (steps < wanted && !diverged && performance.now() < end) {
     advance(Math.min(piece, wanted - steps));
     engine.look(false);
     curves.push(figures());

@@ -38,9 +38,9 @@ pub struct Figures {
     pub losses: [f64; 2],
     /// The share of each target's variance over the plane that is not predicted: 0 is perfect, 1 is no better than the mean.
     pub errors: [f64; 2],
-    /// The same of tasks that share nothing.
+    /// The losses of the tasks with a network each.
     pub losses_apart: [f64; 2],
-    /// The same of tasks that share nothing.
+    /// The errors of the tasks with a network each.
     pub errors_apart: [f64; 2],
     /// The tasks' gradients at the last step, in the plane that they span.
     pub arrows: Arrows,

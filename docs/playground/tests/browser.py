@@ -120,8 +120,15 @@ def every_control_does_something(browser):
         "relatedness": 0, "noise": 1, "rows": 2.5, "missing": 0.5, "scale": 0.5, "width": 5, "sharing": 2,
         "method": 6, "optimiser": 0, "rate": -1, "seed": 9,
     }
+    browser.open(PAGE)
     names = browser.js("SETTINGS.map(({ name }) => name)")
     assert sorted(names) == sorted(values), names
+    lists = browser.js("""SETTINGS.map(({ choices }, i) => {
+        if (!choices) return true;
+        engine.set(i, 99);
+        return Object.values(TEXTS).every((words) => words[choices].length === engine.get(i) + 1);
+    })""")
+    assert all(lists), "the page names other choices than the engine has"
     for name, value in values.items():
         browser.open(PAGE + "#steps=50")
         before = browser.js(SHOWN)
