@@ -56,9 +56,8 @@ pub struct Report {
     tasks: Vec<TaskReport>,
     n_rows: usize,
     total: f64,
-    /// How many tasks the total is over, and how many have a loss and a weight above 0; none of either if what is judged
-    /// has no losses.
-    n_in_total: (usize, usize),
+    /// How many tasks the total is over, and how many have a loss and a weight above 0; nothing if what is judged has no losses.
+    n_in_total: Option<(usize, usize)>,
     warnings: Vec<Warning>,
 }
 
@@ -255,7 +254,7 @@ impl<F: Scalar> Model<F> {
         self.check_table(data)?;
         let judged = self.judged(predictions, data)?;
         let mut report = self.report(&judged, &vec![None; judged.len()], data.groups(), warnings);
-        report.n_in_total = (0, 0);
+        report.n_in_total = None;
         Ok(report)
     }
 
@@ -324,7 +323,7 @@ impl<F: Scalar> Model<F> {
         let n_counting = self.tasks().iter().filter(counts).count();
         let with_labels =
             losses.iter().zip(self.tasks()).filter(|(loss, task)| loss.is_some() && counts(task));
-        let n_in_total = (with_labels.count(), n_counting);
+        let n_in_total = Some((with_labels.count(), n_counting));
         Report { tasks, n_rows, total: total.unwrap_or(f64::NAN), n_in_total, warnings }
     }
 

@@ -22,7 +22,7 @@ const ADDITIONS: usize = 10;
 const GAIN: f64 = 1e-6;
 
 /// The weights of kinds for a ranking, from their scores, `rows × kinds`; errors are 1 − nDCG@10. `None` if no kind has scores in
-/// all rows, or no group has rows to rank.
+/// all rows, or no order is better than another.
 pub(super) fn best_ranking(
     scores: ArrayView2<'_, f64>,
     labels: &[f64],
@@ -58,12 +58,17 @@ pub(super) fn best_ranking(
         }
     }
     let (most, times) = best?;
+    let constant = ndcg(&Array2::zeros((labels.targets.nrows(), 1)));
+    // No order of the rows is better than another.
+    if usable.iter().all(|&j| of_kinds[j] == constant) && constant == Some(most) {
+        return None;
+    }
     let n: usize = times.iter().sum();
     Some(Weighed {
         weights: times.iter().map(|&times| times as f64 / n as f64).collect(),
         errors: of_kinds.into_iter().map(|ndcg| ndcg.map_or(f64::NAN, |ndcg| 1.0 - ndcg)).collect(),
         error: 1.0 - most,
-        of_constant: ndcg(&Array2::zeros((labels.targets.nrows(), 1))).map_or(f64::NAN, |ndcg| 1.0 - ndcg),
+        of_constant: constant.map_or(f64::NAN, |ndcg| 1.0 - ndcg),
     })
 }
 

@@ -17,7 +17,7 @@ impl fmt::Display for Report {
         let longest = self.tasks.iter().map(|task| task.name.chars().count()).max();
         let width = longest.unwrap_or(0).clamp(4, NAME);
         for tasks in self.alike() {
-            for (i, columns) in lines(&tasks, width, self.has_losses()).into_iter().enumerate() {
+            for (i, columns) in lines(&tasks, width, self.n_in_total.is_some()).into_iter().enumerate() {
                 write!(f, "{:width$}", if i == 0 { "task" } else { "" })?;
                 columns.iter().try_for_each(|column| write!(f, "  {:>1$}", column.head, column.width))?;
                 writeln!(f)?;
@@ -31,16 +31,16 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        if self.has_losses() {
+        if let Some((over, of)) = self.n_in_total {
             let total = Some(self.total).filter(|total| !total.is_nan()).map_or("undefined".into(), number);
             write!(f, "total loss {total} ")?;
-        }
-        let (over, of) = self.n_in_total;
-        if over < of {
-            write!(f, "over {over} of {of} tasks ")?;
+            if over < of {
+                write!(f, "over {over} of {of} tasks ")?;
+            }
         }
         write!(f, "on {} rows", self.n_rows)?;
-        let any = |is: fn(&TaskReport) -> bool| self.has_losses() && self.tasks.iter().any(is);
+        let has_losses = self.n_in_total.is_some();
+        let any = |is: fn(&TaskReport) -> bool| has_losses && self.tasks.iter().any(is);
         match (any(|task| task.is_transformed), any(|task| task.is_standardized)) {
             (true, true) => write!(f, "; * of transformed or standardised targets")?,
             (true, false) => write!(f, "; * of transformed targets")?,
@@ -57,10 +57,6 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn has_losses(&self) -> bool {
-        self.n_in_total.1 > 0 || self.tasks.iter().any(|task| task.label_weight > 0.0)
-    }
-
     /// The tasks grouped by their metrics, in order of first appearance.
     fn alike(&self) -> Vec<Vec<&TaskReport>> {
         let mut groups: Vec<Vec<&TaskReport>> = Vec::new();
@@ -184,7 +180,8 @@ mod tests {
             TaskReport { loss: f64::NAN, label_weight: 7.0, ..quantity("rent", None) },
         ];
         let printed =
-            Report { tasks, n_rows: 2000, total: 0.5, n_in_total: (3, 4), warnings: Vec::new() }.to_string();
+            Report { tasks, n_rows: 2000, total: 0.5, n_in_total: Some((3, 4)), warnings: Vec::new() }
+                .to_string();
         let expected = "\
 task      labels     loss ↓     rmse ↓
 price       1200    0.2500*    1.235e7
@@ -200,7 +197,7 @@ total loss 0.5000 over 3 of 4 tasks on 2000 rows; * of standardised targets";
             tasks: Vec::new(),
             n_rows: 3,
             total: f64::NAN,
-            n_in_total: (0, 0),
+            n_in_total: Some((0, 0)),
             warnings: Vec::new(),
         }
         .to_string();
@@ -217,7 +214,7 @@ total loss 0.5000 over 3 of 4 tasks on 2000 rows; * of standardised targets";
             tasks: vec![task(name, 1.0, &scores)],
             n_rows: 1,
             total: 1.0,
-            n_in_total: (1, 1),
+            n_in_total: Some((1, 1)),
             warnings: Vec::new(),
         }
         .to_string();
