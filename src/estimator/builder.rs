@@ -64,7 +64,7 @@ impl<Kind> Estimator<Kind> {
 
     /// Which kinds of networks there are, in turn: see [`MemberKind`] and [`members`](Self::members). Each target is predicted by
     /// a weighted mean of the kinds, by the weights that are best for the rows that networks have not learnt from
-    /// ([`Fitted::stack`]). With one kind it is the plain mean of the networks.
+    /// ([`Fitted::stack`](super::Fitted::stack)). With one kind it is the plain mean of the networks.
     ///
     /// Default: plain, binned and linear ones; [`effort`](Self::effort) changes it. There are no binned or fine ones for more than
     /// 48 features, and none but plain ones if [`hidden`](Self::hidden) has no layer or [`sharing`](Self::sharing) is set. Hidden
@@ -241,8 +241,8 @@ impl<Kind> Estimator<Kind> {
     ///
     /// If one ends a training, that ends the whole fit, and not with an error: the estimator has the networks before the
     /// first that was ended, the same ones for any number of [`threads`](Self::threads). If there is none before it, it has
-    /// that one, with its best parameters so far. [`Fitted::stopped`] says which it was, and
-    /// [`warnings`](Fitted::warnings) too. (A callback called `early_stopping` ends its network alone, as the estimator's
+    /// that one, with its best parameters so far. [`Fitted::stopped`](super::Fitted::stopped) says which it was, and
+    /// [`warnings`](super::Fitted::warnings) too. (A callback called `early_stopping` ends its network alone, as the estimator's
     /// own does.)
     ///
     /// ```
