@@ -80,10 +80,7 @@ impl<F: Scalar> Subject<F> for Model<F> {
     }
 }
 
-impl<K: EstimatorKind, F: Scalar> Subject<F> for Fitted<K, F>
-where
-    Self: Predictor<F>,
-{
+impl<K: EstimatorKind, F: Scalar> Subject<F> for Fitted<K, F> {
     fn networks(&self) -> &[Model<F>] {
         self.members()
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use super::callbacks::{AfterEnd, Hidden};
 use super::held_out::{FittedNetwork, HeldOut};
@@ -222,6 +222,22 @@ impl<Kind, F: Scalar> Fitted<Kind, F> {
             predicted.mapv_inplace(|y| F::from_f64(y.to_f64().clamp(low, high)));
         }
         Ok(predicted)
+    }
+
+    /// [`predicted`](Self::predicted) with the targets of a task side by side: a matrix for each task.
+    pub(super) fn by_task(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {
+        let of_targets = self.predicted(x)?;
+        let of_task = |k: usize| {
+            let own = self.targets.iter().zip(&of_targets).filter(|(target, _)| target.task == k);
+            let parts: Vec<_> = own.map(|(_, predicted)| predicted.view()).collect();
+            concatenate(Axis(1), &parts).expect("as many rows for each target")
+        };
+        Ok((0..self.members[0].tasks().len()).map(of_task).collect())
+    }
+
+    /// [`by_task`](Self::by_task) for the features of a table, found by name.
+    pub(crate) fn predicted_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
+        self.by_task(self.features_of(data)?.view())
     }
 
     fn mixed(&self, x: ArrayView2<'_, F>) -> Result<Vec<Array2<F>>> {

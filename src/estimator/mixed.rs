@@ -1,6 +1,6 @@
 //! Tasks of every kind at once: quantities, counts, yes or no, classes and rankings beside one another.
 
-use ndarray::{Array2, ArrayRef2, ArrayView1, Axis, concatenate};
+use ndarray::{ArrayRef2, ArrayView1};
 
 use super::kind::sealed::Sealed;
 use super::settings::Settings;
@@ -48,7 +48,7 @@ pub enum Mixed {}
 impl Estimator<Mixed> {
     /// Says what the labels of a target, or of several, are, and how they are learnt: [`Task`] has all kinds.
     ///
-    /// Target columns of which nothing is said are taken for what they look like, as [`Fitted::tasks`] tells: a column with
+    /// A target column without a task is taken for what it looks like, as [`Fitted::tasks`] tells: a column with
     /// class names for classes, or for yes or no if there are two; one in which every label is 0 or 1 for yes or no; every
     /// other for a quantity. So counts, classes that are numbered, orders and rankings must be declared. A second task of the
     /// same name takes the place of the first.
@@ -207,15 +207,7 @@ impl<F: Scalar> Fitted<Mixed, F> {
     /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) if `x` has not as many features as there were,
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) if one is not finite.
     pub fn predict(&self, x: &ArrayRef2<F>) -> Result<Predictions<F>> {
-        let of_targets = self.predicted(x.view())?;
-        let of_task = |k: usize| {
-            let parts: Vec<_> =
-                self.targets.iter().zip(&of_targets).filter(|(target, _)| target.task == k).collect();
-            let views: Vec<_> = parts.iter().map(|(_, predicted)| predicted.view()).collect();
-            concatenate(Axis(1), &views).expect("as many rows for each target")
-        };
-        let values: Vec<Array2<F>> = (0..self.tasks().len()).map(of_task).collect();
-        Ok(Predictions::of_tasks(self.tasks(), values))
+        Ok(Predictions::of_tasks(self.tasks(), self.by_task(x.view())?))
     }
 
     /// [`predict`](Self::predict) for the features of a table, found by name.
@@ -263,7 +255,7 @@ impl<F: Scalar> Fitted<Mixed, F> {
     /// # Errors
     /// As [`Model::evaluate`](crate::Model::evaluate).
     pub fn evaluate(&self, data: &Dataset<F>) -> Result<Report> {
-        let predictions = self.predict_table(data)?.into_values();
+        let predictions = self.predicted_tasks(data)?;
         self.members[0].report_on(predictions, data, self.warnings_on(data)?)
     }
 

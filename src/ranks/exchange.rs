@@ -134,7 +134,7 @@ impl Exchange {
         Ok(Some(bytes))
     }
 
-    /// Where the block of this rank lies in so many numbers.
+    /// Where the block of this rank lies in a list of that length.
     fn block_of(&self, len: usize) -> std::ops::Range<usize> {
         let block = len.div_ceil(self.size());
         (self.rank() * block).min(len)..((self.rank() + 1) * block).min(len)

@@ -51,7 +51,7 @@ fn gather_jobs(exchange: &mut Exchange, n_jobs: usize, own: Result<Vec<Vec<u8>>>
     Ok(results)
 }
 
-/// [`run_jobs`] over ranks, each of which does every nth job, on so many threads, and tells the others what came of it.
+/// [`run_jobs`] over ranks, each of which does every nth job, on that many threads, and tells the others what came of it.
 #[cfg(feature = "persist")]
 pub(crate) fn run_jobs_over<T: Send>(
     ranks: &Arc<dyn Ranks>,

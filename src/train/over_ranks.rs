@@ -29,7 +29,7 @@ const STANDING: usize = 5;
 const ROWS: usize = 3;
 const THETA: usize = 4;
 
-/// Every so many steps all of θ is compared, and in between one number of it.
+/// How many steps apart all of θ is compared, and in between one number of it.
 const COMPARED_EVERY: u64 = 1000;
 
 impl<F: Scalar> Run<F> {

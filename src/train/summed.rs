@@ -35,7 +35,7 @@ pub(super) struct Summed<F> {
 /// The tasks' gradients and their Gramian, as far as they are known.
 #[derive(Debug)]
 pub(super) struct TaskGradients<F> {
-    /// A row for each task, of so many numbers each.
+    /// A row for each task, of the same length.
     pub(super) rows: Vec<F>,
     pub(super) gramian: Array2<f64>,
     lower: Vec<f64>,

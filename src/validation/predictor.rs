@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use crate::data::Dataset;
-use crate::estimator::{Classification, Fitted, Mixed, Regression};
+use crate::estimator::{EstimatorKind, Fitted};
 use crate::{Model, Result, Scalar, Task, Warning};
 
 /// Something that was fitted and predicts tasks: a [`Model`], a fitted estimator, or your own.
@@ -87,50 +87,13 @@ impl<F: Scalar> Predictor<F> for Model<F> {
     }
 }
 
-impl<F: Scalar> Predictor<F> for Fitted<Regression, F> {
+impl<K: EstimatorKind, F: Scalar> Predictor<F> for Fitted<K, F> {
     fn tasks(&self) -> &[Task] {
         self.members()[0].tasks()
     }
 
     fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
-        let all = self.predict_table(data)?;
-        Ok(all.columns().into_iter().map(|column| column.to_owned().insert_axis(ndarray::Axis(1))).collect())
-    }
-
-    fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
-        self.warnings_on(data)
-    }
-
-    fn n_parameters(&self) -> Option<usize> {
-        Some(self.members().iter().map(|member| member.parameters().len()).sum())
-    }
-}
-
-impl<F: Scalar> Predictor<F> for Fitted<Classification, F> {
-    fn tasks(&self) -> &[Task] {
-        self.members()[0].tasks()
-    }
-
-    fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
-        self.predict_proba_table(data)
-    }
-
-    fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {
-        self.warnings_on(data)
-    }
-
-    fn n_parameters(&self) -> Option<usize> {
-        Some(self.members().iter().map(|member| member.parameters().len()).sum())
-    }
-}
-
-impl<F: Scalar> Predictor<F> for Fitted<Mixed, F> {
-    fn tasks(&self) -> &[Task] {
-        self.tasks()
-    }
-
-    fn predict_tasks(&self, data: &Dataset<F>) -> Result<Vec<Array2<F>>> {
-        Ok(self.predict_table(data)?.into_values())
+        self.predicted_tasks(data)
     }
 
     fn warnings_on(&self, data: &Dataset<F>) -> Result<Vec<Warning>> {

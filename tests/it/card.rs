@@ -32,7 +32,7 @@ fn a_card_is_verified_by_training_again() -> Result<()> {
             assert!(error.kind() == ErrorKind::Value && error.to_string().starts_with(part), "{error}");
         };
         differs(verify(&page, data, |data| train(data, 2)), "parameters of the model");
-        // One label is another: that is said before anything is trained.
+        // One label is another: the error comes before anything is trained.
         let mut targets = data.targets().to_owned();
         targets[[3, 0]] = F::from_f64(1.25);
         let other = Dataset::new(data.features().to_owned(), targets)?

@@ -237,7 +237,7 @@ fn a_fit_that_was_stopped_is_taken_up_from_its_folder() -> Result<()> {
     let error = results.into_iter().flatten().next().expect("one of the two fits has this file").to_string();
     assert!(error.contains(&path.display().to_string()) && error.contains("remove the file"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
-    // What no file can hold is said before anything is trained.
+    // What no file can hold is an error before anything is trained.
     let own = Sharing::shared_trunk([Layer::custom(Squash(3))]);
     let error = regressor().sharing(own).keep_in(&folder).fit_table(&data).unwrap_err();
     assert!(error.kind() == ErrorKind::Setting && !folder.exists(), "{error}");

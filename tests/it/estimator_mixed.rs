@@ -90,7 +90,7 @@ fn labels_are_taken_for_what_they_look_like() -> Result<()> {
         of("always", "binary_cross_entropy"),
     ];
     assert_eq!(losses, expected);
-    // That there is nothing to learn of one of them is said.
+    // A warning names the one that teaches nothing.
     let constant = Warning::ConstantTargets(vec!["always".into()]);
     assert!(model.warnings().contains(&constant), "{:?}", model.warnings());
     assert!(constant.to_string().contains("always"), "{constant}");

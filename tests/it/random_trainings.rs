@@ -333,7 +333,7 @@ impl<F: Scalar> Case<F> {
 }
 
 impl<F: Scalar> Case<F> {
-    /// Trains over so many ranks: all are refused, or all have the same bits, and the first losses are those of one process.
+    /// Trains over that many ranks: all are refused, or all have the same bits, and the first losses are those of one process.
     fn share(&self, n: usize, straight: &[u64], label: &str) {
         let of_ranks = on_threads(n, |ranks| {
             let trainer = self.trainer.clone().ranks(ranks);

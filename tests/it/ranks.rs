@@ -86,7 +86,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| square(a - b)).sum::<f64>().sqrt() / length
 }
 
-/// Checks what is promised for so many ranks, and returns how far θ is from that of one process.
+/// Checks what is promised for that many ranks, and returns how far θ is from that of one process.
 #[track_caller]
 fn check(ranks: usize, builder: &ModelBuilder, trainer: &Trainer, data: &Dataset<f64>, near: f64) -> f64 {
     let (one, many) = (alone(builder, trainer, data), over(ranks, builder, trainer, data));

@@ -60,7 +60,7 @@ fn main() {
     }
 }
 
-/// Runs a piece of work on so many processes. Whether they ended well, and what they wrote to the error stream.
+/// Runs a piece of work on that many processes. Whether they ended well, and what they wrote to the error stream.
 fn mpirun(n: usize, work: &str, folder: &Path) -> (bool, String) {
     let mut run = Command::new("mpirun")
         .args(["-n", &n.to_string()])

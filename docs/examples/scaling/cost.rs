@@ -60,7 +60,7 @@ pub fn exchange(parameters: f64, wire: Wire, ranks: f64) -> f64 {
     3.0 * rounds * wire.latency + gradient
 }
 
-/// Seconds for a step of `batch` rows over so many ranks.
+/// Seconds for a step of `batch` rows over several ranks.
 pub fn step(network: Network, wire: Wire, ranks: f64, batch: f64) -> f64 {
     network.fixed + network.per_row * batch / ranks + exchange(network.parameters, wire, ranks)
 }
@@ -79,14 +79,14 @@ pub fn rows_for_half(network: Network, wire: Wire, ranks: f64) -> f64 {
     rows
 }
 
-/// A dense network of so many parameters that computes as fast as M does.
+/// A dense network with that many parameters, which computes as fast as M does.
 pub fn dense(parameters: f64) -> Network {
     let m = NETWORKS[1];
     let scale = parameters / m.parameters;
     Network { parameters, fixed: m.fixed * scale, per_row: m.per_row * scale, ..m }
 }
 
-/// The fewest parameters from which on `ranks` ranks are faster than one process, on batches of so many rows: nothing where no
+/// The fewest parameters from which on `ranks` ranks are faster than one process, on batches of that many rows: nothing where no
 /// network is large enough.
 pub fn least_parameters(wire: Wire, ranks: f64, batch: f64) -> Option<f64> {
     let pays = |&parameters: &f64| {
