@@ -417,12 +417,20 @@ fn disjoint<'b, F, const R: usize, const W: usize>(
 ) -> ([&'b [F]; R], [&'b mut [F]; W]) {
     let mut sources: [&[F]; R] = [&[]; R];
     let mut targets: [&mut [F]; W] = std::array::from_fn(|_| &mut [][..]);
+    let range = |i: usize| if i < R { &read[i] } else { &write[i - R] };
+    let n_parts = (0..R + W).filter(|&i| !range(i).is_empty()).count();
     // What has been cut off so far ends at `at`.
     let (mut rest, mut at) = (buffer, 0);
-    let ranges = || read.iter().chain(write).enumerate().filter(|(_, range)| !range.is_empty());
-    for _ in ranges() {
-        let next = ranges().filter(|(_, range)| range.start >= at).min_by_key(|(_, range)| range.start);
-        let (i, range) = next.expect("blocks that are read and written at once must not overlap");
+    for _ in 0..n_parts {
+        let mut next: Option<usize> = None;
+        for i in 0..R + W {
+            let is_next = next.is_none_or(|next| range(i).start < range(next).start);
+            if is_next && range(i).start >= at && !range(i).is_empty() {
+                next = Some(i);
+            }
+        }
+        let i = next.expect("blocks that are read and written at once must not overlap");
+        let range = range(i);
         let (front, back) = rest.split_at_mut(range.end - at);
         let part = &mut front[range.start - at..];
         if i < R {

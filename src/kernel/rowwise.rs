@@ -3,7 +3,7 @@
 //! One running sum would wait for itself at every number, so a row is summed in sixteen chains; along columns, each
 //! column is a chain of its own.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::gemm::Accumulate;
 use super::simd::{SimdLoop, dispatch};
@@ -129,101 +129,6 @@ impl<F: Scalar> SimdLoop for ScaleColumns<'_, F> {
     }
 }
 
-/// Sums of rows that have factors, `c[n, j] ← Σₑ factorsₑ[n] aₑ[n, j]`, or added to c. Terms are added in their order, so a few
-/// matrices at once give the bits of one after the other, and c is read and written once.
-///
-/// # Panics
-/// If the shapes do not fit, or rows are not contiguous.
-#[track_caller]
-pub fn mix_rows<F: Scalar, const E: usize>(
-    a: [ArrayView2<'_, F>; E],
-    factors: [ArrayView1<'_, F>; E],
-    adds: bool,
-    c: ArrayViewMut2<'_, F>,
-) {
-    for (a, factors) in a.iter().zip(&factors) {
-        assert!(a.dim() == c.dim(), "the rows of {:?} mixed to {:?}", a.dim(), c.dim());
-        assert!(a.nrows() == factors.len(), "{} factors for the rows of {:?}", factors.len(), a.dim());
-    }
-    dispatch(MixRows { a, factors, adds, c });
-}
-
-struct MixRows<'a, F, const E: usize> {
-    a: [ArrayView2<'a, F>; E],
-    factors: [ArrayView1<'a, F>; E],
-    adds: bool,
-    c: ArrayViewMut2<'a, F>,
-}
-
-impl<F: Scalar, const E: usize> SimdLoop for MixRows<'_, F, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run(mut self) {
-        for (n, c) in self.c.rows_mut().into_iter().enumerate() {
-            let c = c.into_slice().expect("rows are contiguous");
-            let a = self.a.map(|a| a.index_axis_move(Axis(0), n).to_slice().expect("rows are contiguous"));
-            let factors = self.factors.map(|factors| factors[n]);
-            // Written out: as an inner loop the compiler leaves them one number at a time.
-            match (&a[..], &factors[..]) {
-                (&[a, b], &[p, q]) => each(c.iter_mut().zip(a).zip(b), self.adds, |((c, &a), &b), start| {
-                    *c = start.map_or(p * a, |()| *c + p * a) + q * b;
-                }),
-                (&[a, b, x, y], &[p, q, r, s]) => {
-                    let entries = c.iter_mut().zip(a).zip(b).zip(x).zip(y);
-                    each(entries, self.adds, |((((c, &a), &b), &x), &y), start| {
-                        *c = start.map_or(p * a, |()| *c + p * a) + q * b + r * x + s * y;
-                    });
-                }
-                (a, factors) => {
-                    for (e, (&a, &factor)) in a.iter().zip(factors).enumerate() {
-                        each(c.iter_mut().zip(a), self.adds || e > 0, |(c, &a), start| {
-                            *c = start.map_or(factor * a, |()| *c + factor * a);
-                        });
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A loop over entries, and another for those that are added to.
-#[inline(always)]
-fn each<T>(entries: impl Iterator<Item = T>, adds: bool, write: impl Fn(T, Option<()>)) {
-    if adds {
-        entries.for_each(|entry| write(entry, Some(())));
-    } else {
-        entries.for_each(|entry| write(entry, None));
-    }
-}
-
-/// The inner products of the rows of two matrices, `products[n] ← Σⱼ a[n, j] b[n, j]`.
-///
-/// # Panics
-/// If the shapes do not fit, or rows are not contiguous.
-#[track_caller]
-pub fn row_products<F: Scalar>(a: ArrayView2<'_, F>, b: ArrayView2<'_, F>, products: ArrayViewMut1<'_, F>) {
-    assert!(a.dim() == b.dim(), "row products of {:?} and {:?}", a.dim(), b.dim());
-    assert!(a.nrows() == products.len(), "row products of {:?} written to {}", a.dim(), products.len());
-    dispatch(RowProducts { a, b, products });
-}
-
-struct RowProducts<'a, F> {
-    a: ArrayView2<'a, F>,
-    b: ArrayView2<'a, F>,
-    products: ArrayViewMut1<'a, F>,
-}
-
-impl<F: Scalar> SimdLoop for RowProducts<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run(mut self) {
-        for ((a, b), product) in self.a.rows().into_iter().zip(self.b.rows()).zip(self.products.iter_mut()) {
-            let (a, b) = (a.to_slice(), b.to_slice());
-            *product = dot(a.expect("rows are contiguous"), b.expect("rows are contiguous"));
-        }
-    }
-}
-
 /// Σᵢ xᵢ.
 #[inline(always)]
 pub fn sum<F: Scalar>(x: &[F]) -> F {
@@ -251,7 +156,18 @@ pub fn dot<F: Scalar>(x: &[F], y: &[F]) -> F {
             *chain += x * y;
         }
     }
-    let mut sum = folded(chains);
+    // Eight chains for what is left: else the inner product of two short rows would be one.
+    let mut eight = [F::ZERO; 8];
+    for (i, sum) in eight.iter_mut().enumerate() {
+        *sum = chains[i] + chains[i + 8];
+    }
+    let ((x_eights, x_rest), (y_eights, y_rest)) = (x_rest.as_chunks::<8>(), y_rest.as_chunks::<8>());
+    if let ([x], [y]) = (x_eights, y_eights) {
+        for ((sum, &x), &y) in eight.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
+    }
+    let mut sum = folded(eight);
     for (&x, &y) in x_rest.iter().zip(y_rest) {
         sum += x * y;
     }
@@ -277,8 +193,8 @@ pub fn dot_of_three<F: Scalar>(x: &[F], y: &[F], z: &[F]) -> F {
 }
 
 #[inline(always)]
-fn folded<F: Scalar>(mut chains: [F; 16]) -> F {
-    for n in [8, 4, 2, 1] {
+fn folded<F: Scalar, const N: usize>(mut chains: [F; N]) -> F {
+    for n in [N / 2, N / 4, N / 8, N / 16] {
         for i in 0..n {
             chains[i] += chains[i + n];
         }

@@ -13,7 +13,7 @@ use super::simd::on;
 use super::{
     Accumulate, Epilogue, SimdLevel, SimdLoop, column_products, column_sums, dot, dot_of_three,
     linear_delta_in_turn, linear_gradient_in_turn, linear_in_turn, matrix, matrix_mut, mix_rows, product,
-    product_then, row_products, scale_columns, scale_in_turn, sum, sums_in_turn,
+    product_then, scale_columns, scale_in_turn, sum, sums_in_turn, unmix_rows,
 };
 use crate::Scalar;
 
@@ -394,11 +394,6 @@ fn rows_that_are_mixed_equal_the_slow_loop() {
         let (a, b, f) = (a.view(), b.view(), f.view());
         let p = Array2::from_shape_simple_fn((m, 2), || random::<f32>(&mut rng));
         let was = Array2::from_shape_simple_fn((m, n), || random::<f32>(&mut rng));
-        let mut products = ndarray::Array1::from_elem(m, f32::NAN);
-        row_products(a, f, products.view_mut());
-        for (i, &product) in products.iter().enumerate() {
-            assert_eq!(product, dot(&a.row(i).to_vec(), &f.row(i).to_vec()), "{m} × {n}");
-        }
         for adds in [false, true] {
             let expected = Array2::from_shape_fn((m, n), |at| {
                 let (first, second) = (p[[at.0, 0]] * a[at], p[[at.0, 1]] * b[at]);
@@ -417,6 +412,19 @@ fn rows_that_are_mixed_equal_the_slow_loop() {
             mix_rows([a, b, f, a], [first, second, second, first], adds, four.view_mut());
             mix_rows([f, a], [second, first], true, apart.view_mut());
             assert_eq!(four, apart, "{m} × {n}");
+
+            let (mut df, mut products) = (was.clone(), Array2::from_elem((m, 2), f32::NAN));
+            let columns = products.multi_slice_mut((ndarray::s![.., 0], ndarray::s![.., 1]));
+            unmix_rows([a, b], [first, second], f, columns.into(), adds, df.view_mut());
+            assert_eq!(df, expected, "{m} × {n}");
+            for (i, products) in products.rows().into_iter().enumerate() {
+                let with = |x: ndarray::ArrayView1<'_, f32>| dot(&x.to_vec(), &f.row(i).to_vec());
+                assert_eq!(products.to_vec(), [with(a.row(i)), with(b.row(i))], "{m} × {n}");
+            }
+            let (mut df, mut product) = (was.clone(), ndarray::Array1::from_elem(m, f32::NAN));
+            unmix_rows([a], [first], f, [product.view_mut()], adds, df.view_mut());
+            mix_rows([b], [second], true, df.view_mut());
+            assert_eq!((df, product), (expected, products.column(0).to_owned()), "{m} × {n}");
         }
     }
 }

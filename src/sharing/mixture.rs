@@ -108,19 +108,17 @@ impl Mixture {
         let expert = self.experts[e];
         let p = |mixture: &Self| values.get(mixture.shares).index_axis_move(Axis(1), e);
         let of = |block: ActivationBlock| (block, from..from + 1);
-        for mixture in [Some(self), other].into_iter().flatten() {
-            let (dh, mut dp) = deltas.pair(of(mixture.output), of(mixture.shares));
-            kernel::row_products(dh, values.get(expert), dp.column_mut(e));
-        }
-        let df = (expert, to..to + 1);
+        let (f, df) = (values.get(expert), (expert, to..to + 1));
         match other {
             None => {
-                let (dh, df) = deltas.pair(of(self.output), df);
-                kernel::mix_rows([dh], [p(self)], adds, df);
+                let ([dh], [dp, df]) = deltas.split([of(self.output)], [of(self.shares), df]);
+                kernel::unmix_rows([dh], [p(self)], f, [dp.index_axis_move(Axis(1), e)], adds, df);
             }
             Some(other) => {
-                let (dh, [df]) = deltas.split([of(self.output), of(other.output)], [df]);
-                kernel::mix_rows(dh, [p(self), p(other)], adds, df);
+                let read = [of(self.output), of(other.output)];
+                let (dh, [dp, dq, df]) = deltas.split(read, [of(self.shares), of(other.shares), df]);
+                let products = [dp, dq].map(|dp| dp.index_axis_move(Axis(1), e));
+                kernel::unmix_rows(dh, [p(self), p(other)], f, products, adds, df);
             }
         }
     }
