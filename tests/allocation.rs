@@ -159,6 +159,22 @@ fn steady_steps_allocate_nothing() {
         let trainer = trainer.steps(100).threads(2);
         assert_no_allocations("embeddings", &trainer, &mut model, &indexed);
     }
+    // One table for all parts of a form.
+    let narrow = || [Layer::dense(24, Activation::Relu)];
+    for form in [
+        Sharing::independent(narrow()),
+        Sharing::mmoe(3, narrow()),
+        Sharing::cgc(2, 1, narrow()),
+        Sharing::adatt(2, narrow()),
+    ] {
+        let stem = [Layer::embedding(indexed.index_columns(), 6)];
+        let builder = Model::builder(12).sharing(form.with_stem(stem)).task(Task::regression("y0"));
+        let builder = builder.task(Task::regression("y1"));
+        for trainer in [adam(), adam().balance(UpGrad::new()), lazy().balance(UpGrad::new())] {
+            let mut model = builder.build::<f32>().expect("valid settings");
+            assert_no_allocations("stems", &trainer.steps(100).threads(2), &mut model, &indexed);
+        }
+    }
     for trainer in [Trainer::new(Adam::new(1e-3)), Trainer::new(Adam::new(1e-3)).balance(UpGrad::new())] {
         let data = table(600, 12);
         let builder =
@@ -171,6 +187,7 @@ fn steady_steps_allocate_nothing() {
     // Sharing forms, with and without a lane for each task.
     let expert = || [Layer::dense(32, Activation::Relu), Layer::dense(16, Activation::Tanh)];
     for sharing in [
+        Sharing::independent(expert()),
         Sharing::cross_stitch(expert()),
         Sharing::mmoe(3, expert()),
         Sharing::omoe(3, expert()),
@@ -180,7 +197,7 @@ fn steady_steps_allocate_nothing() {
         ProgressiveExtraction::new(1, 2, expert()).level(2, 1, expert()).into(),
     ] {
         // Where nothing is shared there is nothing to balance.
-        let n = if matches!(sharing, Sharing::SoftSharing(_)) { 1 } else { 2 };
+        let n = if matches!(sharing, Sharing::Independent(_) | Sharing::SoftSharing(_)) { 1 } else { 2 };
         let adam = || Trainer::new(Adam::new(1e-3));
         for trainer in [adam(), adam().balance(UpGrad::new())].into_iter().take(n) {
             let data = table(600, 12);

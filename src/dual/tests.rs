@@ -343,6 +343,8 @@ fn sharing_forms_and_batches_of_several_chunks() {
         ("independent, empty", Sharing::independent(none)),
         ("MMoE", Sharing::mmoe(2, layers())),
         ("OMoE", Sharing::omoe(2, layers())),
+        ("MMoE behind a stem", Sharing::mmoe(2, layers()).with_stem(layers())),
+        ("CGC behind a stem", Sharing::cgc(1, 1, layers()).with_stem(layers())),
         ("soft sharing", Sharing::soft(0.3, layers())),
         ("DSelect-k", Sharing::dselect_k(3, 2, layers())),
         ("AdaTT", AdaTt::new(2, layers()).level(1, layers()).into()),

@@ -479,7 +479,8 @@ impl Layouts {
                     "all features",
                 )
                 .advise(
-                    "begin every trunk, expert, gate and head that reads features with Layer::embedding",
+                    "begin every trunk, expert, gate and head that reads features with Layer::embedding, or put it before all \
+                     of them with Sharing::with_stem",
                 ));
             }
         }

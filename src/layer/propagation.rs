@@ -50,6 +50,27 @@ impl Propagation {
         Self { input, ..self }
     }
 
+    /// The same for layers that belong to task `k` alone, whose delta has one lane: where there are several, it belongs in the
+    /// task's lane of the input.
+    ///
+    /// ```
+    /// use polytask::layer::{InputDelta, Propagation};
+    ///
+    /// let apart = Propagation::of_lanes(3).of_task(2);
+    /// assert_eq!(apart, Propagation { lanes: 1, input: InputDelta::Write(2) });
+    /// assert_eq!(Propagation::of_lanes(1).of_task(2), Propagation::of_lanes(1)); // of one sum
+    /// ```
+    #[must_use]
+    pub fn of_task(self, k: usize) -> Self {
+        let lane = if self.lanes > 1 { k } else { 0 };
+        let input = match self.input {
+            InputDelta::Skip => InputDelta::Skip,
+            InputDelta::Write(first) => InputDelta::Write(first + lane),
+            InputDelta::Add(first) => InputDelta::Add(first + lane),
+        };
+        Self { lanes: 1, input }
+    }
+
     /// The lanes of the input's delta to write, and what a product that writes them starts from; `None` if the input's
     /// delta is not needed.
     ///

@@ -319,10 +319,9 @@ impl<F: Scalar> BuiltSharing<F> for BuiltAdaTt<F> {
                     };
                     expert.propagate(pass, values, deltas, Propagation { lanes: n, input });
                 }
-                // A task's own gate has one lane, which belongs in the task's lane of the stream.
-                let (lanes, lane) = if is_last && n > 1 { (1, k) } else { (n, 0) };
-                let input = if l == 0 { to.adding().input } else { InputDelta::Add(lane) };
-                unit.gate.propagate(pass, values, deltas, Propagation { lanes, input });
+                let input = if l == 0 { to.adding().input } else { InputDelta::Add(0) };
+                let to = Propagation { lanes: n, input };
+                unit.gate.propagate(pass, values, deltas, if is_last { to.of_task(k) } else { to });
             }
         }
     }

@@ -62,10 +62,10 @@ impl<F: Scalar> BuiltSharing<F> for Independent<F> {
     }
 
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
-        // What belongs to one task has one lane, however many tasks there are.
-        let first = Propagation { lanes: 1, ..to };
         for (k, trunk) in self.trunks.iter().enumerate() {
-            trunk.propagate(pass, values, deltas, if k == 0 { first } else { first.adding() });
+            // The trunks send to one sum, or each to the lane of its task.
+            let adds = k > 0 && to.lanes == 1;
+            trunk.propagate(pass, values, deltas, if adds { to.adding() } else { to }.of_task(k));
         }
     }
 

@@ -217,9 +217,9 @@ impl<F: Scalar> BuiltSharing<F> for BuiltMixture<F> {
         for (e, expert) in self.experts.iter().enumerate() {
             expert.propagate(pass, values, deltas, if e == 0 { to } else { to.adding() });
         }
-        let lanes = if self.has_one_gate { to.lanes } else { 1 };
-        for (gate, _) in &self.gates {
-            gate.propagate(pass, values, deltas, Propagation { lanes, ..to }.adding());
+        for (k, (gate, _)) in self.gates.iter().enumerate() {
+            let to = if self.has_one_gate { to } else { to.of_task(k) };
+            gate.propagate(pass, values, deltas, to.adding());
         }
     }
 

@@ -22,6 +22,7 @@ mod progressive;
 mod selector;
 mod shared_trunk;
 mod soft_sharing;
+mod stem;
 mod tie;
 
 use std::any::Any;
@@ -35,6 +36,7 @@ pub use dselect_k::DSelectK;
 pub use mixture_of_experts::MixtureOfExperts;
 pub use progressive::ProgressiveExtraction;
 pub use soft_sharing::SoftSharing;
+pub use stem::Stem;
 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::layer::{Affine, BuildContext, BuiltLayer, Layer, Lookup, Pass, Propagation};
@@ -81,6 +83,8 @@ pub enum Sharing {
     AdaTt(AdaTt),
     /// A trunk for each task, tied to those of the others by an L2 penalty.
     SoftSharing(SoftSharing),
+    /// Layers for all tasks, which every part of a form reads through.
+    Stem(Stem),
     /// A form of your own.
     #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
     Custom(Arc<dyn CustomSharing>),
@@ -143,6 +147,13 @@ impl Sharing {
         SoftSharing::new(strength, layers).into()
     }
 
+    /// The same form behind these layers, which all tasks share: its experts, gates and trunks read what the layers compute
+    /// from the features, such as the vectors of [`Layer::embedding`].
+    #[must_use]
+    pub fn with_stem(self, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
+        Stem::new(layers, self).into()
+    }
+
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
     /// [`BuiltSharing`]. A file can hold it if it has a name there: [`BuildSharing::saved_as`].
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
@@ -164,6 +175,7 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
             Self::DSelectK(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::AdaTt(form) => Ok(Box::new(form.build(tasks, context)?)),
             Self::SoftSharing(form) => Ok(Box::new(form.build(tasks, context)?)),
+            Self::Stem(stem) => Ok(Box::new(stem.build(tasks, context)?)),
             Self::Custom(sharing) => {
                 let built = sharing.build_for(F::NAME, tasks, context)?;
                 Ok(*built.downcast().expect("build_for builds for the scalar it is given"))
@@ -196,7 +208,10 @@ pub struct Piece {
 /// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `to.lanes` lanes (0 in
 ///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `to.lanes` lanes; for a
 ///    task's own layers, lane 0.
-/// 2. The parameters that all tasks share are taken from the context first, and
+/// 2. Where ∂L/∂x is asked for, it leaves `to.lanes` lanes of it from the lane on that `to.input` names, one for each task if
+///    they are several; what a task's own layers send belongs in the lane of the task ([`Propagation::of_task`]). Several
+///    are asked for behind a [`Stem`] alone.
+/// 3. The parameters that all tasks share are taken from the context first, and
 ///    [`end_shared`](BuildContext::end_shared) is called after them.
 ///
 /// ```
@@ -269,8 +284,7 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
         )))
     }
 
-    /// From ∂L/∂representation back through the form, for the rows of a chunk. ∂L/∂x is asked for
-    /// ([`InputDelta::Write`](crate::layer::InputDelta::Write)) of one lane alone.
+    /// From ∂L/∂representation back through the form, for the rows of a chunk.
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);
 
     /// The pieces of θ that belong to the form: they cover its parameters.

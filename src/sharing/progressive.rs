@@ -335,16 +335,18 @@ impl<F: Scalar> BuiltExtraction<F> {
         let (level, n) = (&self.levels[l], to.lanes);
         let mut is_first = true;
         let mut send = |place: usize, begins: bool, lane: usize, deltas: &mut Arena<F>| {
-            let input = match (l, begins) {
+            let lanes = self.lanes(place, n);
+            let to = match (l, begins) {
                 // All streams are x.
-                (0, _) if is_first => to.input,
-                (0, _) => to.adding().input,
-                (_, true) => InputDelta::Write(lane),
-                (_, false) => InputDelta::Add(lane),
+                (0, _) => {
+                    let to = if is_first { to } else { to.adding() };
+                    self.parts.0[place].1.map_or(to, |task| to.of_task(task))
+                }
+                (_, true) => Propagation { lanes, input: InputDelta::Write(lane) },
+                (_, false) => Propagation { lanes, input: InputDelta::Add(lane) },
             };
             is_first = false;
-            let lanes = self.lanes(place, n);
-            self.chain(place).propagate(pass, values, deltas, Propagation { lanes, input });
+            self.chain(place).propagate(pass, values, deltas, to);
         };
         for (i, &expert) in level.shared_experts.iter().enumerate() {
             send(expert, i == 0, 0, deltas);

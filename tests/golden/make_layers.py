@@ -24,7 +24,7 @@ class Parameters:
 
     def __init__(self, seed):
         self.generator = torch.Generator().manual_seed(seed)
-        self.named, self.state, self.training, self.penalty = {}, {}, True, 0.0
+        self.named, self.state, self.training, self.penalty, self.mask = {}, {}, True, 0.0, None
 
     def __call__(self, name, rows, columns):
         if name not in self.named:
@@ -67,6 +67,17 @@ def batch_norm(epsilon, momentum):
         mean = p.state.setdefault(f"{name}.mean", torch.zeros(1, n))
         variance = p.state.setdefault(f"{name}.variance", torch.ones(1, n))
         return F.batch_norm(x, mean[0], variance[0], scale[0], bias[0], p.training, momentum, epsilon)
+    return layer
+
+
+# What the crate draws first from its default seed for seven rows of five with p = 0.3: tests/it/layers.rs compares.
+MASK = ["01001", "11011", "11001", "00111", "00111", "11011", "11101"]
+
+
+def dropout(probability, mask):
+    def layer(p, name, x):
+        p.mask = torch.tensor([[float(bit) for bit in row] for row in mask])
+        return x * p.mask / (1 - probability) if p.training else x
     return layer
 
 
@@ -172,7 +183,8 @@ def record(case, network, seed, index_columns=None):
     weights = torch.tensor(list(TASKS.values()))
     ((weights * ((outputs - targets) ** 2).mean(0)).sum() + p.penalty).backward()
     p.training, state = False, {name: numbers(block) for name, block in p.state.items()}
-    return {
+    mask = {} if p.mask is None else {"mask": numbers(p.mask)}
+    return mask | {
         "case": case, "features": numbers(x.detach()), "targets": numbers(targets),
         "parameters": {name: numbers(block.detach()) for name, block in p.named.items()},
         "outputs": numbers(outputs.detach()),
@@ -183,6 +195,17 @@ def record(case, network, seed, index_columns=None):
 
 def heads(p, representations):
     return torch.cat([dense(1)(p, f"head.{task}.0", h) for task, h in zip(TASKS, representations)], dim=1)
+
+
+def behind(stem, form):
+    """What all parts of the form read is what the stem computes."""
+    def network(p, x):
+        return form(p, chain(stem, p, "stem", x))
+    return network
+
+
+def independent(p, x):
+    return heads(p, [expert(p, f"trunk.{task}", x) for task in TASKS])
 
 
 def trunk(layer):
@@ -318,6 +341,10 @@ EMBEDDINGS = {
 
 
 INDEX_COLUMNS = {
+    "an embedding before mmoe": {1: 3, 3: 5},
+    "an embedding before ple 2": {0: 4},
+    "an embedding before adatt 2": {2: 2},
+    "an embedding before soft 0.3": {0: 1, 2: 6},
     "embedding": {1: 3, 3: 5},
     "embedding, numbers in bins": {0: 4},
     "embedding, no numbers": {3: 2, 0: 2, 1: 9, 2: 1},
@@ -339,8 +366,24 @@ EMBEDDINGS |= {
 }
 
 
+STEMS = {
+    "dropout 0.3": trunk(dropout(0.3, MASK)),
+    "independent": independent,
+    "mmoe behind a stem": behind([dense(WIDTH, torch.tanh)], mmoe(3)),
+    "omoe behind a stem": behind([dense(WIDTH, torch.tanh)], mmoe(3, one_gate=True)),
+    "cross-stitch behind a stem": behind([dense(WIDTH, torch.tanh)], cross_stitch),
+    "cgc behind a stem": behind([dense(6, F.gelu), dense(WIDTH, torch.tanh)], ple((2, 1))),
+    "dselect-k behind a stem": behind([dense(WIDTH, torch.tanh)], dselect_k(4, 2, 5.0, 0.3)),
+    "adatt behind a stem": behind([dense(WIDTH, torch.tanh)], adatt(2)),
+    "independent behind a stem": behind([dense(WIDTH, torch.tanh)], independent),
+}
+for name, form in {"mmoe": mmoe(3), "ple 2": ple((1, 2), (2, 1)), "adatt 2": adatt(2, 1, 3), "soft 0.3": soft(0.3)}.items():
+    case = f"an embedding before {name}"
+    STEMS[case] = behind([embedding(INDEX_COLUMNS[case], 2)], form)
+
+
 def cases():
-    networks = {name: trunk(layer) for name, layer in LAYERS.items()} | FORMS | EMBEDDINGS
+    networks = {name: trunk(layer) for name, layer in LAYERS.items()} | FORMS | EMBEDDINGS | STEMS
     for seed, (name, network) in enumerate(networks.items()):
         yield record(name, network, seed, INDEX_COLUMNS.get(name))
 

@@ -1,12 +1,12 @@
 //! The same seed gives the same bits: twice, and for any number of threads.
 
-use polytask::Scalar;
 use polytask::balance::UpGrad;
 use polytask::layer::{Embedding, PiecewiseLinear};
 use polytask::ndarray::Array2;
 use polytask::optim::LazyAdam;
 use polytask::prelude::*;
 use polytask::sharing::{AdaTt, ProgressiveExtraction};
+use polytask::{ModelBuilder, Scalar};
 
 fn train<F: Scalar>(width: usize, batch: usize, threads: usize, seed: u64) -> (Vec<F>, Vec<f64>) {
     let data = datasets::robot_arm::<F>(700, 0.05, 3);
@@ -75,9 +75,19 @@ fn threads_change_no_bit_of_embeddings() {
     let names = (0..40).step_by(2).map(|j| (format!("x{j}"), 300));
     let data = Dataset::new(x, y).and_then(|data| data.with_index_columns(names)).expect("a table");
     let first = Embedding::new(data.index_columns(), 9).numbers([Layer::piecewise_linear(24, 16)]);
-    let layers = [first.into(), Layer::dense(128, Activation::Relu)];
-    let builder = Model::builder(40).trunk(layers).task(Task::regression("y0")).task(Task::regression("y1"));
-    for (balanced, lazy) in [(false, false), (true, false), (false, true), (true, true)] {
+    let layers = [Layer::from(first), Layer::dense(128, Activation::Relu)];
+    let tasks = |builder: ModelBuilder| builder.task(Task::regression("y0")).task(Task::regression("y1"));
+    let trunk = tasks(Model::builder(40).trunk(layers.clone()));
+    let experts = Sharing::cgc(2, 1, [Layer::dense(32, Activation::Relu)]).with_stem(layers);
+    let experts = tasks(Model::builder(40).sharing(experts));
+    for (builder, balanced, lazy) in [
+        (&trunk, false, false),
+        (&trunk, true, false),
+        (&trunk, false, true),
+        (&trunk, true, true),
+        (&experts, false, false),
+        (&experts, true, true),
+    ] {
         let train = |threads: usize| {
             let mut model = builder.build::<f32>().expect("valid settings");
             let trainer = match lazy {
@@ -103,6 +113,11 @@ fn threads_change_no_bit_of_any_sharing_form() {
     let layers = || [Layer::dense(64, Activation::Relu), Layer::dense(48, Activation::Tanh)];
     for sharing in [
         Sharing::shared_trunk(layers()),
+        Sharing::independent(layers()),
+        Sharing::independent(layers()).with_stem(layers()),
+        Sharing::mmoe(4, layers()).with_stem(layers()),
+        Sharing::cgc(2, 1, layers()).with_stem(layers()),
+        Sharing::adatt(2, layers()).with_stem(layers()),
         Sharing::cross_stitch(layers()),
         Sharing::soft(0.1, layers()),
         Sharing::dselect_k(5, 2, layers()),
@@ -113,9 +128,8 @@ fn threads_change_no_bit_of_any_sharing_form() {
         ProgressiveExtraction::new(2, 1, layers()).level(1, 1, layers()).into(),
     ] {
         // Where nothing is shared there is nothing to balance.
-        let balances =
-            [false, true].into_iter().take(if matches!(sharing, Sharing::SoftSharing(_)) { 1 } else { 2 });
-        for balanced in balances {
+        let is_apart = matches!(sharing, Sharing::Independent(_) | Sharing::SoftSharing(_));
+        for balanced in [false, true].into_iter().take(if is_apart { 1 } else { 2 }) {
             let train = |threads: usize| {
                 let builder = Model::builder(10).sharing(sharing.clone()).task(Task::regression("shoulder"));
                 let mut model =

@@ -134,6 +134,9 @@ fn a_model_that_cannot_be_built_says_why() {
     refused(adatt(none), Setting, &["layers of experts of a task of level 0", "at least 1"]);
     let none = Sharing::cross_stitch(Vec::<Layer>::new());
     refused(build(builder().sharing(none)), Setting, &["layers of a cross-stitch network", "at least 1"]);
+    let stem = |layers: Vec<Layer>| build(builder().sharing(Sharing::cgc(1, 1, relu()).with_stem(layers)));
+    refused(stem(vec![]), Setting, &["layers of a stem", "at least 1", "by itself"]);
+    refused(stem(vec![Layer::dense(0, Activation::Relu)]), Setting, &["width of stem.0", "at least 1"]);
     let narrow = Sharing::cross_stitch([Layer::dense(0, Activation::Relu)]);
     refused(build(builder().sharing(narrow)), Setting, &["width of layer.0.a.0", "at least 1"]);
     let cgc = |shared, own| build(builder().sharing(Sharing::cgc(shared, own, relu())));

@@ -123,6 +123,7 @@ fn layers() -> Vec<(&'static str, Layer)> {
         ("batch_norm", Layer::batch_norm()),
         ("batch_norm 0.3 0.4", BatchNorm::new().epsilon(0.3).momentum(0.4).into()),
         ("scale", Layer::scale()),
+        ("dropout 0.3", Layer::dropout(0.3)),
         ("periodic", Layer::periodic(3, 2)),
         ("periodic 1.5", Periodic::new(1, 4).deviation(1.5).into()),
         ("piecewise_linear", PiecewiseLinear::with_edges([-0.6, -0.1, 0.05, 0.7], 2).into()),
@@ -156,9 +157,45 @@ fn forms() -> Vec<(&'static str, Sharing)> {
     ]
 }
 
+/// Forms that share nothing, and forms behind a stem, of the script by their names there.
+fn stems() -> Vec<(&'static str, Sharing)> {
+    let expert = || [Layer::dense(5, Activation::Tanh), Layer::dense(3, Activation::Silu)];
+    let tanh = || Layer::dense(5, Activation::Tanh);
+    let two = DSelectK::new(4, 2, expert()).width(5.0).entropy(0.3);
+    vec![
+        ("independent", Sharing::independent(expert())),
+        ("mmoe behind a stem", Sharing::mmoe(3, expert()).with_stem([tanh()])),
+        ("omoe behind a stem", Sharing::omoe(3, expert()).with_stem([tanh()])),
+        ("cross-stitch behind a stem", Sharing::cross_stitch(expert()).with_stem([tanh()])),
+        // Two stems are one.
+        (
+            "cgc behind a stem",
+            Sharing::cgc(2, 1, expert()).with_stem([tanh()]).with_stem([Layer::dense(6, Activation::Gelu)]),
+        ),
+        ("dselect-k behind a stem", Sharing::from(two).with_stem([tanh()])),
+        ("adatt behind a stem", Sharing::adatt(2, expert()).with_stem([tanh()])),
+        ("independent behind a stem", Sharing::independent(expert()).with_stem([tanh()])),
+    ]
+}
+
+/// The forms that an embedding stands before, with its columns and their numbers of categories, by their names in the script.
+fn embedded_forms() -> Vec<(&'static str, Vec<(usize, usize)>, Sharing)> {
+    let form = |name: &str| forms().into_iter().find(|(other, _)| *other == name).expect("a form").1;
+    vec![
+        ("an embedding before mmoe", vec![(1, 3), (3, 5)], form("mmoe")),
+        ("an embedding before ple 2", vec![(0, 4)], form("ple 2")),
+        ("an embedding before adatt 2", vec![(2, 2)], form("adatt 2")),
+        ("an embedding before soft 0.3", vec![(0, 1), (2, 6)], form("soft 0.3")),
+    ]
+}
+
 /// The columns of indices that a case embeds.
 fn index_columns(name: &str) -> Vec<usize> {
-    embeddings().into_iter().find(|(case, ..)| *case == name).map_or(vec![], |(_, columns, _)| columns)
+    let of_forms = embedded_forms().into_iter().map(|(case, columns, _)| {
+        (case, columns.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>())
+    });
+    let of_layers = embeddings().into_iter().map(|(case, columns, _)| (case, columns));
+    of_layers.chain(of_forms).find(|(case, _)| *case == name).map_or(vec![], |(_, columns)| columns)
 }
 
 /// The embeddings of category columns of the script by their names there, with the columns.
@@ -183,7 +220,11 @@ fn trunk(layer: Layer) -> Sharing {
 fn outputs_and_gradients_agree_with_pytorch() {
     let layers = layers().into_iter().map(|(name, layer)| (name, trunk(layer)));
     let embeddings = embeddings().into_iter().map(|(name, _, layer)| (name, first(layer)));
-    let (cases, twins): (_, Vec<_>) = (recorded(), layers.chain(forms()).chain(embeddings).collect());
+    let before = embedded_forms()
+        .into_iter()
+        .map(|(name, columns, form)| (name, form.with_stem([Layer::embedding(columns, 2)])));
+    let twins: Vec<_> = layers.chain(forms()).chain(embeddings).chain(stems()).chain(before).collect();
+    let cases = recorded();
     for case in &cases {
         let name = case["case"].as_str().expect("a name");
         let twin = twins.iter().find(|(twin, _)| *twin == name);
@@ -205,4 +246,23 @@ fn every_activation_has_a_twin() {
         });
         assert!(has_twin, "{activation:?}");
     }
+}
+
+/// PyTorch's twin of dropout takes the mask from its script, which has it from here.
+#[test]
+fn the_mask_of_dropout_is_that_of_the_script() {
+    let names = ["a", "b", "c", "d", "e"];
+    let builder = Model::builder(5).trunk([Layer::dropout(0.3)]);
+    let builder = names.into_iter().fold(builder, |builder, name| builder.task(Task::regression(name)));
+    let mut model = builder.build::<f64>().expect("valid settings");
+    // Each head reads a column of its own.
+    model.parameters_mut().iter_mut().enumerate().for_each(|(i, x)| *x = f64::from(i % 7 == 0 && i < 35));
+    let data = Dataset::new(Array2::from_elem((7, 5), 0.7), Array2::zeros((7, 5)));
+    let data = data.and_then(|data| data.with_target_names(names)).expect("a table");
+    let mut trace = model.trace(7);
+    model.forward_at(&model.pass(Mode::Train), &data.all(), &mut trace).expect("data that fit");
+    let drawn = Array2::from_shape_fn((7, 5), |(row, column)| trace.outputs(column)[[row, 0]].round());
+    let cases = recorded();
+    let case = cases.iter().find(|case| case["case"] == "dropout 0.3").expect("its case");
+    assert_eq!(matrix(&case["mask"]), drawn);
 }

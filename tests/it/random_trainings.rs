@@ -205,34 +205,39 @@ impl<F: Scalar> Case<F> {
         let mut trunk = layers(rng, 3);
         let first = rng.random_range(0..10);
         let categories = (first == 0).then(|| rng.random_range(1..9));
-        match categories {
-            Some(n) => trunk.insert(0, Layer::embedding([(0, n)], one(rng, &[1, 5]))),
-            None if first == 1 => {
-                trunk.insert(0, Layer::piecewise_linear(one(rng, &[1, 4]), one(rng, &[1, 3])))
-            }
-            None => {}
-        }
-        let features = Model::builder(n_features);
-        let mut builder = match rng.random_range(0..20) {
-            // Gates would take an index for a quantity.
-            2..6 | 9 if categories.is_some() => features.trunk(trunk),
-            0..2 => features.sharing(Sharing::independent(trunk)),
-            2 if !trunk.is_empty() => features.sharing(Sharing::mmoe(rng.random_range(2..4), trunk)),
-            6 if !trunk.is_empty() => features.sharing(Sharing::cross_stitch(trunk)),
-            8 if !trunk.is_empty() => features.sharing(Sharing::dselect_k(rng.random_range(2..6), 2, trunk)),
+        let encoding = match categories {
+            Some(n) => Some(Layer::embedding([(0, n)], one(rng, &[1, 5]))),
+            None if first == 1 => Some(Layer::piecewise_linear(one(rng, &[1, 4]), one(rng, &[1, 3]))),
+            None => None,
+        };
+        let form = rng.random_range(0..20);
+        // A gate would take an index for a quantity.
+        let has_stem = categories.is_some() && matches!(form, 2..6 | 9) || rng.random_bool(0.5);
+        let (stem, inside) = if has_stem { (encoding, None) } else { (None, encoding) };
+        trunk.splice(0..0, inside);
+        let sharing = match form {
+            0..2 => Sharing::independent(trunk),
+            2 if !trunk.is_empty() => Sharing::mmoe(rng.random_range(2..4), trunk),
+            6 if !trunk.is_empty() => Sharing::cross_stitch(trunk),
+            8 if !trunk.is_empty() => Sharing::dselect_k(rng.random_range(2..6), 2, trunk),
             9 if !trunk.is_empty() => {
                 let form = AdaTt::new(rng.random_range(1..3), [Layer::dense(3, Activation::Tanh)]);
-                features.sharing(form.level(1, trunk).into())
+                form.level(1, trunk).into()
             }
-            7 if !trunk.is_empty() => features.sharing(Sharing::soft(rng.random_range(0.0..0.5), trunk)),
-            3 if !trunk.is_empty() => features.sharing(Sharing::omoe(2, trunk)),
-            4 if !trunk.is_empty() => features.sharing(Sharing::cgc(rng.random_range(1..3), 1, trunk)),
+            7 if !trunk.is_empty() => Sharing::soft(rng.random_range(0.0..0.5), trunk),
+            3 if !trunk.is_empty() => Sharing::omoe(2, trunk),
+            4 if !trunk.is_empty() => Sharing::cgc(rng.random_range(1..3), 1, trunk),
             5 if !trunk.is_empty() => {
                 let form = ProgressiveExtraction::new(1, 1, [Layer::dense(3, Activation::Tanh)]);
-                features.sharing(form.level(1, 2, trunk).into())
+                form.level(1, 2, trunk).into()
             }
-            _ => features.trunk(trunk),
+            _ => Sharing::shared_trunk(trunk),
         };
+        let sharing = match stem {
+            Some(layer) => sharing.with_stem([layer]),
+            None => sharing,
+        };
+        let mut builder = Model::builder(n_features).sharing(sharing);
         let binaries: Vec<String> =
             tasks.iter().filter(|task| is_binary(task)).map(|task| task.name().to_owned()).collect();
         builder = tasks.into_iter().fold(builder, ModelBuilder::task);

@@ -47,7 +47,7 @@ fn every_member_has_a_row() {
     assert_all("Layer", include_str!("../../../src/layer/mod.rs"), 12, &printed_layers);
     assert_all("Loss", include_str!("../../../src/loss/spec.rs"), 19, &losses);
     assert_all("ListTarget", include_str!("../../../src/loss/listwise.rs"), 2, &list_targets(&losses));
-    assert_all("Sharing", include_str!("../../../src/sharing/mod.rs"), 9, &forms);
+    assert_all("Sharing", include_str!("../../../src/sharing/mod.rs"), 10, &forms);
 }
 
 fn list_targets(losses: &[String]) -> Vec<String> {

@@ -234,7 +234,7 @@ fn cases() -> Vec<Case> {
         let first = AdaTt::new(2, [Layer::dense(3, Activation::Tanh)]);
         Sharing::from(first.level(1, [Layer::dense(4, Activation::Softplus)]))
     };
-    let mut cases = Vec::new();
+    let (none, mut cases): ([Layer; 0], _) = ([], Vec::new());
     for form in [None, Some(Form::Direct), Some(Form::Gram)] {
         cases.extend([
             Case::new("shared trunk", Sharing::shared_trunk(layers()), false, form),
@@ -250,6 +250,15 @@ fn cases() -> Vec<Case> {
             Case::new("DSelect-k", Sharing::dselect_k(3, 2, layers()), false, form),
             Case::new("AdaTT", adatt(), false, form),
             Case::new("PLE", ple(), false, form),
+            Case::new("MMoE behind a stem", Sharing::mmoe(2, layers()).with_stem(layers()), false, form),
+            Case::new("PLE behind a stem", ple().with_stem(layers()), false, form),
+            Case::new(
+                "independent behind a stem",
+                Sharing::independent(layers()).with_stem(layers()),
+                false,
+                form,
+            ),
+            Case::new("a stem alone", Sharing::shared_trunk(none.clone()).with_stem(layers()), false, form),
         ]);
     }
     cases.extend([
@@ -260,6 +269,7 @@ fn cases() -> Vec<Case> {
         Case::new("product, PLE", ple(), true, None),
         Case::new("product, DSelect-k", Sharing::dselect_k(3, 2, layers()), true, None),
         Case::new("product, AdaTT", adatt(), true, None),
+        Case::new("product, CGC behind a stem", Sharing::cgc(1, 1, layers()).with_stem(layers()), true, None),
     ]);
     cases
 }

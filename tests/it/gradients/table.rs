@@ -235,6 +235,10 @@ fn layers() -> Vec<Row> {
         ("apart", Sharing::independent([numbers(), tanh()]), vec![]),
         ("of experts", experts().into(), vec![]),
         ("in heads", Sharing::shared_trunk(Vec::<Layer>::new()), vec![numbers()]),
+        ("before MMoE", Sharing::mmoe(2, [tanh()]).with_stem([numbers()]), vec![]),
+        ("before CGC", Sharing::cgc(2, 1, [tanh()]).with_stem([embedding()]), vec![]),
+        ("before AdaTT", Sharing::adatt(2, [tanh()]).with_stem([embedding(), tanh()]), vec![]),
+        ("before soft sharing", Sharing::soft(0.3, [tanh()]).with_stem([embedding()]), vec![]),
     ] {
         let index_columns = if name == "alone" { vec![(1, 2)] } else { columns().to_vec() };
         let row = Row::new(format!("layer Embedding, {name}"), sharing, tasks(3, &head));
@@ -368,9 +372,13 @@ fn sharing_forms() -> Vec<Row> {
         ("Independent, empty", Sharing::independent(none.clone())),
         ("Custom, a gate per task", Sharing::custom(Gated(trunk()))),
         ("Custom, two trunks", Sharing::custom(TwoTrunks(trunk()))),
+        ("Custom, two trunks behind a stem", Sharing::custom(TwoTrunks(trunk())).with_stem(trunk())),
+        ("SharedTrunk, empty, behind a stem", Sharing::shared_trunk(none.clone()).with_stem(trunk())),
+        ("Independent, empty, behind a stem", Sharing::independent(none.clone()).with_stem(trunk())),
     ]
     .into_iter()
     .chain(mixtures())
+    .chain(behind_stems())
     {
         for n in [1, 3] {
             for (head, layers) in [("no", vec![]), ("a", vec![dense(3, Activation::Softplus)])] {
@@ -381,7 +389,14 @@ fn sharing_forms() -> Vec<Row> {
                 );
                 // With one task nobody reads the second trunk, and a gate over a single expert gives it the share 1 whatever
                 // its logit is.
-                let is_idle = ["Custom, two trunks", "AdaTT", "AdaTT, three levels"].contains(&name);
+                let is_idle = [
+                    "Custom, two trunks",
+                    "Custom, two trunks behind a stem",
+                    "AdaTT",
+                    "AdaTT, three levels",
+                    "AdaTT of two levels behind a stem",
+                ]
+                .contains(&name);
                 rows.push(if is_idle && n == 1 { row.allowing_zero() } else { row });
             }
         }
@@ -411,6 +426,27 @@ pub fn mixtures() -> Vec<(&'static str, Sharing)> {
             ProgressiveExtraction::new(1, 1, expert()).level(2, 1, expert()).level(1, 2, expert()).into(),
         ),
     ]
+}
+
+/// Forms behind layers that all tasks share.
+pub fn behind_stems() -> Vec<(&'static str, Sharing)> {
+    let expert = || [dense(3, Activation::Gelu)];
+    let two = || ProgressiveExtraction::new(1, 1, expert()).level(1, 2, expert());
+    [
+        ("SharedTrunk behind a stem", Sharing::shared_trunk(expert())),
+        ("Independent behind a stem", Sharing::independent(expert())),
+        ("SoftSharing behind a stem", Sharing::soft(0.3, expert())),
+        ("CrossStitch behind a stem", Sharing::cross_stitch(expert())),
+        ("MMoE behind a stem", Sharing::mmoe(2, expert())),
+        ("OMoE behind a stem", Sharing::omoe(2, expert())),
+        ("DSelectK behind a stem", DSelectK::new(3, 2, expert()).entropy(0.3).into()),
+        ("CGC behind a stem", Sharing::cgc(1, 1, expert())),
+        ("PLE behind a stem", two().into()),
+        ("AdaTT behind a stem", Sharing::adatt(2, expert())),
+        ("AdaTT of two levels behind a stem", AdaTt::new(1, expert()).level(2, expert()).into()),
+    ]
+    .map(|(name, form)| (name, form.with_stem([dense(4, Activation::Tanh)])))
+    .into()
 }
 
 /// Batches of every awkward size, labels of every awkward pattern, weights of tasks from 0 up.

@@ -11,7 +11,7 @@ use polytask::sharing::{BuildSharing, BuiltSharing, Piece, Representation};
 use polytask::{Activation, Layer, Model, Result, Scalar, Sharing, Task};
 
 use super::members::data;
-use crate::gradients::table::mixtures;
+use crate::gradients::table::{behind_stems, mixtures};
 
 /// What is wrong.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ fn forms() -> Vec<(&'static str, Sharing)> {
     let trunk = || [Layer::dense(5, Activation::Tanh)];
     let plain =
         [("SharedTrunk", Sharing::shared_trunk(trunk())), ("Independent", Sharing::independent(trunk()))];
-    plain.into_iter().chain(mixtures()).collect()
+    plain.into_iter().chain(mixtures()).chain(behind_stems()).collect()
 }
 
 fn model(form: &Sharing, slip: Slip) -> Model<f64> {
