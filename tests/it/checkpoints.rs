@@ -11,6 +11,8 @@ use polytask::train::callback::{EarlyStopping, FreezeConverged, ReduceOnPlateau,
 use polytask::train::{Checkpoints, History};
 use polytask::{ErrorKind, Result, Scalar};
 
+use crate::gradients::table::{behind_stems, each_layer, mixtures};
+
 /// A folder of this test's own, empty.
 fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("polytask-checkpoints-{name}-{}", std::process::id()));
@@ -91,6 +93,44 @@ fn every_optimiser_goes_on_bit_for_bit() -> Result<()> {
     goes_on::<f64>("double", &rules[0], &arm())?;
     let groups = (0..150).map(|row| row / 7).collect();
     goes_on::<f64>("groups", &rules[0], &arm().with_groups(groups)?)
+}
+
+/// Each layer and sharing form, killed after three of seven steps.
+#[test]
+fn every_layer_and_sharing_form_goes_on_bit_for_bit() -> Result<()> {
+    let dense = || Layer::dense(4, Activation::Tanh);
+    let layers =
+        each_layer().into_iter().map(|(name, layer)| (name, Sharing::shared_trunk([dense(), layer])));
+    let forms = [("Independent", Sharing::independent([dense()]))].into_iter().chain(mixtures());
+    let (data, folder) = (arm::<f32>(), folder("parts"));
+    let indexed = |form: Sharing| form.with_stem([Layer::embedding([(0, 9)], 3)]);
+    let embedded = [
+        ("Embedding", indexed(Sharing::shared_trunk([dense()]))),
+        ("Embedding before CGC", indexed(Sharing::cgc(1, 1, [dense()]))),
+    ];
+    for (name, sharing) in layers.chain(forms).chain(behind_stems()).chain(embedded) {
+        let mut data = data.clone();
+        if name.starts_with("Embedding") {
+            let mut x = data.features().to_owned();
+            x.column_mut(0).iter_mut().enumerate().for_each(|(i, x)| *x = (i % 10) as f32);
+            data = Dataset::new(x, data.targets().to_owned())?.with_target_names(["shoulder", "elbow"])?;
+            data = data.with_index_columns([("x0", 9)])?;
+        }
+        let builder = Model::builder(10).sharing(sharing).task(Task::regression("shoulder"));
+        let builder = builder.task(Task::regression("elbow").weight(0.5)).standardize();
+        let (mut straight, mut killed) = (builder.build::<f32>()?, builder.build::<f32>()?);
+        let mut resumed = builder.build::<f32>()?;
+        resumed.parameters_mut().fill(0.5);
+        let trainer = trainer(Adam::new(0.01)).steps(7);
+        let history = trainer.fit(&mut straight, &data)?;
+        let kept = trainer.checkpoint(Checkpoints::new(&folder)).resume_from(&folder);
+        kept.clone().steps(3).fit(&mut killed, &data)?;
+        let resumed_history = kept.fit(&mut resumed, &data)?;
+        assert!(bits(&resumed, &resumed_history) == bits(&straight, &history), "{name}");
+        assert!(resumed.state() == straight.state(), "{name}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    Ok(())
 }
 
 #[test]

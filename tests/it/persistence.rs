@@ -13,6 +13,8 @@ use polytask::prelude::*;
 use polytask::sharing::{AdaTt, DSelectK, MixtureOfExperts, ProgressiveExtraction};
 use polytask::{ErrorKind, ModelBuilder, Result, Scalar};
 
+use crate::gradients::table::{behind_stems, mixtures};
+
 /// A folder of this test's own, empty.
 fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("polytask-persistence-{name}-{}", std::process::id()));
@@ -118,6 +120,7 @@ fn everything(sharing: Sharing) -> ModelBuilder {
             let level = || [Layer::dense(2, Activation::Mish)];
             ProgressiveExtraction::new(1, 1, other_layers(3)).level(2, 1, level()).into()
         }
+        Sharing::Stem(_) => Sharing::mmoe(2, layers(3)).with_stem(other_layers(4)),
         _ => Sharing::shared_trunk(layers(5)),
     };
     let mut builder = Model::builder(4).sharing(sharing).seed(u64::MAX).standardize();
@@ -199,6 +202,7 @@ fn a_loaded_model_is_the_saved_one_to_the_bit() -> Result<()> {
         Sharing::adatt(0, none()),
         Sharing::mmoe(0, none()),
         Sharing::cgc(0, 0, none()),
+        Sharing::shared_trunk(none()).with_stem(none()),
     ] {
         round_trip::<f32>(sharing.clone())?;
         round_trip::<f64>(sharing)?;
@@ -281,19 +285,23 @@ fn the_other_precision_is_refused_and_cast() -> Result<()> {
     Ok(())
 }
 
-/// Predictions of every layer in the other precision, there and back.
+/// Predictions of every layer and sharing form in the other precision, there and back.
 #[test]
-fn every_layer_is_cast() -> Result<()> {
-    for layer in other_layers(3) {
-        let builder = Model::builder(4).trunk([Layer::dense(3, Activation::Tanh), layer.clone()]);
-        let double = builder.task(Task::regression("y")).build::<f64>()?;
+fn every_layer_and_sharing_form_is_cast() -> Result<()> {
+    let dense = || Layer::dense(3, Activation::Tanh);
+    let layers = other_layers(3).into_iter().map(|layer| Sharing::shared_trunk([dense(), layer]));
+    let forms = [Sharing::independent([dense()])];
+    let forms = forms.into_iter().chain(mixtures().into_iter().chain(behind_stems()).map(|(_, form)| form));
+    for sharing in layers.chain(forms) {
+        let builder = Model::builder(4).sharing(sharing.clone()).task(Task::regression("y"));
+        let double = builder.task(Task::regression("z")).build::<f64>()?;
         let single = double.cast::<f32>()?;
         assert_eq!(single.cast::<f64>()?.cast::<f32>()?.parameters(), single.parameters());
         let x = Array2::from_shape_fn((9, 4), |(i, j)| ((i * 7 + j * 3) % 11) as f64 * 0.3 - 1.0);
         let (a, b) = (double.predict(x.view())?, single.predict(x.mapv(|x| x as f32).view())?);
         let apart = a["y"].iter().zip(&b["y"]).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
         // As above: a hundred roundings, of numbers of size 1.
-        assert!(apart > 0.0 && apart < 6e-6, "{layer:?}: {apart:e}");
+        assert!(apart > 0.0 && apart < 6e-6, "{sharing:?}: {apart:e}");
     }
     Ok(())
 }
