@@ -256,6 +256,39 @@ fn embedded_columns_get_learnt_vectors() -> Result<()> {
     Ok(())
 }
 
+/// Several networks predict their mean, of one seed each.
+#[test]
+fn networks_of_a_fold_predict_together() -> Result<()> {
+    use cross_validation::{Networks, Together};
+    use polytask::validation::Predictor;
+    let data = datasets::robot_arm::<f32>(60, 0.05, 3);
+    let (together, rest) = Together::take(vec!["t.csv", "--networks", "3", "a"]).expect("known options");
+    assert_eq!((together.networks, together.members, rest), (3, 1, vec!["t.csv", "a"]));
+    assert!(
+        Together::take(vec!["--ensemble", "0"]).unwrap_err().contains("a whole number from 1 on, found `0`")
+    );
+    let sizes = std::sync::Mutex::new(Vec::new());
+    let fold = |together: Together| {
+        cross_validation::ten_folds().run(&data, |part| {
+            let networks = Networks::fit(part, 1, together)?;
+            sizes.lock().expect("no panic").push(networks.n_parameters().expect("it is known"));
+            if together == Together::default() {
+                let one = cross_validation::fit(part, 1)?;
+                assert_eq!(networks.predict_tasks(&data)?, one.predict_tasks(&data)?);
+            }
+            Ok(networks)
+        })
+    };
+    let one = fold(Together::default())?;
+    let three = fold(together)?;
+    fold(Together { members: 3, ..Together::default() })?;
+    assert_ne!(one["elbow"].out_of_fold(0), three["elbow"].out_of_fold(0));
+    let sizes = sizes.into_inner().expect("no panic");
+    assert_eq!(3 * sizes[0], sizes[10]);
+    assert!(sizes[0] < sizes[20] && sizes[20] < sizes[10], "{sizes:?}");
+    Ok(())
+}
+
 #[test]
 fn options_that_are_wrong_are_named() {
     let take = |line: &str| {
