@@ -333,6 +333,12 @@ impl<F: Scalar> Network<F> {
         places.find(|&at| state[at] < F::ZERO)
     }
 
+    /// What the block of θ is, if other libraries keep it otherwise than its shape says.
+    #[cfg(feature = "persist")]
+    pub(crate) fn special(&self, block: crate::Block) -> Option<crate::layer::Special> {
+        self.layouts.special.iter().find(|(known, _)| *known == block).map(|(_, special)| *special)
+    }
+
     /// How many members see every row: 1, but for an [ensemble](crate::ModelBuilder::batch_ensemble).
     pub fn members(&self) -> usize {
         self.layouts.members

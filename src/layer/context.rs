@@ -30,6 +30,15 @@ pub(crate) struct Quantiles {
     pub(crate) features: Vec<usize>,
 }
 
+/// What a block of parameters is, where that is not one matrix or row as other libraries keep it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Special {
+    /// So many matrices, one below the other.
+    Matrices(usize),
+    /// Strengths α where others keep slopes, 1 − α.
+    Strengths,
+}
+
 /// How a block gets its first values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstValues {
@@ -46,6 +55,8 @@ pub(crate) struct Layouts {
     pub(crate) parameter_inits: Vec<FirstValues>,
     pub(crate) state: Layout,
     pub(crate) state_inits: Vec<FirstValues>,
+    /// The blocks of parameters that other libraries keep otherwise than their shape says.
+    pub(crate) special: Vec<(Block, Special)>,
     /// The blocks of state that are never negative, such as variances.
     pub(crate) non_negative_state: Vec<Block>,
     pub(crate) activations: ActivationLayout,
@@ -144,7 +155,13 @@ impl BuildContext<'_> {
     ) -> Block {
         let block = self.parameter(name, n.saturating_mul(rows), cols, init);
         self.layouts.parameter_inits.last_mut().expect("just pushed").n_matrices = n;
+        self.is_special(block, Special::Matrices(n));
         block
+    }
+
+    /// Says what a block of parameters is, for files of other libraries.
+    pub(super) fn is_special(&mut self, block: Block, special: Special) {
+        self.layouts.special.push((block, special));
     }
 
     /// How many members of an ensemble see every row: 1 in a network that is none.

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use super::{BuildContext, Pass};
+use super::{BuildContext, Pass, Special};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate, SimdLoop};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
@@ -48,8 +48,10 @@ impl FeatureMaps {
         }
         let (input, n) = (context.input(), context.input().width());
         let uniform = Init::Uniform((width as f64).sqrt().recip());
+        let weight = context.parameter("weight", n.saturating_mul(t), width, init);
+        context.is_special(weight, Special::Matrices(n));
         Ok(Self {
-            weight: context.parameter("weight", n.saturating_mul(t), width, init),
+            weight,
             linear: context.parameter("linear", n, width, uniform),
             bias: context.parameter("bias", n, width, uniform),
             input,

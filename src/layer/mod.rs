@@ -110,7 +110,7 @@ pub use activation::Activation;
 pub use batch_norm::BatchNorm;
 pub use chain::Chain;
 pub use context::BuildContext;
-pub(crate) use context::{FirstValues, LayerRecord, Layouts, Quantiles};
+pub(crate) use context::{FirstValues, LayerRecord, Layouts, Quantiles, Special};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use super::{Activation, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation};
+use super::{Activation, BuildContext, BuildLayer, BuiltLayer, Pass, Propagation, Special};
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::kernel::{self, Accumulate, SimdLoop};
 use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
@@ -81,6 +81,9 @@ impl<F: Scalar> BuildLayer<F> for ParametricActivation {
         }
         let (input, n) = (context.input(), context.input().width());
         let strength = context.parameter("strength", 1, n, self.init);
+        if self.activation == Activation::Relu {
+            context.is_special(strength, Special::Strengths);
+        }
         let (difference, output) = (context.activations(n), context.activations(n));
         Ok(Box::new(BuiltParametric { activation: self.activation, strength, input, difference, output }))
     }

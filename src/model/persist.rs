@@ -1,13 +1,14 @@
 //! A model in a file: parameters under their names, and beside them all that it takes to build the model again.
 
 mod scaling;
+mod weights;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use scaling::{CONSTANTS, IGNORED, lambda_of};
+use weights::Convention;
 
 use super::binding::Bindings;
 use super::scaling::{Scaling, fixed};
@@ -181,54 +182,6 @@ impl<F: Scalar> Model<F> {
             .map_err(|error| error.within(path.display()))
     }
 
-    /// Takes the parameters from a PyTorch state dict that `safetensors.torch.save_file` wrote. `name_there` is
-    /// given the name of each of the model's blocks and says what it is called in the file.
-    ///
-    /// PyTorch's `Linear` computes `x Wᵀ + b` with a weight of out × in and a bias of out numbers; here it is `x W + b`
-    /// with in × out and 1 × out. So blocks named `….weight` are transposed on the way, and all others taken as they
-    /// are. A `Sequential` counts activations too: of `Linear, ReLU, Linear` the linear layers are 0 and 2, here 0
-    /// and 1. The scaling of the model stays as it is.
-    ///
-    /// ```
-    /// use polytask::prelude::*;
-    /// use safetensors::tensor::{Dtype, TensorView, serialize};
-    ///
-    /// # let path = std::env::temp_dir().join(format!("polytask-twin-{}.safetensors", std::process::id()));
-    /// // What Python would have saved: a `Linear(3, 2)` called `kind`.
-    /// let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    /// let (weight, bias) = (bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), bytes(&[7.0, 8.0]));
-    /// let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
-    /// let tensors = [("kind.weight", view(&[2, 3], &weight)), ("kind.bias", view(&[2], &bias))];
-    /// std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
-    ///
-    /// let mut model = Model::builder(3).task(Task::classes("kind", 2)).build::<f32>()?;
-    /// model.load_pytorch(&path, |name| name.replace("head.kind.0", "kind"))?;
-    /// assert_eq!(model.parameters(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 7.0, 8.0]);
-    /// # std::fs::remove_file(&path).unwrap();
-    /// # Ok::<(), polytask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`load_weights`](Self::load_weights).
-    pub fn load_pytorch(
-        &mut self,
-        path: impl AsRef<Path>,
-        name_there: impl Fn(&str) -> String,
-    ) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = file::read(path)?;
-        let take = |reader: Reader<'_>| {
-            let blocks = self.network.layout().blocks().chain(self.network.state_layout().blocks());
-            let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
-            // How many batches PyTorch's running statistics are of, which nothing depends on.
-            self.blocks(&reader, &names, true, |name| name.ends_with("num_batches_tracked"))
-        };
-        let (theta, state) =
-            Reader::new(&bytes).and_then(take).map_err(|error| error.within(path.display()))?;
-        (self.theta, self.state) = (theta.into(), state);
-        Ok(())
-    }
-
     /// The same model in the other precision, or in the same: parameters and scaling are rounded to `G`, which changes
     /// nothing on the way from `f32` to `f64`. Predictions differ by the rounding of the arithmetic all the same.
     ///
@@ -352,7 +305,7 @@ impl<F: Scalar> Model<F> {
     pub(crate) fn read_here(reader: &Reader<'_>, registry: &Registry) -> Result<Self> {
         if !reader.is_ours() {
             return Err(Error::new(ErrorKind::File, "header", "a model saved by polytask", "tensors alone")
-                .advise("build the model and take them with load_weights or load_pytorch"));
+                .advise("build the model and take them with load_weights, load_pytorch or load_keras"));
         }
         check_precision::<F>(reader)?;
         let architecture = registry.reading(|| reader.section::<Option<ModelBuilder>>("architecture"))?;
@@ -440,7 +393,7 @@ impl<F: Scalar> Model<F> {
         let of_theta = self.network.layout().blocks().map(|(name, _)| name.to_owned());
         let of_state = self.network.state_layout().blocks().map(|(name, _)| format!("{STATE}{name}"));
         let names: Vec<_> = of_theta.chain(of_state).collect();
-        let (theta, state) = self.blocks(reader, &names, false, may_be_there)?;
+        let (theta, state) = self.blocks(reader, &names, Convention::Here, may_be_there)?;
         let scaling = match self.spec.standardizes && reader.has("scaling.features.mean") {
             true => Some(self.read_scaling(reader)?),
             false => None,
@@ -452,59 +405,6 @@ impl<F: Scalar> Model<F> {
         }
         self.scaling.transforms = transforms;
         Ok(())
-    }
-
-    /// θ and the running state from the tensors called `names`, in the order of their layouts; what else is in the file
-    /// must be what `may_be_there` lets pass.
-    fn blocks(
-        &self,
-        reader: &Reader<'_>,
-        names: &[String],
-        transposed: bool,
-        may_be_there: impl Fn(&str) -> bool,
-    ) -> Result<(Vec<F>, Vec<F>)> {
-        let (layout, state_layout) = (self.network.layout(), self.network.state_layout());
-        let blocks = || layout.blocks().chain(state_layout.blocks());
-        let shapes = blocks().map(|(name, block)| {
-            let (rows, cols) = block.shape();
-            match (transposed, name.ends_with(".weight")) {
-                (false, _) => vec![rows, cols],
-                (true, true) => vec![cols, rows],
-                (true, false) if rows == 1 => vec![cols],
-                (true, false) => vec![rows, cols],
-            }
-        });
-        let shapes: Vec<Vec<usize>> = shapes.collect();
-        let mut faults = Faults::default();
-        for (name, shape) in names.iter().zip(&shapes) {
-            let wanted = format!("{} {shape:?}", F::NAME);
-            match reader.describe(name) {
-                None => faults.missing.push(format!("{name} {wanted}")),
-                Some(_) if reader.is_within::<F>(name) && reader.has_shape(name, shape) => {}
-                Some(found) => faults.misshapen.push(format!("{name} {found} instead of {wanted}")),
-            }
-        }
-        let known: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
-        let extra = reader.names().filter(|name| !known.contains(name) && !may_be_there(name));
-        faults
-            .extra
-            .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));
-        faults.check(names.len())?;
-        // Only now is it certain that the file has as many numbers as θ and the state.
-        let (mut theta, mut state) = (vec![F::ZERO; layout.len()], vec![F::ZERO; state_layout.len()]);
-        for (i, (((_, block), name), shape)) in blocks().zip(names).zip(&shapes).enumerate() {
-            let to = if i < layout.blocks().len() { &mut theta } else { &mut state };
-            let numbers: Vec<F> = reader.tensor(name, shape)?;
-            match transposed && shape.len() == 2 && name.ends_with("weight") {
-                false => to[block.range()].copy_from_slice(&numbers),
-                true => {
-                    let there = ndarray::ArrayView2::from_shape((shape[0], shape[1]), &numbers);
-                    block.of_mut(to).assign(&there.expect("as many numbers as the shape says").t());
-                }
-            }
-        }
-        self.check_numbers(&theta, &state)?;
-        Ok((theta, state))
     }
 
     /// Fails unless the model in the file was built with the same settings.
@@ -564,33 +464,5 @@ fn check_precision<F: Scalar>(reader: &Reader<'_>) -> Result<()> {
         true => Ok(()),
         false => Err(Error::new(ErrorKind::File, "precision", F::NAME, &found)
             .advise(format!("load it as Model::<{found}> and cast it"))),
-    }
-}
-
-/// All that keeps a file from fitting a model.
-#[derive(Default)]
-struct Faults {
-    missing: Vec<String>,
-    extra: Vec<String>,
-    misshapen: Vec<String>,
-}
-
-impl Faults {
-    fn check(self, n_blocks: usize) -> Result<()> {
-        let mut found = String::new();
-        for (what, list) in
-            [("missing", self.missing), ("too many", self.extra), ("misshapen", self.misshapen)]
-        {
-            if !list.is_empty() {
-                let _ = write!(found, "\n  {what}: {}", list.join(", "));
-            }
-        }
-        match found.is_empty() {
-            true => Ok(()),
-            false => {
-                let expected = format!("the {n_blocks} blocks of the model");
-                Err(Error::new(ErrorKind::Shape, "tensors", expected, found))
-            }
-        }
     }
 }

@@ -90,6 +90,7 @@ mod tutorial_golden;
 mod tutorial_record;
 mod undefined_losses;
 mod validation;
+mod weights;
 
 // Programs of the documentation that more than one test runs.
 #[path = "../../docs/examples/balance_toy/problem.rs"]

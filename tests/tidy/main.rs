@@ -372,7 +372,8 @@ fn every_page_of_the_book_is_listed_and_run() {
         if page.contains("\n```rust\n") && !is_run {
             faults.push(format!("{path}: not in src/book.rs"));
         }
-        if page.contains("```rust,") {
+        // What needs Polars is taken from the page by tests/interop, which compiles and runs it.
+        if page.replace("```rust,ignore\nuse polars::", "").contains("```rust,") {
             faults.push(format!("{path}: a Rust block that is not run"));
         }
     }
