@@ -34,11 +34,11 @@ pub(crate) use in_turn::{
     linear_delta_in_turn, linear_gradient_in_turn, linear_in_turn, scale_in_turn, sums_in_turn,
 };
 pub(crate) use jobs::run_jobs;
+pub(crate) use mixing::{mix_rows, unmix_rows};
 pub(crate) use native::Native;
 pub use product::{column_sums, product, product_then};
 pub(crate) use product::{row_times_matrix, row_times_rows};
 pub use rowwise::{column_products, scale_columns};
-pub(crate) use mixing::{mix_rows, unmix_rows};
 pub(crate) use rowwise::{dot, dot_of_three, sum};
 pub(crate) use simd::check_simd_setting;
 pub use simd::{SimdLevel, SimdLoop, dispatch, simd_level};
