@@ -98,17 +98,24 @@ impl ActivationLayout {
     }
 
     /// How many rows a chunk has at most: few enough that a layer's activations stay in the caches (those of a
-    /// narrow layer in the first), many enough that its weights are read seldom; all of them if a layer couples rows.
+    /// narrow layer in the first), many enough that its weights are read seldom: more where a row is long, as with many
+    /// experts, so that little of it stays in the caches anyway; all of them if a layer couples rows.
     /// It depends on the layers alone, so the sums of a gradient are taken in the same order whatever the number of
     /// threads.
     pub fn chunk_rows(&self) -> usize {
         match (self.couples_rows, self.widest) {
             (true, _) => usize::MAX,
-            (false, 0..512) => (4096 / padded(self.widest)).clamp(64, 256),
+            (false, 0..512) => {
+                let fewest = if self.row_len > LONG_ROW { 128 } else { 64 };
+                (4096 / padded(self.widest)).clamp(fewest, 256)
+            }
             (false, _) => 256,
         }
     }
 }
+
+/// How many numbers a row has beyond which 64 rows and their deltas are more than a second cache of 1 MB holds, in `f32`.
+const LONG_ROW: usize = 2048;
 
 /// Rows are padded to a multiple of 16 numbers (one 512-bit vector of `f32`); very narrow ones to a power of two.
 fn padded(width: usize) -> usize {
