@@ -89,7 +89,9 @@ impl ThreadPool {
         n_threads: usize,
         spawn: impl Fn(usize, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> (Self, Option<io::Error>) {
-        let has_processors = thread::available_parallelism().is_ok_and(|n| n_threads <= n.get());
+        // Asking for the number of processors reads files: a pool of one, which each small prediction makes, has no use for it.
+        let has_processors =
+            n_threads > 1 && thread::available_parallelism().is_ok_and(|n| n_threads <= n.get());
         let looks = if has_processors { LOOKS } else { FEW_LOOKS };
         let (board, (ready, begun)) = (Arc::new(Board { looks, ..Board::default() }), mpsc::channel());
         let mut pool = Self { board, workers: Vec::new() };
