@@ -1,14 +1,14 @@
-//! Numbers that begin on a cache line, so that no register of them is read from two.
+//! Numbers that begin on a cache line, so that no register is read from two lines.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::Scalar;
 
-/// How many bytes a cache line has, and the widest register.
+/// The bytes of a cache line, and of the widest register.
 const LINE: usize = 64;
 
-/// A slice of its own that begins on a 64-byte boundary, where `Vec` promises no more than a number's own size.
+/// An owned slice that begins on a 64-byte boundary; `Vec` only promises the alignment of a number.
 pub struct Aligned<F> {
     /// The numbers, with a line to spare.
     buffer: Vec<F>,
@@ -22,7 +22,7 @@ impl<F: Scalar> Aligned<F> {
     pub fn zeros(len: usize) -> Self {
         let line = LINE / size_of::<F>();
         let buffer = vec![F::ZERO; len + line];
-        // What cannot be aligned, as in an interpreter that knows no addresses, begins a line later at most.
+        // Where nothing can be aligned, as in an interpreter without real addresses, it begins at most a line later.
         let start = buffer.as_ptr().align_offset(LINE).min(line);
         Self { buffer, start, len }
     }
@@ -82,7 +82,7 @@ mod tests {
         for len in 0..100 {
             let zeros = Aligned::<F>::zeros(len);
             let numbers: Vec<F> = (0..len).map(|i| F::from_f64(i as f64)).collect();
-            // Several alive at once, so that no two have the same place.
+            // Several are alive at once, so that no two share an address.
             let (moved, borrowed) = (Aligned::from(numbers.clone()), Aligned::from(&numbers[..]));
             let copy = borrowed.clone();
             assert!(zeros.len() == len && zeros.iter().all(|&x| x == F::ZERO));

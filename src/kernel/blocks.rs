@@ -1,11 +1,11 @@
-//! How a product is cut: into blocks that fit the caches, and those into tiles that fit the registers.
+//! How a product is cut: into blocks that fit the caches, and blocks into tiles that fit the registers.
 //!
 //! ```text
 //! for each block of columns of b       (n)
 //!   for each block of rows of b        (k)    copied to panels of two registers or four
 //!     for each block of rows of a      (m)    copied so that a tile's rows are together
-//!       for each tile of rows                 its part of a stays in the first cache
-//!         for each panel                      and b streams past it from the second
+//!       for each tile of rows                 its part of a stays in the first-level cache
+//!         for each panel                      and b streams past it from the second-level cache
 //! ```
 //! Nothing is copied where that would not pay: small operands are read where they are.
 
@@ -19,15 +19,15 @@ use super::simd::{SimdLevel, SimdLoop};
 use super::tile::{Rows, Stride, Tiles, heights, tallest};
 use super::vector::{Number, Vector};
 
-/// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first cache.
+/// How many rows of `b` a block has: a tile's part of `a` takes 12 kB of the first-level cache.
 const BLOCK_K: usize = 256;
-/// How many bytes of `b` are worth a copy, and a block has: half of a second cache of 512 kB.
+/// From how many bytes on `b` is worth a copy, and how many a block has: half of a second-level cache of 512 kB.
 const BLOCK_B: usize = 256 * 1024;
-/// How many bytes a block has with AVX-512: its processors have second caches of 1 MB and more.
+/// How many bytes a block has with AVX-512: its processors have second-level caches of 1 MB and more.
 const BLOCK_B_AVX512: usize = 2 * BLOCK_B;
-/// How many bytes a row of `b` has at least for which it pays to copy a strided `a`.
+/// The fewest bytes in a row of `b` for which it pays to copy a strided `a`.
 const WIDE_ROW: usize = 256;
-/// How many rows ahead `b` is brought near while it is copied, and `a` twice as many columns ahead.
+/// How many rows ahead `b` is prefetched while it is copied; `a` twice as many columns ahead.
 const AHEAD: usize = 4;
 /// How many rows of `a` are copied together when its columns are contiguous, to use whole cache lines.
 const ROWS_TOGETHER: usize = 48;
@@ -93,14 +93,14 @@ unsafe fn one_by_one<F: Number, V: Vector<F>>(o: Gemm<F>) {
 #[inline(always)]
 unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
     let is_tall = o.m > V::ROWS && o.n > V::LANES;
-    // Of a matrix that repeats itself (of stride 0) these may be more than the memory.
+    // A matrix that repeats itself (of stride 0) may count more of these than there is memory.
     let bytes = |rows: usize, columns: usize| rows.saturating_mul(columns).saturating_mul(size_of::<F>());
     let is_large = o.k > 2 * BLOCK_K || bytes(o.k, o.n) > BLOCK_B;
     let copy_b = o.b.across != 1 && o.n > 1 || is_tall && is_large;
     // Tiles four registers wide read a row of a once where two narrower ones would read it twice, from where it lies.
     let is_wide = V::ROWS_OF_FOUR > 0 && o.a.across == 1 && is_tall && is_large && o.n >= 4 * V::LANES;
     let panel = if is_wide { 4 * V::LANES } else { 2 * V::LANES };
-    // A number of a strided `a` brings a whole line near, which had better be used up before it is gone.
+    // Reading a number of a strided `a` fetches a whole cache line, which should be used up before it is evicted.
     let copy_a = match o.a.across {
         1 => !is_wide && is_tall && copy_b && bytes(o.m, o.k) > BLOCK_B / 2,
         _ => is_tall && bytes(1, o.n) > WIDE_ROW,
@@ -117,7 +117,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
         true if o.a.across == 1 => tallest::<F, V>(o.n.min(block_n)),
         true => ROWS_TOGETHER,
     };
-    // Rows or panels a multiple of 4096 bytes apart would fall on one another in the first cache.
+    // Rows or panels a multiple of 4096 bytes apart would evict one another from the first-level cache.
     let b_panel = block_k * panel + panel;
     let a_down = block_k + 64 / size_of::<F>();
     let b_len = if copy_b { b_panel * block_n.div_ceil(panel) } else { 0 };
@@ -132,7 +132,7 @@ unsafe fn by_size<F: Number, V: Vector<F>>(o: Gemm<F>) {
     });
 }
 
-/// A product in blocks, `a` and `b` each copied to a room where there is one for it, else read where it lies.
+/// A product in blocks; `a` and `b` are each copied to scratch memory if there is some for it, else read in place.
 struct Blocks<F, V> {
     o: Gemm<F>,
     /// How wide a panel of `b` is: two registers or four.
@@ -161,10 +161,10 @@ impl<F: Number, V: Vector<F>> SimdLoop for Blocks<F, V> {
                 let start = if p == 0 { o.start.at_column(j) } else { Accumulate::Add };
                 let epilogue = if p + k == o.k { o.epilogue } else { Epilogue::None };
                 let (a, b, c) = (o.a.from(0, p), o.b.from(p, j), o.c.wrapping_add(j));
-                // SAFETY: the blocks are inside the operands, and the room holds that of b.
+                // SAFETY: the blocks are inside the operands, and the scratch memory holds that of b.
                 unsafe {
                     if let Some(scratch) = self.b_scratch {
-                        // With a width known to the compiler no register costs a division.
+                        // With a width known at compile time, registers need no division.
                         if V::ROWS_OF_FOUR > 0 && self.panel == 4 * V::LANES {
                             copy_panels::<F, V, 4>(k, n, b, scratch, self.b_panel);
                         } else {
@@ -183,7 +183,7 @@ impl<F: Number, V: Vector<F>> SimdLoop for Blocks<F, V> {
 }
 
 impl<F: Number, V: Vector<F>> Blocks<F, V> {
-    /// All rows of `a` times the block of `b` in the room.
+    /// All rows of `a` times the block of `b` in scratch memory.
     #[inline(always)]
     unsafe fn rows(&self, o: Gemm<F>) {
         let mut i = 0;
@@ -200,7 +200,7 @@ impl<F: Number, V: Vector<F>> Blocks<F, V> {
                 tiles.b_panel_wide = self.panel == 4 * V::LANES;
             }
             i += m;
-            // SAFETY: the block is inside the operands, and the room holds it.
+            // SAFETY: the block is inside the operands, and the scratch memory holds it.
             unsafe {
                 match self.a_scratch {
                     Some(scratch) if a.across == 1 => {
@@ -247,7 +247,7 @@ unsafe fn copy_panels<F: Number, V: Vector<F>, const WIDE: usize>(
             let whole = n - n % V::LANES;
             let mask = V::mask(n - whole);
             for p in 0..k {
-                // Each row may begin on another page, before which the processor's own foresight ends.
+                // Each row may begin on another page, and the processor does not prefetch across pages.
                 for j in (0..n).step_by(64 / size_of::<F>()) {
                     V::prefetch(b.at(p + AHEAD, j));
                 }
@@ -277,7 +277,7 @@ unsafe fn copy_panels<F: Number, V: Vector<F>, const WIDE: usize>(
     }
 }
 
-/// Copies rows of `a` to rows that are `step` apart, and has the `n_next` rows behind them brought near.
+/// Copies rows of `a` to rows that are `step` apart, and prefetches the `n_next` rows after them.
 #[inline(always)]
 unsafe fn copy_rows<F: Number, V: Vector<F>>(
     m: usize,

@@ -1,4 +1,4 @@
-//! A product as numbers in memory: what every form of it is given.
+//! A product as numbers in memory: what every implementation of it receives.
 //!
 //! ```text
 //! c ← epilogue(start + a b)        m × k times k × n
@@ -28,7 +28,7 @@ impl<F> Accumulate<*const F> {
 
 /// What is done to every entry of a product before it is written for the last time.
 ///
-/// Only what costs nothing there: other activations are a pass of their own over the rows just written,
+/// Only what costs nothing there. Other activations take a separate pass over the rows just written,
 /// which are still in the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Epilogue {

@@ -2,10 +2,10 @@
 //!
 //! Where the rows of the matrix run along `k`, each is one dot product ([`GemvDot`]), summed in as many chains as fit
 //! into 64 bytes (16 for `f32`, 8 for `f64`), entry `p` in chain `p mod 16`; then the upper half of the chains is
-//! added to the lower until one is left, and that is added to the start. Several vectors are taken one after the
-//! other; rows that fit into the chains stay in registers meanwhile. Where its columns are contiguous, the
+//! added to the lower until one is left, and that is added to the start. Several vectors are multiplied one after
+//! the other; rows that fit into the chains stay in registers meanwhile. Where its columns are contiguous, the
 //! result is their combination ([`GemvAxpy`]), summed in four chains, `p` in chain `p mod 4`. So both levels that
-//! have the fused instruction give the same bits.
+//! have the fused instruction produce the same bits.
 
 use super::gemm::{Accumulate, Epilogue, Gemm};
 use super::vector::{Number, Vector, load_row};
@@ -14,7 +14,7 @@ use super::vector::{Number, Vector, load_row};
 #[derive(Clone, Copy, Debug)]
 pub struct GemvDot<F>(pub Gemm<F>);
 
-/// What is left of some rows behind the last whole round of chains, in registers.
+/// What is left of some rows after the last whole round of chains, in registers.
 type Tail<V> = [V; 4];
 
 impl<F: Number> GemvDot<F> {
@@ -26,7 +26,7 @@ impl<F: Number> GemvDot<F> {
         // SAFETY: the caller's promise.
         unsafe {
             match self.0.k.div_ceil(V::LANES) {
-                // How many registers a row takes, where it takes few, is known when this is compiled.
+                // The number of registers of a short row is known at compile time.
                 1 => self.short::<V, 1>(),
                 2 if V::LANES * 2 <= chains::<F, V>() => self.short::<V, 2>(),
                 _ => self.long::<V>(),
@@ -48,7 +48,7 @@ impl<F: Number> GemvDot<F> {
             let down = [a.down, 2 * a.down, 3 * a.down];
             for i in (0..m).step_by(4) {
                 let first = a.ptr.offset(i as isize * a.down);
-                // Rows that stand in for missing ones: the last.
+                // The last row stands in for missing ones.
                 let left = (m - 1 - i) as isize;
                 let [one, two, three] = if left >= 3 {
                     down
@@ -202,7 +202,7 @@ unsafe fn sums<F: Number, V: Vector<F>>(
     }
 }
 
-/// How the end of a row is read: how many numbers each register takes of it.
+/// How the end of a row is read: how many of its numbers go into each register.
 #[derive(Clone, Copy)]
 struct Ends<F, V: Vector<F>> {
     lanes: [usize; 4],
@@ -245,7 +245,7 @@ pub const fn dot_chains<F>() -> usize {
     64 / size_of::<F>()
 }
 
-/// The same in registers of type `V`: one at least.
+/// The same in registers of type `V`: at least one.
 #[inline(always)]
 const fn chains<F, V: Vector<F>>() -> usize {
     if dot_chains::<F>() > V::LANES { dot_chains::<F>() } else { V::LANES }

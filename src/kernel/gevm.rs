@@ -3,10 +3,10 @@
 //! ```text
 //! c[j] ← epilogue(start[j] + Σₚ a[p] b[p, j])        rows of b and all of c contiguous
 //! ```
-//! Every number of `b` is used once, so all that counts is that it is read as it lies. A narrow result stays in
-//! registers while `p` runs. A wide one is gone through once for every few rows of `b`, which then are streams side by
-//! side: one column of registers at a time would leap from page to page. Either way each entry is one chain of
-//! multiply-adds in the order of `p`, and has the bits that a tile would give it.
+//! Every number of `b` is used once, so all that counts is that `b` is read in memory order. A narrow result stays in
+//! registers while `p` runs. A wide one is traversed once for every few rows of `b`, which are read as streams side by
+//! side: one column of registers at a time would jump from page to page. Either way each entry is one chain of
+//! multiply-adds in the order of `p`, with the bits that a tile would compute.
 
 use super::gemm::{Accumulate, Epilogue, Gemm};
 use super::vector::{Number, Vector, load_row};

@@ -2,7 +2,7 @@
 //!
 //! Both factors are widened before they are multiplied. The product of two `f32` is exact in `f64`, neither
 //! overflows nor underflows, and a sum of n of them in 16 chains has a relative error of at most
-//! (n/16 + 4) · 1.1e-16 of Σ|aᵢ bᵢ|. So what is lost is lost where the factors were computed.
+//! (n/16 + 4) · 1.1e-16 of Σ|aᵢ bᵢ|. So any precision is lost where the factors were computed, not here.
 
 use ndarray::ArrayView2;
 
@@ -25,7 +25,7 @@ struct InnerProduct<'a, F> {
     b: ArrayView2<'a, F>,
 }
 
-/// How many sums are taken side by side.
+/// How many sums are formed side by side.
 const CHAINS: usize = 16;
 
 impl<F: Scalar> SimdLoop for InnerProduct<'_, F> {
@@ -85,7 +85,7 @@ pub fn add_gramian<F: Scalar>(rows: &[F], n_rows: usize, gramian: &mut [f64]) {
     }
 }
 
-/// How many numbers of each row are multiplied at a time: few enough that those of several rows stay in the first
+/// How many numbers of each row are multiplied at a time: few enough that those of several rows stay in the first-level
 /// cache.
 const BLOCK: usize = 1024;
 
@@ -177,7 +177,7 @@ mod tests {
             let (a, b) = (all.slice(s![.., ..columns]), all.slice(s![.., columns..]));
             let expected = (&a * &b).sum();
             for (a, b) in [(a, b), (a.t().as_standard_layout().t().view(), b)] {
-                // Up to 700 additions in another order, each of which rounds a sum of some tens by 1e-16 of it.
+                // Up to 700 additions in another order, each of which rounds a sum of a few dozen by a relative 1e-16.
                 assert!((inner_product(a, b) - expected).abs() < 1e-12, "{rows} × {columns}");
             }
         }

@@ -1,8 +1,8 @@
-//! Passes over matrices whose rows take the rows of a shorter one in turn: row n those of `members` rows that is
-//! n mod members. So each member of a batch ensemble has factors of its own.
+//! Passes over matrices in which row n uses row n mod members of a shorter matrix with `members` rows. So each member
+//! of a batch ensemble has factors of its own.
 //!
-//! A pass for each member would go through the matrix in large steps, with a call for a few rows each time; here all
-//! members are taken in one.
+//! A pass for each member would go through the matrix in large strides, with a call for a few rows each time; here one
+//! pass serves all members.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -14,7 +14,7 @@ use crate::Scalar;
 /// The rows of a shorter matrix, `members × n`, one below the other, for a matrix of n columns.
 ///
 /// # Panics
-/// If the numbers are no whole number of rows, or the matrix is no whole number of turns.
+/// If the numbers do not make whole rows, or the rows of the matrix are no multiple of `members`.
 #[track_caller]
 fn check<F>(a: ArrayView2<'_, F>, taken: &[F]) {
     let n = a.ncols().max(1);
@@ -81,7 +81,7 @@ impl<F: Scalar> SimdLoop for Scale<'_, F> {
     }
 }
 
-/// Where the next row begins among those that are taken in turn.
+/// Where the next row of the shorter matrix begins, after the last the first again.
 #[inline(always)]
 fn next(at: usize, width: usize, len: usize) -> usize {
     if at + width < len { at + width } else { 0 }

@@ -1,13 +1,13 @@
-//! Jobs that know nothing of each other, on several threads; what comes of them does not depend on how many.
+//! Independent jobs on several threads; the results do not depend on the number of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Result;
 
-/// What `job` makes of each of `0 .. n_jobs`, in order, on up to `n_threads` threads.
+/// The results of `job` for `0 .. n_jobs`, in order, computed on up to `n_threads` threads.
 ///
-/// Jobs are begun in order, and none after one has failed: the error is that of the first that fails, whatever the
+/// Jobs are started in order, and none after one has failed: the error is that of the first that fails, whatever the
 /// number of threads.
 pub(crate) fn run_jobs<T: Send>(
     n_jobs: usize,
@@ -21,11 +21,11 @@ pub(crate) fn run_jobs<T: Send>(
         done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
         is_ok
     });
-    // Jobs that were not begun come after the first that failed.
+    // Jobs that were not started come after the first that failed.
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
 }
 
-/// Runs the jobs whose results are kept elsewhere; none is begun after one of them returned false.
+/// Runs jobs whose results are kept elsewhere; none is started after one of them has returned false.
 fn run_until_false(n_jobs: usize, n_threads: usize, job: &(dyn Fn(usize) -> bool + Sync)) {
     let (next, n_begun) = (AtomicUsize::new(0), AtomicUsize::new(n_jobs));
     let work = || {

@@ -9,8 +9,8 @@
 //!              dpₖ[n] = ⟨dhₖ[n], f[n]⟩
 //!              df[n]  = Σₖ pₖ[n] dhₖ[n]
 //! ```
-//! Terms are added in their order, so a few matrices at once give the bits of one after the other. A row is taken through
-//! all that is done with it before the next one: of a chunk only what has just been read is still in the first cache.
+//! Terms are added in their order, so several matrices at once have the same bits as one after the other. All that is
+//! done with a row is done before the next one: only what has just been read is still in the first-level cache.
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
@@ -120,7 +120,7 @@ fn rows<'a, F: Scalar, const E: usize>(
     (rows, numbers)
 }
 
-/// A sum of rows. Written out: as an inner loop the compiler leaves the terms one number at a time.
+/// A sum of rows. Written out, since the compiler does not vectorise it as an inner loop over the terms.
 #[inline(always)]
 fn mix<F: Scalar, const E: usize>(a: [&[F]; E], factors: [F; E], adds: bool, c: &mut [F]) {
     match (&a[..], &factors[..]) {
@@ -142,7 +142,7 @@ fn mix<F: Scalar, const E: usize>(a: [&[F]; E], factors: [F; E], adds: bool, c: 
     }
 }
 
-/// A loop over entries, and another for those that are added to.
+/// A loop over entries, and another for entries that are added to.
 #[inline(always)]
 fn each<T>(entries: impl Iterator<Item = T>, adds: bool, write: impl Fn(T, Option<()>)) {
     if adds {

@@ -1,7 +1,7 @@
 //! The only place for tricks: products, element-wise passes, threads.
 //!
 //! Everything else in the crate is plain loops and calls into this module, which picks the processor's
-//! vector units at run time. Whatever lies here has a slow obvious twin in its tests.
+//! vector units at run time. Everything here has a slow obvious twin in its tests.
 
 mod aligned;
 mod blocks;

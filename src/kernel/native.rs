@@ -10,7 +10,7 @@ pub trait Native: Number {
     /// Computes a product.
     ///
     /// # Safety
-    /// The processor has the level's instructions; the product is as [`multiply`] wants it.
+    /// The processor has the level's instructions; the product fulfils what [`multiply`] requires.
     unsafe fn multiply(level: SimdLevel, product: Gemm<Self>) {
         let _ = level;
         // SAFETY: the caller's promise.

@@ -24,7 +24,7 @@ use crate::Scalar;
 /// The matrix product `c ← start + a b`, shapes `m × k`, `k × n` and `m × n`, any strides.
 ///
 /// It is fastest when the rows of `c` are contiguous. Large products copy blocks of `a` and `b` into
-/// room that each thread keeps, so only a thread's first ones allocate.
+/// scratch memory that each thread keeps, so only a thread's first products allocate.
 ///
 /// ```
 /// use ndarray::{array, Array2};
@@ -72,7 +72,7 @@ pub fn product_then<F: Scalar>(
     epilogue: Epilogue,
     c: ArrayViewMut2<'_, F>,
 ) {
-    // SAFETY: `level` gives only levels whose instructions this processor has.
+    // SAFETY: `level` returns only levels whose instructions this processor has.
     unsafe { product_on(simd::simd_level(), a, b, start, epilogue, c) }
 }
 
@@ -126,8 +126,8 @@ pub(super) unsafe fn product_on<F: Scalar>(
     unsafe { F::multiply(level, operands) }
 }
 
-/// One row times a matrix, `y ← epilogue(bias + x W)`: what [`product_then`] gives for a single row, to the bit, for
-/// callers to whom the views would cost as much as the product.
+/// One row times a matrix, `y ← epilogue(bias + x W)`: the result of [`product_then`] for a single row, to the bit, for
+/// callers for whom making the views would cost as much as the product.
 ///
 /// # Panics
 /// If `w` is not `x.len() × y.len()`, or the bias has another length than `y`.
@@ -155,7 +155,7 @@ pub(crate) fn row_times_matrix<F: Scalar>(x: &[F], w: &[F], bias: &[F], epilogue
 }
 
 /// The products of one row with `n` rows of `w` that begin `stride` numbers apart, each added to one of every
-/// `y_stride` numbers of `y`: what [`product`] gives for `y ← y + x Wᵀ`, to the bit.
+/// `y_stride` numbers of `y`: the result of [`product`] for `y ← y + x Wᵀ`, to the bit.
 ///
 /// # Panics
 /// If a row of `w` or an entry of `y` lies outside its slice.
@@ -224,7 +224,7 @@ pub fn column_sums<F: Scalar>(a: ArrayView2<'_, F>, start: Accumulate<&[F]>, sum
         sums[0] = if matches!(start, Accumulate::Add) { sums[0] + sum } else { sum };
         return;
     }
-    // The column of ones is one number, read again and again.
+    // The column of ones is a single number, read again and again.
     let one = F::ONE;
     let ones = aview0(&one);
     let ones = ones.broadcast((a.nrows(), 1)).expect("one number fits any shape");

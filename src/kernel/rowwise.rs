@@ -1,4 +1,4 @@
-//! Passes over matrices that are no products: sums along rows and columns, a factor for each column.
+//! Passes over matrices that are not products: sums along rows and columns, a factor for each column.
 //!
 //! One running sum would wait for itself at every number, so a row is summed in sixteen chains; along columns, each
 //! column is a chain of its own.
@@ -38,7 +38,7 @@ pub fn column_products<F: Scalar>(
     dispatch(ColumnProducts { a, b, sums });
 }
 
-/// What sums begin with.
+/// What the sums start from.
 pub(super) fn begin<F: Scalar>(start: Accumulate<&[F]>, sums: &mut [F]) {
     match start {
         Accumulate::Write => sums.fill(F::ZERO),
@@ -156,7 +156,7 @@ pub fn dot<F: Scalar>(x: &[F], y: &[F]) -> F {
             *chain += x * y;
         }
     }
-    // Eight chains for what is left: else the inner product of two short rows would be one.
+    // Eight chains for what is left: otherwise the inner product of two short rows would be a single chain.
     let mut eight = [F::ZERO; 8];
     for (i, sum) in eight.iter_mut().enumerate() {
         *sum = chains[i] + chains[i + 8];

@@ -11,9 +11,9 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `work` with room for `len` numbers, aligned to a cache line, whose content is arbitrary bytes.
+/// Calls `work` with memory for `len` numbers, aligned to a cache line, whose content is arbitrary bytes.
 ///
-/// Allocates only when a thread asks for more than ever before. `work` may not ask for room again.
+/// Allocates only when a thread asks for more than ever before. `work` may not ask for memory again.
 pub fn with<F: Copy + 'static, R>(len: usize, work: impl FnOnce(*mut F) -> R) -> R {
     const { assert!(align_of::<F>() <= align_of::<Line>()) };
     SCRATCH.with_borrow_mut(|scratch| {
@@ -26,7 +26,7 @@ pub fn with<F: Copy + 'static, R>(len: usize, work: impl FnOnce(*mut F) -> R) ->
     })
 }
 
-/// Takes the most room that a product asks for, so that a thread that begins late allocates nothing then.
+/// Allocates the most that a product asks for, so that a thread that starts late allocates nothing then.
 pub fn reserve() {
     with::<u8, _>(1 << 20, |_| ());
 }

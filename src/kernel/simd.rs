@@ -38,7 +38,7 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(y, [31.0, 42.0]);
 /// ```
 pub trait SimdLoop {
-    /// What the loop gives back.
+    /// What the loop returns.
     type Output;
 
     /// The loop itself.
@@ -47,7 +47,7 @@ pub trait SimdLoop {
 
 /// Runs a loop with the instructions of this process's [`simd_level`].
 ///
-/// The choice costs about a nanosecond, so hand over a loop and not its body.
+/// The choice costs about a nanosecond, so pass a whole loop and not its body.
 ///
 /// ```
 /// use polytask::kernel::{SimdLoop, dispatch};
@@ -85,7 +85,7 @@ pub(super) unsafe fn on<L: SimdLoop>(level: SimdLevel, work: L) -> L::Output {
     }
 }
 
-// Not to be inlined: a loop that is run from several places, such as the tiles of a product, is to be compiled once.
+// Not inlined: a loop that is run from several places, such as the tiles of a product, should be compiled once.
 // (The compiler heeds this in the portable function only; with target features it decides for itself.)
 
 #[inline(never)]
@@ -107,7 +107,7 @@ pub(super) fn avx2<L: SimdLoop>(work: L) -> L::Output {
     work.run()
 }
 
-/// A set of vector instructions that the crate has code for.
+/// A set of vector instructions for which the crate has code.
 ///
 /// ```
 /// use polytask::kernel::{self, SimdLevel};
@@ -188,8 +188,8 @@ impl std::fmt::Display for SimdLevel {
 /// The level of this process: the widest that the processor has.
 ///
 /// The environment variable `POLYTASK_SIMD` (`portable`, `avx2` or `avx512`) sets an upper limit, read
-/// once, when the level is first needed. A level that the processor lacks gives the next narrower one; this
-/// function says what was taken. With an unknown word no network can be built or loaded: the
+/// once, when the level is first needed. If the processor lacks that level, the next narrower one is used; this
+/// function says which. With an unknown value no network can be built or loaded: the
 /// [error](crate::ErrorKind::Setting) says why.
 ///
 /// ```
@@ -209,7 +209,7 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 #[cold]
 fn first_level() -> SimdLevel {
-    // What is wrong with the setting is told where there is somebody to be told: `check_simd_setting`.
+    // A wrong setting is reported where somebody can read the error: `check_simd_setting`.
     let level = SimdLevel::widest(setting().unwrap_or(SimdLevel::Avx512));
     CHOSEN.store(level as u8 + 1, Ordering::Relaxed);
     level
@@ -217,10 +217,10 @@ fn first_level() -> SimdLevel {
 
 /// The environment variable that limits the level.
 const VARIABLE: &str = "POLYTASK_SIMD";
-/// Its former name, which is not to be ignored in silence.
+/// Its former name, which must not be silently ignored.
 const FORMER_VARIABLE: &str = concat!("POLYTASK_", "PATH");
 
-/// Whether the environment's limit can be understood. The doors of the crate ask it: whoever builds or loads a network.
+/// Whether the environment's limit can be understood. Called wherever a network is built or loaded.
 ///
 /// # Errors
 /// [`ErrorKind::Setting`] if `POLYTASK_SIMD` is no level, or if the variable is set under its former name.

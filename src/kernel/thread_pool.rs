@@ -15,7 +15,7 @@ use std::{io, mem};
 /// The calling thread and a number of sleeping workers.
 ///
 /// Handing out work and joining again costs about a microsecond if the last work ended a moment ago, since a thread that
-/// has nothing to do looks out for some tens of microseconds before it goes to sleep; 5 to 50 µs when the workers
+/// has nothing to do spins for some tens of microseconds before it goes to sleep; 5 to 50 µs when the workers
 /// are asleep (waking a thread is the operating system's work); and nothing for a pool of one. The caller works too, and
 /// does not wait for a worker that wakes up too late to find a piece.
 pub struct ThreadPool {
@@ -26,32 +26,32 @@ pub struct ThreadPool {
 /// The most threads that a pool has.
 pub const MOST_THREADS: usize = 1024;
 
-/// What the threads share: the work on offer and who is at it.
+/// What the threads share: the work on offer and who is working on it.
 #[derive(Default)]
 struct Board {
     state: Mutex<State>,
     offered: Condvar,
     left: Condvar,
-    /// The next piece to be taken.
+    /// The next piece to take.
     next: AtomicUsize,
-    /// Workers that have taken up the offer and not yet left it.
+    /// Workers that have accepted the offer and not yet left it.
     busy: AtomicUsize,
-    /// How many offers there have been: what a worker looks at before it goes to sleep.
+    /// How many offers there have been: a worker checks this before it goes to sleep.
     n_offers: AtomicU64,
-    /// How often a thread looks before it goes to sleep.
+    /// How many times a thread looks for work before it goes to sleep.
     looks: usize,
 }
 
-/// How often a thread looks whether there is something to do before it goes to sleep, where each thread has a processor
-/// of its own: some tens of microseconds, longer than the pause between two parts of a training step.
+/// How many times a thread looks for work before it goes to sleep if each thread has a processor of its own: some tens
+/// of microseconds, longer than the pause between two parts of a training step.
 const LOOKS: usize = 2048;
-/// How often where it has not, and looking takes time from those who work.
+/// How many times if it has not, so that looking takes time from threads that work.
 const FEW_LOOKS: usize = 64;
 
 #[derive(Default)]
 struct State {
     offer: Option<Offer>,
-    /// How many offers there have been, so that no worker takes up the same one twice.
+    /// How many offers there have been, so that no worker accepts the same one twice.
     number: u64,
     /// Workers that sleep until there is an offer.
     asleep: usize,
@@ -70,8 +70,8 @@ struct Offer {
 impl ThreadPool {
     /// A pool of `n_threads`, the calling thread among them; 0 is taken as 1.
     ///
-    /// If there are to be more than [`MOST_THREADS`], or the operating system refuses a thread, the pool has as many
-    /// as it could get and says so on standard error: results are the same with any number.
+    /// If more than [`MOST_THREADS`] are asked for, or the operating system refuses a thread, the pool has as many
+    /// as it could get and says so on standard error; results are the same with any number.
     pub fn new(n_threads: usize) -> Self {
         let (pool, refusal) = Self::with_spawn(n_threads.min(MOST_THREADS), |i, work| {
             thread::Builder::new().name(format!("polytask-{i}")).spawn(work)
@@ -89,7 +89,8 @@ impl ThreadPool {
         n_threads: usize,
         spawn: impl Fn(usize, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> (Self, Option<io::Error>) {
-        // Asking for the number of processors reads files: a pool of one, which each small prediction makes, has no use for it.
+        // Asking for the number of processors reads files; a pool of one, which each small prediction makes, does not
+        // need it.
         let has_processors =
             n_threads > 1 && thread::available_parallelism().is_ok_and(|n| n_threads <= n.get());
         let looks = if has_processors { LOOKS } else { FEW_LOOKS };
@@ -100,7 +101,7 @@ impl ThreadPool {
             let (board, ready) = (Arc::clone(&pool.board), ready.clone());
             let work = move || {
                 super::scratch::reserve();
-                // Nobody waits for it if the pool was given up, and then the board is closed.
+                // If the pool was dropped, nobody waits for it, and the board is closed.
                 let _ = ready.send(());
                 board.serve();
             };
@@ -124,7 +125,7 @@ impl ThreadPool {
     /// With one thread or one piece the calls are made here, in order.
     ///
     /// # Panics
-    /// With the panic of a piece, if one panics; pieces that nobody has taken by then are not done.
+    /// With the panic of a piece, if one panics; pieces that no thread has taken by then are not done.
     pub fn run(&mut self, n_pieces: usize, work: &(dyn Fn(usize) + Sync)) {
         if self.workers.is_empty() || n_pieces <= 1 {
             return (0..n_pieces).for_each(work);
@@ -227,7 +228,7 @@ impl Drop for ThreadPool {
         self.board.lock().closed = true;
         self.board.offered.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker catches the panics of its pieces, so there is none to be passed on here.
+            // A worker catches the panics of its pieces, so there is none to pass on here.
             let _ = worker.join();
         }
     }
@@ -244,7 +245,7 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an offer; how many workers have to be woken for it.
+    /// Makes an offer, and returns how many workers must be woken for it.
     fn make(&self, offer: Offer) -> usize {
         let mut state = self.lock();
         self.next.store(0, Ordering::Relaxed);
@@ -254,7 +255,7 @@ impl Board {
         state.asleep
     }
 
-    /// Looks a number of times, and no longer than until `is_there`.
+    /// Looks a number of times, or until `is_there`.
     fn look(&self, is_there: impl Fn() -> bool) {
         for _ in 0..self.looks {
             if is_there() {
@@ -274,10 +275,10 @@ impl Board {
         }
     }
 
-    /// Ends the offer, waits for those who are still at it and gives back the panic of one of them.
+    /// Ends the offer, waits for the workers still busy with it, and returns the panic of one of them.
     fn withdraw(&self) -> Option<Box<dyn Any + Send>> {
         self.lock().offer = None;
-        // Pieces are alike, so the others are about to be done; to sleep and be woken would cost more.
+        // Pieces are equal, so the others are almost done; to sleep and be woken would cost more.
         self.look(|| self.busy.load(Ordering::Acquire) == 0);
         let mut state = self.lock();
         while self.busy.load(Ordering::Acquire) > 0 {
@@ -298,7 +299,7 @@ impl Board {
                 let mut state = self.lock();
                 match state.panic {
                     None => state.panic = Some(panic),
-                    // What a piece panics with may panic again when it is dropped, and the worker would be missed.
+                    // A panic's payload may panic again when it is dropped, and the worker would be lost.
                     Some(_) => mem::forget(panic),
                 }
             }
@@ -311,7 +312,7 @@ impl Board {
         }
     }
 
-    /// Waits until there is an offer not seen before, and takes it up; nothing when the pool is closed.
+    /// Waits until there is an offer not seen before, and accepts it; `None` when the pool is closed.
     fn await_offer(&self, seen: &mut u64) -> Option<Offer> {
         self.look(|| self.n_offers.load(Ordering::Acquire) != *seen);
         let mut state = self.lock();

@@ -13,10 +13,10 @@ use super::gemm::{Accumulate, Epilogue, Gemm};
 use super::simd::SimdLoop;
 use super::vector::Vector;
 
-/// How far the rows of `a` are apart that two neighbouring tiles begin with.
+/// How far apart the first rows of `a` of two neighbouring tiles are.
 #[derive(Clone, Copy, Debug)]
 pub enum Stride {
-    /// As far as the rows between them say.
+    /// As far as the number of rows between them says.
     ByRow(isize),
     /// This far, whatever their height.
     ByTile(isize),
@@ -32,8 +32,8 @@ impl Stride {
     }
 }
 
-/// How far the rows of a matrix are behind one of them: the next ones, and the fourth. The compiler, if it saw that
-/// these are multiples of one number, would add it up row by row in the innermost loop, each sum waiting for the last.
+/// How far the next rows of a matrix, and the fourth, are from one row. If the compiler saw that these are multiples of
+/// one number, it would add them up row by row in the innermost loop, each sum waiting for the last.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows {
     next: [isize; 4],
@@ -41,7 +41,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Rows so far apart.
+    /// Rows `step` apart.
     #[inline(always)]
     pub fn apart(step: isize) -> Self {
         Self { next: [0, step, 2 * step, 3 * step], four: 4 * step }
@@ -56,7 +56,7 @@ pub struct Tiles<F> {
     pub k: usize,
     pub n: usize,
     pub a: *const F,
-    /// From the first row of `a` inside a tile to the others.
+    /// From the first row of `a` in a tile to the others.
     pub a_rows: Rows,
     /// From a column of `a` to the next one.
     pub a_across: isize,
@@ -221,7 +221,7 @@ impl<F: Copy, V: Vector<F>, const R: usize> SimdLoop for OfHeight<F, V, R> {
     }
 }
 
-/// Tiles one below the other: the operands from the first one's first row and column on, and how many there are.
+/// Tiles one below the other: the operands from the first row and column of the first tile on, and the number of tiles.
 struct Column<F>(Tiles<F>, usize);
 
 impl<F: Copy> Column<F> {
@@ -236,7 +236,7 @@ impl<F: Copy> Column<F> {
     /// Computes tiles of `R` rows and `C` registers, the last of which has `last` lanes.
     #[inline(always)]
     unsafe fn fill<V: Vector<F>, const R: usize, const C: usize>(&self, last: usize) {
-        // A mask takes a register, or a branch, and with AVX-512 a few per cent of the loads; four registers are whole.
+        // A mask costs a register, or a branch, and with AVX-512 a few per cent on loads; four registers are whole.
         // SAFETY: the caller's promise.
         unsafe {
             if C == 4 || last == V::LANES {

@@ -7,14 +7,14 @@ use ndarray::LinalgScalar;
 
 use super::simd::{self, SimdLevel, SimdLoop};
 
-/// What a product asks of its numbers.
+/// What a product needs from its numbers.
 pub trait Number: LinalgScalar + PartialOrd {}
 
 impl<F: LinalgScalar + PartialOrd> Number for F {}
 
 /// A register of `LANES` numbers.
 ///
-/// The methods are called from functions that are inlined always, and from no closure. A closure, and so what `map` of
+/// The methods are called from functions that are always inlined, and from no closure. A closure, and so what `map` of
 /// an array or `fold` does with it, is a function without the level's instructions, in which each of them stays a call
 /// through memory unless the compiler happens to inline it first: an inner loop fifteen times as slow.
 ///
@@ -27,13 +27,13 @@ pub trait Vector<F>: Copy {
     const LANES: usize;
     /// The level whose instructions the methods use.
     const LEVEL: SimdLevel;
-    /// How many rows a tile may have that is several registers wide; 0 if there are none so wide.
+    /// How many rows a tile of several registers' width may have; 0 if there is no such tile.
     const ROWS: usize;
-    /// How many rows a tile may have that is four registers wide, if large products are computed in such; else 0.
+    /// How many rows a tile four registers wide may have, if large products use such tiles; else 0.
     const ROWS_OF_FOUR: usize;
-    /// How many rows a tile may have whose mask takes a register from it.
+    /// How many rows a tile may have if its mask takes up a register.
     const ROWS_WITH_MASK: usize;
-    /// How many rows a tile may have that is one register wide.
+    /// How many rows a tile one register wide may have.
     const ROWS_OF_ONE: usize;
     /// How many rows and columns [`transpose`](Self::transpose) takes.
     const SIDE: usize;
@@ -42,7 +42,7 @@ pub trait Vector<F>: Copy {
     /// Marks the lanes that a partial load or store touches.
     type Mask: Copy;
 
-    /// Runs a loop on the level, for which alone it is compiled.
+    /// Runs a loop on the level; it is compiled for that level only.
     unsafe fn on<L: SimdLoop>(work: L) -> L::Output;
     /// The mask of the first `n` lanes, `n ≤ LANES`.
     unsafe fn mask(n: usize) -> Self::Mask;
@@ -76,7 +76,7 @@ pub trait Vector<F>: Copy {
     unsafe fn relu(self) -> Self;
     /// The sum of each register's lanes: the upper half is added to the lower until one lane is left.
     unsafe fn sums(registers: [Self; 4]) -> [F; 4];
-    /// Has the memory's line brought near, if the processor can.
+    /// Prefetches the cache line, if the processor can.
     unsafe fn prefetch(_from: *const F) {}
     /// Copies a square matrix of `SIDE` rows to its transpose; rows are `step` and `to_step` apart.
     unsafe fn transpose(from: *const F, step: isize, to: *mut F, to_step: isize);

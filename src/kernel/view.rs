@@ -34,8 +34,8 @@ pub fn matrix_mut<F>(numbers: &mut [F], rows: usize, cols: usize, stride: usize)
     unsafe { ArrayViewMut2::from_shape_ptr((rows, cols).strides((stride, 1)), numbers.as_mut_ptr()) }
 }
 
-/// Copies a row to another. Rows of 2 to 32 numbers go as two pieces of a fixed length that may overlap: a call
-/// of the library's function for any length costs more than what it does for a row.
+/// Copies a row to another. Rows of 2 to 32 numbers are copied as two pieces of a fixed length that may overlap: for so
+/// short a row, calling the library's copy costs more than the copy.
 ///
 /// # Panics
 /// If the rows differ in length.

@@ -35,7 +35,7 @@ struct Multiply<F, V>(Gemm<F>, PhantomData<V>);
 
 impl<F, V> Multiply<F, V> {
     /// # Safety
-    /// The product is as [`multiply`] wants it, and the loop runs on the level of `V`.
+    /// The product fulfils what [`multiply`] requires, and the loop runs on the level of `V`.
     unsafe fn new(product: Gemm<F>) -> Self {
         Self(product, PhantomData)
     }
@@ -140,7 +140,7 @@ macro_rules! vector {
             }
             #[inline(always)]
             unsafe fn relu(self) -> Self {
-                // The instruction gives its second operand when one is NaN.
+                // The instruction returns its second operand when one is NaN.
                 Self(unsafe { $max($setzero(), self.0) })
             }
             #[inline(always)]
@@ -269,7 +269,7 @@ unsafe fn store_first_f32<const N: usize>(n: usize, rows: [Avx2F32; N], mut to: 
         }
         if n & 2 != 0 {
             for row in 0..N {
-                // As integers: the store of a double would want a pointer that is aligned to one.
+                // As integers: the store of a double would need an aligned pointer.
                 _mm_storel_epi64(to.offset(row as isize * step).cast(), _mm_castps_si128(left[row]));
                 left[row] = _mm_movehl_ps(left[row], left[row]);
             }

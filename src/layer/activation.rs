@@ -157,7 +157,8 @@ impl Activation {
         }
     }
 
-    /// φ(z) in a graph, of operators that runtimes have in both precisions; they have GELU's error function in single alone.
+    /// φ(z) in a graph, of operators that runtimes have in both precisions; they have GELU's error function in single
+    /// precision only.
     #[cfg(feature = "onnx")]
     pub(crate) fn export(self, graph: &mut crate::onnx::Graph, z: crate::onnx::Value) -> crate::onnx::Value {
         // scale · z where positive, else scale · alpha (e^z − 1).
@@ -225,7 +226,7 @@ impl Activation {
         matches!(self, Self::Gelu | Self::Silu | Self::Mish)
     }
 
-    /// What the product before the activation can do of it while it writes.
+    /// What part of the activation the product before it can do while it writes.
     pub(crate) fn epilogue(self) -> Epilogue {
         match self {
             Self::Relu => Epilogue::Relu,
@@ -285,8 +286,8 @@ impl Activation {
         kernel::dispatch(Derivatives { activation: self, z, slopes });
     }
 
-    /// Records for each entry with a kink which side it is on and how far |z| is from it. `kept` is y, but for a rectifier,
-    /// whose y = 0 does not tell how far off it is: it is z.
+    /// Records for each entry with a kink which side it is on and how far |z| is from it. `kept` is y, but z for a
+    /// rectifier, whose y = 0 does not say how far away the kink is.
     pub(crate) fn branches<F: Scalar>(self, kept: ArrayView2<'_, F>, record: &mut dyn FnMut(i64, f64)) {
         // ELU has no kink in its value for α = 1, but a jump in its second derivative, which also spoils a
         // difference quotient that spans it.

@@ -24,11 +24,11 @@
 //!             db_m = Σ dz
 //! ```
 //! Why: r and s are factors of columns in the rows of one member, as those of [`Scale`](super::Scale), with a dense layer
-//! between them; so the three derivatives follow one another. All rows go through the same W, so its gradient sums over
+//! between them; so the three derivatives are chained. All rows go through the same W, so its gradient sums over
 //! all of them.
 //!
-//! The first values make the members differ, and only just: where a layer reads what is the same for all members, r is 1
-//! or −1 at random, elsewhere it is 1, and so is s. Sources: Y. Wen, D. Tran and J. Ba, "BatchEnsemble",
+//! The first values make the members differ as little as possible: where a layer reads what is the same for all members,
+//! r is 1 or −1 at random; elsewhere it is 1, and s is always 1. Sources: Y. Wen, D. Tran and J. Ba, "BatchEnsemble",
 //! ICLR 2020; for the first values, and for heads that share nothing, Y. Gorishniy, A. Kotelnikov and A. Babenko, "TabM",
 //! ICLR 2025.
 //!
@@ -71,7 +71,7 @@ pub(super) struct BuiltEnsemble {
     /// u and v.
     scaled: ActivationBlock,
     product: ActivationBlock,
-    /// z, kept only where φ′ cannot be had from y.
+    /// z, kept only where φ′ cannot be computed from y.
     pre_activation: Option<ActivationBlock>,
     output: ActivationBlock,
 }
@@ -156,7 +156,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation) {
         let kept = self.pre_activation.unwrap_or(self.output);
         multiply_derivative(self.activation, (values, kept), (deltas, self.output), to.lanes);
-        // Each lane has all members of its rows, so that the members take turns from one lane to the next too.
+        // Each lane has all members of its rows, so the members keep alternating from one lane to the next.
         let all = 0..to.lanes;
         let (dz, dv) = deltas.pair((self.output, all.clone()), (self.product, all.clone()));
         kernel::scale_in_turn(dz, &pass.theta[self.output_scale.range()], Accumulate::Write, dv);
@@ -219,7 +219,7 @@ impl<F: Scalar> BuiltLayer<F> for BuiltEnsemble {
 /// The most weights in a piece of θ, up to rounding.
 const PIECE: usize = 1 << 16;
 
-/// A linear layer for each member, which share nothing.
+/// A linear layer for each member, with nothing shared.
 #[derive(Debug)]
 pub(super) struct BuiltApart {
     members: usize,

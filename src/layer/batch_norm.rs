@@ -17,8 +17,8 @@
 //! prediction  μ and v are the running ones, so rows do not meet: dx = g r dy
 //! ```
 //! Why: as in [layer normalisation](super::LayerNorm), with columns for rows: x acts on every x̂ of its column through μ
-//! and r, which takes the mean of dx̂ = g dy, and its part along x̂, from each entry. As g is the same down the column, both
-//! means are those of the gradient of b and g.
+//! and r, which subtracts the mean of dx̂ = g dy, and its part along x̂, from each entry. As g is the same down the
+//! column, both means are those of the gradient of b and g.
 
 use std::ops::Range;
 
@@ -34,12 +34,13 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 /// feature over the batch; in prediction, with running ones.
 ///
 /// The parameters are `scale` (g, first 1) and `bias` (b, first 0), `1 × features` each; the running state is `mean`
-/// (first 0) and `variance` (first 1, the unbiased one). [`Trainer`](crate::Trainer) moves the state on after each step;
+/// (first 0) and `variance` (first 1, the unbiased one). [`Trainer`](crate::Trainer) updates the state after each step;
 /// predictions, evaluations and gradient checks never do. Ioffe and Szegedy, 2015; conventions as in PyTorch.
 ///
 /// All rows of a batch count alike, whatever weights and labels they have. Because each output depends on every row of
 /// the batch:
-/// - a batch of one row is an error in training, and a batch size that leaves one row over is found before it begins;
+/// - a batch of one row is an error in training, and a batch size that leaves one row over is refused before training
+///   begins;
 /// - [accumulation](crate::Trainer::accumulate) is an error, unless statistics [per part](Self::per_part) are asked for;
 /// - the rows of a batch stay in one chunk, in prediction as well: threads then share the gradients of wide layers, but
 ///   not the rows, and activations of a large batch leave the caches.
@@ -92,8 +93,8 @@ impl BatchNorm {
         Self { momentum, ..self }
     }
 
-    /// With [accumulation](crate::Trainer::accumulate), takes mean and variance of each part by itself, and moves the
-    /// running ones on once for each part. Such a step is not the step of the whole batch. (Default: accumulation is an
+    /// With [accumulation](crate::Trainer::accumulate), takes mean and variance of each part by itself, and updates the
+    /// running ones once for each part. Such a step is not the step of the whole batch. (Default: accumulation is an
     /// error.)
     #[must_use]
     pub fn per_part(self) -> Self {
@@ -308,7 +309,7 @@ struct Backward<'a, F> {
     scale: &'a [F],
     /// dg, then db.
     sums: &'a [F],
-    /// 1 / B, or 0 where mean and variance are no functions of the batch.
+    /// 1 / B, or 0 where mean and variance are not functions of the batch.
     per_row: F,
     adds: bool,
     dx: ArrayViewMut2<'a, F>,

@@ -105,7 +105,7 @@ impl<F: Scalar> Chain<F> {
         self.output
     }
 
-    /// Whether there is no layer.
+    /// Whether there are no layers.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }
@@ -120,7 +120,7 @@ impl<F: Scalar> Chain<F> {
     /// Adds the layers to a graph.
     ///
     /// # Errors
-    /// If a layer has no form there.
+    /// If a layer cannot be exported.
     #[cfg(feature = "onnx")]
     pub fn export(&self, graph: &mut crate::onnx::Graph) -> Result<()> {
         self.layers.iter().try_for_each(|layer| layer.export(graph))
@@ -133,7 +133,7 @@ impl<F: Scalar> Chain<F> {
         }
     }
 
-    /// The pieces of θ whose gradients can be computed apart.
+    /// The pieces of θ whose gradients can be computed independently.
     pub fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
         self.pieces.iter().map(|(_, piece)| piece.clone())
     }
@@ -153,7 +153,7 @@ impl<F: Scalar> Chain<F> {
         self.layers.last().map(|layer| &**layer)
     }
 
-    /// The gradient of one of the [`pieces`](Self::pieces), or `None` if it is none of this chain's.
+    /// The gradient of one of the [`pieces`](Self::pieces), or `None` if the piece is not in this chain.
     pub fn gradient(
         &self,
         chunks: &[Chunk<F>],

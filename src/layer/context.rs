@@ -30,10 +30,10 @@ pub(crate) struct Quantiles {
     pub(crate) features: Vec<usize>,
 }
 
-/// What a block of parameters is, where that is not one matrix or row as other libraries keep it.
+/// What a block of parameters is, where other libraries do not keep it as one matrix or row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Special {
-    /// So many matrices, one below the other.
+    /// This many matrices, one below the other.
     Matrices(usize),
     /// Strengths α where others keep slopes, 1 − α.
     Strengths,
@@ -44,7 +44,7 @@ pub(crate) enum Special {
 pub(crate) struct FirstValues {
     pub(crate) block: Block,
     pub(crate) init: Init,
-    /// How many matrices lie in the block, one below the other, each drawn by itself.
+    /// How many matrices are in the block, one below the other, each drawn by itself.
     pub(crate) n_matrices: usize,
 }
 
@@ -55,20 +55,20 @@ pub(crate) struct Layouts {
     pub(crate) parameter_inits: Vec<FirstValues>,
     pub(crate) state: Layout,
     pub(crate) state_inits: Vec<FirstValues>,
-    /// The blocks of parameters that other libraries keep otherwise than their shape says.
+    /// The blocks of parameters that other libraries keep in another form than their shape says.
     pub(crate) special: Vec<(Block, Special)>,
     /// The blocks of state that are never negative, such as variances.
     pub(crate) non_negative_state: Vec<Block>,
     pub(crate) activations: ActivationLayout,
     /// The fewest rows that a training batch may have.
     pub(crate) least_rows: usize,
-    /// Whether a batch may not be worked on in parts.
+    /// Whether a batch must not be divided into parts.
     pub(crate) needs_whole_batches: bool,
     /// Activations that hold features as they are, and which: those that the network reads first.
     pub(crate) features: Vec<(ActivationBlock, Vec<usize>)>,
-    /// The features that are indices, and how many categories they are of.
+    /// The features that are indices, and their numbers of categories.
     pub(crate) index_columns: BTreeMap<usize, usize>,
-    /// The layers that take what they read for quantities, with what they read.
+    /// The layers that treat what they read as quantities, with what they read.
     pub(crate) readers: Vec<(String, ActivationBlock)>,
     /// Parameters that are 0 at first, whatever is drawn for their block.
     pub(crate) zeros: Vec<Range<usize>>,
@@ -80,7 +80,7 @@ pub(crate) struct Layouts {
     pub(crate) clash: Option<String>,
     /// How many layers draw at random.
     pub(crate) n_streams: u64,
-    /// How many members the network has that see every row, each in a row of its own: 1, but for an ensemble.
+    /// How many members of the network see every row, each in a row of its own: 1, unless it is an ensemble.
     pub(crate) members: usize,
     /// Activations that are the same for all members.
     pub(crate) same_for_members: Vec<ActivationBlock>,
@@ -159,12 +159,12 @@ impl BuildContext<'_> {
         block
     }
 
-    /// Says what a block of parameters is, for files of other libraries.
+    /// Declares what a block of parameters is, for files of other libraries.
     pub(super) fn is_special(&mut self, block: Block, special: Special) {
         self.layouts.special.push((block, special));
     }
 
-    /// How many members of an ensemble see every row: 1 in a network that is none.
+    /// How many members of an ensemble see every row: 1 in a network that is not an ensemble.
     pub(super) fn members(&self) -> usize {
         self.layouts.members
     }
@@ -255,7 +255,7 @@ impl BuildContext<'_> {
     }
 
     /// State for the edges of `bins` bins for each feature that the layer reads, `features × bins + 1`: quantiles of the
-    /// rows that the model is first fitted on. `None` if what it reads are not features as they are.
+    /// rows that the model is first fitted on. `None` if it does not read features as they are.
     pub(super) fn quantiles_of_features(&mut self, bins: usize) -> Option<Block> {
         let features = self.features()?.to_vec();
         let edges = self.state("edges", features.len(), bins + 1, Init::Zeros);
@@ -290,7 +290,7 @@ impl BuildContext<'_> {
         }
     }
 
-    /// Lets these parameters be 0 at first, whatever is drawn for their block.
+    /// Sets these parameters to 0 at first, whatever is drawn for their block.
     pub(super) fn begin_with_zeros(&mut self, parameters: Range<usize>) {
         self.layouts.zeros.push(parameters);
     }
@@ -405,7 +405,7 @@ impl BuildContext<'_> {
         build(&mut self.renamed(name, self.input))
     }
 
-    /// Builds a part that reads `input` instead: what a second part reads of the first, as in
+    /// Builds a part that reads `input` instead, such as the output of a first part, as in
     /// [`Chain::build`](super::Chain::build).
     pub fn reading<T>(
         &mut self,
@@ -463,7 +463,7 @@ impl BuildContext<'_> {
         BuildContext { layouts: self.layouts, name, input, most_numbers: self.most_numbers }
     }
 
-    /// Fails once more parameters, or more state, have been taken than the network may have, or two blocks have one name.
+    /// Fails if more parameters, or more state, have been reserved than the network may have, or two blocks have one name.
     pub(crate) fn check_blocks(&self) -> Result<()> {
         let Layouts { parameters, state, clash, .. } = &self.layouts;
         if let Some(name) = clash {
@@ -505,7 +505,7 @@ impl Layouts {
     }
 }
 
-/// Adds a block; where there is one of that name, under another name, and notes the clash.
+/// Adds a block; if there is one of that name, uses another name and notes the clash.
 fn push(layout: &mut Layout, clash: &mut Option<String>, name: String, rows: usize, cols: usize) -> Block {
     if layout.block(&name).is_none() {
         return layout.push(name, rows, cols);

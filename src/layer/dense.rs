@@ -134,7 +134,7 @@ struct BuiltDense {
     weight: Block,
     bias: Block,
     input: ActivationBlock,
-    /// z, kept only where φ′ cannot be had from y.
+    /// z, kept only where φ′ cannot be computed from y.
     pre_activation: Option<ActivationBlock>,
     output: ActivationBlock,
 }

@@ -9,8 +9,8 @@
 //!               dx = m ∘ dy              (propagate)
 //! prediction    y = x,  dx = dy
 //! ```
-//! Why: for a fixed mask y[n, j] = m[n, j] x[n, j] is linear in x, with the slope m[n, j]. And E m = p · 0 + (1 − p) / (1 − p)
-//! = 1, so that the mean of y over the masks is x: prediction, which takes x itself, needs no factor.
+//! Why: for a fixed mask y[n, j] = m[n, j] x[n, j] is linear in x, with the slope m[n, j]. And E m = p · 0 + (1 − p) /
+//! (1 − p) = 1, so that the mean of y over the masks is x: prediction, which takes x itself, needs no factor.
 //!
 //! The mask is a function of (seed, step, layer, row) alone, see [`Draw`](super::Draw): number j of a row takes the
 //! row's word j, of 32 bits, and is dropped where the word is below p · 2³².
@@ -86,7 +86,7 @@ impl<F: Scalar> BuildLayer<F> for Dropout {
 
 #[derive(Debug)]
 struct BuiltDropout {
-    /// Of the words of a row, those that drop a number.
+    /// Which words of a row drop a number.
     dropped_below: u32,
     /// 1 / (1 − p).
     scale: f64,

@@ -1,7 +1,7 @@
 //! Embeddings of category columns: each category is a learnt vector, looked up by its index.
 //!
 //! C. Guo and F. Berkhahn, "Entity embeddings of categorical variables", arXiv 1604.06737, 2016. A column with n categories
-//! has a table E of n + 1 rows; the last is for whatever is none of them, and is 0 at first, near the mean of the others.
+//! has a table E of n + 1 rows; the last is for anything else, and is 0 at first, near the mean of the others.
 //! With i[b] the index in row b of the batch:
 //!
 //! ```text
@@ -9,9 +9,9 @@
 //! backward    dE[c] = Σ of dy[b] over the b with i[b] = c   (gradient; 0 for what is not in the batch)
 //! ```
 //! Why: it is a dense layer without bias on the one-hot row of the index, O E with dE = Oᵀ dy, where almost all products
-//! are with 0. An index has no derivative: moving it a little gives no index.
+//! are with 0. An index has no derivative: moved a little, it is no index.
 //!
-//! Other features, the numbers, go on as they are, or through layers of their own, and stand before the vectors.
+//! Other features, the numbers, are passed on unchanged or through layers of their own, and come before the vectors.
 
 use std::ops::Range;
 
@@ -22,17 +22,17 @@ use crate::{Error, ErrorKind, Init, Result, Scalar};
 
 /// Settings of embeddings of category columns: each index is replaced by a learnt vector of its category.
 ///
-/// The columns are features whose numbers are indices 0 … n − 1, or n for none of the categories: those that a table
+/// The columns are features whose numbers are indices 0 … n − 1, or n for an unknown category: those that a table
 /// [declares](crate::data::Dataset::with_index_columns), as `CsvReader::embed` (feature `csv`) makes them. They are never
 /// standardised, and a gradient check does not move them. The layer must read features. Its outputs are the other features,
-/// and then the vectors in the order of the columns; with [`numbers`](Self::numbers), the other features go through layers of
-/// their own first. What it sends back for an index is NaN, as there is no such derivative.
+/// and then the vectors in the order of the columns; with [`numbers`](Self::numbers), the other features go through
+/// layers of their own first. The delta it sends back for an index is NaN, as there is no such derivative.
 ///
-/// A step of Adam costs what the tables hold, however few rows of them a batch reads; one of
-/// [`LazyAdam`](crate::optim::LazyAdam), which is another method, costs what the batch reads.
+/// The cost of a step of Adam grows with the size of the tables, however few of their rows a batch reads; that of a step of
+/// [`LazyAdam`](crate::optim::LazyAdam), which is another method, grows only with what the batch reads.
 ///
-/// The parameters are `table.<feature>` (n + 1 × width) for each column, `<feature>` being its position; the row of what is
-/// none of the categories is 0 at first, and the others are normal. Guo and Berkhahn, 2016.
+/// The parameters are `table.<feature>` (n + 1 × width) for each column, `<feature>` being its position; the row for unknown
+/// categories is 0 at first, and the others are normal. Guo and Berkhahn, 2016.
 ///
 /// ```
 /// use polytask::ndarray::array;
@@ -76,19 +76,19 @@ struct Embedded {
     width: usize,
 }
 
-/// Up to here `f32` holds every index.
+/// Up to this number `f32` holds every index exactly.
 const MOST_CATEGORIES: usize = 1 << 24;
 
 impl Embedding {
     /// Embeddings of columns, each given by its position among the features and its number of categories, as
-    /// [`Dataset::index_columns`](crate::data::Dataset::index_columns) has them; all `width` wide.
+    /// [`Dataset::index_columns`](crate::data::Dataset::index_columns) returns them; all `width` wide.
     pub fn new(columns: impl IntoIterator<Item = (usize, usize)>, width: usize) -> Self {
         let columns =
             columns.into_iter().map(|(feature, categories)| Embedded { feature, categories, width });
         Self { columns: columns.collect(), deviation: 0.1, numbers: Vec::new() }
     }
 
-    /// Another width for the column at position `feature`.
+    /// Sets another width for the column at position `feature`.
     ///
     /// # Panics
     /// If that column is not one of those embedded.

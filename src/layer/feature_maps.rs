@@ -9,7 +9,7 @@
 //!             dxⱼ = dyⱼ lⱼᵀ + deⱼ · ∂eⱼ/∂xⱼ    (propagate; the encoding knows the second term)
 //!             dWⱼ = eⱼᵀ dyⱼ    dlⱼ = xⱼᵀ dyⱼ    dbⱼ = 1ᵀ dyⱼ    (gradient)
 //! ```
-//! The term xⱼ lⱼ, the linear skip, lets what the encoding flattens through: a number beyond the last bin, the trend
+//! The term xⱼ lⱼ, the linear skip, lets through what the encoding flattens: a number beyond the last bin, the trend
 //! beneath a wave.
 
 use std::ops::Range;

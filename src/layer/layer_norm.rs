@@ -13,9 +13,9 @@
 //!             dx = r (dx̂ − mean(dx̂) − x̂ mean(dx̂ ∘ x̂))         (propagate; means over the row)
 //!             dg = Σ over rows of dy ∘ x̂     db = 1ᵀ dy         (gradient)
 //! ```
-//! Why: xⱼ acts on x̂ᵢ directly, through μ, and through r. ∂μ/∂xⱼ = 1/n, so the second way takes the mean of dx̂ from each
-//! entry. ∂v/∂xⱼ = 2 (xⱼ − μ)/n, since the sum of the x − μ is 0, and ∂r/∂v = −r³/2, so ∂r/∂xⱼ = −r² x̂ⱼ/n; with
-//! x̂ᵢ = r (xᵢ − μ) the third way gives Σᵢ dx̂ᵢ (xᵢ − μ) · (−r² x̂ⱼ/n) = −r x̂ⱼ mean(dx̂ ∘ x̂).
+//! Why: xⱼ acts on x̂ᵢ directly, through μ, and through r. ∂μ/∂xⱼ = 1/n, so the second way subtracts the mean of dx̂
+//! from each entry. ∂v/∂xⱼ = 2 (xⱼ − μ)/n, since the sum of the x − μ is 0, and ∂r/∂v = −r³/2, so ∂r/∂xⱼ = −r² x̂ⱼ/n;
+//! with x̂ᵢ = r (xᵢ − μ) the third way contributes Σᵢ dx̂ᵢ (xᵢ − μ) · (−r² x̂ⱼ/n) = −r x̂ⱼ mean(dx̂ ∘ x̂).
 
 use std::ops::Range;
 

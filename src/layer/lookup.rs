@@ -1,4 +1,4 @@
-//! Tables whose vectors are looked up by an index that stands in the input.
+//! Tables whose vectors are looked up by an index in the input.
 
 use std::ops::Range;
 
@@ -8,8 +8,9 @@ use crate::{Block, Scalar};
 /// A table of vectors E and where a layer looks them up, `Y = E[i]`, with one index i for each row of the batch: see
 /// [`BuiltLayer::lookups`](super::BuiltLayer::lookups).
 ///
-/// With the deltas `Dₖ = ∂Lₖ/∂Y` (B × d) of task k, the gradient of a row of E is the sum over the rows of the batch with its
-/// index, and 0 for a row that no index names. So the Gramian needs the sums of those alone, and no gradient of the table:
+/// With the deltas `Dₖ = ∂Lₖ/∂Y` (B × d) of task k, the gradient of a row of E is the sum over the rows of the batch
+/// with its index, and 0 for a row that no index names. So the Gramian needs only the sums over those rows, and no
+/// gradient of the table:
 ///
 /// ```text
 /// ∇ₖ[c] = Σ of Dₖ[b] over the b with i[b] = c      ⟨∇ₖ, ∇ₗ⟩ = Σ of ⟨∇ₖ[c], ∇ₗ[c]⟩ over the c in the batch
@@ -40,7 +41,7 @@ use crate::{Block, Scalar};
 pub struct Lookup {
     /// E. It is one of the [`pieces`](super::BuiltLayer::pieces).
     pub table: Block,
-    /// The activations in which the indices stand.
+    /// The activations that hold the indices.
     pub input: ActivationBlock,
     /// Which column of the input it is.
     pub index: usize,
@@ -51,7 +52,7 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// The row of the table that an index names.
+    /// The row of the table for an index.
     #[track_caller]
     pub(crate) fn row<F: Scalar>(&self, index: F) -> usize {
         let (n, found) = (self.table.shape().0, index.to_f64());
@@ -66,7 +67,7 @@ impl Lookup {
         row * width..(row + 1) * width
     }
 
-    /// Calls `with` for the row of the table that each row of the batch names, and for the delta of its vector.
+    /// Calls `with` for each row of the batch, with the row of the table that it looks up and the delta of its vector.
     pub(crate) fn for_each_delta<F: Scalar>(
         &self,
         chunks: &[Chunk<F>],
@@ -82,7 +83,7 @@ impl Lookup {
         }
     }
 
-    /// Calls `with` for the row of the table that each row of the batch names.
+    /// Calls `with` for each row of the batch, with the row of the table that it looks up.
     pub(crate) fn for_each_row<F: Scalar>(&self, chunks: &[Chunk<F>], mut with: impl FnMut(usize)) {
         for chunk in chunks {
             let x = chunk.values.get(self.input);

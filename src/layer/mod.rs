@@ -188,8 +188,8 @@ impl Layer {
     }
 
     /// Embeddings of category columns, each given by its position among the features and its number of categories
-    /// ([`Dataset::index_columns`](crate::data::Dataset::index_columns)): each index is replaced by a learnt vector of `width`
-    /// numbers. The other features go on as they are, before the vectors.
+    /// ([`Dataset::index_columns`](crate::data::Dataset::index_columns)): each index is replaced by a learnt vector of
+    /// `width` numbers. The other features go on as they are, before the vectors.
     pub fn embedding(columns: impl IntoIterator<Item = (usize, usize)>, width: usize) -> Self {
         Self::Embedding(Embedding::new(columns, width))
     }
@@ -222,7 +222,7 @@ impl Layer {
         Self::PiecewiseLinear(PiecewiseLinear::new(bins, width))
     }
 
-    /// A residual block, `y = x + f(x)`, around layers that end as wide as x.
+    /// A residual block, `y = x + f(x)`, around layers whose output is as wide as x.
     pub fn residual(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
         Self::Residual(Residual::new(layers))
     }
@@ -233,14 +233,14 @@ impl Layer {
     }
 
     /// A layer of your own: any type that implements [`BuildLayer`] for `f32` and for `f64`, as in [the
-    /// module's example](self). A file can hold it if it has a name there: [`BuildLayer::saved_as`].
+    /// module's example](self). A file can hold it if it has a name: [`BuildLayer::saved_as`].
     pub fn custom(layer: impl CustomLayer + 'static) -> Self {
         Self::Custom(Arc::new(layer))
     }
 }
 
 impl Layer {
-    /// What kind of layer it is, in a word.
+    /// The kind of layer, in one word.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Dense(_) => "dense",
@@ -342,7 +342,7 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
     /// Adds to a graph what `forward` computes in prediction ([`Graph`](crate::onnx::Graph) has an example).
     ///
     /// # Errors
-    /// By default, that the layer has no form there.
+    /// By default, that the layer cannot be exported.
     #[cfg(feature = "onnx")]
     fn export(&self, _graph: &mut crate::onnx::Graph) -> Result<()> {
         Err(crate::onnx::Graph::lacks(format!("a layer without one: {}", std::any::type_name::<Self>())))
@@ -378,8 +378,8 @@ pub trait BuiltLayer<F: Scalar>: Debug + Send + Sync {
 
     /// The tables whose rows the layer looks up by an index in its input. This is optional: with it, a step of
     /// [`LazyAdam`](crate::optim::LazyAdam) does not touch the other rows, and the Gramian of the tasks' gradients is
-    /// cheaper to compute. The gradient of a table must be what its [`Lookup`] says and nothing else: if a table is looked up
-    /// in two places, or is not one of the [`pieces`](Self::pieces), building the network panics.
+    /// cheaper to compute. The gradient of a table must be what its [`Lookup`] says and nothing else: if a table is
+    /// looked up in two places, or is not one of the [`pieces`](Self::pieces), building the network panics.
     fn lookups(&self) -> Vec<Lookup> {
         Vec::new()
     }
@@ -400,8 +400,8 @@ pub trait BuildLayer<F: Scalar> {
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if a setting of the layer is outside its range.
     fn build(&self, context: &mut BuildContext<'_>) -> Result<Box<dyn BuiltLayer<F>>>;
 
-    /// What the layer is called in a file, from which `Model::load_with` (feature `persist`) makes it again; the page of
-    /// `Registry` has an example. By default it has no name there: a model with such a layer can only take parameters
+    /// The layer's name in a file, from which `Model::load_with` (feature `persist`) makes it again; the page of
+    /// `Registry` has an example. By default it has no name: a model with such a layer can only read parameters
     /// from a file (`Model::load_weights`).
     fn saved_as(&self) -> Option<SavedAs> {
         None

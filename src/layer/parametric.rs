@@ -52,7 +52,7 @@ pub struct ParametricActivation {
 }
 
 impl ParametricActivation {
-    /// The activation, not the identity, with strengths that are 1 at first.
+    /// The activation, which must not be the identity, with strengths that are 1 at first.
     pub fn new(activation: Activation) -> Self {
         Self { activation, init: Init::Constant(1.0) }
     }

@@ -17,9 +17,9 @@ use rand::rngs::ChaCha8Rng;
 /// What a pass through the network is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// To learn from.
+    /// Training.
     Train,
-    /// To predict or to evaluate: nothing random, and running statistics instead of those of the batch.
+    /// Prediction or evaluation: nothing random, and running statistics instead of those of the batch.
     #[default]
     Predict,
 }
@@ -44,8 +44,8 @@ pub struct Draw {
     pub seed: u64,
     /// The number of the step.
     pub step: u64,
-    /// The position, in the whole batch of the step, of the first row of the pass: above 0 where a batch is worked
-    /// on in parts. In an ensemble of k members, a batch has k times as many rows here.
+    /// The position, in the whole batch of the step, of the first row of the pass: above 0 where a batch is
+    /// divided into parts. In an ensemble of k members, a batch has k times as many rows here.
     pub first_row: u64,
 }
 

@@ -1,8 +1,8 @@
 //! Piecewise-linear embeddings of numbers: each feature becomes a meter of bins, filled up to its value, and then a vector.
 //!
 //! Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS
-//! 2022, equation 1; the skip and the first values of 0, with which the layer begins linear, as in Y. Gorishniy, A. Kotelnikov
-//! and A. Babenko, "TabM", ICLR 2025. For a feature x with edges b₀ < b₁ < … < b_T:
+//! 2022, equation 1; the skip and the first values of 0, with which the layer begins linear, as in Y. Gorishniy, A.
+//! Kotelnikov and A. Babenko, "TabM", ICLR 2025. For a feature x with edges b₀ < b₁ < … < b_T:
 //!
 //! ```text
 //! r   = (x − bₜ₋₁) / (bₜ − bₜ₋₁)                       of bin t = 1 … T
@@ -11,8 +11,9 @@
 //!
 //! ∂eₜ/∂x = 1 / (bₜ − bₜ₋₁) in the bin where x is, 0 in the others
 //! ```
-//! Why: bins below x are full (1), those above it are empty (0), and one is part full. So eⱼ Wⱼ is a line with a kink at each
-//! edge, whose slopes are learnt. The first and the last bin have no end on the outside, where the line goes on.
+//! Why: bins below x are full (1), those above it are empty (0), and one is part full. So eⱼ Wⱼ is a line with a kink
+//! at each edge, whose slopes are learnt. The first and the last bin have no end on the outside, where the line goes
+//! on.
 
 use std::ops::Range;
 
@@ -25,11 +26,11 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 /// Settings of a piecewise-linear embedding of numbers: `yⱼ = xⱼ lⱼ + eⱼ Wⱼ + bⱼ` for each feature xⱼ, a vector of `width`
 /// numbers; eⱼ says how far xⱼ fills each bin. y is all of them side by side, `batch × features·width`.
 ///
-/// The bins of a feature lie between quantiles of the rows that the model is first fitted on, which are part of the model (the
-/// running state `edges`, features × bins + 1): [`Model::fit_scaling`](crate::Model::fit_scaling), which
-/// [`Trainer`](crate::Trainer) calls, takes them, of features as the network sees them, with all rows alike. Before, a batch is
-/// an error. A feature that has few values has fewer bins. Such a layer must read features; one with
-/// [edges of your own](Self::with_edges) may stand anywhere.
+/// The bins of a feature lie between quantiles of the rows that the model is first fitted on, which are part of the
+/// model (the running state `edges`, features × bins + 1): [`Model::fit_scaling`](crate::Model::fit_scaling), which
+/// [`Trainer`](crate::Trainer) calls, computes them, from the features as the network sees them, with equal weights for
+/// all rows. A batch before that is an error. A feature that has few values has fewer bins. Such a layer must read
+/// features; one with [edges of your own](Self::with_edges) may stand anywhere.
 ///
 /// The parameters are `weight` (W₁, W₂ … one below the other, features·bins × width, first 0), `linear` (l, the skip) and
 /// `bias` (b, features × width each). Gorishniy et al., 2022.
@@ -67,7 +68,7 @@ pub struct PiecewiseLinear {
 #[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "persist", serde(rename_all = "snake_case", deny_unknown_fields))]
 enum Bins {
-    /// As many bins, between quantiles.
+    /// This many bins, between quantiles.
     Quantiles(usize),
     /// The same for each feature.
     Edges(Vec<f64>),
@@ -132,7 +133,7 @@ impl<F: Scalar> BuildLayer<F> for PiecewiseLinear {
 
 #[derive(Debug)]
 enum Edges<F> {
-    /// In the running state, those of a feature in a row; bins without a width, at the end, are not used.
+    /// In the running state, a row for each feature; bins of width 0, at the end, are not used.
     Fitted(Block),
     Given(Vec<F>),
 }

@@ -1,4 +1,4 @@
-//! Which deltas a layer sends back, and what becomes of those of its input.
+//! Which deltas a layer sends back, and what happens to those of its input.
 
 use std::ops::Range;
 
@@ -13,11 +13,11 @@ use crate::kernel::Accumulate;
 pub struct Propagation {
     /// Lanes of the output's delta, counted from 0: one, or one per task.
     pub lanes: usize,
-    /// What becomes of the input's delta.
+    /// What happens to the input's delta.
     pub input: InputDelta,
 }
 
-/// What becomes of the delta of a layer's input.
+/// What happens to the delta of a layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputDelta {
     /// It is not needed.
@@ -50,8 +50,8 @@ impl Propagation {
         Self { input, ..self }
     }
 
-    /// The same for layers that belong to task `k` alone, whose delta has one lane: where there are several, it belongs in the
-    /// task's lane of the input.
+    /// The same for layers that belong to task `k` alone, whose delta has one lane: where there are several, it belongs
+    /// in the task's lane of the input.
     ///
     /// ```
     /// use polytask::layer::{InputDelta, Propagation};
@@ -133,7 +133,7 @@ impl Propagation {
         }
     }
 
-    /// Sends the delta of `output` on to `input` after `change` has made dx of dy, in place, column by column: for a
+    /// Sends the delta of `output` on to `input` after `change` has turned dy into dx, in place, column by column: for a
     /// layer whose rows depend on one another, with all of them in one chunk. `change` is given the column and its delta in
     /// one lane, a number per row. Both blocks have the same width. Nothing is done if the input's delta is not needed.
     ///

@@ -16,7 +16,7 @@ use super::{Affine, BuildContext, BuildLayer, BuiltLayer, Chain, Layer, Lookup, 
 use crate::arena::{ActivationBlock, Arena, Chunk};
 use crate::{Error, ErrorKind, Result, Scalar};
 
-/// Settings of a residual block: `y = x + f(x)`, where f is a chain of layers that ends as wide as it began.
+/// Settings of a residual block: `y = x + f(x)`, where f is a chain of layers whose output is as wide as its input.
 ///
 /// `dx = dy + (∂f/∂x)ᵀ dy`. The layers inside have the block's name and their position: `trunk.1.0.weight`. He et al.,
 /// 2016.

@@ -1,5 +1,5 @@
-//! AdaTT: experts for each task, and for each task a gate over the experts of all tasks, beside which its own pass unweighed;
-//! level upon level.
+//! AdaTT: experts for each task, and for each task a gate over the experts of all tasks, past which a residual of its own
+//! experts is added; level upon level.
 //!
 //! D. Li et al., "AdaTT: adaptive task-to-task fusion network for multitask learning in recommendations", KDD 2023: the form
 //! with experts of tasks alone (AdaTT-sp in the paper).
@@ -15,9 +15,10 @@
 //!             experts and gates send to the stream that they read
 //!             dfₖₑ += vₖₑ dzₖ,   dvₖₑ = Σ over rows of ⟨dzₖ, fₖₑ⟩
 //! ```
-//! v is learnt, first 1/n each; a single expert passes as it is, v = 1 (as in the paper). A gate reads the experts of all tasks,
-//! so the loss of each task depends on every expert. Where gradients of tasks are compared, all experts are shared, and below
-//! the last level gates and v too, since other tasks' experts read what they make; those of the last level are their task's own.
+//! v is learnt, first 1/n each; a single expert passes as it is, v = 1 (as in the paper). A gate reads the experts of
+//! all tasks, so the loss of each task depends on every expert. Where gradients of tasks are compared, all experts are
+//! shared. So are gates and v below the last level, since other tasks' experts read what they mix; those of the last
+//! level belong to their task.
 
 use std::ops::Range;
 
@@ -37,8 +38,8 @@ use crate::{Block, Error, ErrorKind, Init, Result, Scalar};
 /// zₖ ← Σⱼₑ softmax(gateₖ(zₖ))ⱼₑ fⱼₑ + Σₑ vₖₑ fₖₑ,   fₖₑ = expertₖₑ(zₖ)
 /// ```
 /// The loss of every task depends on every expert (`level.0.expert.price.0.0.weight`, …), so where gradients of tasks are
-/// compared these are shared; so are gates and v below the last level. Those of the last level (`level.0.gate.price.0.weight`,
-/// `level.0.residual.price.own`) belong to their task. Li et al., 2023.
+/// compared these are shared; so are gates and v below the last level. Those of the last level
+/// (`level.0.gate.price.0.weight`, `level.0.residual.price.own`) belong to their task. Li et al., 2023.
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -97,7 +98,7 @@ impl From<AdaTt> for super::Sharing {
     }
 }
 
-/// v of a task, and what it weighs.
+/// v of a task, and the experts that it weights.
 #[derive(Debug)]
 struct Residual {
     /// fₖₑ, the task's own.
@@ -132,7 +133,7 @@ impl Residual {
         graph.set(self.output, z);
     }
 
-    /// From dz, in the lane `from`, to dv in that lane, and to the dfₖₑ in the lane `to`, where the gate has sent before.
+    /// From dz, in the lane `from`, to dv in that lane, and to the dfₖₑ in the lane `to`, added to what the gate sent.
     fn propagate<F: Scalar>(
         &self,
         theta: &[F],
@@ -252,7 +253,7 @@ impl<F: Scalar> BuiltAdaTt<F> {
         below.iter().flatten().map(|unit| &unit.gate)
     }
 
-    /// From the streams that a level has made to its gates, residuals and experts, of `n` lanes.
+    /// Back from the streams that a level has mixed to its gates, residuals and experts, in `n` lanes.
     fn unmix(&self, l: usize, theta: &[F], values: &Arena<F>, deltas: &mut Arena<F>, n: usize) {
         let is_last = l + 1 == self.levels.len();
         // What the last level makes for a task is the task's alone, in lane 0; where lanes are kept apart, what it sends to

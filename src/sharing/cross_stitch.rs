@@ -1,4 +1,5 @@
-//! Cross-stitch networks: a network for each task, and after every layer a learnt mixture of what the networks have computed.
+//! Cross-stitch networks: a network for each task, and after every layer a learnt mixture of what the networks have
+//! computed.
 //!
 //! I. Misra, A. Shrivastava, A. Gupta and M. Hebert, "Cross-stitch networks for multi-task learning", CVPR 2016.
 //!
@@ -13,7 +14,7 @@
 //! Why: zₖ is linear in each yⱼ with the factor A[k, j], and in each A[k, j] with the factor yⱼ.
 //!
 //! At first A has 0.9 on its diagonal, and the rest of a row shares 0.1, so that a row adds up to 1 and z is as large as
-//! y; a matrix of ones, as some code has it, would make it K times as large with every layer. Through the mixtures the loss of
+//! y; a matrix of ones, as in some code, would make it K times as large with every layer. Through the mixtures the loss of
 //! every task depends on every network, so where gradients of tasks are compared all of it counts as shared.
 
 use std::ops::Range;

@@ -10,9 +10,9 @@
 //! backward    dpₖₑ = Σ over rows of ⟨dhₖ, fₑ⟩, and from there to the selector's parameters       see selector.rs
 //!             dfₑ = Σₖ pₖₑ dhₖ
 //! ```
-//! The shares do not depend on x (the paper's static gates). Experts are shared by all tasks; a selector belongs to its task,
-//! and is left out where gradients of tasks are compared, as the gates of a mixture of experts are. An expert whose share is 0
-//! is computed all the same, for the tasks that read it.
+//! The shares do not depend on x (the paper's static gates). Experts are shared by all tasks; a selector belongs to its
+//! task, and is left out where gradients of tasks are compared, as the gates of a mixture of experts are. An expert
+//! whose share is 0 is computed all the same, for the tasks that read it.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind, Init, Result, Scalar};
 /// ```text
 /// hₖ = Σₑ pₖₑ fₑ(x),   pₖₑ = Σᵢ softmax(w)ᵢ Π_b (S(z_ib) or 1 − S(z_ib), as digit b of e is 1 or 0)
 /// ```
-/// S is a smooth step, exactly 0 and 1 beyond ±γ/2. A penalty, λ times the entropy of the choices, presses them to be
+/// S is a smooth step, exactly 0 and 1 beyond ±γ/2. A penalty, λ times the entropy of the choices, pushes them to be
 /// decided. Experts are shared by all tasks (`expert.0.0.weight`, …); a selector belongs to its task
 /// (`gate.price.codes`, z, k × ⌈log₂ E⌉, and `gate.price.weights`, w, 1 × k). Hazimeh et al., 2021.
 ///
@@ -65,8 +65,8 @@ pub struct DSelectK {
 }
 
 impl DSelectK {
-    /// `experts` experts, at least 2, of these layers each, at least one, of which each task reads at most `k`, at least 1 and
-    /// no more than there are.
+    /// `experts` experts, at least 2, of these layers each, at least one, of which each task reads at most `k`, at
+    /// least 1 and no more than there are.
     pub fn new(
         experts: usize,
         k: usize,
@@ -76,13 +76,13 @@ impl DSelectK {
         Self { experts, k, layers, width: 1.0, entropy: 1e-6 }
     }
 
-    /// γ, the width of the smooth steps: a digit is decided where its number is beyond ±γ/2. (Default: 1.)
+    /// γ, the width of the smooth steps: a digit is decided once its number is beyond ±γ/2. (Default: 1.)
     #[must_use]
     pub fn width(self, width: f64) -> Self {
         Self { width, ..self }
     }
 
-    /// λ, what the entropy of the choices is multiplied by, at least 0. (Default: 10⁻⁶, that of published code.)
+    /// λ, the factor of the entropy of the choices, at least 0. (Default: 10⁻⁶, that of published code.)
     #[must_use]
     pub fn entropy(self, strength: f64) -> Self {
         Self { entropy: strength, ..self }
@@ -157,7 +157,7 @@ struct Choice {
     name: String,
     selector: Selector,
     mixture: Mixture,
-    /// Among the deltas: dp, summed over the rows of a chunk, and behind it what comes of it for the selector.
+    /// Among the deltas: dp, summed over the rows of a chunk, and after it the selector's gradient from it.
     sums: ChunkNumbers,
 }
 

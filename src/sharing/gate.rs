@@ -1,5 +1,5 @@
-//! A softmax gate: for each row, a weighted mean of what several experts say, a [mixture](super::mixture) whose shares are a
-//! softmax.
+//! A softmax gate: for each row, a weighted mean of several experts' outputs, a [mixture](super::mixture) whose shares are
+//! a softmax.
 //!
 //! With the outputs f₁ … f_E of E experts (batch × n each) and the gate's logits a (batch × E), in each row:
 //!
@@ -13,7 +13,7 @@
 //!             daₑ = pₑ (dpₑ − Σ_c p_c dp_c)                    to the gate
 //! ```
 //! Why: h is linear in each fₑ with the factor pₑ, and in each pₑ with the factor fₑ. For the softmax,
-//! ∂p_c/∂aₑ = p_c ([c = e] − pₑ): to raise one logit raises its own share and lowers all others by theirs. So
+//! ∂p_c/∂aₑ = p_c ([c = e] − pₑ): raising one logit raises its own share and lowers each other share in proportion. So
 //! daₑ = Σ_c dp_c p_c ([c = e] − pₑ) = pₑ dpₑ − pₑ Σ_c p_c dp_c. An expert is asked for more where it agrees with −dh
 //! better than the mixture as a whole does; the daₑ of a row add up to 0, because only differences of logits count.
 
@@ -48,7 +48,7 @@ pub(super) fn unmix<'a, F: Scalar>(
 pub(super) struct SoftmaxGate {
     /// a.
     pub(super) logits: ActivationBlock,
-    /// Of which p is the shares, as wide as the logits.
+    /// The mixture whose shares are p, as wide as the logits.
     pub(super) mixture: Mixture,
 }
 
@@ -88,7 +88,7 @@ impl SoftmaxGate {
     }
 }
 
-/// The largest logit is taken off first, so that no exponential overflows and the sum is at least 1.
+/// The largest logit is subtracted first, so that no exponential overflows and the sum is at least 1.
 fn softmax<F: Scalar>(a: &[F], p: &mut [F]) {
     let largest = a.iter().fold(a[0], |largest, &a| largest.max(a));
     for (p, &a) in p.iter_mut().zip(a) {

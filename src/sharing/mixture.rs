@@ -1,4 +1,4 @@
-//! A mixture: for each row, the sum of what several experts say, each times its share.
+//! A mixture: for each row, the sum of several experts' outputs, each times its share.
 //!
 //! With the outputs f₁ … f_E of E experts (batch × n each) and the shares p (batch × E), in each row:
 //!
@@ -33,8 +33,8 @@ pub(super) fn mix<'a, F: Scalar>(mixtures: impl Iterator<Item = &'a Mixture>, va
     mixtures.for_each(|mixture| mixture.forward(values));
 }
 
-/// From the dh of each mixture to its dp, in the same lane, and the dfₑ; `to` says, for a mixture and an expert, in which lane
-/// dfₑ belongs, and whether it is added to what another has sent.
+/// From the dh of each mixture to its dp, in the same lane, and the dfₑ; `to` says, for a mixture and an expert, in
+/// which lane dfₑ belongs, and whether it is added to what another has sent.
 pub(super) fn unmix<'a, F: Scalar>(
     mixtures: impl Iterator<Item = &'a Mixture>,
     values: &Arena<F>,
@@ -94,8 +94,8 @@ impl Mixture {
         graph.set(self.output, h.expect("a mixture has experts"));
     }
 
-    /// What expert e has to do with this mixture, and with another that reads it too: from the lane `from` to the dfₑ in the lane
-    /// `to`.
+    /// The deltas of expert e from this mixture, and from another that reads it too: from the lane `from` to the dfₑ in
+    /// the lane `to`.
     fn propagate<F: Scalar>(
         &self,
         other: Option<&Self>,

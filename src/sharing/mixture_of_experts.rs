@@ -14,7 +14,7 @@
 //! ```
 //! All tasks share the experts; a gate belongs to its task, and is left out where gradients of tasks are compared, as in
 //! LibMTL. A single gate is shared too. The paper's gates have no bias and no hidden layer; these have a bias, which
-//! begins at 0, and hidden layers if asked for.
+//! starts at 0, and hidden layers if asked for.
 
 use super::gate::{self, SoftmaxGate};
 use super::mixture::Mixture;
@@ -77,7 +77,7 @@ impl MixtureOfExperts {
         self
     }
 
-    /// One gate for all tasks, which then read the same.
+    /// One gate for all tasks, which then all read the same mixture.
     #[must_use]
     pub fn one_gate(self) -> Self {
         Self { has_one_gate: true, ..self }

@@ -1,6 +1,6 @@
 //! Sharing forms: how one input becomes a representation for each task.
 //!
-//! The simplest is one trunk for all tasks; the other end is a network for each. In between lie forms whose
+//! The simplest is one trunk for all tasks; the other extreme is a network for each. In between are forms whose
 //! tasks share some parts and own others. A form's parameters are of two kinds, and θ keeps them apart:
 //! what all tasks share comes first, then what belongs to one task.
 //!
@@ -71,7 +71,7 @@ pub enum Sharing {
     Independent(Vec<Layer>),
     /// A network for each task, and learnt mixtures of all of them after every layer.
     CrossStitch(CrossStitch),
-    /// Experts for all tasks, and for each task a gate that weighs them (MMoE), or one gate (OMoE).
+    /// Experts for all tasks, and for each task a gate that weights them (MMoE), or one gate (OMoE).
     MixtureOfExperts(MixtureOfExperts),
     /// Levels of shared experts and experts of each task, mixed by gates (CGC, PLE).
     ProgressiveExtraction(ProgressiveExtraction),
@@ -83,7 +83,7 @@ pub enum Sharing {
     AdaTt(AdaTt),
     /// A trunk for each task, tied to those of the others by an L2 penalty.
     SoftSharing(SoftSharing),
-    /// Layers for all tasks, which every part of a form reads through.
+    /// Layers for all tasks, whose output every part of a form reads.
     Stem(Stem),
     /// A form of your own.
     #[cfg_attr(feature = "persist", serde(with = "crate::registry"))]
@@ -101,7 +101,7 @@ impl Sharing {
         Self::Independent(layers.into_iter().map(std::convert::Into::into).collect())
     }
 
-    /// A multi-gate mixture of `experts` experts, of these layers each: every task has a gate that weighs them row by row.
+    /// A multi-gate mixture of `experts` experts, of these layers each: every task has a gate that weights them row by row.
     pub fn mmoe(experts: usize, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
         Self::MixtureOfExperts(MixtureOfExperts::new(experts, layers))
     }
@@ -111,8 +111,9 @@ impl Sharing {
         Self::MixtureOfExperts(MixtureOfExperts::new(experts, layers).one_gate())
     }
 
-    /// Customised gate control: `shared_experts` experts for all tasks and `task_experts` for each, of these layers each, and
-    /// for each task a gate over its own experts and the shared ones. One level of [`ProgressiveExtraction`] (PLE).
+    /// Customised gate control: `shared_experts` experts for all tasks and `task_experts` for each, of these layers
+    /// each, and for each task a gate over its own experts and the shared ones. One level of [`ProgressiveExtraction`]
+    /// (PLE).
     pub fn cgc(
         shared_experts: usize,
         task_experts: usize,
@@ -135,8 +136,8 @@ impl Sharing {
         DSelectK::new(experts, k, layers).into()
     }
 
-    /// `experts` experts for each task, of these layers each, and for each task a gate over the experts of all tasks, beside
-    /// which its own pass unweighed. One level of [`AdaTt`].
+    /// `experts` experts for each task, of these layers each, and for each task a gate over the experts of all tasks, past
+    /// which a residual of its own experts is added. One level of [`AdaTt`].
     pub fn adatt(experts: usize, layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>) -> Self {
         AdaTt::new(experts, layers).into()
     }
@@ -155,7 +156,7 @@ impl Sharing {
     }
 
     /// A form of your own: whatever implements [`BuildSharing`] for both scalars, as in the example of
-    /// [`BuiltSharing`]. A file can hold it if it has a name there: [`BuildSharing::saved_as`].
+    /// [`BuiltSharing`]. A file can hold it if it has a name: [`BuildSharing::saved_as`].
     pub fn custom(sharing: impl CustomSharing + 'static) -> Self {
         Self::Custom(Arc::new(sharing))
     }
@@ -187,13 +188,13 @@ impl<F: Scalar> BuildSharing<F> for Sharing {
 /// What a head reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Representation {
-    /// Where it lies.
+    /// Where it is.
     pub activations: ActivationBlock,
     /// Whether other tasks read it too, all or some: then its delta has a lane per task when lanes are kept apart.
     pub is_shared: bool,
 }
 
-/// Part of θ whose gradient can be computed apart from the rest.
+/// Part of θ whose gradient can be computed independently of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Where in θ.
@@ -208,9 +209,9 @@ pub struct Piece {
 /// 1. `propagate` finds ∂L/∂representation in the deltas: of a shared representation in `to.lanes` lanes (0 in
 ///    those of tasks that do not read it), of a task's own in lane 0. It leaves, for shared layers, `to.lanes` lanes; for a
 ///    task's own layers, lane 0.
-/// 2. Where ∂L/∂x is asked for, it leaves `to.lanes` lanes of it from the lane on that `to.input` names, one for each task if
-///    they are several; what a task's own layers send belongs in the lane of the task ([`Propagation::of_task`]). Several
-///    are asked for behind a [`Stem`] alone.
+/// 2. If ∂L/∂x is asked for, `propagate` leaves `to.lanes` lanes of it, starting at the lane that `to.input` names. If there
+///    are several lanes, there is one for each task, and what a task's own layers send belongs in the lane of the task
+///    ([`Propagation::of_task`]). Several lanes are only asked for behind a [`Stem`].
 /// 3. The parameters that all tasks share are taken from the context first, and
 ///    [`end_shared`](BuildContext::end_shared) is called after them.
 ///
@@ -275,7 +276,7 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// [`BuiltLayer::export`].
     ///
     /// # Errors
-    /// By default, that the form has none there.
+    /// By default, that the form cannot be exported.
     #[cfg(feature = "onnx")]
     fn export(&self, _graph: &mut crate::onnx::Graph) -> Result<()> {
         Err(crate::onnx::Graph::lacks(format!(
@@ -287,7 +288,7 @@ pub trait BuiltSharing<F: Scalar>: Debug + Send + Sync {
     /// From ∂L/∂representation back through the form, for the rows of a chunk.
     fn propagate(&self, pass: &Pass<'_, F>, values: &Arena<F>, deltas: &mut Arena<F>, to: Propagation);
 
-    /// The pieces of θ that belong to the form: they cover its parameters.
+    /// The pieces of θ that belong to the form; together they cover its parameters.
     fn pieces(&self) -> Vec<Piece>;
 
     /// The gradient of one of the [`pieces`](Self::pieces), from one lane of deltas of all chunks.

@@ -45,9 +45,9 @@ use crate::{Error, ErrorKind, Result, Scalar};
 /// zₖ ← Σₑ softmax(gateₖ(zₖ))ₑ fₑ      over the experts of task k and the shared ones
 /// z_s ← Σₑ softmax(gate_s(z_s))ₑ fₑ   over all experts; the next level's shared experts read it
 /// ```
-/// Where gradients of tasks are compared, what several tasks' losses depend on counts as shared: the shared experts; below
-/// the last level, also the gate of z_s and the experts of tasks, which that gate reads; below the last but one, the gates
-/// of tasks too. Tang et al., 2020.
+/// Where gradients of tasks are compared, parameters that several tasks' losses depend on count as shared: the shared
+/// experts; below the last level, also the gate of z_s and the experts of tasks, which that gate reads; below the last
+/// but one, the gates of tasks too. Tang et al., 2020.
 ///
 /// ```
 /// use polytask::prelude::*;
@@ -118,7 +118,7 @@ impl From<ProgressiveExtraction> for super::Sharing {
     }
 }
 
-/// Chains of layers in the order of θ, each with the task that it belongs to, if it is one task's alone.
+/// Chains of layers in the order of θ, each with the task that it belongs to, if it belongs to one.
 #[derive(Debug)]
 struct Parts<F>(Vec<(Chain<F>, Option<usize>)>);
 
@@ -158,7 +158,7 @@ impl BuiltLevel {
     }
 }
 
-/// What a level's parts are built of: the settings, the streams they read, and their names.
+/// What a level's parts are built from: the settings, the streams they read, and their names.
 struct Builder<'a, F> {
     parts: Parts<F>,
     levels: Vec<BuiltLevel>,
@@ -301,7 +301,7 @@ impl<F: Scalar> BuiltExtraction<F> {
         if self.parts.0[place].1.is_some() { 1 } else { n }
     }
 
-    /// From the streams that a level has mixed to its experts and gates, of `n` lanes.
+    /// Back from the streams that a level has mixed to its experts and gates, in `n` lanes.
     fn unmix(&self, level: &BuiltLevel, values: &Arena<F>, deltas: &mut Arena<F>, n: usize) {
         // It reads every expert, so it writes where the gates of the tasks add.
         let shared_gate = level.shared_gate.iter().map(|(_, gate)| gate);
@@ -311,7 +311,7 @@ impl<F: Scalar> BuiltExtraction<F> {
         let is_own = self.parts.0[first].1.is_some();
         for lane in 0..self.lanes(first, n) {
             let to = |k: usize, e: usize| {
-                // Where lanes are kept apart, what a task alone sends belongs in the task's lane.
+                // Where lanes are kept apart, what only one task sends belongs in the task's lane.
                 let shared = if is_own && n > 1 { k } else { lane };
                 match (e < level.task_experts[k].len(), &level.shared_gate) {
                     (_, Some(_)) => (shared, true),
@@ -323,7 +323,7 @@ impl<F: Scalar> BuiltExtraction<F> {
         }
     }
 
-    /// From a level's experts and gates to the streams that they read.
+    /// Back from a level's experts and gates to the streams that they read.
     fn to_streams(
         &self,
         l: usize,

@@ -1,8 +1,8 @@
 //! A selector: shares of experts that are exactly 0 for all but k of them, and differentiable all the same.
 //!
 //! H. Hazimeh et al., "DSelect-k: differentiable selection in the mixture of experts with applications to multi-task
-//! learning", NeurIPS 2021, sections 3.1 and 3.2. E experts are numbered in binary with m = ⌈log₂ E⌉ digits. Each of k single
-//! selectors chooses one expert by choosing each digit with a smooth step S of a number of its own:
+//! learning", NeurIPS 2021, sections 3.1 and 3.2. E experts are numbered in binary with m = ⌈log₂ E⌉ digits. Each of k
+//! single selectors chooses one expert by choosing each digit with a smooth step S of a number of its own:
 //!
 //! ```text
 //! S(t) = 0 for t ≤ −γ/2,  1 for t ≥ γ/2,  −2 t³/γ³ + 3 t/(2γ) + ½ between       S′(t) = −6 t²/γ³ + 3/(2γ) between
@@ -15,9 +15,9 @@
 //!             dsᵢ = Σₑ dpₑ rᵢₑ,   dwᵢ = sᵢ (dsᵢ − Σ_j s_j ds_j)
 //!             dz_ib = sᵢ Σₑ dpₑ (± S′(z_ib)) Π_{c ≠ b} (…)     + where digit b of e is 1, − where it is 0
 //! ```
-//! Why: rᵢₑ is linear in the factor of each digit. S and S′ are continuous; beyond ±γ/2 S is exactly 0 or 1 and S′ is 0, so a
-//! digit that has been decided stays so. Here z and w are parameters (the paper's static gates): the shares are the same for
-//! every row, and what regularises them depends on parameters alone:
+//! Why: rᵢₑ is linear in the factor of each digit. S and S′ are continuous; beyond ±γ/2 S is exactly 0 or 1 and S′ is
+//! 0, so a digit that has been decided stays decided. Here z and w are parameters (the paper's static gates): the
+//! shares are the same for every row, and what regularises them depends on parameters alone:
 //!
 //! ```text
 //! Ω(z) = λ Σᵢ H(rᵢ) + Σᵢ 1/Rᵢ        the second only if E is not a power of two;   Rᵢ = Σ_{e < E} rᵢₑ
@@ -25,8 +25,8 @@
 //!
 //! ∂H/∂z_ib = ln((1 − s)/s) S′(z_ib), s = S(z_ib)         ∂(1/Rᵢ)/∂z_ib = −Rᵢ⁻² ∂Rᵢ/∂z_ib
 //! ```
-//! H is taken over all 2^m numbers, of which rᵢ is a product of m independent digits, so it is a sum over digits. It is 0 where
-//! every digit is decided. The second term keeps the selectors away from numbers that no expert has.
+//! H is taken over all 2^m numbers, of which rᵢ is a product of m independent digits, so it is a sum over digits. It is
+//! 0 where every digit is decided. The second term keeps the selectors away from numbers that no expert has.
 
 use crate::penalty::PenaltyFunction;
 use crate::{Block, Scalar};
@@ -68,7 +68,7 @@ impl Selector {
         self.codes.shape().0
     }
 
-    /// The factor that digit `b` of selector `i` gives to expert `e`, and its slope in z.
+    /// The factor of digit `b` of selector `i` in the share of expert `e`, and its slope in z.
     fn factor<F: Scalar>(&self, theta: &[F], i: usize, b: usize, e: usize) -> (F, F) {
         let (step, slope) = smooth_step(self.codes.of(theta)[[i, b]], self.width);
         if e >> b & 1 == 1 { (step, slope) } else { (F::ONE - step, -slope) }
@@ -102,7 +102,7 @@ impl Selector {
         }
     }
 
-    /// From dp to dz and then dw, behind one another in `gradient`.
+    /// From dp to dz and then dw, one after the other in `gradient`.
     pub(super) fn propagate<F: Scalar>(&self, theta: &[F], dp: &[F], gradient: &mut [F]) {
         let (dz, dw) = gradient.split_at_mut(self.codes.len());
         let along = |of: &dyn Fn(usize) -> F| dp.iter().enumerate().map(|(e, &dp)| dp * of(e)).sum::<F>();
@@ -144,7 +144,7 @@ impl<F: Scalar> PenaltyFunction<F> for Undecided {
 
     fn value(&self, theta: &[F]) -> f64 {
         let Selector { codes, width, .. } = self.selector;
-        // What is 0 or 1 has no entropy, and 0 ln 0 is not a number.
+        // A digit at 0 or 1 has no entropy, and 0 ln 0 computes as NaN.
         let entropy = |s: f64| if s > 0.0 && s < 1.0 { -s * s.ln() - (1.0 - s) * (-s).ln_1p() } else { 0.0 };
         let digits = theta[codes.range()].iter().map(|&z| entropy(smooth_step(z, width).0.to_f64()));
         let reached = (0..self.selector.n_selectors()).filter_map(|i| self.reached(theta, i));

@@ -1,4 +1,4 @@
-//! Soft parameter sharing: a trunk for each task, and a [tie](super::tie) that keeps the trunks near to one another.
+//! Soft parameter sharing: a trunk for each task, and a [tie](super::tie) that keeps the trunks near one another.
 //!
 //! L. Duong, T. Cohn, S. Bird and P. Cook, "Low resource dependency parsing: cross-lingual parameter sharing in a neural
 //! network parser", ACL 2015, for two tasks; the "L2-constrained" baseline of Ma et al., KDD 2018, where α is λ/2 here.
@@ -7,8 +7,8 @@
 //! forward     hₖ = trunkₖ(x)                        the head of task k reads hₖ
 //! penalty     Ω(θ) = ½ λ Σ_{a<b} ‖θ_a − θ_b‖²       θₖ: all parameters of trunk k
 //! ```
-//! The trunks begin with draws of their own, so the penalty is not 0 at first. Each trunk belongs to its task: no parameter
-//! is shared, so there is no gradient to balance, and the tie is added once the tasks are weighed.
+//! Each trunk is initialised by draws of its own, so the penalty is not 0 at first. Each trunk belongs to its task: no
+//! parameter is shared, so there is no gradient to balance, and the tie is added after the tasks are weighted.
 
 use super::independent::Independent;
 use super::tie::Tie;

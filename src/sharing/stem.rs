@@ -1,12 +1,12 @@
-//! A stem: layers between the features and a sharing form, which every part of the form reads through.
+//! A stem: layers between the features and a sharing form, whose output every part of the form reads.
 //!
 //! ```text
 //! forward     s = stem(x)                      experts, gates and trunks of the form read s where they would read x
 //! backward    ds = the sum of what they send   one sum, or a lane for each task
 //!             dx = what the stem sends back
 //! ```
-//! All tasks share the stem, so it counts where gradients of tasks are compared, whatever the form. There the part of task k
-//! in ds is in lane k: what several tasks share sends all lanes at once, and what belongs to one task adds to that task's
+//! All tasks share the stem, so it takes part where gradients of tasks are compared, whatever the form. There, lane k of ds
+//! is the part of task k: layers that several tasks share send all lanes at once, and those of one task add to its lane
 //! ([`Propagation::of_task`]).
 
 use super::{BuildSharing, BuiltSharing, Piece, Representation, Sharing};
@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result, Scalar};
 
 /// Settings of a stem: layers that all tasks share, and the sharing form that reads what they compute.
 ///
-/// With a stem, a table of vectors is there once, and every expert, gate and trunk reads it; without one each of them would need
+/// With a stem there is one table of vectors, which every expert, gate and trunk reads; without one each of them would need
 /// a table of its own, since none can read an index as a quantity. The layers' parameters are `stem.0.weight`, … . All tasks
 /// share them, also in front of a form that shares nothing by itself.
 ///
@@ -51,7 +51,7 @@ pub struct Stem {
 }
 
 impl Stem {
-    /// These layers, at least one, in front of a form. If that has a stem already, the two become one.
+    /// These layers, at least one, in front of a form. If the form has a stem already, the two become one.
     pub fn new(layers: impl IntoIterator<Item = impl std::convert::Into<Layer>>, form: Sharing) -> Self {
         let mut layers: Vec<Layer> = layers.into_iter().map(std::convert::Into::into).collect();
         match form {

@@ -7,8 +7,8 @@
 //! ```
 //! Why both forms are one: ‖θ_a − θ_b‖² summed over all K² ordered pairs is 2K Σ‖θₖ‖² − 2‖Σθₖ‖², and Σ‖θₖ − θ̄‖² is
 //! Σ‖θₖ‖² − ‖Σθₖ‖²/K. The second takes K steps where the first takes K². It also says what λ does: each network is
-//! pulled to the mean with the strength λ K, so with more tasks a smaller λ has the same effect. λ = 0 leaves them alone, and
-//! λ → ∞ makes them one.
+//! pulled towards the mean with the strength λ K, so with more tasks a smaller λ has the same effect. λ = 0 leaves them
+//! alone, and λ → ∞ makes them one.
 
 use crate::Scalar;
 use crate::penalty::PenaltyFunction;

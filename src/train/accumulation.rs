@@ -1,12 +1,12 @@
-//! Steps that learn from more rows than are worked on at once.
+//! Steps that learn from more rows than are processed at once.
 //!
 //! ```text
 //! Lₖ = Σ_b (N_bk / Nₖ) L_bk        N_bk: weight of the labels that task k has in part b,  Nₖ = Σ_b N_bk
 //! ∇  = Σ_b Σₖ wₖ (N_bk / Nₖ) ∇L_bk
 //! ```
 //! which are loss and gradient of the whole batch, because each loss is a mean over its labels. The Nₖ must be known
-//! before the first backward, so the labels of all parts are looked at first: that costs no forward. Penalties are of the
-//! whole step, so their gradient is added once, behind the last part.
+//! before the first backward, so the labels of all parts are counted first, which needs no forward pass. Penalties
+//! belong to the whole step, so their gradient is added once, after the last part.
 
 use super::History;
 use super::checks::check_losses;
@@ -17,10 +17,10 @@ use crate::layer::{Draw, Mode};
 use crate::params::TouchedRows;
 use crate::{Error, ErrorKind, Model, Result, Scalar, Trace};
 
-/// The memory to add up the gradients of the parts of a batch in.
+/// The memory in which the gradients of the parts of a batch are added up.
 #[derive(Debug)]
 pub(super) struct Accumulation<F> {
-    /// The gradient of one part, and the rows that it touches where they are listed.
+    /// The gradient of one part, and the rows that it touches, if they are listed.
     part: Vec<F>,
     touched: Option<TouchedRows>,
     /// Nₖ, and N_bk of one part.
@@ -41,7 +41,7 @@ impl<F: Scalar> Accumulation<F> {
         }
     }
 
-    /// Writes the gradient and the losses of `batch`, worked on in parts of at most `rows_at_once` rows. The loss of
+    /// Writes the gradient and the losses of `batch`, processed in parts of at most `rows_at_once` rows. The loss of
     /// a task without a label in any part is NaN. `state` is the running state of layers, which the parts move on.
     pub(super) fn add_up(
         &mut self,
@@ -77,7 +77,7 @@ impl<F: Scalar> Accumulation<F> {
         Ok(())
     }
 
-    /// Looks at the labels of all parts of `batch`: afterwards [`totals`](Self::totals) has the Nₖ.
+    /// Counts the labels of all parts of `batch`; afterwards [`totals`](Self::totals) has the Nₖ.
     pub(super) fn count(
         &mut self,
         model: &Model<F>,
@@ -93,7 +93,7 @@ impl<F: Scalar> Accumulation<F> {
         Ok(())
     }
 
-    /// The Nₖ, to read or to set where there are parts elsewhere.
+    /// The Nₖ, to read, or to set if there are parts elsewhere.
     pub(super) fn totals(&mut self) -> &mut [f64] {
         &mut self.totals
     }
@@ -104,7 +104,7 @@ impl<F: Scalar> Accumulation<F> {
         without.for_each(|(loss, _)| *loss = f64::NAN);
     }
 
-    /// Adds up what the parts of `batch` have of the losses and of their gradient, once the Nₖ are known. The row numbers of
+    /// Adds up the losses of the parts of `batch` and their gradients, once the Nₖ are known. The row numbers of
     /// the whole batch begin where `draw` says.
     pub(super) fn add_parts(
         &mut self,
@@ -128,7 +128,7 @@ impl<F: Scalar> Accumulation<F> {
                 self.touched = None;
             }
             Some(touched) => {
-                // What the tables' last batch has left, and all that is in no table.
+                // Clears what the last batch left in the tables, and all that is in no table.
                 touched.ranges().iter().for_each(|range| gradient[range.clone()].fill(F::ZERO));
                 touched.clear();
                 touched.finish();

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! cosine        c(i, j) = ⟨gᵢ, gⱼ⟩ / (‖gᵢ‖ ‖gⱼ‖)                              gᵢ = ∂Lᵢ/∂θ_shared
-//! first order   f(i, j) = η ⟨gᵢ, gⱼ⟩                                          what a step along gᵢ takes off Lⱼ, to first order
-//! lookahead     Z(i, j) = 1 − Lⱼ(θ_shared − η gᵢ, θⱼ) / Lⱼ(θ_shared, θⱼ)      what it does take off, as a share of Lⱼ
+//! first order f(i, j) = η ⟨gᵢ, gⱼ⟩ what a step along gᵢ takes off Lⱼ, to first order lookahead Z(i, j) = 1 −
+//! Lⱼ(θ_shared − η gᵢ, θⱼ) / Lⱼ(θ_shared, θⱼ) what it does take off, as a share of Lⱼ
 //! ```
 //! All are means over the steps that were measured, on the batch of the step, in training mode and with its random numbers;
-//! η is the learning rate of the step, and the step looked ahead is one of plain gradient descent, whatever the optimiser.
-//! The first two are symmetric. The third is the inter-task affinity of C. Fifty, E. Amid, Z. Zhao, T. Yu, R. Anil and C. Finn,
-//! "Efficiently identifying task groupings for multi-task learning", NeurIPS 2021, equation 1, and is not.
+//! η is the learning rate of the step, and the lookahead step is one of plain gradient descent, whatever the optimiser.
+//! The first two are symmetric. The third, which is not, is the inter-task affinity of C. Fifty, E. Amid, Z. Zhao, T.
+//! Yu, R. Anil and C. Finn, "Efficiently identifying task groupings for multi-task learning", NeurIPS 2021, equation 1.
 //!
-//! A step that is measured takes, beyond a plain one, the gradient of each of the K tasks and K forwards.
+//! A measured step costs, on top of a plain one, the gradient of each of the K tasks and K forward passes.
 
 use std::fmt;
 
@@ -101,8 +101,8 @@ impl Affinity {
         Self { cosine: means(), first_order: means(), lookahead: means(), n_measured: 0, tasks }
     }
 
-    /// Trains the model as [`Trainer::fit`] does and measures at the first step and every `every` steps after it. The trained
-    /// model is the same as without measuring, to the bit.
+    /// Trains the model as [`Trainer::fit`] does and measures at the first step and every `every` steps after it. The
+    /// trained model is the same as without measuring, to the bit.
     ///
     /// # Errors
     /// As [`Trainer::fit`] and [`observe`](Self::observe); [`ErrorKind::Setting`] if `every` is 0, or the trainer has
@@ -157,7 +157,7 @@ impl Affinity {
     ///
     /// # Errors
     /// As [`Run::gramian`]; [`ErrorKind::Setting`] if the tasks share no parameters; [`ErrorKind::Value`] if a loss is not
-    /// finite after the step that is looked ahead.
+    /// finite after the lookahead step.
     ///
     /// # Panics
     /// If the model has another number of tasks.
@@ -227,10 +227,11 @@ impl Affinity {
 
     /// Adds what was measured in another training of the same tasks, so that the means are over the steps of both.
     ///
-    /// The gradients of a shared trunk depend on what the heads were at the beginning, which is chance, and chance that a
-    /// training does not forget soon: of two tasks that are alike, a single training may well show a negative cosine. Means over
-    /// several trainings from other first parameters are nearer to what the tasks have in common, and nearer still if the
-    /// output layers of the heads begin at 0, as in [`TogetherOrApart::propose`](crate::together::TogetherOrApart::propose).
+    /// The gradients of a shared trunk depend on the initial heads, which are chance, and a training is slow to forget
+    /// it: for two tasks that are alike, a single training may well show a negative cosine. Means over several
+    /// trainings from different initial parameters are nearer to what the tasks have in common, and nearer still if the
+    /// output layers of the heads begin at 0, as in
+    /// [`TogetherOrApart::propose`](crate::together::TogetherOrApart::propose).
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -252,7 +253,7 @@ impl Affinity {
     /// ```
     ///
     /// # Panics
-    /// If the tasks have other names.
+    /// If the tasks have different names.
     #[track_caller]
     pub fn merge(&mut self, other: &Self) {
         assert_eq!(self.tasks, other.tasks, "tasks of the two affinities");
@@ -278,12 +279,13 @@ impl Affinity {
         self.cosine.get(i, j)
     }
 
-    /// What a step for task i takes off the loss of task j, to first order: the mean of η ⟨gᵢ, gⱼ⟩, in the unit of the loss.
+    /// By how much a step for task i lowers the loss of task j, to first order: the mean of η ⟨gᵢ, gⱼ⟩, in the unit of
+    /// the loss.
     pub fn first_order(&self, i: usize, j: usize) -> Option<f64> {
         self.first_order.get(i, j)
     }
 
-    /// By which share a step for task i lowers the loss of task j on the same batch: the mean of Z(i, j). Negative if it
+    /// By what share a step for task i lowers the loss of task j on the same batch: the mean of Z(i, j). Negative if it
     /// raises it.
     pub fn lookahead(&self, i: usize, j: usize) -> Option<f64> {
         self.lookahead.get(i, j)

@@ -1,8 +1,8 @@
 //! How a step weighs its tasks: fixed weights, a balancing method, or a method that gives the direction itself.
 //!
-//! The tasks' own weights compose with all of them: what is balanced are the losses `wₖ Lₖ`. So a method sees
-//! losses, gradients and Gramian of the weighted losses, and what it gives is brought back to the unweighted ones
-//! that the network's backward is about.
+//! The tasks' own weights compose with all of them: the losses that are balanced are `wₖ Lₖ`. So a method sees
+//! losses, gradients and Gramian of the weighted losses, and its result is converted back to the unweighted ones
+//! that the network's backward pass works with.
 
 use ndarray::{Array2, ArrayView2, Zip};
 
@@ -15,24 +15,24 @@ use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar, Trace};
 /// A method at work.
 #[derive(Debug)]
 pub(super) enum Balancing {
-    /// The tasks' own weights and nothing else.
+    /// Only the tasks' own weights.
     Fixed(Weights),
     Balance(Balancer, GramianScope),
     Aggregate(Box<Aggregation>),
 }
 
-/// What a batch that is worked on in several places shows of all of it.
+/// What is known of a whole batch that is processed in several places.
 pub(super) trait WholeBatch<F>: Evidence {
     /// Each task's gradient with respect to the shared parameters, a row each.
     fn task_gradients(&mut self) -> Result<ArrayView2<'_, F>>;
 }
 
-/// What is decided of one step.
+/// What was decided for a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Decision<'a> {
     /// The gradient is the sum of the tasks' gradients with these weights.
     Sum(&'a Weights),
-    /// The gradient of the shared parameters is this direction; what belongs to each task has these weights.
+    /// The gradient of the shared parameters is this direction; each task's own parameters have these weights.
     Along { direction: &'a [f64], own: &'a [f64] },
 }
 
@@ -80,7 +80,7 @@ impl Balancing {
         Ok(balancing)
     }
 
-    /// Whether the method is defined for the tasks' losses, as far as their kinds tell.
+    /// Whether the method is defined for the tasks' losses, as far as their kinds show.
     fn check_kinds_of_losses<F: Scalar>(&self, model: &Model<F>) -> Result<()> {
         for (k, task) in model.tasks().iter().enumerate() {
             let (method, domain) = match self {
@@ -113,7 +113,7 @@ impl Balancing {
         }
     }
 
-    /// Sets what the tasks' losses are multiplied by before anything else is done with them.
+    /// Sets the factors by which the tasks' losses are multiplied before all else.
     pub(super) fn set_task_weights(&mut self, weights: impl Iterator<Item = f64>) {
         match self {
             Self::Fixed(own) => {
@@ -127,7 +127,7 @@ impl Balancing {
         }
     }
 
-    /// What the method has to be shown at the coming step.
+    /// What the method must be shown at the next step.
     pub(super) fn needs(&self) -> Needs {
         match self {
             Self::Balance(balancer, _) => balancer.needs(),
@@ -156,7 +156,7 @@ impl Balancing {
         })
     }
 
-    /// Decides on the step of a batch of which a trace has a part alone, from what the whole shows.
+    /// Decides on the step of a batch of which a trace holds only a part, from what is known of the whole.
     pub(super) fn decide_of_whole<F: Scalar>(
         &mut self,
         steps: u64,
@@ -258,7 +258,7 @@ impl Balancing {
         }
     }
 
-    /// The lengths that each list of the state has in the course of a few made-up steps: a file may say anything,
+    /// The lengths of each list of the state during a few made-up steps: a file may contain anything,
     /// and a method relies on its lists.
     fn probe(&self) -> Vec<Vec<usize>> {
         let mut lengths: Vec<Vec<usize>> = Vec::new();
@@ -325,7 +325,7 @@ impl Aggregation {
         Ok(())
     }
 
-    /// Takes up the losses of a step.
+    /// Takes in the losses of a step.
     fn see(&mut self, losses: &[f64], labelled: &[bool], place: impl Fn(usize) -> String) -> Result<()> {
         for (k, &weight) in self.task_weights.iter().enumerate() {
             self.losses[k] = weight * losses[k];

@@ -1,4 +1,4 @@
-//! Callbacks: what is told of a training as it goes, and may change how it goes on or end it.
+//! Callbacks: they are notified as a training goes on, and may change its course or end it.
 //!
 //! A callback is settings and a few numbers. It never touches θ itself: it asks, through [`Controls`], and the
 //! [`Run`](super::Run) does. So the numbers of callbacks and controls are all that a checkpoint needs of them.
@@ -68,10 +68,10 @@ pub use super::progress::AnyModel;
 use super::progress::Progress;
 use crate::Result;
 
-/// What is told of a training as it goes.
+/// Is notified of events as a training goes on.
 ///
-/// `Clone` gives it [`boxed`](BoxedCallback::boxed): a trainer holds callbacks as settings, and each run starts with
-/// fresh copies. Of several, each is told in the order in which they were added, even if one before it has asked to
+/// `Clone` provides [`boxed`](BoxedCallback::boxed): a trainer holds callbacks as settings, and each run starts with
+/// fresh copies. Several are called in the order in which they were added, even if one before has asked to
 /// stop.
 ///
 /// ```
@@ -105,7 +105,7 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// The callback's name in files and in [`History::stopped_by`](super::History::stopped_by): lower case, one word.
     fn name(&self) -> &'static str;
 
-    /// Tells what has happened and where the training stands.
+    /// Called with what has happened and where the training stands.
     ///
     /// # Errors
     /// At [`Event::Start`] for a setting that is outside its range or does not fit the training
@@ -113,8 +113,8 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
     /// whenever the callback's own work fails. The training ends with the error.
     fn on(&mut self, event: Event, at: &Progress<'_>, controls: &mut Controls) -> Result<ControlFlow<()>>;
 
-    /// Tells a copy that trainings are about to begin which each have a copy of their own, as the networks of an estimator
-    /// do. It is told nothing else, and dropped when the last of them has ended.
+    /// Called on a copy when several trainings are about to begin that each have a copy of their own, such as those of an
+    /// estimator's networks. Nothing else is called on it, and it is dropped when the last of them has ended.
     fn begin_several(&mut self) {}
 
     /// Whether it reads [`Progress::report`]: metrics cost more than the losses that are always there.
@@ -122,15 +122,15 @@ pub trait Callback: BoxedCallback + Debug + Send + Sync {
         false
     }
 
-    /// Whether a training that it has ended may go on when it is resumed from a checkpoint. By default it has ended for
-    /// good; a callback that says `true` is asked again at [`Event::Start`].
+    /// Whether a training that this callback has ended may go on when it is resumed from a checkpoint. By default it has
+    /// ended for good; a callback that returns `true` is asked again at [`Event::Start`].
     fn resumes(&self) -> bool {
         false
     }
 
     /// The numbers that it carries from one event to the next, each list under its name, as a
     /// [`Balance`](crate::balance::Balance) does. All lists are empty in a callback that has not begun, and one whose
-    /// lists are emptied begins anew.
+    /// lists are emptied starts afresh.
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
         Vec::new()
     }
@@ -178,7 +178,7 @@ pub(crate) fn around_several(callbacks: &[Box<dyn Callback>]) -> Vec<Box<dyn Cal
 pub enum Event {
     /// Training begins, or goes on from a checkpoint; no step has been taken since.
     Start,
-    /// A step was taken: θ is updated. Nothing may be allocated here if steps are to be free of it.
+    /// A step was taken: θ is updated. Allocate nothing here if steps are to allocate nothing.
     Step,
     /// The losses on the validation data are there; always followed by [`Epoch`](Self::Epoch).
     Validation,

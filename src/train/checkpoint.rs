@@ -17,8 +17,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A folder belongs to one training, which removes nothing in it but its own older files. A training does not start if
 /// there are checkpoints in the folder already, unless it resumes from it ([`Trainer::resume_from`]), nor while another
-/// training, in this program or in another, saves to it. The file `.lock` in it, which is empty, is the mark of that: the
-/// system takes the lock away with the program that has it, so the file may stay.
+/// training, in this program or in another, saves to it. The empty file `.lock` in it marks that: the system releases
+/// the lock when the program that holds it ends, so the file may stay.
 ///
 /// [`Trainer::resume_from`]: crate::Trainer::resume_from
 ///
@@ -72,7 +72,7 @@ impl Checkpoints {
 
     /// Keeps as `best.safetensors` the checkpoint of the epoch after which
     /// [`Validation::total`](super::Validation::total), the losses on the validation data summed with the tasks' own
-    /// weights, was the smallest. A total that is not a number is never that, and an error at the first validation.
+    /// weights, was the smallest. A total that is not a number is never the smallest, and an error at the first validation.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -95,8 +95,8 @@ impl Checkpoints {
         self.keep_best_by(Monitor::Total)
     }
 
-    /// Keeps as `best.safetensors` the checkpoint of the epoch after which another number of a validation was the best. A
-    /// number that is undefined is never that, and an error at the first validation. A training that is resumed with
+    /// Keeps as `best.safetensors` the checkpoint of the epoch after which another number of a validation was the best. An
+    /// undefined number is never the best, and an error at the first validation. A training that is resumed with
     /// another monitor compares from then on.
     ///
     /// ```
@@ -124,7 +124,7 @@ impl Checkpoints {
         Self { best: Some(monitor), ..self }
     }
 
-    /// What says which checkpoint is the best, if that is kept.
+    /// What decides which checkpoint is the best, if that is kept.
     pub(super) fn best(&self) -> Option<Best> {
         let monitor = self.best.clone()?;
         Some(Best { monitor, best: Vec::new(), is_new: false })
@@ -207,8 +207,8 @@ impl Checkpoints {
         file.save(&self.folder.join(name))
     }
 
-    /// Removes what is too old and what was never finished, of the names that a training gives. That something could
-    /// not be removed does no harm to the training.
+    /// Removes what is too old and what was never finished, if its name is one that a training uses. A file
+    /// that cannot be removed does no harm to the training.
     fn tidy(&self) {
         let is_own = |step: u64, path: &Path| path.ends_with(name_of(step));
         let own = steps_in(&self.folder).into_iter().filter(|(step, path)| is_own(*step, path));
@@ -237,7 +237,7 @@ pub(super) struct Best {
 }
 
 impl Best {
-    /// Hears of what has happened. What is undefined is never better, and an error at the first validation.
+    /// Takes note of a validation. An undefined number is never better, and an error at the first validation.
     pub(super) fn on(&mut self, event: Event, at: &Progress<'_>) -> Result<()> {
         match event {
             Event::Start => self.monitor.check(BEST_PLACE, at)?,
@@ -267,8 +267,8 @@ impl Best {
         (format!("{:?}", self.monitor), &self.best)
     }
 
-    /// Takes up what [`state`](Self::state) gave, if it is of the same monitor. Earlier versions kept nothing, and knew
-    /// no monitors but those that a history holds.
+    /// Restores what [`state`](Self::state) returned, if it is of the same monitor. Earlier versions kept nothing, and knew
+    /// only the monitors that a history holds.
     pub(super) fn restore(&mut self, state: Option<(&str, Vec<f64>)>, history: &History) {
         match state {
             Some((monitor, best)) if monitor == self.state().0 => self.best = best,
@@ -284,7 +284,7 @@ impl Best {
 
 const BEST_PLACE: &str = "the best checkpoint";
 
-/// A folder that a training has for itself.
+/// A folder that one training has to itself.
 #[derive(Debug)]
 pub(super) struct Claim {
     _lock: File,

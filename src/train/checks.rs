@@ -3,7 +3,7 @@
 use super::History;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
-/// Schedules of the crate are checked before a training begins; one of the caller's own is known step by step.
+/// Schedules of the crate are checked before a training begins; one of the caller's own can only be checked step by step.
 pub(super) fn check_rate(rate: f64, history: &History) -> Result<()> {
     if rate.is_finite() && rate >= 0.0 {
         return Ok(());

@@ -27,7 +27,7 @@ impl<F: Scalar> Data<'_, F> {
         }
     }
 
-    /// A number that other rows would not have.
+    /// A number that identifies the rows.
     fn number(&self) -> u64 {
         match self {
             Self::Table(data) => data.fingerprint().in_one(),
@@ -44,7 +44,7 @@ impl<F: Scalar> Data<'_, F> {
         Run::new(trainer, model, learnt)
     }
 
-    /// Fits what the model fits to data before the first step, and puts a source where the run is.
+    /// Fits what the model fits to data before the first step, and moves a source to where the run is.
     pub(super) fn fit_scaling(&mut self, model: &mut Model<F>, run: &Run<F>) -> Result<()> {
         if run.is_sharded && model.lacks_scaling() {
             let expected = "one that is fitted before a training on shards, from the same rows on all ranks";
@@ -65,7 +65,7 @@ impl<F: Scalar> Data<'_, F> {
         }
     }
 
-    /// Puts a source where the run is.
+    /// Moves a source to where the run is.
     #[cfg(feature = "persist")]
     pub(super) fn seek(&mut self, run: &Run<F>) -> Result<()> {
         match self {

@@ -58,7 +58,7 @@ impl Feed {
         }
     }
 
-    /// Goes to a place in the data; a source must be put there, too.
+    /// Goes to a place in the data; a source must be moved there, too.
     #[cfg(feature = "persist")]
     pub(super) fn seek(&mut self, to_epoch: u64, to_position: usize) -> Result<()> {
         match self {

@@ -11,8 +11,8 @@ use crate::{Error, ErrorKind, Model, Result, Scalar};
 impl<F: Scalar> Run<F> {
     /// The K × K Gramian of the tasks' gradients of the batch whose [gradient](Self::gradient) is in the workspace,
     /// `G[k, l] = ⟨∇ₖ, ∇ₗ⟩`: of the unweighted losses, over what
-    /// [`Trainer::balance_over`](crate::Trainer::balance_over) says. The gradient in the workspace stays as it is. Where the
-    /// balancing method has asked for the Gramian it costs nothing more.
+    /// [`Trainer::balance_over`](crate::Trainer::balance_over) says. The gradient in the workspace stays as it is. If the
+    /// balancing method has asked for the Gramian, this costs nothing more.
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -51,7 +51,7 @@ pub struct History {
     restored_step: Option<u64>,
 }
 
-/// What the Gramians told, for methods that ask for them.
+/// What the Gramians showed, for methods that ask for them.
 #[derive(Clone, Debug, PartialEq)]
 struct Gradients {
     /// How many steps of the last record had a Gramian.
@@ -183,7 +183,7 @@ impl History {
         self.stopped_by.get_or_insert_with(|| callback.to_owned());
     }
 
-    /// What has ended the training on all ranks, whatever else would have on this one.
+    /// What has ended the training on all ranks, whatever else would have ended it on this one.
     pub(super) fn stop_as_others(&mut self, callback: String) {
         self.stopped_by = Some(callback);
     }
@@ -216,7 +216,7 @@ impl History {
     }
 
     /// The weights of the tasks, `records × tasks`: of each task's gradient in that of the shared parameters, or,
-    /// for a method that gives a direction instead, of the gradient of what belongs to the task alone.
+    /// for a method that chooses a direction instead, of the gradient of what belongs to the task alone.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -298,7 +298,7 @@ impl History {
         Some(ArrayView2::from_shape((self.losses.len() / k, pairs), cosines).expect("one number per pair"))
     }
 
-    /// How the gradients of the tasks lay to each other in a record, where there are
+    /// The geometry of the tasks' gradients in a record, where there are
     /// [`gradient_norms`](Self::gradient_norms): their lengths and cosines, and what follows from these, such as the
     /// share of the pairs in conflict and the condition number. `None` for a record without a step in which the
     /// Gramian was asked for.
@@ -430,7 +430,7 @@ impl History {
 
     /// Takes the place of a history of as many tasks that has just begun.
     ///
-    /// Files from before losses could be absent have no lists of which are there: in them all are.
+    /// Files from before losses could be absent have no list of which are present: in them all are.
     pub(super) fn read(&mut self, reader: &Reader<'_>, own_weights: &[f64]) -> Result<()> {
         let (interval, n_steps, steps, known): (u64, u64, Vec<u64>, Option<u64>) =
             reader.section("history")?;
@@ -494,7 +494,7 @@ fn pair(low: usize, high: usize) -> usize {
     high * (high - 1) / 2 + low
 }
 
-/// Takes another value into a mean of `before` values.
+/// Adds another value to a mean of `before` values.
 fn take_into(mean: &mut f64, before: u64, value: f64) {
     *mean = if before == 0 { value } else { *mean + (value - *mean) / (before + 1) as f64 };
 }

@@ -7,7 +7,7 @@ use super::History;
 
 impl History {
     /// Writes a CSV table: a line for each record and each validation, in the order of the steps. Cells that do not
-    /// apply are empty, as is a loss that there is none of for want of a label; a validation loss that is not a
+    /// apply are empty, as is a loss without labels; a validation loss that is not a
     /// number is `NaN`.
     ///
     /// ```text
@@ -83,12 +83,12 @@ impl History {
     /// ```text
     /// { "tasks": [names], "n_steps": n, "interval": steps per record, "stopped_by": name or null,
     ///   "restored_step": n or null, "steps": [n], "losses": [[one per task]], "weights": [[one per task]],
-    ///   "penalty": [numbers] or null, "gradient_norms": [[one per task]] or null, "gradient_cosines": [[one per pair]] or null,
-    ///   "validations": [{ "step": n, "losses": [one per task] }] }
+    ///   "penalty": [numbers] or null, "gradient_norms": [[one per task]] or null, "gradient_cosines": [[one per pair]]
+    ///   or null, "validations": [{ "step": n, "losses": [one per task] }] }
     /// ```
     /// The pairs of tasks are in the order (0, 1), (0, 2), (1, 2), (0, 3), …
     ///
-    /// What there is none of is null: a loss without a label, the gradients of a record without a Gramian. A
+    /// What does not exist is null: a loss without a label, the gradients of a record without a Gramian. A
     /// validation loss that is not a finite number is the text `"NaN"`, `"Infinity"` or `"-Infinity"`, since JSON has
     /// no such numbers. Numbers are written such that reading them gives the same bits.
     ///
@@ -143,7 +143,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// A number of a matrix in which NaN says that there is none.
+/// A number of a matrix in which NaN means that there is none.
 fn present(x: f64) -> Option<f64> {
     Some(x).filter(|x| !x.is_nan())
 }

@@ -24,7 +24,7 @@ use crate::layer::{Draw, Mode};
 use crate::ranks::Exchange;
 use crate::{Error, ErrorKind, Model, Result, Scalar};
 
-/// How many numbers say where a rank stands, before those of the tasks.
+/// How many numbers say how far a rank has got, before those of the tasks.
 const STANDING: usize = 5;
 const ROWS: usize = 3;
 const THETA: usize = 4;
@@ -220,7 +220,7 @@ impl<F: Scalar> Run<F> {
         self.balancing.after_step(self.history.n_steps(), model, &summed.losses, &summed.labelled)
     }
 
-    /// Tells the others, who are at the first exchange of a step, that this rank cannot take it.
+    /// Tells the others, which are at the first exchange of a step, that this rank cannot take it.
     pub(super) fn tell_before_step(&mut self, own: Result<()>, model: &Model<F>) -> Result<()> {
         match (own, &mut self.exchange) {
             (Err(error), Some(exchange)) => {
@@ -231,8 +231,8 @@ impl<F: Scalar> Run<F> {
         }
     }
 
-    /// The rows of this rank: those of its shard, or the batch in as many pieces as there are ranks, alike up to a row, or up
-    /// to a group if groups stay whole.
+    /// The rows of this rank: those of its shard, or the batch in as many pieces as there are ranks, equal up to a row,
+    /// or up to a group if groups stay whole.
     fn piece_of(&self, batch: &Batch<'_, F>, exchange: &Exchange, model: &Model<F>) -> Range<usize> {
         let (n, size, rows) = (batch.n_rows(), exchange.size(), batch.rows);
         if self.is_sharded {
@@ -314,7 +314,7 @@ impl<F: Scalar> Summed<F> {
     fn tell_losses(&mut self, own: Option<&[f64]>) {
         self.told.clear();
         let parts = self.shares.iter().enumerate();
-        // 0 times what is not a number is none either.
+        // 0 times NaN is NaN.
         let part = |(k, &share): (usize, &f64)| match own {
             Some(losses) if share > 0.0 => share * losses[k],
             _ => 0.0,

@@ -16,8 +16,8 @@
 //!                            epoch and position in it: the order of an epoch is a function of seed and epoch
 //!                            what tells the table from another one
 //! ```
-//! What stands on the right is in the text of the header. Settings are not restored but compared: a function of a
-//! person's own cannot be written down, and the trainer at hand has them all.
+//! What stands on the right is in the text of the header. Settings are not restored but compared: a user's own
+//! function cannot be written to a file, and the trainer at hand has all settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,15 +34,15 @@ use crate::persist::{Reader, Writer};
 use crate::{Error, ErrorKind, Model, Result, Scalar, file};
 
 impl Trainer {
-    /// Takes up the training that [`Run::save`] saved: fills `model`, which was built as it was then, and gives the
+    /// Resumes the training that [`Run::save`] saved: fills `model`, which was built as it was then, and returns the
     /// run. On the same `data` the steps that follow have the bits they would have had without the stop.
     ///
-    /// The number of steps or epochs and the number of threads may be others than they were, and those that
+    /// The number of steps or epochs and the number of threads may have changed, and so may what
     /// [`allow_other_rates`](Self::allow_other_rates) allows.
     ///
     /// # Errors
     /// [`ErrorKind::File`] if the file cannot be read or is not whole; [`ErrorKind::Setting`] if another
-    /// setting is not what it was, which the message names; [`ErrorKind::Value`] if `data` is another table, unless
+    /// setting has changed, which the message names; [`ErrorKind::Value`] if `data` is another table, unless
     /// [`allow_other_table`](Self::allow_other_table) allows it; those of [`start`](Self::start) if model or data
     /// do not fit. Nothing is changed then.
     pub fn resume<F: Scalar>(
@@ -148,7 +148,7 @@ fn newest_in(folder: &Path) -> Result<Option<Vec<u8>>> {
         let bytes = file::read(path)?;
         match Reader::new(&bytes) {
             Ok(_) => return Ok(Some(bytes)),
-            // Not whole: what a crash of the machine may leave of a file, whatever was asked of its disk.
+            // Not whole: a crash of the machine may leave such a file, even if the disk was told to flush.
             Err(error) => fault = fault.or(Some(error.within(path.display()))),
         }
     }
@@ -156,7 +156,7 @@ fn newest_in(folder: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The settings of a balancing method without the solvers that it works with: what these hold is neither a setting nor
-/// learned, and may look otherwise in another version.
+/// learned, and may look different in another version.
 fn without_solvers(settings: &str) -> String {
     let mut text = settings.to_owned();
     for solver in ["DualCone", "Eigen", "Fair", "MinNorm"] {
@@ -189,16 +189,16 @@ struct Counts {
     /// The callback that had ended the training.
     #[serde(default)]
     stopped_by: Option<String>,
-    /// What tells the table from others; checkpoints of earlier versions do not say.
+    /// What identifies the table; checkpoints of earlier versions do not have it.
     #[serde(default)]
     table: Option<String>,
-    /// What said which checkpoint is the best.
+    /// What decided which checkpoint is the best.
     #[serde(default)]
     best_by: Option<String>,
 }
 
 impl<F: Scalar> Run<F> {
-    /// Saves the model and all that this run has beside it to one file, from which [`Trainer::resume`] goes on,
+    /// Saves the model and everything else in this run to one file, from which [`Trainer::resume`] goes on,
     /// bit for bit. The old file is kept until the new one is whole ([`Model::save`]).
     ///
     /// ```
@@ -324,7 +324,7 @@ impl<F: Scalar> Run<F> {
         self.history.write(writer)
     }
 
-    /// Brings a run that has just begun to where the one in the file was.
+    /// Moves a run that has just begun to where the one in the file was.
     fn read(&mut self, n_kept: usize, allowed: Allowed, reader: &Reader<'_>) -> Result<()> {
         let counts: Counts = reader.section("run")?;
         self.check_settings(&counts.settings, allowed)?;
@@ -452,7 +452,7 @@ fn check_best(best: Vec<f64>) -> Result<Vec<f64>> {
     }
 }
 
-/// The lists of these names, which are in the file by number.
+/// The lists with these names, which the file holds by number.
 fn lists(names: &[String], at: &str, reader: &Reader<'_>) -> Result<State> {
     let list = |(i, name): (usize, &String)| Ok((name.clone(), reader.list(&format!("{at}.{i}"))?));
     names.iter().enumerate().map(list).collect()

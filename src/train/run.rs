@@ -57,7 +57,7 @@ pub struct Run<F: Scalar> {
     n_steps: u64,
     length: Length,
     threads: Option<usize>,
-    /// The settings that a run must have in common with the one it takes up.
+    /// The settings that a run must have in common with the one it resumes.
     #[cfg(feature = "persist")]
     pub(super) settings: std::collections::BTreeMap<String, String>,
     /// Which of its checkpoints is the best.
@@ -68,13 +68,13 @@ pub struct Run<F: Scalar> {
     pub(super) table: crate::data::Fingerprint,
     /// What a Gramian is computed over.
     pub(super) over: GramianScope,
-    /// The most rows that are worked on at once; a step of more accumulates their gradient.
+    /// The most rows that are processed at once; a step of more accumulates their gradient.
     pub(super) rows_at_once: usize,
     pub(super) own_weights: Vec<f64>,
     pub(super) callbacks: Callbacks<F>,
-    /// Whether there is validation data, since the callbacks were told of the start.
+    /// Whether there is validation data; known since the callbacks were told of the start.
     is_validated: Option<bool>,
-    /// What the random numbers of layers follow from, with the number of the step.
+    /// What, together with the number of the step, determines the random numbers of layers.
     seed: u64,
     /// The way to the other ranks, if the training is shared with some.
     pub(super) exchange: Option<Box<Exchange>>,
@@ -89,7 +89,7 @@ pub(super) type Between<'a, F> =
     dyn FnMut(&Run<F>, &Model<F>, &Batch<'_, F>, &mut Workspace<F>) -> Result<()> + 'a;
 
 impl<F: Scalar> Run<F> {
-    /// A run on what `learnt` tells of.
+    /// A run on the data that `learnt` describes.
     pub(super) fn new(trainer: &Trainer, model: &Model<F>, learnt: Learnt) -> Result<Self> {
         let mut optimizer = Optimizer::from_rule(&*trainer.rule, model.n_parameters())?;
         if let Some(schedule) = &trainer.schedule {
@@ -100,7 +100,7 @@ impl<F: Scalar> Run<F> {
         }
         optimizer = optimizer.groups(model.network().layout(), &trainer.groups)?;
         let Learnt { feed, .. } = learnt;
-        // Of rows that nobody has counted, an epoch is at least one step.
+        // If the rows have not been counted, an epoch is at least one step.
         let per_epoch = feed.n_rows().map_or(1, |rows| rows.div_ceil(feed.batch_size()) as u64);
         let n_steps = match trainer.length {
             Length::Steps(steps) => steps,
@@ -179,7 +179,7 @@ impl<F: Scalar> Run<F> {
         }
     }
 
-    /// One step, and what belongs to it: the callbacks are told, and at the end of an epoch the losses on `validation`
+    /// One step, and what belongs to it: the callbacks are called, and at the end of an epoch the losses on `validation`
     /// are evaluated. `fit` is this until the run is finished, and [`finish`](Self::finish).
     ///
     /// ```
@@ -254,7 +254,7 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// Ends the training: the callbacks are told, and the model gets the θ back that one of them wants brought back.
+    /// Ends the training: the callbacks are told, and the model gets back the θ that one of them wants restored.
     ///
     /// # Errors
     /// If a callback fails.
@@ -329,7 +329,7 @@ impl<F: Scalar> Run<F> {
     }
 
     /// One step: the [gradient](Self::gradient) of the next batch and the [update](Self::update) along it; one more
-    /// forward where the balancing method asks what the step did. No callback is told.
+    /// forward pass if the balancing method asks what the step did. No callback is told.
     ///
     /// # Errors
     /// Those of the two. θ is then as it was before the step.
@@ -382,9 +382,9 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// The first half of a step: forward, the weights of the tasks, backward. The gradient of `batch` is in the
-    /// [`Workspace`] then, laid out like θ, its losses and weights in the history. A batch of more rows than are worked on at
-    /// once is summed over its parts ([`Trainer::accumulate`]).
+    /// The first half of a step: forward, the weights of the tasks, backward. The gradient of `batch` is then in the
+    /// [`Workspace`], laid out like θ, and its losses and weights are in the history. A batch of more rows than are
+    /// processed at once is summed over its parts ([`Trainer::accumulate`]).
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -464,7 +464,7 @@ impl<F: Scalar> Run<F> {
     ///
     /// # Errors
     /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the learning rate of the step is not a number of at least 0;
-    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if the gradient or what would come of the step is not finite.
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if the gradient or the result of the step is not finite.
     /// θ, running state and moments are then as they were.
     pub fn update(&mut self, model: &mut Model<F>, workspace: &mut Workspace<F>) -> Result<()> {
         check_rate(self.optimizer.learning_rate(), &self.history)?;
@@ -480,7 +480,7 @@ impl<F: Scalar> Run<F> {
         Ok(())
     }
 
-    /// Where the random numbers of the coming step come from.
+    /// Where the random numbers of the next step come from.
     pub(super) fn draw(&self) -> Draw {
         Draw::new(self.seed, self.history.n_steps())
     }
@@ -567,7 +567,7 @@ impl<F: Scalar> Run<F> {
         &mut self.optimizer
     }
 
-    /// The balancing method with what it has learned, if there is one.
+    /// The balancing method with what it has learnt, if there is one.
     ///
     /// ```
     /// use polytask::balance::Uncertainty;
@@ -592,7 +592,7 @@ impl<F: Scalar> Run<F> {
         }
     }
 
-    /// What happened so far.
+    /// What has happened so far.
     pub fn history(&self) -> &History {
         &self.history
     }

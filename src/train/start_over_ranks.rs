@@ -1,4 +1,4 @@
-//! How a training over ranks begins: alike on all of them, or not at all.
+//! How a training over ranks begins: in the same way on all of them, or not at all.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::data::number_of;
 use crate::ranks::Exchange;
 use crate::{Error, ErrorKind, Model, Result, Scalar, kernel};
 
-/// What ranks compare of what they were given.
+/// What ranks compare of their arguments.
 const PLACES: [&str; 4] = ["settings of the trainer", "model", "data", "vector instructions"];
 
 impl Trainer {
@@ -26,7 +26,7 @@ impl Trainer {
         self.ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0)
     }
 
-    /// Gives every rank the bytes that rank 0 has, if it has any.
+    /// Sends every rank the bytes of rank 0, if it has any.
     #[cfg(feature = "persist")]
     pub(super) fn share(&self, own: Result<Option<Vec<u8>>>) -> Result<Option<Vec<u8>>> {
         match &self.ranks {

@@ -17,9 +17,9 @@ use crate::{Error, ErrorKind, GramianScope, Model, Result, Scalar, Trace, kernel
 /// The memory for what is summed.
 #[derive(Debug)]
 pub(super) struct Summed<F> {
-    /// What each rank has told.
+    /// What each rank has sent.
     pub(super) gathered: Vec<f64>,
-    /// Numbers of this rank, to be told.
+    /// Numbers of this rank, to be sent.
     pub(super) told: Vec<f64>,
     /// s_rk of this rank.
     pub(super) shares: Vec<f64>,
@@ -65,7 +65,7 @@ impl<F: Scalar> Summed<F> {
         }
     }
 
-    /// Sums over the ranks, in their order, what each of them has told: some numbers `skipped`, then one for each task.
+    /// Sums over the ranks, in their order, what each of them has sent: some numbers `skipped`, then one for each task.
     pub(super) fn sum_gathered(&self, skipped: usize, sums: &mut [f64]) {
         sums.fill(0.0);
         for told in self.gathered.chunks_exact(skipped + sums.len()) {
@@ -73,7 +73,7 @@ impl<F: Scalar> Summed<F> {
         }
     }
 
-    /// Weights times shares: what the gradient of this rank's mean losses is weighted with.
+    /// Weights times shares: the weights of the gradient of this rank's mean losses.
     pub(super) fn weigh(&mut self, shared: &[f64], own: &[f64]) {
         for (k, &share) in self.shares.iter().enumerate() {
             self.weights.shared[k] = share * shared[k];
@@ -108,7 +108,7 @@ impl<F: Scalar> TaskGradients<F> {
     }
 }
 
-/// A batch whose parts lie on the ranks, as evidence for a balancing method.
+/// A batch whose parts are on the ranks, as evidence for a balancing method.
 pub(super) struct Whole<'a, F: Scalar> {
     pub(super) exchange: &'a mut Exchange,
     pub(super) model: &'a Model<F>,

@@ -62,7 +62,7 @@ pub struct Trainer {
     pub(super) is_sharded: bool,
 }
 
-/// In what a training may differ from the checkpoint that it is taken up from.
+/// In what a training may differ from the checkpoint that it resumes from.
 #[cfg(feature = "persist")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Allowed {
@@ -303,7 +303,7 @@ impl Trainer {
         &self.callbacks
     }
 
-    /// Whether the training saves itself, or takes one up: two trainings cannot have one folder.
+    /// Whether the training saves itself, or resumes one: two trainings cannot share a folder.
     pub(crate) fn has_folder(&self) -> bool {
         #[cfg(feature = "persist")]
         return self.checkpoints.is_some() || self.resume_from.is_some();
@@ -342,15 +342,16 @@ impl Trainer {
 
     /// Shares the training with other [ranks](crate::ranks): processes, or threads, that call the same with the same data.
     ///
-    /// Every step is that of one process, up to rounding: the same rows in the same order, of which each rank works on a
+    /// Every step is that of one process, up to rounding: the same rows in the same order, of which each rank processes a
     /// piece; losses and gradients are summed in the order of the ranks, so that all ranks have the same θ to the bit. A
-    /// [`batch_size`](Self::batch_size) is that of the whole step. Labels are counted over the whole batch; groups of rows that
-    /// a loss compares stay on one rank, without groups the whole batch; what is drawn is drawn by the row's number in it.
+    /// [`batch_size`](Self::batch_size) is that of the whole step. Labels are counted over the whole batch; groups of
+    /// rows that a loss compares stay on one rank, without groups the whole batch; what is drawn is drawn by the row's
+    /// number in it.
     ///
     /// `fit` begins with the θ of rank 0. Validation and callbacks are the same on every rank, and if a callback stops one
-    /// rank, it stops all; a log needs to be on one rank alone. Checkpoints are written and read by rank 0 (in a loop of your
-    /// own, save there), and can be resumed on any number of ranks. What fails on one rank ends all, with an error that
-    /// names the rank. A rank has one thread unless [`threads`](Self::threads) says otherwise.
+    /// rank, it stops all; a log needs to be on one rank alone. Checkpoints are written and read by rank 0 (in a loop
+    /// of your own, save there), and can be resumed on any number of ranks. A failure on one rank ends all, with an
+    /// error that names the rank. A rank has one thread unless [`threads`](Self::threads) says otherwise.
     ///
     /// With a [balancing method](Self::balance) that compares gradients, the K task gradients of the shared parameters are
     /// summed first, since Gramians of parts do not add up: K times as many numbers, in the memory of every rank. Over
@@ -369,11 +370,12 @@ impl Trainer {
 
     /// As [`ranks`](Self::ranks), where every rank has rows of its own: a shard, as a table or as a
     /// [`Source`](crate::data::Source). A step learns from a batch of each, of the
-    /// [`batch_size`](Self::batch_size) divided by the number of ranks: together they are the batch, in the order of the ranks.
+    /// [`batch_size`](Self::batch_size) divided by the number of ranks: together they are the batch, in the order of
+    /// the ranks.
     ///
-    /// Shards must have as many steps in an epoch, and a label for each task. What a model standardises by is fitted before,
-    /// with [`Model::fit_scaling`](crate::Model::fit_scaling) on the same rows on all ranks, a sample of all of them. Checkpoints
-    /// are models; to take a training on shards up in the middle is not possible.
+    /// Shards must have the same number of steps in an epoch, and a label for each task. If the model standardises or
+    /// bins features, call [`Model::fit_scaling`](crate::Model::fit_scaling) first, on all ranks with the same sample
+    /// of all rows. Checkpoints are models; a training on shards cannot be resumed in the middle.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -469,8 +471,8 @@ impl Trainer {
         self
     }
 
-    /// Takes up the training whose [`Checkpoints`] are in `folder`, at the newest that is whole, with model, history
-    /// and all; begins at the beginning if there is none. So a program that was killed is simply run again.
+    /// Resumes the training whose [`Checkpoints`] are in `folder`, at the newest whole one, with model, history
+    /// and all; starts from the beginning if there is none. So a program that was killed is simply run again.
     #[cfg(feature = "persist")]
     #[must_use]
     pub fn resume_from(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -478,9 +480,9 @@ impl Trainer {
         self
     }
 
-    /// Lets a training be resumed on another table than that of its checkpoint, which is an error otherwise: rows that
-    /// have come in since, say. θ, the moments, the balance and the history are those of the checkpoint; an epoch that
-    /// was under way begins anew. Features and targets keep the scaling that they had.
+    /// Lets a training be resumed on another table than that of its checkpoint, for example one with new rows; otherwise
+    /// that is an error. θ, the moments, the balance and the history are those of the checkpoint; an epoch that
+    /// was under way starts again. Features and targets keep the scaling that they had.
     ///
     /// ```
     /// use polytask::prelude::*;
@@ -508,10 +510,10 @@ impl Trainer {
         self
     }
 
-    /// Lets a training be resumed with other numbers for the optimiser than those of its checkpoint, which is an error
-    /// otherwise: the learning rate, its schedule, weight decay, memories, the largest norm. The rule and all that it
-    /// remembers are those of the checkpoint; the schedule counts steps from the beginning of the training, and what
-    /// callbacks have made of the rate multiplies the new one.
+    /// Lets a training be resumed with other numbers for the optimiser than those of its checkpoint: the learning rate, its
+    /// schedule, weight decay, the decay rates of moments, the largest norm. Otherwise that is an error. The rule and
+    /// all that it remembers are those of the checkpoint; the schedule counts steps from the beginning of the training,
+    /// and the factor that callbacks have put on the rate multiplies the new one.
     ///
     /// ```
     /// use polytask::prelude::*;

@@ -39,15 +39,15 @@ pub struct Workspace<F: Scalar> {
     pub(super) summed: Option<Summed<F>>,
     /// The rows of the batch.
     pub(super) rows: Vec<usize>,
-    /// What becomes of the layers' running state if the step is taken.
+    /// The layers' running state after the step, if it is taken.
     pub(super) state: Vec<F>,
     /// What the trace holds.
     pub(super) held: Held,
-    /// For forwards at other θ than the model's, if there are such: a trace, and that θ.
+    /// For forward passes at another θ than the model's, if there are any: a trace, and that θ.
     pub(super) probe: Option<(Trace<F>, Vec<F>)>,
 }
 
-/// What of a step is in the memory of a [`Workspace`].
+/// Which part of a step is in the memory of a [`Workspace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// No batch at the θ of the model: no gradient yet, or θ has moved since.
@@ -64,7 +64,7 @@ impl<F: Scalar> Workspace<F> {
         &self.gradient
     }
 
-    /// Takes up the list of touched rows for a run with an optimiser that is lazy or not.
+    /// Sets up the list of touched rows if the run's optimiser is lazy, and drops it if not.
     pub(super) fn keep_list(&mut self, model: &Model<F>, is_lazy: bool) {
         match (&mut self.touched, is_lazy && model.network().has_tables()) {
             (touched, false) => *touched = None,
