@@ -57,8 +57,8 @@
 //! A [`Report`] says how good a model is on a data set: each task's loss and metrics, and the number of labels
 //! behind them. It prints as a table; in code, write `report["price"].score("r2")`.
 //!
-//! [`MultiTask`](estimator::MultiTask) is the short way: two lines from a table with tasks of any kind to predictions, which are
-//! the mean over several networks. [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and
+//! [`MultiTask`](estimator::MultiTask) is the short way: two lines from a table with tasks of any kind to predictions, which
+//! are a weighted mean over several networks. [`MultiTaskRegressor`](estimator::MultiTaskRegressor) and
 //! [`MultiTaskClassifier`](estimator::MultiTaskClassifier) are the same from two arrays, as in scikit-learn. Their defaults
 //! were chosen by measurement.
 //!
@@ -70,7 +70,7 @@
 //! [`Ledger`](ledger::Ledger) says which rows taught which task what, and
 //! [`SuspectLabels`](ledger::SuspectLabels) which labels to look at.
 //!
-//! A training can be shared by several processes, and many trainings dealt to them: [`ranks`], [`Trainer::ranks`].
+//! Several processes can share one training run, or divide many among them: [`ranks`], [`Trainer::ranks`].
 //!
 //! Anything wrong with data, settings or files is returned as an [`Error`] that says where it is, what was
 //! expected, what was found, and what to do about it.
@@ -81,16 +81,16 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `arrow` | takes Arrow record batches: [`data::csv::Table::from_arrow`] |
-//! | `csv` | reads CSV files, text columns included, also while a model learns from them: [`data::csv`] |
-//! | `mpi` | ranks that are processes, started by MPI, which must be on the system: [`ranks`] |
+//! | `arrow` | reads Arrow record batches: [`data::csv::Table::from_arrow`] |
+//! | `csv` | reads CSV files, text columns included, even while a model learns from them: [`data::csv`] |
+//! | `mpi` | training over processes that MPI starts; MPI must be on the system: [`ranks`] |
 //! | `npz` | reads NumPy archives: [`data::npz`] |
 //! | `onnx` | writes models for other runtimes: [`Model::save_onnx`], [`onnx`] |
 //! | `parquet` | reads Parquet files: [`data::csv::Table::read_parquet`] |
 //! | `persist` | saves models, estimators, checkpoints: [`Model::save`], [`train::Checkpoints`] |
 //! | `progress` | a progress bar: [`train::callback::ProgressBar`] |
 //! | `ctrlc` | Ctrl-C ends training cleanly: [`train::callback::Interrupt::on_ctrl_c`] |
-//! | `serde` | takes rows that are structs: [`data::csv::Table::from_rows`] |
+//! | `serde` | reads rows that are structs: [`data::csv::Table::from_rows`] |
 //!
 //! # Where next
 //!
