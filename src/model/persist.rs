@@ -145,7 +145,9 @@ impl<F: Scalar> Model<F> {
         let reader = Reader::new(bytes)?;
         if reader.has_section(ESTIMATOR) {
             return Err(Error::new(ErrorKind::File, "header", "a single model", "an estimator of several")
-                .advise("load it with MultiTaskRegressor::load, MultiTaskClassifier::load or MultiTask::load"));
+                .advise(
+                    "load it with MultiTaskRegressor::load, MultiTaskClassifier::load or MultiTask::load",
+                ));
         }
         Self::read(&reader, registry)
     }
