@@ -235,6 +235,7 @@ pub(super) fn find(place: impl std::fmt::Display, names: &[String], name: &str) 
         let error = Error::new(ErrorKind::Name, place, format!("a column named `{name}`"), "none");
         match nearest(name, names).as_slice() {
             [] => error.advise("there are no columns"),
+            near @ [_] => error.advise(format!("the nearest name is {}", quoted(near))),
             near => error.advise(format!("the nearest names are {}", quoted(near))),
         }
     })

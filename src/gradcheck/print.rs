@@ -120,6 +120,11 @@ impl GradientReport {
                     format!("an error in one entry escapes with probability up to {p:.2}")
                 }
                 (_, 0.0) => "no error of 1e-3 |gradient| or more in a passing block can escape".to_owned(),
+                (_, 1.0..) if *scalar == "f32" => {
+                    "an error of 1e-3 |gradient| in a passing block can escape in f32: check in f64"
+                        .to_owned()
+                }
+                (_, 1.0..) => "an error of 1e-3 |gradient| in a passing block can escape".to_owned(),
                 (_, p) => {
                     format!(
                         "an error of 1e-3 |gradient| in a passing block escapes with probability < {p:.0e}"

@@ -230,7 +230,8 @@ mod tests {
             let rows = [3.0 * scale, 4.0 * scale];
             let mut square = [0.0];
             add_gramian(&rows, 1, &mut square);
-            let expected = f64::from(rows[0]).powi(2) + f64::from(rows[1]).powi(2);
+            let [x, y] = rows.map(f64::from);
+            let expected = x * x + y * y;
             assert_eq!(square[0], expected);
         }
     }

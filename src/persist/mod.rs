@@ -133,15 +133,17 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the header; the file need not have been written by this crate.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|cause| {
-            Error::new(ErrorKind::File, "file", "a whole file in safetensors' format", &cause)
-                .caused_by(cause)
-        })?;
+        let fault = |cause: safetensors::SafeTensorError| {
+            // Without JSON after the length of the header it is not such a file at all, whatever that length is.
+            let found = match bytes.get(8) {
+                Some(b'{') | None => cause.to_string(),
+                Some(_) => format!("a file of another kind ({cause})"),
+            };
+            Error::new(ErrorKind::File, "file", "a whole file in safetensors' format", found).caused_by(cause)
+        };
+        let tensors = SafeTensors::deserialize(bytes).map_err(fault)?;
         // The length of the header has been found to be within the file.
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|cause| {
-            Error::new(ErrorKind::File, "file", "a whole file in safetensors' format", &cause)
-                .caused_by(cause)
-        })?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(fault)?;
         let text = header.metadata().as_ref().and_then(|texts| texts.get(KEY));
         let sections = match text {
             None => BTreeMap::new(),

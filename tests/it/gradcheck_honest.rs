@@ -289,6 +289,7 @@ fn single_precision_differences_are_not_trusted_far() {
     let theta = [0.5_f32, -1.0, 2.0];
     let right = gradcheck::check(&theta, |theta, probe| squares(theta, probe, 2.0)).run();
     assert!(right.passed(), "{right}");
+    assert!(right.to_string().contains("can escape in f32: check in f64"), "{right}");
     let wrong = gradcheck::check(&theta, |theta, probe| squares(theta, probe, 1.0)).run();
     assert_eq!(wrong.verdict, Verdict::Fail, "{wrong}");
 }

@@ -251,6 +251,15 @@ fn models() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_called_so() {
+    let path = std::env::temp_dir().join(format!("polytask-kind-{}.csv", std::process::id()));
+    fs::write(&path, "city,area,price\nBern,120,3\n").expect("a file");
+    let error = Model::<f32>::load(&path).expect_err("no model").to_string();
+    assert!(error.contains("a file of another kind"), "{error}");
+    fs::remove_file(&path).expect("a file");
+}
+
+#[test]
 fn estimators() {
     let x = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, j)| ((i * (j + 3)) % 7) as f32);
     let y = polytask::ndarray::Array2::from_shape_fn((12, 2), |(i, k)| ((i + k) % 3) as f32);

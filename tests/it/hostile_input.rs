@@ -306,6 +306,12 @@ mod csv {
                 &["bad.csv", "`Y1`", "nearest names are `y1`"],
             ),
             case(
+                "unknown target of one column",
+                bad(reader(), b"y1\n1\n"),
+                Name,
+                &["`y`", "the nearest name is `y1`"],
+            ),
+            case(
                 "unknown weights",
                 bad(reader().weights_column("weigth"), b"weight,y\n1,2\n"),
                 Name,

@@ -144,12 +144,33 @@ impl Encoding {
         self.apply(&self.table_from(source, name)?)
     }
 
-    /// Reads another file with the same delimiter as text, to pass to [`apply`](Self::apply) or
+    /// Reads another file as text, with the settings of the first, to pass to [`apply`](Self::apply) or
     /// [`features`](Self::features).
     ///
+    /// ```
+    /// use polytask::data::csv::CsvReader;
+    ///
+    /// let reader = CsvReader::new().targets(["price"]);
+    /// let (_, encoding) = reader.read_from::<f64>("area,price\n514,3\n563,4\n".as_bytes(), "houses.csv")?;
+    /// # let path = std::env::temp_dir().join(format!("polytask-next-{}.csv", std::process::id()));
+    /// std::fs::write(&path, "area\n600\n").expect("a folder that can be written");
+    /// let next = encoding.table(&path)?;
+    /// assert_eq!(encoding.features::<f64>(&next)?, ndarray::array![[600.0]]);
+    /// # std::fs::remove_file(&path).expect("it is there");
+    /// # Ok::<(), polytask::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`ErrorKind::File`] if the source cannot be read or is not a table, [`ErrorKind::Name`] if a column name
+    /// [`ErrorKind::File`] if the file cannot be read or is not a table, [`ErrorKind::Name`] if a column name
     /// is empty or there twice.
+    pub fn table(&self, path: impl AsRef<Path>) -> Result<Table> {
+        self.reader.table(path)
+    }
+
+    /// Reads from any source as text; error messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
     pub fn table_from(&self, source: impl Read, name: &str) -> Result<Table> {
         self.reader.table_from(source, name)
     }
