@@ -141,7 +141,7 @@ impl<F: Scalar> BuiltSharing<F> for BuiltStem<F> {
 
     fn last_layer(&self) -> Option<&dyn BuiltLayer<F>> {
         // Where a form has no layer, the stem's last one writes what all tasks read.
-        let is_bare = self.form.pieces().is_empty() && self.form.representation(0).is_shared;
+        let is_bare = self.form.representation(0).activations == self.stem.output();
         if is_bare { self.stem.last() } else { self.form.last_layer() }
     }
 

@@ -271,6 +271,41 @@ fn over_the_last_layer_only_its_parameters_count() {
     }
 }
 
+/// The layers of a trunk, some of them taken for a stem: whatever is asked, the numbers are those of the one trunk.
+#[test]
+fn a_stem_and_a_trunk_are_one_trunk() {
+    let (first, plain) = (|| dense(7, Activation::Tanh), Vec::<Layer>::new);
+    for (stem, trunk) in [
+        (vec![first()], vec![dense(5, Activation::Relu)]),
+        (vec![first()], plain()),
+        // No layer with parameters just before the heads, and none in the trunk at all.
+        (vec![first()], vec![Layer::dropout(0.3)]),
+        (vec![first(), Layer::dropout(0.3)], plain()),
+        (vec![Layer::dropout(0.3)], vec![first()]),
+    ] {
+        let case = format!("{stem:?}, then {trunk:?}");
+        let of = |sharing: Sharing| {
+            let builder = Model::builder(5).sharing(sharing).seed(3);
+            let tasks = (0..3).map(|k| Task::regression(format!("y{k}")));
+            tasks.fold(builder, polytask::ModelBuilder::task).build::<f64>().expect("valid settings")
+        };
+        let whole = of(Sharing::shared_trunk([&stem[..], &trunk].concat()));
+        let mut parted = of(Sharing::shared_trunk(trunk).with_stem(stem));
+        parted.parameters_mut().copy_from_slice(whole.parameters());
+        let data = table(90, 3, true);
+        use GramianScope::{LastSharedLayer, Representation, SharedParameters};
+        for over in [SharedParameters, LastSharedLayer, Representation] {
+            let gramian = |model: &Model<f64>| {
+                model.network().check_over(over).map_err(|error| error.to_string())?;
+                let mut trace = model.trace(90);
+                model.forward(&data.all(), &mut trace).map_err(|error| error.to_string())?;
+                Ok::<_, String>(model.evidence(&mut trace).over(over).gramian().to_owned())
+            };
+            assert_eq!(gramian(&parted), gramian(&whole), "{over:?}: {case}");
+        }
+    }
+}
+
 /// Two networks that tell ∂L/∂h in another way: one whose representation is x, and one whose representation is the
 /// output of a layer without activation, so that for a single row the bias has the gradient ∂L/∂h.
 #[test]
