@@ -282,3 +282,61 @@ fn what_is_no_linear_map_is_not_transposed_even_where_it_is_square() -> Result<(
     assert_eq!(model.parameters()[..9], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     Ok(())
 }
+
+/// Its numbers lie otherwise than another library's, and where the shapes are the same nothing else would tell.
+#[test]
+fn a_model_saved_here_is_not_taken_for_one_of_another_library() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("polytask-own-{}", std::process::id()));
+    let trunk = [Layer::dense(2, Activation::Tanh), Layer::parametric(Activation::Relu)];
+    let builder = Model::builder(2).trunk(trunk).task(Task::classes("kind", 2));
+    builder.clone().seed(1).build::<f64>()?.save(&path)?;
+    let mut model = builder.seed(2).build::<f64>()?;
+    let before = model.parameters().to_vec();
+    for error in [model.load_pytorch(&path, str::to_owned), model.load_keras(&path, str::to_owned)] {
+        let error = error.expect_err("a file of this crate");
+        assert!(error.kind() == ErrorKind::File && error.to_string().contains("load_weights"), "{error}");
+    }
+    fs::remove_file(path).expect("it was written");
+    assert_eq!(model.parameters(), before);
+    Ok(())
+}
+
+/// Of each way in which a file does not fit: what is wrong, and what to do.
+#[test]
+fn what_does_not_fit_comes_with_advice() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("polytask-advice-{}", std::process::id()));
+    let builder = Model::builder(3).task(Task::classes("kind", 2));
+    let mut model = builder.build::<f64>()?;
+    let names = ["head.kind.0.weight", "head.kind.0.bias"];
+    let mut said = |names: [&str; 2], dtype: Dtype, shape: [usize; 2]| {
+        let numbers = vec![0; 8 * 8];
+        let view = |shape: &[usize]| {
+            let n = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            TensorView::new(dtype, shape.to_vec(), &numbers[..n]).expect("as many numbers")
+        };
+        let tensors = [(names[0], view(&shape)), (names[1], view(&[2]))];
+        fs::write(&path, serialize(tensors, None).expect("tensors")).expect("a folder to write to");
+        model
+            .load_keras(&path, str::to_owned)
+            .map_err(|error| error.to_string())
+            .expect_err("it does not fit")
+    };
+    for (error, expected) in [
+        (said(names, Dtype::F32, [3, 2]), "(read a file of f32 into a Model::<f32>, and cast that)"),
+        (said(names, Dtype::I64, [3, 2]), "(write the numbers as f64)"),
+        (said(names, Dtype::F64, [2, 3]), "(build layers of the sizes of those in the file; "),
+        (
+            said(["kind.weight", "kind.bias"], Dtype::F64, [3, 2]),
+            "(let `name_there` say what each block is called",
+        ),
+    ] {
+        assert!(error.contains(expected), "{error} without {expected}");
+    }
+    fs::remove_file(&path).expect("it was written");
+    // A file of this crate has the names that it has.
+    Model::builder(3).task(Task::classes("type", 2)).build::<f64>()?.save(&path)?;
+    let error = model.load_weights(&path).expect_err("another task").to_string();
+    assert!(error.contains("(only a model of the same layers and tasks has these blocks)"), "{error}");
+    fs::remove_file(path).expect("it was written");
+    Ok(())
+}

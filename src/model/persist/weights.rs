@@ -107,7 +107,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`load_weights`](Self::load_weights).
+    /// As [`load_weights`](Self::load_weights), and [`ErrorKind::File`] if this crate wrote the file.
     pub fn load_pytorch(
         &mut self,
         path: impl AsRef<Path>,
@@ -155,7 +155,7 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// As [`load_weights`](Self::load_weights).
+    /// As [`load_pytorch`](Self::load_pytorch).
     pub fn load_keras(&mut self, path: impl AsRef<Path>, name_there: impl Fn(&str) -> String) -> Result<()> {
         self.take_from(path.as_ref(), Convention::Keras, name_there, |_| false)
     }
@@ -169,6 +169,12 @@ impl<F: Scalar> Model<F> {
     ) -> Result<()> {
         let bytes = file::read(path)?;
         let take = |reader: Reader<'_>| {
+            if reader.is_ours() {
+                // Where the shapes are those of the other library too, all would be taken, and much of it wrongly.
+                let expected = format!("weights of {convention:?}");
+                return Err(Error::new(ErrorKind::File, "header", expected, "a file of polytask")
+                    .advise("take its parameters with load_weights"));
+            }
             let blocks = self.network.layout().blocks().chain(self.network.state_layout().blocks());
             let names: Vec<_> = blocks.map(|(name, _)| name_there(name)).collect();
             self.blocks(&reader, &names, convention, may_be_there)
@@ -203,7 +209,13 @@ impl<F: Scalar> Model<F> {
                 (Some(_), Some(shape)) if reader.is_within::<F>(name) => {
                     found.push((name, *block, there, shape));
                 }
-                (Some(found), _) => faults.misshapen.push(format!("{name} {found} instead of {wanted}")),
+                (Some(found), shape) => {
+                    faults.misshapen.push(format!("{name} {found} instead of {wanted}"));
+                    let is_float = reader.is_within::<f32>(name) || reader.is_within::<f64>(name);
+                    faults.are_of_other_precision |= is_float && !reader.is_within::<F>(name);
+                    faults.are_no_floats |= !is_float;
+                    faults.are_of_other_shapes |= shape.is_none();
+                }
             }
         }
         let known: HashSet<&str> = names.iter().map(String::as_str).collect();
@@ -211,7 +223,7 @@ impl<F: Scalar> Model<F> {
         faults
             .extra
             .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));
-        faults.check(names.len())?;
+        faults.check::<F>(names.len(), convention)?;
         // Only now is it certain that the file has as many numbers as θ and the state.
         let (mut theta, mut state) = (vec![F::ZERO; layout.len()], vec![F::ZERO; state_layout.len()]);
         for (i, (name, block, there, shape)) in found.into_iter().enumerate() {
@@ -239,10 +251,14 @@ struct Faults {
     missing: Vec<String>,
     extra: Vec<String>,
     misshapen: Vec<String>,
+    are_of_other_shapes: bool,
+    are_of_other_precision: bool,
+    are_no_floats: bool,
 }
 
 impl Faults {
-    fn check(self, n_blocks: usize) -> Result<()> {
+    fn check<F: Scalar>(self, n_blocks: usize, convention: Convention) -> Result<()> {
+        let has_other_names = !(self.missing.is_empty() && self.extra.is_empty());
         let mut found = String::new();
         for (what, list) in
             [("missing", self.missing), ("too many", self.extra), ("misshapen", self.misshapen)]
@@ -251,12 +267,29 @@ impl Faults {
                 let _ = write!(found, "\n  {what}: {}", list.join(", "));
             }
         }
-        match found.is_empty() {
-            true => Ok(()),
-            false => {
-                let expected = format!("the {n_blocks} blocks of the model");
-                Err(Error::new(ErrorKind::Shape, "tensors", expected, found))
-            }
+        if found.is_empty() {
+            return Ok(());
         }
+        let other = if F::NAME == "f32" { "f64" } else { "f32" };
+        let (is_here, of_other_shapes) = (convention == Convention::Here, self.are_of_other_shapes);
+        let advice = [
+            (
+                is_here && (has_other_names || of_other_shapes),
+                "only a model of the same layers and tasks has these blocks",
+            ),
+            (!is_here && has_other_names, "let `name_there` say what each block is called in the file"),
+            (
+                !is_here && of_other_shapes,
+                "build layers of the sizes of those in the file; what lies how is told at load_pytorch and load_keras",
+            ),
+            (
+                self.are_of_other_precision,
+                &format!("read a file of {other} into a Model::<{other}>, and cast that"),
+            ),
+            (self.are_no_floats, &format!("write the numbers as {}", F::NAME)),
+        ];
+        let due: Vec<&str> = advice.into_iter().filter(|(is_due, _)| *is_due).map(|(_, text)| text).collect();
+        let expected = format!("the {n_blocks} blocks of the model");
+        Err(Error::new(ErrorKind::Shape, "tensors", expected, found).advise(due.join("; ")))
     }
 }
