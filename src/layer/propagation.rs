@@ -60,9 +60,15 @@ impl Propagation {
     /// assert_eq!(apart, Propagation { lanes: 1, input: InputDelta::Write(2) });
     /// assert_eq!(Propagation::of_lanes(1).of_task(2), Propagation::of_lanes(1)); // of one sum
     /// ```
+    ///
+    /// # Panics
+    /// If there are several lanes, and none of task `k`.
     #[must_use]
+    #[track_caller]
     pub fn of_task(self, k: usize) -> Self {
         let lane = if self.lanes > 1 { k } else { 0 };
+        // It would be the memory of another activation.
+        assert!(self.lanes <= 1 || k < self.lanes, "a lane for task {k}, of {} lanes", self.lanes);
         let input = match self.input {
             InputDelta::Skip => InputDelta::Skip,
             InputDelta::Write(first) => InputDelta::Write(first + lane),
@@ -181,5 +187,16 @@ impl Propagation {
             Accumulate::Add => to += &dx,
             _ => to.assign(&dx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Propagation;
+
+    #[test]
+    #[should_panic(expected = "a lane for task 3, of 3 lanes")]
+    fn a_task_without_a_lane_is_refused() {
+        let _ = Propagation::of_lanes(3).of_task(3);
     }
 }

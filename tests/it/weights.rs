@@ -309,7 +309,7 @@ fn what_does_not_fit_comes_with_advice() -> Result<()> {
     let mut model = builder.build::<f64>()?;
     let names = ["head.kind.0.weight", "head.kind.0.bias"];
     let mut said = |names: [&str; 2], dtype: Dtype, shape: [usize; 2]| {
-        let numbers = vec![0; 8 * 8];
+        let numbers = [0; 8 * 8];
         let view = |shape: &[usize]| {
             let n = shape.iter().product::<usize>() * dtype.bitsize() / 8;
             TensorView::new(dtype, shape.to_vec(), &numbers[..n]).expect("as many numbers")
@@ -337,6 +337,9 @@ fn what_does_not_fit_comes_with_advice() -> Result<()> {
     Model::builder(3).task(Task::classes("type", 2)).build::<f64>()?.save(&path)?;
     let error = model.load_weights(&path).expect_err("another task").to_string();
     assert!(error.contains("(only a model of the same layers and tasks has these blocks)"), "{error}");
+    let error =
+        model.load_weights(golden("pytorch_mmoe.safetensors")).expect_err("no model of here").to_string();
+    assert!(error.contains("(weights of PyTorch and Keras are taken with load_pytorch"), "{error}");
     fs::remove_file(path).expect("it was written");
     Ok(())
 }

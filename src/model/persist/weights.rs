@@ -223,7 +223,7 @@ impl<F: Scalar> Model<F> {
         faults
             .extra
             .extend(extra.map(|name| format!("{name} {}", reader.describe(name).unwrap_or_default())));
-        faults.check::<F>(names.len(), convention)?;
+        faults.check::<F>(names.len(), convention, reader.is_ours())?;
         // Only now is it certain that the file has as many numbers as θ and the state.
         let (mut theta, mut state) = (vec![F::ZERO; layout.len()], vec![F::ZERO; state_layout.len()]);
         for (i, (name, block, there, shape)) in found.into_iter().enumerate() {
@@ -257,7 +257,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn check<F: Scalar>(self, n_blocks: usize, convention: Convention) -> Result<()> {
+    fn check<F: Scalar>(self, n_blocks: usize, convention: Convention, is_ours: bool) -> Result<()> {
         let has_other_names = !(self.missing.is_empty() && self.extra.is_empty());
         let mut found = String::new();
         for (what, list) in
@@ -274,9 +274,10 @@ impl Faults {
         let (is_here, of_other_shapes) = (convention == Convention::Here, self.are_of_other_shapes);
         let advice = [
             (
-                is_here && (has_other_names || of_other_shapes),
+                is_here && is_ours && (has_other_names || of_other_shapes),
                 "only a model of the same layers and tasks has these blocks",
             ),
+            (is_here && !is_ours, "weights of PyTorch and Keras are taken with load_pytorch and load_keras"),
             (!is_here && has_other_names, "let `name_there` say what each block is called in the file"),
             (
                 !is_here && of_other_shapes,
