@@ -5,7 +5,9 @@ use ndarray::{Array2, s};
 use polytask::GramianScope;
 use polytask::arena::{ActivationBlock, Arena, Chunk};
 use polytask::balance::{Evidence, Weights};
-use polytask::layer::{BuildContext, BuildLayer, BuiltLayer, Dense, Embedding, Pass, Propagation};
+use polytask::layer::{
+    BuildContext, BuildLayer, BuiltLayer, Dense, Draw, Embedding, Mode, Pass, Propagation,
+};
 use polytask::prelude::*;
 use polytask::{Form, Result, Scalar, Trace};
 
@@ -297,9 +299,9 @@ fn a_stem_and_a_trunk_are_one_trunk() {
         for over in [SharedParameters, LastSharedLayer, Representation] {
             let gramian = |model: &Model<f64>| {
                 model.network().check_over(over).map_err(|error| error.to_string())?;
-                let mut trace = model.trace(90);
-                model.forward(&data.all(), &mut trace).map_err(|error| error.to_string())?;
-                Ok::<_, String>(model.evidence(&mut trace).over(over).gramian().to_owned())
+                let (mut trace, pass) = (model.trace(90), model.pass(Mode::Train).with_draw(Draw::new(1, 1)));
+                model.forward_at(&pass, &data.all(), &mut trace).expect("a batch that fits");
+                Ok::<_, String>(model.network().gramian_over(over, &pass, &mut trace).to_owned())
             };
             assert_eq!(gramian(&parted), gramian(&whole), "{over:?}: {case}");
         }
