@@ -281,7 +281,7 @@ impl Faults {
             (!is_here && has_other_names, "let `name_there` say what each block is called in the file"),
             (
                 !is_here && of_other_shapes,
-                "build layers of the sizes of those in the file; what lies how is told at load_pytorch and load_keras",
+                "build layers of the sizes of those in the file; load_pytorch and load_keras say how each block is stored",
             ),
             (
                 self.are_of_other_precision,
