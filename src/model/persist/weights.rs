@@ -85,7 +85,8 @@ impl<F: Scalar> Model<F> {
     /// weight of features or members               [n, rows, cols], not transposed
     /// ```
     /// Everything else is taken as it is, in the shape that it has here, and what has another shape is an error that names
-    /// it: nothing is cut, repeated or filled up.
+    /// it: nothing is cut, repeated or filled up. Blocks to which `name_there` gives the same name all take that tensor: so
+    /// every expert of a mixture can start from one trained layer.
     ///
     /// ```
     /// use polytask::prelude::*;
