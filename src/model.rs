@@ -93,7 +93,7 @@ use crate::{Error, ErrorKind, GramianScope, Network, Result, Scalar, Task, Touch
 /// assert_eq!(model.parameters().len(), 10 * 10 + 10 + 2 * (10 + 1));
 /// # Ok::<(), polytask::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Model<F: Scalar> {
     spec: Arc<ModelBuilder>,
     network: Arc<Network<F>>,

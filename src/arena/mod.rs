@@ -14,6 +14,7 @@
 mod chunk;
 mod layout;
 
+use std::fmt;
 use std::ops::Range;
 use std::slice::ChunksExactMut;
 
@@ -46,7 +47,6 @@ use crate::kernel;
 ///     assert_eq!(values.get(output).dim(), (values.rows(), output.width()));
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Arena<F> {
     buffer: Vec<F>,
     /// First number used: the buffer's first 64-byte boundary.
@@ -57,6 +57,20 @@ pub struct Arena<F> {
     capacity: usize,
     lanes: usize,
     rows: usize,
+}
+
+/// Its shape: the numbers are those of layers.
+impl<F> fmt::Debug for Arena<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first_row, capacity, lanes, rows, .. } = self;
+        let mut arena = f.debug_struct("Arena");
+        arena
+            .field("first_row", first_row)
+            .field("rows", rows)
+            .field("capacity", capacity)
+            .field("lanes", lanes);
+        arena.finish_non_exhaustive()
+    }
 }
 
 impl<F: Scalar> Arena<F> {

@@ -8,6 +8,9 @@ use crate::Scalar;
 /// The bytes of a cache line, and of the widest register.
 const LINE: usize = 64;
 
+/// How many numbers are printed.
+const SHOWN: usize = 8;
+
 /// An owned slice that begins on a 64-byte boundary; `Vec` only promises the alignment of a number.
 pub struct Aligned<F> {
     /// The numbers, with a line to spare.
@@ -70,7 +73,10 @@ impl<F> DerefMut for Aligned<F> {
 
 impl<F: fmt::Debug> fmt::Debug for Aligned<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        // θ may be millions of numbers, and whoever prints what holds it wants a line.
+        let mut list = f.debug_list();
+        list.entries(self.iter().take(SHOWN));
+        if self.len > SHOWN { list.finish_non_exhaustive() } else { list.finish() }
     }
 }
 
@@ -93,6 +99,12 @@ mod tests {
                 assert_eq!(aligned.as_ptr().addr() % LINE, 0, "{len} numbers of {}", F::NAME);
             }
         }
+    }
+
+    #[test]
+    fn many_numbers_are_printed_in_short() {
+        assert_eq!(format!("{:?}", Aligned::from(vec![1.0_f32, 2.0])), "[1.0, 2.0]");
+        assert_eq!(format!("{:?}", Aligned::<f32>::zeros(1 << 20)).matches("0.0").count(), SHOWN);
     }
 
     #[test]

@@ -1,9 +1,19 @@
 //! A model in words: how large it is, and what each task learns, on which scale.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::{Model, ModelBuilder};
 use crate::Scalar;
+
+/// What the model was built from: what [`summary`](Model::summary) prints as a table.
+impl<F: Scalar> fmt::Debug for Model<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (spec, n_parameters) = (&*self.spec, self.n_parameters());
+        let mut model = f.debug_struct("Model");
+        model.field("scalar", &F::NAME).field("spec", spec).field("n_parameters", &n_parameters);
+        model.finish_non_exhaustive()
+    }
+}
 
 impl<F: Scalar> Model<F> {
     /// All settings of the model but the seed of its first parameters, and what it standardises by: what tells it from models

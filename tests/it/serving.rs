@@ -96,3 +96,13 @@ fn what_does_not_fit_is_an_error_and_writes_nothing() {
     let message = model.predict(infinite.view()).expect_err("infinite").to_string();
     assert!(message.contains("row 1100"), "{message}");
 }
+
+/// Whoever prints a `Result` of a model does not print a million numbers.
+#[test]
+fn a_model_and_its_trace_are_printed_in_short() {
+    let builder = Model::builder(10).trunk([Layer::dense(1000, Activation::Relu)]);
+    let model = builder.task(Task::regression("price")).build::<f64>().expect("valid settings");
+    let (model, trace) = (format!("{model:?}"), format!("{:?}", model.trace(256)));
+    assert!(model.contains("price") && model.contains("n_parameters: 12001"), "{model}");
+    assert!(model.len() < 1000 && trace.len() < 10_000, "{} and {} characters", model.len(), trace.len());
+}
