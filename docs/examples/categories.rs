@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A line of the table: five folds, so many times.
+/// A line of the table: five folds, repeated.
 fn judged(
     path: &str,
     targets: &[String],

@@ -237,7 +237,7 @@ pub fn verify<F: Scalar, S: Subject<F>>(
         return Err(Error::new(ErrorKind::File, "card of a model", expected, "one without an identity"));
     };
     let identity: Identity = identity.parse()?;
-    // What is known before the training is said before it.
+    // Whatever differs already is reported before the training, which may take hours.
     let same_parameters = |own: Identity| Identity { parameters: identity.parameters.clone(), ..own };
     identity.check(&same_parameters(Identity::of::<F>(&[], learnt_from)))?;
     let trained = train(learnt_from)?;

@@ -23,7 +23,7 @@ data, values = {}, []
 
 
 def mean_over_columns(function):
-    """The metric of each column's labelled rows, meaned over the columns where it is defined."""
+    """The metric of each column's labelled rows, averaged over the columns where it is defined."""
 
     def metric(d):
         found = []
@@ -136,7 +136,7 @@ TOP_K = {"accuracy@2": of_classes(
 
 
 def over_lists(function, shortest=1):
-    """The mean over the lists of at least so many labelled rows."""
+    """The mean over the lists of at least `shortest` labelled rows."""
 
     def metric(d):
         found, weights = [], []

@@ -1,4 +1,4 @@
-//! Checkpoints of every optimiser, which of them are kept, and what is said when they do not fit.
+//! Checkpoints of every optimiser, which of them are kept, and the errors when they do not fit.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -423,7 +423,7 @@ fn the_newest_that_is_whole_is_taken_up() -> Result<()> {
     let mut straight = build::<f32>();
     let expected = trainer(Adam::new(0.01)).steps(20).fit(&mut straight, &data)?;
     assert!(bits(&longer, &history) == bits(&straight, &expected));
-    // Where none is whole, that is said: to begin again would overwrite what may be mended.
+    // Where none is whole it is an error: starting again would overwrite what may be mended.
     for file in files(&folder) {
         fs::write(folder.join(file), "nothing").unwrap();
     }

@@ -200,7 +200,7 @@ fn a_loaded_estimator_is_the_saved_one_to_the_bit() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// What is wrong with the file of an estimator is said of the member that it is wrong with.
+/// An error in the file of an estimator names the member that it is in.
 #[test]
 fn an_estimator_that_is_not_whole_is_refused() {
     let (x, y) = table(30, 2);

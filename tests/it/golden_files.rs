@@ -276,7 +276,7 @@ fn trained(number: usize) -> ModelBuilder {
     if number.is_multiple_of(2) { builder.standardize() } else { builder }
 }
 
-/// After so many steps a training is in its file: in the middle of its second epoch.
+/// After this many steps a training is in its file: in the middle of its second epoch.
 const SAVED_AT: u64 = 4;
 
 fn is_f64(name: &str) -> bool {

@@ -33,7 +33,7 @@ pub enum Bug {
     BatchSum(usize),
     /// The bias gradient of a layer is divided by the batch twice.
     BatchMean(usize),
-    /// The churn task's delta reaches the trunk so many times.
+    /// The churn task's delta reaches the trunk this many times.
     ChurnInTrunk(f64),
     /// The weight gradient of a layer is `deltaᵀ · input`, stored as if it were `inputᵀ · delta`.
     Transposed(usize),

@@ -62,7 +62,7 @@ fn a_pytorch_state_dict_predicts_the_same() -> Result<()> {
         // A dozen roundings in f32 of numbers up to 1.
         assert!(distance(&found, &matrix(&given["predictions"][task])) < 1e-6, "{task}");
     }
-    // The names and shapes of PyTorch are not those of this crate, and that is said.
+    // The names and shapes of PyTorch are not those of this crate, and the error says so.
     let error = model.load_weights(&file).unwrap_err().to_string();
     assert!(error.contains("misshapen: trunk.0.weight f32 [7, 5] instead of f32 [5, 7]"), "{error}");
     let error = model.load_pytorch(&file, str::to_owned).unwrap_err().to_string();

@@ -312,7 +312,7 @@ impl<F: Scalar> Case<F> {
         Ok(data)
     }
 
-    /// Trains with so many threads, killed and resumed after `kill` steps.
+    /// Trains on `threads` threads, killed and resumed after `kill` steps.
     fn train(&self, threads: usize, kill: Option<u64>, path: &PathBuf) -> Result<Vec<u64>> {
         let mut model = self.builder.build::<F>()?;
         let trainer = self.trainer.clone().threads(threads);

@@ -6,7 +6,7 @@ mod example;
 
 use polytask::prelude::*;
 
-/// Accuracy and mean IoU after so many steps, on images of another seed.
+/// Accuracy and mean IoU after `steps` steps, on images of another seed.
 fn scores(steps: u64) -> (f64, f64) {
     let model = example::train(steps).expect("a training");
     let test = datasets::shapes::<f32>(2_000, 0.05, 2);

@@ -43,7 +43,7 @@ fn by_hand(tasks: &[&str], data: &Dataset<f64>, trainer: &Trainer, share: Option
         let (train, test) = (data.select(&fold.train), data.select(&fold.test));
         let train = share.map_or(train.clone(), |share| train.split(1.0 - share, seed).expect("rows").0);
         let epochs = if share.is_some() { 60 } else { 6 };
-        // The model at the end of each epoch is that of a training of so many epochs.
+        // The model at the end of each epoch is that of a training that ends there.
         let at = |epochs: u64| {
             let mut model = builder.clone().build::<f64>().expect("a model");
             trainer.clone().epochs(epochs).seed(seed).fit(&mut model, &train).expect("a training");

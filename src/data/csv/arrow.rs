@@ -26,7 +26,7 @@ impl Table {
     /// A table of record batches, one after the other, all with the same columns; error messages call it `source`.
     ///
     /// Integers, floats and decimals are numbers, strings are categories, and a null is a gap; a dictionary is what its values
-    /// are. What becomes of the columns is said at [`Table::from_columns`]. The batches are those of arrow-array 60, which is
+    /// are. [`Table::from_columns`] says what becomes of the columns. The batches are those of arrow-array 60, which is
     /// also [`polytask::arrow_array`](crate::arrow_array).
     ///
     /// ```

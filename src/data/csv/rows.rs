@@ -14,7 +14,7 @@ impl Table {
     /// A table of rows, each a struct (or a map) whose fields are its columns; error messages call it `source`.
     ///
     /// Fields are numbers, booleans, texts, enums without data (their names are texts), or an `Option` of these. `None`, and a
-    /// field that a row does not have, is missing. What becomes of the columns is said at [`Table::from_columns`].
+    /// field that a row does not have, is missing. [`Table::from_columns`] says what becomes of the columns.
     ///
     /// ```
     /// use polytask::data::csv::{CsvReader, Table};

@@ -165,7 +165,7 @@ fn assert_caught(report: &GradientReport, planted: &Planted) {
     assert!(printed.contains(cause), "{what}: expected {cause:?}, found {printed}\n{report}");
 }
 
-/// What is said of each bug entry by entry, and along directions: several tests ask, and it is checked once.
+/// The reports on each bug, entry by entry and along directions: several tests need them, and they are made once.
 fn reports(coverage: Coverage) -> &'static [GradientReport] {
     static ENTRIES: OnceLock<Vec<GradientReport>> = OnceLock::new();
     static DIRECTIONS: OnceLock<Vec<GradientReport>> = OnceLock::new();

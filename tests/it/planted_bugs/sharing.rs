@@ -16,7 +16,7 @@ pub enum SumBug {
     Task(usize, f64),
     /// The last task's delta overwrites those of the others.
     Overwrites,
-    /// The deltas of the tasks are meaned, not summed.
+    /// The deltas of the tasks are averaged, not summed.
     Mean,
     /// ∂L/∂x is not computed.
     InputForgotten,
