@@ -1,6 +1,7 @@
 //! A real Ctrl-C ends a training with the model so far, and the next training runs to its end.
 #![cfg(unix)]
 
+use std::io::Write;
 use std::process::Command;
 
 use polytask::prelude::*;
@@ -43,9 +44,9 @@ fn ignores_interrupts() -> bool {
 #[test]
 fn ctrl_c_ends_a_training_cleanly() {
     if ignores_interrupts() {
-        return println!(
-            "SKIPPED: the tests were started with SIGINT ignored, and so the library ignores it"
-        );
+        // Past the capture of a test's output, so that it is seen.
+        let skipped = "SKIPPED: the tests were started with SIGINT ignored, and so the library ignores it";
+        return writeln!(std::io::stderr(), "{skipped}").expect("standard error");
     }
     let data = datasets::robot_arm::<f32>(200, 0.05, 1);
     let build = || Model::builder(10).task(Task::regression("elbow")).build::<f32>().unwrap();
